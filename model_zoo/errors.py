@@ -1,0 +1,114 @@
+"""What this package raises, and the one spelling of pointers and suggestions.
+
+::
+
+    ZooError                every error a caller can cause; carries `problems`
+    ├── ScopeError          an arg scope cannot be entered: unknown op or argument
+    ├── SpecError           a build spec is not valid (one problem per mistake)
+    ├── BuildError          a network refuses its configuration at one layer
+    ├── BudgetError         a build is larger than the limits allow
+    ├── InputError          an array or image does not fit the network
+    └── WeightsError        weights do not fit the network, or a file cannot be read
+
+A problem's message has four parts: where, the rule, what was received, and what would be valid.
+"""
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake: where it stands (JSON pointer), a whole sentence, and the nearest valid value."""
+
+    message: str
+    pointer: str = ""
+    received: object = None
+    suggestion: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.pointer}: {self.message}" if self.pointer else self.message
+
+
+class ZooError(Exception):
+    """An error that a caller can cause and mend."""
+
+    def __init__(self, *problems: Problem | str) -> None:
+        self.problems = tuple(
+            problem if isinstance(problem, Problem) else Problem(problem) for problem in problems
+        )
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class ScopeError(ZooError):
+    """An arg scope cannot be entered; the scope that was active stays active."""
+
+
+class SpecError(ZooError):
+    """A build spec is not valid; every mistake found is in `problems`."""
+
+
+class BuildError(ZooError):
+    """A network refuses its configuration at one layer.
+
+    While a trace runs, `layer` and `scopes` are filled in by it: the layer that refused, and the
+    scoped arguments that were active there.
+    """
+
+    def __init__(self, message: str, *, received: object = None) -> None:
+        self.layer: str | None = None
+        self.scopes: tuple[str, ...] = ()
+        super().__init__(Problem(message, received=received))
+
+
+class BudgetError(ZooError):
+    """A build is larger than the limits allow; nothing has been allocated for it."""
+
+
+class InputError(ZooError):
+    """An array or an image does not fit the network's input."""
+
+
+class WeightsError(ZooError):
+    """Weights do not fit the network, or a file of weights cannot be read."""
+
+
+def json_pointer(*parts: str | int) -> str:
+    """Return the RFC 6901 pointer of nested keys and indices.
+
+    >>> json_pointer("scopes", 0, "args", "a/b")
+    '/scopes/0/args/a~1b'
+    """
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+
+
+def nearest(name: str, valid: Iterable[str]) -> list[str]:
+    """Return at most three of the valid names, the closest to `name` first."""
+    return difflib.get_close_matches(name, sorted(valid), n=3, cutoff=0.6)
+
+
+def suggest(name: str, valid: Iterable[str]) -> str:
+    """Return the sentence that ends a message about an unknown name.
+
+    >>> suggest("pading", ["padding", "stride"])
+    "Did you mean 'padding'?"
+    >>> suggest("x", ["padding", "stride"])
+    "Valid: 'padding', 'stride'."
+    """
+    names = sorted(valid)
+    close = nearest(name, names)
+    if close:
+        return f"Did you mean {' or '.join(map(repr, close))}?"
+    if not names:
+        return "There are none."
+    if len(names) > 12:
+        return f"Valid, among {len(names)}: {', '.join(map(repr, names[:12]))}, ..."
+    return f"Valid: {', '.join(map(repr, names))}."
+
+
+def unknown_name(pointer: str, rule: str, name: str, valid: Iterable[str]) -> Problem:
+    """Return the problem of a name that is not among the valid ones; `rule` states what is wrong."""
+    names = sorted(valid)
+    close = nearest(name, names)
+    return Problem(f"{rule} {suggest(name, names)}", pointer, name, close[0] if close else None)

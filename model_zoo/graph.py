@@ -1,0 +1,289 @@
+"""What a trace records: tensors that carry only a shape, nodes, variables, and their names.
+
+Names follow TensorFlow's variable scopes, because TF-Slim's published checkpoints do.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from model_zoo.arg_scope import Call, Recording, current_call, recording
+from model_zoo.errors import BuildError
+
+if TYPE_CHECKING:  # values know the graph, not the other way round
+    from model_zoo.values import Initializer, Regularizer
+
+Shape = tuple[int | None, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tensor:
+    """A symbolic tensor: a name and a shape. The first dimension, the batch, is None."""
+
+    name: str
+    shape: Shape
+
+    @property
+    def rank(self) -> int:
+        return len(self.shape)
+
+    @property
+    def channels(self) -> int:
+        """The size of the last dimension."""
+        channels = self.shape[-1]
+        if channels is None:
+            raise BuildError(f"{self.name} has no known number of channels: shape {self.shape}.")
+        return channels
+
+    @property
+    def size(self) -> int:
+        """The number of elements of one example."""
+        count = 1
+        for dimension in self.shape[1:]:
+            count *= dimension or 1
+        return count
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Variable:
+    """A weight of the network, by TF-Slim's name."""
+
+    name: str
+    shape: tuple[int, ...]
+    initializer: "Initializer"
+    regularizer: "Regularizer | None"
+    trainable: bool
+    dtype: str = "float32"
+
+    @property
+    def size(self) -> int:
+        count = 1
+        for dimension in self.shape:
+            count *= dimension
+        return count
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Node:
+    """One primitive computation: inputs and variables (by role) to one output.
+
+    `multiply_adds` counts those of one example in convolutions and matrix products, 0 elsewhere.
+    `call` is the scoped op that emitted it, `scope` the variable scope it stands in.
+    """
+
+    op: str
+    inputs: tuple[Tensor, ...]
+    output: Tensor
+    attributes: Mapping[str, Any]
+    variables: Mapping[str, Variable]
+    multiply_adds: int
+    call: Call | None
+    scope: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Graph:
+    """A traced network. Nodes stand in the order of the calls, which is an order of execution."""
+
+    input: Tensor
+    output: Tensor
+    nodes: tuple[Node, ...]
+    variables: tuple[Variable, ...]
+    end_points: Mapping[str, Tensor]
+    calls: tuple[Call, ...]
+
+
+class _FinalEndPoint(Exception):  # noqa: N818 - control flow, never an error
+    """Ends a trace at the end point that was asked for."""
+
+
+class GraphBuilder:
+    """Collects a graph while a network function runs; `tracing` makes one and makes it current."""
+
+    def __init__(self, record: Recording, final_endpoint: str | None = None) -> None:
+        self.record = record
+        self.final_endpoint = final_endpoint
+        self.nodes: list[Node] = []
+        self.variables: dict[str, Variable] = {}
+        self.end_points: dict[str, Tensor] = {}
+        self.scope = ""
+        self.reuse = False
+        self._scope_counts: dict[str, int] = {}
+        self._names: dict[str, int] = {}
+
+    def emit(
+        self,
+        op: str,
+        inputs: Sequence[Tensor],
+        shape: Shape,
+        *,
+        name: str | None = None,
+        attributes: Mapping[str, Any] | None = None,
+        variables: Mapping[str, Variable] | None = None,
+        multiply_adds: int = 0,
+    ) -> Tensor:
+        """Record one primitive and return its output."""
+        path = f"{self.scope}/{name or op}" if self.scope else name or op
+        output = Tensor(self._unique(path), shape)
+        self.nodes.append(
+            Node(
+                op,
+                tuple(inputs),
+                output,
+                attributes or {},
+                variables or {},
+                multiply_adds,
+                self.record.current,
+                self.scope,
+            )
+        )
+        return output
+
+    def _unique(self, path: str) -> str:
+        count = self._names.get(path, 0)
+        self._names[path] = count + 1
+        return f"{path}_{count}" if count else path
+
+    def variable(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        initializer: "Initializer",
+        regularizer: "Regularizer | None" = None,
+        *,
+        trainable: bool = True,
+    ) -> Variable:
+        """Create a variable in the current variable scope, or share one where the scope reuses.
+
+        Raises: BuildError if it exists and is not to be shared, or is missing or of another shape
+        where it is.
+        """
+        path = f"{self.scope}/{name}" if self.scope else name
+        found = self.variables.get(path)
+        if self.reuse:
+            if found is None:
+                raise BuildError(f"reuse is true, but there is no variable {path} to share yet.")
+            if found.shape != shape:
+                raise BuildError(
+                    f"reuse is true, but variable {path} has shape {found.shape}, not {shape}."
+                )
+            return found
+        if found is not None:
+            raise BuildError(
+                f"Variable {path} exists already; give the layer another scope, or reuse=True."
+            )
+        variable = Variable(path, shape, initializer, regularizer, trainable)
+        self.variables[path] = variable
+        return variable
+
+    @contextlib.contextmanager
+    def variable_scope(
+        self, name: str | None, default: str | None = None, reuse: bool | None = None
+    ) -> Iterator[str]:
+        """Enter a variable scope; a default name is made unique, a given one is taken as it is."""
+        outer, outer_reuse = self.scope, self.reuse
+        prefix = f"{outer}/" if outer else ""
+        if name is None:
+            if default is None:
+                raise BuildError("A variable scope needs a name or a default name.")
+            count = self._scope_counts.get(prefix + default, 0)
+            name = f"{default}_{count}" if count else default
+            self._scope_counts[prefix + default] = count + 1
+        else:
+            self._scope_counts[prefix + name] = self._scope_counts.get(prefix + name, 0) + 1
+        self.scope = prefix + name
+        self.reuse = outer_reuse or bool(reuse)
+        try:
+            yield self.scope
+        finally:
+            # As in TensorFlow, default names inside a scope start anew when it is entered again.
+            inside = self.scope + "/"
+            for path in [path for path in self._scope_counts if path.startswith(inside)]:
+                del self._scope_counts[path]
+            self.scope, self.reuse = outer, outer_reuse
+
+
+_builder: ContextVar[GraphBuilder | None] = ContextVar("graph_builder", default=None)
+
+
+def current_graph() -> GraphBuilder:
+    """Return the graph that is being traced.
+
+    Raises: BuildError outside of a trace.
+    """
+    builder = _builder.get()
+    if builder is None:
+        raise BuildError("Layers run only while a network is traced: see model_zoo.trace_network.")
+    return builder
+
+
+def end_point(name: str, tensor: Tensor) -> Tensor:
+    """Publish a tensor as an end point of the network and return it.
+
+    A trace that was asked for a `final_endpoint` ends here when this is the one.
+    """
+    graph = current_graph()
+    graph.end_points[name] = tensor
+    if name == graph.final_endpoint:
+        raise _FinalEndPoint
+    return tensor
+
+
+@contextlib.contextmanager
+def variable_scope(
+    name: str | None, default: str | None = None, *, reuse: bool | None = None
+) -> Iterator[str]:
+    """Put the variables and nodes made inside under a name, as TensorFlow's `variable_scope` does."""
+    with current_graph().variable_scope(name, default, reuse) as path:
+        yield path
+
+
+@contextlib.contextmanager
+def layer_scope(scope: str | None, default: str, reuse: bool | None = None) -> Iterator[str]:
+    """Enter the variable scope of a scoped op and make it the layer name of the running call."""
+    with current_graph().variable_scope(scope, default, reuse) as path:
+        call = current_call()
+        if call is not None:
+            call.layer = path
+        yield path
+
+
+def build_graph(
+    network: Callable[[Tensor], Tensor],
+    input_shape: Sequence[int],
+    *,
+    final_endpoint: str | None = None,
+) -> Graph:
+    """Run a network function on a symbolic input and return what it recorded.
+
+    Shape: `input_shape` is that of one example, without the batch.
+    Raises: BuildError if a layer refuses, or `final_endpoint` is not an end point of the network.
+    """
+    with recording() as record:
+        builder = GraphBuilder(record, final_endpoint)
+        token = _builder.set(builder)
+        try:
+            inputs = builder.emit("input", (), (None, *input_shape), name="input")
+            try:
+                output = network(inputs)
+            except _FinalEndPoint:
+                output = list(builder.end_points.values())[-1]
+            else:
+                if final_endpoint is not None:
+                    known = ", ".join(builder.end_points)
+                    raise BuildError(
+                        f"final_endpoint {final_endpoint!r} is not an end point; "
+                        f"the network has: {known}."
+                    )
+        finally:
+            _builder.reset(token)
+    return Graph(
+        inputs,
+        output,
+        tuple(builder.nodes),
+        tuple(builder.variables.values()),
+        builder.end_points,
+        tuple(record.calls),
+    )

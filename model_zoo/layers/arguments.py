@@ -1,0 +1,41 @@
+"""The types of the scoped ops' arguments: what each may hold, in Python and in a request."""
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+from annotated_types import Ge, Gt, Le
+
+from model_zoo.graph import Tensor
+from model_zoo.primitives import Padding
+from model_zoo.values import ByName, Initializer, Regularizer
+
+__all__ = [
+    "ActivationFn",
+    "Axis",
+    "Count",
+    "Decay",
+    "Epsilon",
+    "InitializerFn",
+    "KeepProbability",
+    "NormalizerFn",
+    "NormalizerParams",
+    "Padding",
+    "ParamInitializers",
+    "ParamRegularizers",
+    "RegularizerFn",
+    "Size",
+]
+
+Count = Annotated[int, Ge(1)]
+Size = Count | tuple[Count, Count]
+Axis = Annotated[int, Ge(-5), Le(5)]
+Decay = Annotated[float, Ge(0), Le(1)]
+Epsilon = Annotated[float, Gt(0)]
+KeepProbability = Annotated[float, Gt(0), Le(1)]
+ActivationFn = Annotated[Callable[[Tensor], Tensor] | None, ByName("activation")]
+InitializerFn = Annotated[Initializer, ByName("initializer")]
+RegularizerFn = Annotated[Regularizer | None, ByName("regularizer")]
+NormalizerFn = Annotated[Callable[..., Tensor] | None, ByName("normalizer")]
+NormalizerParams = Annotated[Mapping[str, Any] | None, ByName("normalizer arguments")]
+ParamInitializers = Annotated[Mapping[str, Initializer] | None, ByName("initializers")]
+ParamRegularizers = Annotated[Mapping[str, Regularizer] | None, ByName("regularizers")]

@@ -1,0 +1,202 @@
+"""Convolutions, with the bias or normalizer and the activation that TF-Slim puts after them."""
+
+from model_zoo import primitives
+from model_zoo.errors import BuildError
+from model_zoo.graph import Tensor, Variable, current_graph, layer_scope
+from model_zoo.layers.arguments import (
+    ActivationFn,
+    Count,
+    InitializerFn,
+    NormalizerFn,
+    NormalizerParams,
+    Padding,
+    RegularizerFn,
+    Size,
+)
+from model_zoo.layers.normalization import finish
+from model_zoo.layers.registry import register_op
+from model_zoo.primitives import pair
+from model_zoo.values import relu, xavier_initializer, zeros_initializer
+
+
+def _weights(
+    name: str,
+    shape: tuple[int, ...],
+    initializer: InitializerFn,
+    regularizer: RegularizerFn,
+    trainable: bool,
+) -> Variable:
+    for size in shape:
+        if type(size) is not int or size < 1:
+            raise BuildError(
+                f"every dimension of {name} must be an integer of at least 1; received {shape}."
+            )
+    return current_graph().variable(name, shape, initializer, regularizer, trainable=trainable)
+
+
+@register_op
+def conv2d(
+    inputs: Tensor,
+    num_outputs: Count,
+    kernel_size: Size,
+    stride: Size = 1,
+    padding: Padding = "SAME",
+    rate: Size = 1,
+    activation_fn: ActivationFn = relu,
+    normalizer_fn: NormalizerFn = None,
+    normalizer_params: NormalizerParams = None,
+    weights_initializer: InitializerFn = xavier_initializer(),
+    weights_regularizer: RegularizerFn = None,
+    biases_initializer: InitializerFn | None = zeros_initializer(),
+    biases_regularizer: RegularizerFn = None,
+    reuse: bool | None = None,
+    trainable: bool = True,
+    scope: str | None = None,
+) -> Tensor:
+    """Convolve, then normalise or add biases, then activate.
+
+    With a `normalizer_fn` there are no biases. Variables: `weights` (h, w, C, num_outputs),
+    `biases` (num_outputs,), or those of the normalizer.
+
+    Shape: (N, H, W, C) -> (N, H', W', num_outputs)
+    Raises: BuildError for a window larger than the input, or stride and rate both above 1.
+    """
+    with layer_scope(scope, "Conv", reuse):
+        weights = _weights(
+            "weights",
+            (*pair(kernel_size, "kernel_size"), inputs.channels, num_outputs),
+            weights_initializer,
+            weights_regularizer,
+            trainable,
+        )
+        outputs = primitives.conv2d(
+            inputs,
+            weights,
+            strides=pair(stride, "stride"),
+            padding=padding,
+            rate=pair(rate, "rate"),
+        )
+        return finish(
+            outputs,
+            activation_fn,
+            normalizer_fn,
+            normalizer_params,
+            biases_initializer,
+            biases_regularizer,
+            trainable,
+        )
+
+
+convolution2d = conv2d
+
+
+@register_op
+def separable_conv2d(
+    inputs: Tensor,
+    num_outputs: Count | None,
+    kernel_size: Size,
+    depth_multiplier: Count = 1,
+    stride: Size = 1,
+    padding: Padding = "SAME",
+    rate: Size = 1,
+    activation_fn: ActivationFn = relu,
+    normalizer_fn: NormalizerFn = None,
+    normalizer_params: NormalizerParams = None,
+    weights_initializer: InitializerFn = xavier_initializer(),
+    pointwise_initializer: InitializerFn | None = None,
+    weights_regularizer: RegularizerFn = None,
+    biases_initializer: InitializerFn | None = zeros_initializer(),
+    biases_regularizer: RegularizerFn = None,
+    reuse: bool | None = None,
+    trainable: bool = True,
+    scope: str | None = None,
+) -> Tensor:
+    """Convolve each channel, mix channels by a 1x1 convolution, then as `conv2d`.
+
+    With `num_outputs=None` there is no mixing: a depthwise convolution. `pointwise_initializer`
+    defaults to `weights_initializer`. Variables: `depthwise_weights` (h, w, C, depth_multiplier),
+    `pointwise_weights` (1, 1, C * depth_multiplier, num_outputs), `biases` or the normalizer's.
+
+    Shape: (N, H, W, C) -> (N, H', W', num_outputs or C * depth_multiplier)
+    Raises: BuildError for unequal strides, or as `conv2d`.
+    """
+    with layer_scope(scope, "SeparableConv2d", reuse):
+        depthwise_weights = _weights(
+            "depthwise_weights",
+            (*pair(kernel_size, "kernel_size"), inputs.channels, depth_multiplier),
+            weights_initializer,
+            weights_regularizer,
+            trainable,
+        )
+        outputs = primitives.depthwise_conv2d(
+            inputs,
+            depthwise_weights,
+            strides=pair(stride, "stride"),
+            padding=padding,
+            rate=pair(rate, "rate"),
+        )
+        if num_outputs is not None:
+            pointwise_weights = _weights(
+                "pointwise_weights",
+                (1, 1, outputs.channels, num_outputs),
+                pointwise_initializer or weights_initializer,
+                weights_regularizer,
+                trainable,
+            )
+            outputs = primitives.conv2d(
+                outputs, pointwise_weights, strides=(1, 1), padding="VALID"
+            )
+        return finish(
+            outputs,
+            activation_fn,
+            normalizer_fn,
+            normalizer_params,
+            biases_initializer,
+            biases_regularizer,
+            trainable,
+        )
+
+
+@register_op
+def conv2d_transpose(
+    inputs: Tensor,
+    num_outputs: Count,
+    kernel_size: Size,
+    stride: Size = 1,
+    padding: Padding = "SAME",
+    activation_fn: ActivationFn = relu,
+    normalizer_fn: NormalizerFn = None,
+    normalizer_params: NormalizerParams = None,
+    weights_initializer: InitializerFn = xavier_initializer(),
+    weights_regularizer: RegularizerFn = None,
+    biases_initializer: InitializerFn | None = zeros_initializer(),
+    biases_regularizer: RegularizerFn = None,
+    reuse: bool | None = None,
+    trainable: bool = True,
+    scope: str | None = None,
+) -> Tensor:
+    """Transpose a convolution (upsample), then as `conv2d`.
+
+    Variables: `weights` (h, w, num_outputs, C), `biases` or the normalizer's.
+    Shape: (N, H, W, C) -> (N, H * stride, W * stride, num_outputs) with padding SAME
+    """
+    with layer_scope(scope, "Conv2d_transpose", reuse):
+        weights = _weights(
+            "weights",
+            (*pair(kernel_size, "kernel_size"), num_outputs, inputs.channels),
+            weights_initializer,
+            weights_regularizer,
+            trainable,
+        )
+        outputs = primitives.conv2d_transpose(
+            inputs, weights, strides=pair(stride, "stride"), padding=padding
+        )
+        return finish(
+            outputs,
+            activation_fn,
+            normalizer_fn,
+            normalizer_params,
+            biases_initializer,
+            biases_regularizer,
+            trainable,
+        )

@@ -1,0 +1,275 @@
+"""The normalizers: scoped ops, called by name from other layers, so that scopes reach them there."""
+
+from collections.abc import Mapping, Sequence
+
+from model_zoo import primitives
+from model_zoo.arg_scope import describe, has_arg_scope, scoped_op
+from model_zoo.errors import BuildError, suggest
+from model_zoo.graph import Tensor, Variable, current_graph, layer_scope
+from model_zoo.layers.arguments import (
+    ActivationFn,
+    Axis,
+    Count,
+    Decay,
+    Epsilon,
+    InitializerFn,
+    NormalizerFn,
+    NormalizerParams,
+    ParamInitializers,
+    ParamRegularizers,
+    RegularizerFn,
+)
+from model_zoo.layers.registry import register_op
+from model_zoo.values import ones_initializer, zeros_initializer
+
+_INITIALIZERS = {
+    "beta": zeros_initializer(),
+    "gamma": ones_initializer(),
+    "moving_mean": zeros_initializer(),
+    "moving_variance": ones_initializer(),
+}
+
+
+def _parameters(
+    names: Sequence[str],
+    shape: tuple[int, ...],
+    trainable: bool,
+    initializers: ParamInitializers = None,
+    regularizers: ParamRegularizers = None,
+) -> dict[str, Variable]:
+    """Create a normalizer's variables by role; the moving averages are never trained."""
+    given = {**(initializers or {}), **dict.fromkeys(regularizers or {})}
+    for name in given:
+        if name not in _INITIALIZERS:
+            raise BuildError(
+                f"param_initializers and param_regularizers have no entry {name!r}. "
+                f"{suggest(name, _INITIALIZERS)}",
+                received=name,
+            )
+    graph = current_graph()
+    return {
+        name: graph.variable(
+            name,
+            shape,
+            (initializers or {}).get(name, _INITIALIZERS[name]),
+            (regularizers or {}).get(name),
+            trainable=trainable and not name.startswith("moving_"),
+        )
+        for name in names
+    }
+
+
+def _affine(center: bool, scale: bool, *, gamma_first: bool = False) -> list[str]:
+    names = [name for name, wanted in (("beta", center), ("gamma", scale)) if wanted]
+    return names[::-1] if gamma_first else names
+
+
+def activate(x: Tensor, activation_fn: ActivationFn) -> Tensor:
+    """Apply an activation, if there is one."""
+    return x if activation_fn is None else activation_fn(x)
+
+
+def finish(
+    x: Tensor,
+    activation_fn: ActivationFn,
+    normalizer_fn: NormalizerFn,
+    normalizer_params: NormalizerParams,
+    biases_initializer: InitializerFn | None,
+    biases_regularizer: RegularizerFn,
+    trainable: bool,
+) -> Tensor:
+    """Normalise, or else add biases; then activate: how every layer with weights ends."""
+    if normalizer_fn is not None:
+        params = normalizer_params or {}
+        _check_params(normalizer_fn, params)
+        x = normalizer_fn(x, **params)
+    elif biases_initializer is not None:
+        biases = current_graph().variable(
+            "biases", (x.channels,), biases_initializer, biases_regularizer, trainable=trainable
+        )
+        x = primitives.bias_add(x, biases)
+    return activate(x, activation_fn)
+
+
+def _check_params(normalizer_fn: object, params: Mapping[str, object]) -> None:
+    if not callable(normalizer_fn):
+        raise BuildError(f"normalizer_fn is a function or None; received {normalizer_fn!r}.")
+    if not has_arg_scope(normalizer_fn):
+        return
+    op = scoped_op(normalizer_fn)
+    for name in params:
+        if name not in op.parameters and not op.accepts_any:
+            raise BuildError(
+                f"{op.name} has no argument {name!r}, which normalizer_params "
+                f"{describe(params)} passes to it; set normalizer_params to fit "
+                f"normalizer_fn {op.name}, or to null.",
+                received=name,
+            )
+
+
+@register_op
+def batch_norm(
+    inputs: Tensor,
+    decay: Decay = 0.999,
+    center: bool = True,
+    scale: bool = False,
+    epsilon: Epsilon = 0.001,
+    activation_fn: ActivationFn = None,
+    param_initializers: ParamInitializers = None,
+    param_regularizers: ParamRegularizers = None,
+    is_training: bool = True,
+    reuse: bool | None = None,
+    trainable: bool = True,
+    fused: bool | None = None,
+    scope: str | None = None,
+) -> Tensor:
+    """Normalise over all but channels; by the moving averages unless `is_training`.
+
+    Variables: `gamma` (with `scale`), `beta` (with `center`), `moving_mean`, `moving_variance`.
+    `decay` is the share that the moving averages keep at a step. Unless `fused` is False,
+    `moving_variance` moves by the unbiased variance.
+
+    Shape: (N, ..., C) -> (N, ..., C)
+    Source: arXiv:1502.03167.
+    """
+    with layer_scope(scope, "BatchNorm", reuse):
+        # TF-Slim's rank-2 kernel creates beta first, the others gamma: the order of checkpoints.
+        can_fuse = inputs.rank in (2, 4)
+        is_fused = can_fuse and fused is not False
+        names = _affine(center, scale, gamma_first=not (inputs.rank == 2 and is_fused))
+        variables = _parameters(
+            [*names, "moving_mean", "moving_variance"],
+            (inputs.channels,),
+            trainable,
+            param_initializers,
+            param_regularizers,
+        )
+        outputs = primitives.batch_norm(
+            inputs,
+            variables,
+            epsilon=epsilon,
+            decay=decay,
+            is_training=is_training,
+            fused=is_fused,
+        )
+        return activate(outputs, activation_fn)
+
+
+@register_op
+def layer_norm(
+    inputs: Tensor,
+    center: bool = True,
+    scale: bool = True,
+    activation_fn: ActivationFn = None,
+    reuse: bool | None = None,
+    trainable: bool = True,
+    begin_norm_axis: Axis = 1,
+    begin_params_axis: Axis = -1,
+    scope: str | None = None,
+) -> Tensor:
+    """Normalise each example over the axes from `begin_norm_axis` on.
+
+    Variables: `beta` (with `center`) and `gamma` (with `scale`), of the shape of the axes from
+    `begin_params_axis` on.
+
+    Shape: (N, ..., C) -> (N, ..., C)
+    Source: arXiv:1607.06450.
+    """
+    with layer_scope(scope, "LayerNorm", reuse):
+        norm_axis = begin_norm_axis + inputs.rank if begin_norm_axis < 0 else begin_norm_axis
+        params_axis = (
+            begin_params_axis + inputs.rank if begin_params_axis < 0 else begin_params_axis
+        )
+        for name, axis in (("begin_norm_axis", norm_axis), ("begin_params_axis", params_axis)):
+            if not 1 <= axis < inputs.rank:
+                raise BuildError(
+                    f"{name} must name a dimension after the batch of a tensor of rank "
+                    f"{inputs.rank}; it comes to {axis}.",
+                    received=axis,
+                )
+        shape = tuple(size or 1 for size in inputs.shape[params_axis:])
+        variables = _parameters(_affine(center, scale), shape, trainable)
+        # TF-Slim's constant for float32; it has no argument for it.
+        outputs = primitives.layer_norm(
+            inputs, variables, begin_norm_axis=norm_axis, epsilon=1e-12
+        )
+        return activate(outputs, activation_fn)
+
+
+@register_op
+def group_norm(
+    inputs: Tensor,
+    groups: Count = 32,
+    reduction_axes: tuple[Axis, ...] = (-3, -2),
+    center: bool = True,
+    scale: bool = True,
+    epsilon: Epsilon = 1e-6,
+    activation_fn: ActivationFn = None,
+    param_initializers: ParamInitializers = None,
+    reuse: bool | None = None,
+    trainable: bool = True,
+    scope: str | None = None,
+) -> Tensor:
+    """Normalise each group of channels of each example over `reduction_axes`.
+
+    Variables: `beta` (with `center`), `gamma` (with `scale`), of shape (C,).
+
+    Shape: (N, H, W, C) -> (N, H, W, C)
+    Raises: BuildError unless `groups` divides the channels.
+    Source: arXiv:1803.08494.
+    """
+    with layer_scope(scope, "GroupNorm", reuse):
+        channels = inputs.channels
+        if groups > channels or channels % groups:
+            raise BuildError(
+                f"groups (={groups}) must divide the channels (={channels}) of {inputs.name}.",
+                received=groups,
+            )
+        axes = tuple(axis + inputs.rank if axis < 0 else axis for axis in reduction_axes)
+        for axis in axes:
+            if not 1 <= axis < inputs.rank - 1:
+                raise BuildError(
+                    f"reduction_axes {reduction_axes} must name dimensions between the batch and "
+                    f"the channels; {inputs.name} has shape {inputs.shape}.",
+                    received=reduction_axes,
+                )
+        variables = _parameters(
+            _affine(center, scale), (channels,), trainable, param_initializers
+        )
+        outputs = primitives.group_norm(
+            inputs, variables, groups=groups, reduction_axes=axes, epsilon=epsilon
+        )
+        return activate(outputs, activation_fn)
+
+
+@register_op
+def instance_norm(
+    inputs: Tensor,
+    center: bool = True,
+    scale: bool = True,
+    epsilon: Epsilon = 1e-6,
+    activation_fn: ActivationFn = None,
+    param_initializers: ParamInitializers = None,
+    reuse: bool | None = None,
+    trainable: bool = True,
+    scope: str | None = None,
+) -> Tensor:
+    """Normalise each channel of each example over its positions.
+
+    Variables: `beta` (with `center`), `gamma` (with `scale`), of shape (C,).
+
+    Shape: (N, H, W, C) -> (N, H, W, C)
+    Source: arXiv:1607.08022.
+    """
+    with layer_scope(scope, "InstanceNorm", reuse):
+        variables = _parameters(
+            _affine(center, scale), (inputs.channels,), trainable, param_initializers
+        )
+        outputs = primitives.group_norm(
+            inputs,
+            variables,
+            groups=inputs.channels,
+            reduction_axes=tuple(range(1, inputs.rank - 1)),
+            epsilon=epsilon,
+        )
+        return activate(outputs, activation_fn)

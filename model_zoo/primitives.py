@@ -1,0 +1,353 @@
+"""The primitive computations of a graph: each checks, infers its shape, and counts multiply-adds.
+
+Scoped layers are made of these; `model_zoo.lowering` has one rule for each. All tensors are
+(N, spatial..., C), as TF-Slim's networks are by default.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from model_zoo.errors import BuildError
+from model_zoo.graph import Shape, Tensor, Variable, current_graph
+
+Padding = Literal["SAME", "VALID"]
+Pair = tuple[int, int]
+
+
+def pair(value: int | Sequence[int], what: str) -> Pair:
+    """Return (height, width) of one size or two.
+
+    Raises: BuildError unless both are integers of at least 1.
+    """
+    sizes = (value, value) if isinstance(value, int) else tuple(value)
+    if len(sizes) != 2 or not all(type(size) is int and size >= 1 for size in sizes):
+        raise BuildError(
+            f"{what} takes an integer of at least 1, or two of them; received {value!r}.",
+            received=value,
+        )
+    return (sizes[0], sizes[1])
+
+
+def _rank(x: Tensor, rank: int, op: str) -> None:
+    if x.rank != rank:
+        raise BuildError(f"{op} takes a tensor of rank {rank}; received shape {x.shape}.")
+
+
+def _window(
+    size: int | None, kernel: int, stride: int, padding: Padding, rate: int = 1
+) -> int | None:
+    """Return the output size of one dimension under a sliding window, as TensorFlow rounds it."""
+    if padding not in ("SAME", "VALID"):
+        raise BuildError(f"padding is 'SAME' or 'VALID'; received {padding!r}.", received=padding)
+    if size is None:
+        return None
+    if padding == "SAME":
+        return -(-size // stride)
+    reach = rate * (kernel - 1) + 1
+    if reach > size:
+        raise BuildError(
+            f"a window of {reach} with VALID padding does not fit an input of size {size}; "
+            "a larger input_shape, padding SAME or a smaller kernel would."
+        )
+    return (size - reach) // stride + 1
+
+
+def _windows(
+    x: Tensor, kernel: Pair, strides: Pair, padding: Padding, rate: Pair = (1, 1)
+) -> tuple[int | None, ...]:
+    return tuple(
+        _window(size, *rest, padding, dilation)
+        for size, *rest, dilation in zip(x.shape[1:-1], kernel, strides, rate, strict=True)
+    )
+
+
+def conv2d(
+    x: Tensor, weights: Variable, *, strides: Pair, padding: Padding, rate: Pair = (1, 1)
+) -> Tensor:
+    """Convolve. Shape: (N, H, W, C) and weights (h, w, C, D) -> (N, H', W', D)."""
+    _rank(x, 4, "conv2d")
+    if max(strides) > 1 and max(rate) > 1:
+        raise BuildError(
+            f"stride (={strides}) and rate (={rate}) cannot both be above 1 in one convolution."
+        )
+    height, width, _, depth = weights.shape
+    shape = (None, *_windows(x, (height, width), strides, padding, rate), depth)
+    return _emit_counted("conv2d", "Conv2D", x, shape, weights, strides, padding, rate)
+
+
+def depthwise_conv2d(
+    x: Tensor, weights: Variable, *, strides: Pair, padding: Padding, rate: Pair = (1, 1)
+) -> Tensor:
+    """Convolve each channel by itself. Shape: (N, H, W, C), weights (h, w, C, m) -> (..., C * m)."""
+    _rank(x, 4, "depthwise_conv2d")
+    if max(strides) > 1 and max(rate) > 1:
+        raise BuildError(
+            f"stride (={strides}) and rate (={rate}) cannot both be above 1 in one convolution."
+        )
+    if strides[0] != strides[1]:
+        raise BuildError(f"a depthwise convolution takes equal strides; received {strides}.")
+    height, width, channels, multiplier = weights.shape
+    depth = channels * multiplier
+    shape = (None, *_windows(x, (height, width), strides, padding, rate), depth)
+    return _emit_counted(
+        "depthwise_conv2d", "depthwise", x, shape, weights, strides, padding, rate
+    )
+
+
+def _emit_counted(
+    op: str,
+    name: str,
+    x: Tensor,
+    shape: Shape,
+    weights: Variable,
+    strides: Pair,
+    padding: Padding,
+    rate: Pair,
+) -> Tensor:
+    # Each weight is used once at each output position.
+    positions = (shape[1] or 1) * (shape[2] or 1)
+    return current_graph().emit(
+        op,
+        (x,),
+        shape,
+        name=name,
+        attributes={"strides": strides, "padding": padding, "rate": rate},
+        variables={"weights": weights},
+        multiply_adds=positions * weights.size,
+    )
+
+
+def conv2d_transpose(x: Tensor, weights: Variable, *, strides: Pair, padding: Padding) -> Tensor:
+    """Transpose a convolution. Shape: (N, H, W, C) and weights (h, w, D, C) -> (N, H', W', D)."""
+    _rank(x, 4, "conv2d_transpose")
+    height, width, depth, _ = weights.shape
+    spatial = tuple(
+        None
+        if size is None
+        else size * stride + (max(kernel - stride, 0) if padding == "VALID" else 0)
+        for size, kernel, stride in zip(x.shape[1:3], (height, width), strides, strict=True)
+    )
+    return current_graph().emit(
+        "conv2d_transpose",
+        (x,),
+        (None, *spatial, depth),
+        attributes={"strides": strides, "padding": padding},
+        variables={"weights": weights},
+        multiply_adds=(x.shape[1] or 1) * (x.shape[2] or 1) * weights.size,
+    )
+
+
+def matmul(x: Tensor, weights: Variable) -> Tensor:
+    """Multiply the last dimension by a matrix. Shape: (N, ..., C) and (C, D) -> (N, ..., D)."""
+    if x.rank < 2:
+        raise BuildError(f"fully_connected takes a tensor of rank 2 or more; received {x.shape}.")
+    return current_graph().emit(
+        "matmul",
+        (x,),
+        (*x.shape[:-1], weights.shape[1]),
+        name="MatMul",
+        variables={"weights": weights},
+        multiply_adds=x.size * weights.shape[1],
+    )
+
+
+def bias_add(x: Tensor, biases: Variable) -> Tensor:
+    """Add one value a channel. Shape: (N, ..., C) -> (N, ..., C)."""
+    return current_graph().emit(
+        "bias_add", (x,), x.shape, name="BiasAdd", variables={"biases": biases}
+    )
+
+
+def batch_norm(
+    x: Tensor,
+    variables: Mapping[str, Variable],
+    *,
+    epsilon: float,
+    decay: float,
+    is_training: bool,
+    fused: bool,
+) -> Tensor:
+    """Normalise over all but channels: by the moving averages, or the batch's own when training.
+
+    `variables`: moving_mean, moving_variance, and beta and gamma where there are any. A fused one
+    moves `moving_variance` by the unbiased variance, n / (n - 1), as TensorFlow's kernel does.
+    Shape: (N, ..., C) -> (N, ..., C)
+    """
+    return current_graph().emit(
+        "batch_norm",
+        (x,),
+        x.shape,
+        name="FusedBatchNorm" if fused else "batchnorm",
+        attributes={
+            "epsilon": epsilon,
+            "decay": decay,
+            "is_training": is_training,
+            "fused": fused,
+        },
+        variables=variables,
+    )
+
+
+def group_norm(
+    x: Tensor,
+    variables: Mapping[str, Variable],
+    *,
+    groups: int,
+    reduction_axes: tuple[int, ...],
+    epsilon: float,
+) -> Tensor:
+    """Normalise each group of channels of each example over `reduction_axes` (batch counted as 0).
+
+    Shape: (N, ..., C) -> (N, ..., C)
+    """
+    return current_graph().emit(
+        "group_norm",
+        (x,),
+        x.shape,
+        name="groupnorm",
+        attributes={"groups": groups, "reduction_axes": reduction_axes, "epsilon": epsilon},
+        variables=variables,
+    )
+
+
+def layer_norm(
+    x: Tensor, variables: Mapping[str, Variable], *, begin_norm_axis: int, epsilon: float
+) -> Tensor:
+    """Normalise each example over the axes from `begin_norm_axis` on.
+
+    Shape: (N, ..., C) -> (N, ..., C)
+    """
+    return current_graph().emit(
+        "layer_norm",
+        (x,),
+        x.shape,
+        name="layernorm",
+        attributes={"begin_norm_axis": begin_norm_axis, "epsilon": epsilon},
+        variables=variables,
+    )
+
+
+def max_pool2d(x: Tensor, kernel: Pair, *, strides: Pair, padding: Padding) -> Tensor:
+    """Take each window's maximum. Shape: (N, H, W, C) -> (N, H', W', C)."""
+    return _pool("max_pool2d", "MaxPool", x, kernel, strides, padding)
+
+
+def avg_pool2d(x: Tensor, kernel: Pair, *, strides: Pair, padding: Padding) -> Tensor:
+    """Take each window's mean; padding does not count. Shape: (N, H, W, C) -> (N, H', W', C)."""
+    return _pool("avg_pool2d", "AvgPool", x, kernel, strides, padding)
+
+
+def _pool(op: str, name: str, x: Tensor, kernel: Pair, strides: Pair, padding: Padding) -> Tensor:
+    _rank(x, 4, op)
+    shape = (None, *_windows(x, kernel, strides, padding), x.shape[-1])
+    return current_graph().emit(
+        op,
+        (x,),
+        shape,
+        name=name,
+        attributes={"kernel": kernel, "strides": strides, "padding": padding},
+    )
+
+
+def dropout(
+    x: Tensor,
+    *,
+    keep_prob: float,
+    is_training: bool,
+    noise_shape: tuple[int | None, ...] | None = None,
+    seed: int | None = None,
+) -> Tensor:
+    """Keep each element with `keep_prob` and scale it by its inverse; identity unless training."""
+    return current_graph().emit(
+        "dropout",
+        (x,),
+        x.shape,
+        attributes={
+            "keep_prob": keep_prob,
+            "is_training": is_training,
+            "noise_shape": noise_shape,
+            "seed": seed,
+        },
+    )
+
+
+def softmax(x: Tensor) -> Tensor:
+    """Normalise the exponentials of the last dimension to sum 1."""
+    return current_graph().emit("softmax", (x,), x.shape, name="Softmax")
+
+
+def flatten(x: Tensor) -> Tensor:
+    """Shape: (N, ...) -> (N, elements)."""
+    if x.rank < 2:
+        raise BuildError(f"flatten takes a tensor of rank 2 or more; received shape {x.shape}.")
+    return current_graph().emit("flatten", (x,), (None, x.size), name="Reshape")
+
+
+def squeeze(x: Tensor, axes: Sequence[int], name: str = "squeeze") -> Tensor:
+    """Drop dimensions of size 1.
+
+    Raises: BuildError if one of them is not of size 1.
+    """
+    for axis in axes:
+        if x.shape[axis] != 1:
+            raise BuildError(
+                f"cannot squeeze dimension {axis} of {x.name}, which has size {x.shape[axis]} and "
+                "not 1; a smaller input_shape, global_pool or no spatial_squeeze would do."
+            )
+    shape = tuple(size for axis, size in enumerate(x.shape) if axis not in axes)
+    return current_graph().emit(
+        "squeeze", (x,), shape, name=name, attributes={"axes": tuple(axes)}
+    )
+
+
+def reduce_mean(x: Tensor, axes: Sequence[int], name: str = "Mean") -> Tensor:
+    """Take the mean over dimensions, which stay as size 1."""
+    shape = tuple(1 if axis in axes else size for axis, size in enumerate(x.shape))
+    return current_graph().emit(
+        "reduce_mean", (x,), shape, name=name, attributes={"axes": tuple(axes)}
+    )
+
+
+def concat(tensors: Sequence[Tensor], name: str = "concat") -> Tensor:
+    """Join tensors on channels. Shape: (N, H, W, C1), (N, H, W, C2), ... -> (N, H, W, C1 + ...)."""
+    first = tensors[0]
+    for tensor in tensors[1:]:
+        if tensor.shape[:-1] != first.shape[:-1]:
+            raise BuildError(
+                f"cannot join {first.name} {first.shape} and {tensor.name} {tensor.shape}: "
+                "all but the channels must be equal."
+            )
+    channels = sum(tensor.channels for tensor in tensors)
+    return current_graph().emit("concat", tensors, (*first.shape[:-1], channels), name=name)
+
+
+def pad(x: Tensor, before: Pair, after: Pair) -> Tensor:
+    """Pad height and width with zeros. Shape: (N, H, W, C) -> (N, H + ..., W + ..., C)."""
+    _rank(x, 4, "pad")
+    spatial = tuple(
+        None if size is None else size + low + high
+        for size, low, high in zip(x.shape[1:3], before, after, strict=True)
+    )
+    return current_graph().emit(
+        "pad",
+        (x,),
+        (None, *spatial, x.shape[-1]),
+        name="Pad",
+        attributes={"before": before, "after": after},
+    )
+
+
+def local_response_normalization(
+    x: Tensor, *, depth_radius: int, bias: float, alpha: float, beta: float, name: str = "LRN"
+) -> Tensor:
+    """Divide by `(bias + alpha * sum of squares over 2 * depth_radius + 1 channels) ** beta`.
+
+    Source: Krizhevsky, Sutskever, Hinton 2012, section 3.3. Shape: (N, H, W, C) -> (N, H, W, C)
+    """
+    return current_graph().emit(
+        "local_response_normalization",
+        (x,),
+        x.shape,
+        name=name,
+        attributes={"depth_radius": depth_radius, "bias": bias, "alpha": alpha, "beta": beta},
+    )

@@ -1,0 +1,237 @@
+"""What an argument may hold by name: activations, initializers, regularizers.
+
+Each value is a name and its arguments, nothing that computes: the lowering gives it numbers. The
+functions here spell TF-Slim's names, so a network reads `l2_regularizer(0.0001)`, and a request
+writes `{"name": "l2_regularizer", "scale": 0.0001}`. A normalizer is a scoped op and needs no value.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
+
+from annotated_types import Ge, Gt
+
+from model_zoo.graph import Tensor, current_graph
+
+NonNegative = Annotated[float, Ge(0)]
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A function by name, with its arguments in the order of its signature."""
+
+    kind: ClassVar[str] = "function"
+    name: str
+    arguments: tuple[tuple[str, Any], ...] = ()
+
+    def __getitem__(self, argument: str) -> Any:
+        return dict(self.arguments)[argument]
+
+    def __repr__(self) -> str:
+        if not self.arguments:
+            return self.name
+        return f"{self.name}({', '.join(f'{key}={value}' for key, value in self.arguments)})"
+
+    def to_wire(self) -> str | dict[str, Any]:
+        """Return the value as a request writes it."""
+        return {"name": self.name, **dict(self.arguments)} if self.arguments else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class ByName:
+    """Marks an argument's type: a request gives it by name (and None, where the type has None).
+
+    Kinds: the values of this module, `normalizer` (a scoped op), `normalizer arguments` (those of
+    the normalizers, as an object), `initializers` and `regularizers` (an object of them).
+    """
+
+    kind: str
+
+
+class Activation(Named):
+    """An elementwise function of a tensor; calling it emits the node."""
+
+    __slots__ = ()
+    kind: ClassVar[str] = "activation"
+
+    def __call__(self, tensor: Tensor) -> Tensor:
+        return current_graph().emit(
+            "activation", (tensor,), tensor.shape, name=self.name, attributes={"function": self}
+        )
+
+
+class Initializer(Named):
+    """How a variable's random values are drawn (`model_zoo.weights.random` draws them)."""
+
+    __slots__ = ()
+    kind: ClassVar[str] = "initializer"
+
+
+class Regularizer(Named):
+    """A loss on a variable: `l1 * sum(|w|) + l2 * sum(w^2) / 2`, TF-Slim's convention."""
+
+    __slots__ = ()
+    kind: ClassVar[str] = "regularizer"
+
+    @property
+    def l1(self) -> float:
+        """The weight of the sum of absolute values."""
+        return self._scale("l1")
+
+    @property
+    def l2(self) -> float:
+        """The weight of half the sum of squares."""
+        return self._scale("l2")
+
+    def _scale(self, norm: str) -> float:
+        arguments = dict(self.arguments)
+        own = arguments.get("scale", 0.0) if self.name == f"{norm}_regularizer" else 0.0
+        return float(arguments.get(f"scale_{norm}", own))
+
+    @property
+    def active(self) -> bool:
+        """Whether there is a loss at all; a scale of 0 gives none, not a loss of 0."""
+        return self.l1 > 0 or self.l2 > 0
+
+
+Maker = Callable[..., Named]
+M = TypeVar("M", bound=Maker)
+_makers: dict[str, dict[str, Maker]] = {"activation": {}, "initializer": {}, "regularizer": {}}
+
+
+def makers(kind: str) -> Mapping[str, Maker]:
+    """Return the functions that make the values of a kind, by the name a request uses."""
+    return _makers[kind]
+
+
+def _register(kind: str, name: str, maker: M) -> M:
+    if name in _makers[kind]:
+        raise ValueError(f"There is already a {kind} named {name}.")
+    _makers[kind][name] = maker
+    return maker
+
+
+def _initializer(maker: M) -> M:
+    return _register("initializer", maker.__name__, maker)
+
+
+def _regularizer(maker: M) -> M:
+    return _register("regularizer", maker.__name__, maker)
+
+
+def _activation(name: str) -> Activation:
+    activation = Activation(name)
+
+    def maker() -> Activation:
+        return activation
+
+    maker.__doc__ = f"The activation {name}, as TensorFlow computes it."
+    _register("activation", name, maker)
+    return activation
+
+
+relu = _activation("relu")
+relu6 = _activation("relu6")
+elu = _activation("elu")
+selu = _activation("selu")
+tanh = _activation("tanh")
+sigmoid = _activation("sigmoid")
+softplus = _activation("softplus")
+softsign = _activation("softsign")
+swish = _activation("swish")
+hard_swish = _activation("hard_swish")
+
+
+def leaky_relu_with(alpha: NonNegative = 0.2) -> Activation:
+    """`max(x, alpha * x)`."""
+    return Activation("leaky_relu", (("alpha", float(alpha)),))
+
+
+def gelu_with(approximate: bool = False) -> Activation:
+    """`x * Phi(x)`, or its tanh approximation (arXiv:1606.08415)."""
+    return Activation("gelu", (("approximate", approximate),))
+
+
+leaky_relu = _register("activation", "leaky_relu", leaky_relu_with)()
+gelu = _register("activation", "gelu", gelu_with)()
+
+
+@_initializer
+def zeros_initializer() -> Initializer:
+    """All zeros."""
+    return Initializer("zeros_initializer")
+
+
+@_initializer
+def ones_initializer() -> Initializer:
+    """All ones."""
+    return Initializer("ones_initializer")
+
+
+@_initializer
+def constant_initializer(value: float = 0.0) -> Initializer:
+    """One value everywhere."""
+    return Initializer("constant_initializer", (("value", float(value)),))
+
+
+@_initializer
+def truncated_normal_initializer(mean: float = 0.0, stddev: NonNegative = 1.0) -> Initializer:
+    """Normal, drawn again beyond two standard deviations."""
+    return Initializer(
+        "truncated_normal_initializer", (("mean", float(mean)), ("stddev", float(stddev)))
+    )
+
+
+@_initializer
+def random_normal_initializer(mean: float = 0.0, stddev: NonNegative = 1.0) -> Initializer:
+    """Normal."""
+    return Initializer(
+        "random_normal_initializer", (("mean", float(mean)), ("stddev", float(stddev)))
+    )
+
+
+@_initializer
+def random_uniform_initializer(minval: float = 0.0, maxval: float = 1.0) -> Initializer:
+    """Uniform on [minval, maxval)."""
+    return Initializer(
+        "random_uniform_initializer", (("minval", float(minval)), ("maxval", float(maxval)))
+    )
+
+
+@_initializer
+def xavier_initializer(uniform: bool = True) -> Initializer:
+    """Glorot and Bengio's: variance scaling with factor 1 over the mean of fan-in and fan-out."""
+    return Initializer("xavier_initializer", (("uniform", uniform),))
+
+
+@_initializer
+def variance_scaling_initializer(
+    factor: Annotated[float, Gt(0)] = 2.0,
+    mode: Literal["FAN_IN", "FAN_OUT", "FAN_AVG"] = "FAN_IN",
+    uniform: bool = False,
+) -> Initializer:
+    """Variance `factor / n`, n by `mode`; He's by default (arXiv:1502.01852)."""
+    return Initializer(
+        "variance_scaling_initializer",
+        (("factor", float(factor)), ("mode", mode), ("uniform", uniform)),
+    )
+
+
+@_regularizer
+def l1_regularizer(scale: NonNegative) -> Regularizer:
+    """`scale * sum(|w|)`."""
+    return Regularizer("l1_regularizer", (("scale", float(scale)),))
+
+
+@_regularizer
+def l2_regularizer(scale: NonNegative) -> Regularizer:
+    """`scale * sum(w^2) / 2`."""
+    return Regularizer("l2_regularizer", (("scale", float(scale)),))
+
+
+@_regularizer
+def l1_l2_regularizer(scale_l1: NonNegative = 1.0, scale_l2: NonNegative = 1.0) -> Regularizer:
+    """`scale_l1 * sum(|w|) + scale_l2 * sum(w^2) / 2`."""
+    return Regularizer(
+        "l1_l2_regularizer", (("scale_l1", float(scale_l1)), ("scale_l2", float(scale_l2)))
+    )
