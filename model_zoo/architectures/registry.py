@@ -1,0 +1,103 @@
+"""Architectures by name: a network function, its default scope, and what its checkpoints expect."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from annotated_types import Ge, Gt
+
+from model_zoo.arg_scope import ArgScope
+from model_zoo.errors import ZooError, unknown_name
+from model_zoo.graph import Tensor
+
+Network = Callable[..., Tensor]
+NumClasses = Annotated[int, Ge(0)] | None
+DepthMultiplier = Annotated[float, Gt(0)]
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """One entry of the catalogue.
+
+    `network(inputs, is_training=..., **params)` returns what TF-Slim's returns first and publishes
+    end points. `input_shape` is one example's (H, W, C); `fixed` holds the parameters that this name
+    sets. `classes` is what the published checkpoints have, `background` whether class 0 is none of
+    them.
+    """
+
+    name: str
+    network: Network
+    arg_scope: Callable[..., ArgScope]
+    input_shape: tuple[int, ...]
+    preprocessing: str
+    source: str
+    classes: int
+    background: bool = False
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+
+
+_architectures: dict[str, Architecture] = {}
+
+
+def register(entry: Architecture) -> Architecture:
+    """Add an architecture to the catalogue.
+
+    Raises: ValueError if the name is taken.
+    """
+    if entry.name in _architectures:
+        raise ValueError(f"There is already an architecture named {entry.name}.")
+    _architectures[entry.name] = entry
+    return entry
+
+
+def architecture(
+    *,
+    arg_scope: Callable[..., ArgScope],
+    input_shape: tuple[int, ...],
+    preprocessing: str,
+    source: str,
+    classes: int,
+    background: bool = False,
+    variants: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Callable[[Network], Network]:
+    """Decorate a network function to add it to the catalogue under its name.
+
+    `variants` adds further names for the same network with some parameters set.
+    """
+
+    def decorate(network: Network) -> Network:
+        for name, fixed in {network.__name__: {}, **(variants or {})}.items():
+            register(
+                Architecture(
+                    name,
+                    network,
+                    arg_scope,
+                    input_shape,
+                    preprocessing,
+                    source,
+                    classes,
+                    background,
+                    fixed,
+                )
+            )
+        return network
+
+    return decorate
+
+
+def registered() -> Mapping[str, Architecture]:
+    """Return every architecture by name, in the order of registration."""
+    return _architectures
+
+
+def find_registered(name: str, pointer: str = "") -> Architecture:
+    """Return an architecture.
+
+    Raises: ZooError for an unknown name.
+    """
+    entry = _architectures.get(name)
+    if entry is None:
+        raise ZooError(
+            unknown_name(pointer, f"There is no architecture {name!r}.", name, _architectures)
+        )
+    return entry
