@@ -24,21 +24,23 @@ help: ## Show this list
 
 setup: $(STAMP) ## Create .venv with the locked development requirements (nothing to do when current)
 
+# The lock files cover these versions: TensorFlow has no wheels for others.
+CHECK_PYTHON := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+CANDIDATES := $(or $(PYTHON),python3 python3.13 python3.12 python3.11)
+
 # The stamp is written last, so an interrupted installation is started again.
 $(STAMP): requirements/dev.txt pyproject.toml
-	@wanted='import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))'; \
-	found=; \
-	for candidate in $(or $(PYTHON),python3 python3.13 python3.12 python3.11); do \
-	    if "$$candidate" -c "$$wanted" 2> /dev/null; then found=$$candidate; break; fi; \
-	done; \
-	if [ -z "$$found" ]; then \
-	    echo "make setup: no Python 3.11, 3.12 or 3.13 among: $(or $(PYTHON),python3 python3.13 python3.12 python3.11)." \
-	        "Install one, or name it: make setup PYTHON=/path/to/python3.12" >&2; \
-	    exit 1; \
-	fi; \
-	if ! $(BIN)/python -c "$$wanted" 2> /dev/null; then \
-	    echo "creating $(VENV) with $$("$$found" --version)"; \
-	    "$$found" -m venv --clear $(VENV); \
+	@if ! $(BIN)/python -c '$(CHECK_PYTHON)' 2> /dev/null; then \
+	    for python in $(CANDIDATES) none; do \
+	        if "$$python" -c '$(CHECK_PYTHON)' 2> /dev/null; then break; fi; \
+	    done; \
+	    if [ "$$python" = none ]; then \
+	        echo "make setup: no Python 3.11, 3.12 or 3.13 found as: $(CANDIDATES)." \
+	            "Install one, or name it: make setup PYTHON=/path/to/python3.12" >&2; \
+	        exit 1; \
+	    fi; \
+	    echo "creating $(VENV) with $$("$$python" --version)"; \
+	    "$$python" -m venv --clear $(VENV); \
 	fi
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .

@@ -1,0 +1,157 @@
+#!/usr/bin/env bash
+# Builds the container image of one variant, runs it as docker-compose.yml says, and checks that it
+# serves, that it runs without privileges, and that it stops when told to.
+#
+# Settings (environment):
+#   VARIANT=cpu        or gpu
+#   BASE_IMAGE=        another base image than the Dockerfile's
+#   BASE_TAR=          a root filesystem imported as BASE_IMAGE first, where no image can be pulled
+#   BUILD_NETWORK=     the network of the build, such as "host"
+#   WITH_GPU=          1 reserves a GPU as docker-compose.yml does; else the gpu image runs on the CPU
+#   HEALTHY_S=60       seconds until the image must report healthy
+#   KEEP=              1 keeps the image
+#
+# Needs docker (or an engine that answers like it) with compose 2.24.4 or newer, and curl.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+variant=${VARIANT:-cpu}
+name=model-zoo-check-$variant-$$
+image=$name:test
+work=$(mktemp -d)
+failures=0
+
+step() { printf '\n%s\n' "$*"; }
+pass() { printf '  pass  %s\n' "$*"; }
+fail() {
+    printf '  FAIL  %s\n' "$*"
+    failures=$((failures + 1))
+}
+give_up() {
+    fail "$@"
+    exit 1
+}
+
+# Compose with the file under test and the few changes that let a check run beside the real service.
+compose() {
+    docker compose --project-name "$name" --file docker-compose.yml --file "$work/check.yml" \
+        --profile "$variant" "$@"
+}
+property() { docker inspect --format "$1" "$container"; }
+cleanup() {
+    compose down --volumes --timeout 1 > /dev/null 2>&1 || true
+    [ -n "${KEEP:-}" ] || docker image rm --force "$image" > /dev/null 2>&1 || true
+    rm -rf "$work"
+}
+
+case $variant in
+    cpu | gpu) ;;
+    *) give_up "VARIANT must be cpu or gpu, received '$variant'" ;;
+esac
+for tool in "docker compose version" "docker version" "curl --version"; do
+    $tool > /dev/null 2>&1 || give_up "'$tool' does not work here"
+done
+trap cleanup EXIT
+
+{
+    printf 'services:\n  %s:\n    image: %s\n    restart: "no"\n' "$variant" "$image"
+    printf '    ports: !override ["127.0.0.1::8000"]\n    healthcheck: {interval: 1s}\n'
+    printf '    build:\n      args: {VARIANT: %s' "$variant"
+    [ -z "${BASE_IMAGE:-}" ] || printf ', BASE_IMAGE: "%s"' "$BASE_IMAGE"
+    printf '}\n'
+    [ -z "${BUILD_NETWORK:-}" ] || printf '      network: %s\n' "$BUILD_NETWORK"
+    if [ "$variant" = gpu ] && [ -z "${WITH_GPU:-}" ]; then
+        printf '    environment: {ZOO_DEVICE: cpu}\n    deploy: !reset null\n'
+    fi
+} > "$work/check.yml"
+
+step "Files"
+if command -v hadolint > /dev/null; then
+    if hadolint Dockerfile; then pass "hadolint"; else fail "hadolint"; fi
+else
+    pass "hadolint is not installed, skipped"
+fi
+for profile in cpu gpu; do
+    if services=$(docker compose --profile "$profile" config --services) && [ "$services" = "$profile" ]; then
+        pass "profile $profile starts exactly the service $services"
+    else
+        fail "profile $profile starts: ${services:-nothing}"
+    fi
+done
+
+step "Build"
+if [ -n "${BASE_TAR:-}" ]; then
+    [ -n "${BASE_IMAGE:-}" ] || give_up "BASE_TAR needs BASE_IMAGE, the name to import it under"
+    docker image inspect "$BASE_IMAGE" > /dev/null 2>&1 || docker import "$BASE_TAR" "$BASE_IMAGE" > /dev/null
+fi
+started=$SECONDS
+compose build "$variant" || give_up "build"
+bytes=$(docker image inspect --format '{{.Size}}' "$image")
+pass "built in $((SECONDS - started)) s, $((bytes / 1000000)) MB"
+
+if [ "$variant" = gpu ]; then
+    step "CUDA libraries"
+    if docker run --rm --interactive --network none --entrypoint python "$image" - \
+        < scripts/check_cuda_libraries.py 2> "$work/stderr"; then
+        pass "TensorFlow opens every CUDA library"
+    else
+        tail -5 "$work/stderr"
+        fail "TensorFlow does not open every CUDA library"
+    fi
+fi
+
+step "Run"
+started=$SECONDS
+compose up --detach --no-build "$variant" 2> "$work/stderr" || { cat "$work/stderr"; give_up "start"; }
+container=$(compose ps --all --quiet "$variant")
+health=
+until [ "$health" = healthy ] || [ $((SECONDS - started)) -ge "${HEALTHY_S:-60}" ]; do
+    [ "$(property '{{.State.Running}}')" = true ] || break
+    health=$(property '{{.State.Health.Status}}')
+    sleep 0.2
+done
+if [ "$health" != healthy ]; then
+    docker logs --tail 40 "$container" 2>&1
+    give_up "not healthy after $((SECONDS - started)) s: ${health:-exited}"
+fi
+pass "healthy after $((SECONDS - started)) s"
+
+uid=$(docker exec "$container" id -u)
+if [ "$uid" != 0 ]; then pass "runs as uid $uid"; else fail "runs as root"; fi
+if docker exec "$container" touch /opt/venv/written 2> /dev/null; then
+    fail "the root filesystem can be written"
+else
+    pass "the root filesystem is read-only"
+fi
+
+# request METHOD PATH [JSON BODY]: a 2xx status passes
+request() {
+    local url status
+    url=http://$(docker port "$container" 8000/tcp | head -n 1)$2
+    status=$(curl --silent --noproxy '*' --max-time 60 --output "$work/answer" --write-out '%{http_code}' \
+        --request "$1" ${3:+--header 'Content-Type: application/json' --data "$3"} "$url") || status=none
+    case $status in
+        2*) pass "$1 $2: $status $(head -c 100 "$work/answer" | tr '\n' ' ')" ;;
+        *) fail "$1 $2: $status $(head -c 500 "$work/answer" 2> /dev/null)" ;;
+    esac
+}
+request GET /healthz
+request GET /v1/architectures
+request POST /v1/builds '{"architecture": "lenet"}'
+
+step "Stop"
+started=$SECONDS
+compose stop --timeout 30 "$variant" 2> /dev/null
+code=$(property '{{.State.ExitCode}}')
+if [ "$code" = 0 ]; then
+    pass "SIGTERM ends it after $((SECONDS - started)) s with exit 0"
+else
+    fail "SIGTERM ends it after $((SECONDS - started)) s with exit $code"
+fi
+
+if [ "$failures" != 0 ]; then
+    docker logs --tail 40 "$container" 2>&1
+    step "$failures checks failed"
+    exit 1
+fi
+step "All checks passed"
