@@ -248,9 +248,7 @@ _recording: ContextVar[Recording | None] = ContextVar("recording", default=None)
 
 def _caller() -> Location:
     frame = sys._getframe(2)
-    return Location(
-        frame.f_code, frame.f_lineno, frame.f_globals.get("__name__", ""), _level.get()
-    )
+    return Location(frame.f_code, frame.f_lineno, frame.f_globals.get("__name__", ""), _level.get())
 
 
 @contextlib.contextmanager

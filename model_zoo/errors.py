@@ -61,6 +61,11 @@ class BuildError(ZooError):
         self.scopes: tuple[str, ...] = ()
         super().__init__(Problem(message, received=received))
 
+    def __str__(self) -> str:
+        where = f"{self.layer}: " if self.layer else ""
+        scopes = f"\nScopes active there: {'; '.join(self.scopes)}" if self.scopes else ""
+        return f"{where}{super().__str__()}{scopes}"
+
 
 class BudgetError(ZooError):
     """A build is larger than the limits allow; nothing has been allocated for it."""

@@ -89,9 +89,7 @@ def depthwise_conv2d(
     height, width, channels, multiplier = weights.shape
     depth = channels * multiplier
     shape = (None, *_windows(x, (height, width), strides, padding, rate), depth)
-    return _emit_counted(
-        "depthwise_conv2d", "depthwise", x, shape, weights, strides, padding, rate
-    )
+    return _emit_counted("depthwise_conv2d", "depthwise", x, shape, weights, strides, padding, rate)
 
 
 def _emit_counted(
@@ -295,9 +293,7 @@ def squeeze(x: Tensor, axes: Sequence[int], name: str = "squeeze") -> Tensor:
                 "not 1; a smaller input_shape, global_pool or no spatial_squeeze would do."
             )
     shape = tuple(size for axis, size in enumerate(x.shape) if axis not in axes)
-    return current_graph().emit(
-        "squeeze", (x,), shape, name=name, attributes={"axes": tuple(axes)}
-    )
+    return current_graph().emit("squeeze", (x,), shape, name=name, attributes={"axes": tuple(axes)})
 
 
 def reduce_mean(x: Tensor, axes: Sequence[int], name: str = "Mean") -> Tensor:

@@ -19,7 +19,7 @@ from model_zoo.layers import (
     separable_conv2d,
     softmax,
 )
-from model_zoo.layers.arguments import Decay, Epsilon, KeepProbability
+from model_zoo.layers.arguments import Decay, Epsilon, KeepProbability, NormalizerFn
 from model_zoo.primitives import reduce_mean, squeeze
 from model_zoo.values import NonNegative, l2_regularizer, relu6, truncated_normal_initializer
 
@@ -31,6 +31,7 @@ def mobilenet_v1_arg_scope(
     regularize_depthwise: bool = False,
     batch_norm_decay: Decay = 0.9997,
     batch_norm_epsilon: Epsilon = 0.001,
+    normalizer_fn: NormalizerFn = batch_norm,
 ) -> ArgScope:
     """Return TF-Slim's default scope of MobileNet v1; `is_training` None leaves it to the network."""
     batch_norm_params = {
@@ -47,7 +48,7 @@ def mobilenet_v1_arg_scope(
             [conv2d, separable_conv2d],
             weights_initializer=truncated_normal_initializer(stddev=stddev),
             activation_fn=relu6,
-            normalizer_fn=batch_norm,
+            normalizer_fn=normalizer_fn,
         ),
         arg_scope([batch_norm], **batch_norm_params),
         arg_scope([conv2d], weights_regularizer=regularizer),
@@ -103,7 +104,6 @@ def mobilenet_v1_base(inputs: Tensor, *, min_depth: int, depth_multiplier: float
                     depth(row.depth),
                     [3, 3],
                     stride=row.stride,
-                    normalizer_fn=batch_norm,
                     scope="Conv2d_0",
                 )
                 end_point("Conv2d_0", net)
@@ -115,7 +115,6 @@ def mobilenet_v1_base(inputs: Tensor, *, min_depth: int, depth_multiplier: float
                 depth_multiplier=1,
                 stride=row.stride,
                 rate=1,
-                normalizer_fn=batch_norm,
                 scope=f"Conv2d_{i}_depthwise",
             )
             end_point(f"Conv2d_{i}_depthwise", net)
@@ -124,7 +123,6 @@ def mobilenet_v1_base(inputs: Tensor, *, min_depth: int, depth_multiplier: float
                 depth(row.depth),
                 [1, 1],
                 stride=1,
-                normalizer_fn=batch_norm,
                 scope=f"Conv2d_{i}_pointwise",
             )
             end_point(f"Conv2d_{i}_pointwise", net)

@@ -7,7 +7,7 @@ from model_zoo.layers.convolution import conv2d, conv2d_transpose, convolution2d
 from model_zoo.layers.dense import bias_add, dropout, flatten, fully_connected, softmax
 from model_zoo.layers.normalization import batch_norm, group_norm, instance_norm, layer_norm
 from model_zoo.layers.pooling import avg_pool2d, max_pool2d
-from model_zoo.layers.registry import find_op, op_names, register_op
+from model_zoo.layers.registry import find_op, normalizer_names, op_names, register_op
 
 __all__ = [
     "avg_pool2d",
@@ -24,6 +24,7 @@ __all__ = [
     "instance_norm",
     "layer_norm",
     "max_pool2d",
+    "normalizer_names",
     "op_names",
     "register_op",
     "separable_conv2d",

@@ -143,9 +143,7 @@ def separable_conv2d(
                 weights_regularizer,
                 trainable,
             )
-            outputs = primitives.conv2d(
-                outputs, pointwise_weights, strides=(1, 1), padding="VALID"
-            )
+            outputs = primitives.conv2d(outputs, pointwise_weights, strides=(1, 1), padding="VALID")
         return finish(
             outputs,
             activation_fn,

@@ -19,7 +19,7 @@ from model_zoo.layers.arguments import (
     ParamRegularizers,
     RegularizerFn,
 )
-from model_zoo.layers.registry import register_op
+from model_zoo.layers.registry import register_normalizer
 from model_zoo.values import ones_initializer, zeros_initializer
 
 _INITIALIZERS = {
@@ -107,7 +107,7 @@ def _check_params(normalizer_fn: object, params: Mapping[str, object]) -> None:
             )
 
 
-@register_op
+@register_normalizer
 def batch_norm(
     inputs: Tensor,
     decay: Decay = 0.999,
@@ -155,7 +155,7 @@ def batch_norm(
         return activate(outputs, activation_fn)
 
 
-@register_op
+@register_normalizer
 def layer_norm(
     inputs: Tensor,
     center: bool = True,
@@ -190,13 +190,11 @@ def layer_norm(
         shape = tuple(size or 1 for size in inputs.shape[params_axis:])
         variables = _parameters(_affine(center, scale), shape, trainable)
         # TF-Slim's constant for float32; it has no argument for it.
-        outputs = primitives.layer_norm(
-            inputs, variables, begin_norm_axis=norm_axis, epsilon=1e-12
-        )
+        outputs = primitives.layer_norm(inputs, variables, begin_norm_axis=norm_axis, epsilon=1e-12)
         return activate(outputs, activation_fn)
 
 
-@register_op
+@register_normalizer
 def group_norm(
     inputs: Tensor,
     groups: Count = 32,
@@ -233,16 +231,14 @@ def group_norm(
                     f"the channels; {inputs.name} has shape {inputs.shape}.",
                     received=reduction_axes,
                 )
-        variables = _parameters(
-            _affine(center, scale), (channels,), trainable, param_initializers
-        )
+        variables = _parameters(_affine(center, scale), (channels,), trainable, param_initializers)
         outputs = primitives.group_norm(
             inputs, variables, groups=groups, reduction_axes=axes, epsilon=epsilon
         )
         return activate(outputs, activation_fn)
 
 
-@register_op
+@register_normalizer
 def instance_norm(
     inputs: Tensor,
     center: bool = True,

@@ -9,6 +9,7 @@ from model_zoo.errors import ZooError, unknown_name
 F = TypeVar("F", bound=Callable[..., Any])
 _ops: dict[str, Callable[..., Any]] = {}
 _aliases = {"convolution2d": "conv2d"}
+_normalizers: list[str] = []
 
 
 def register_op(function: F) -> F:
@@ -22,6 +23,18 @@ def register_op(function: F) -> F:
         raise ValueError(f"There is already a scoped op named {name}.")
     _ops[name] = op
     return op  # type: ignore[no-any-return]  # add_arg_scope keeps the signature
+
+
+def register_normalizer(function: F) -> F:
+    """Register an op that `normalizer_fn` can name: it takes a tensor and has defaults for the rest."""
+    op = register_op(function)
+    _normalizers.append(function.__name__)
+    return op
+
+
+def normalizer_names() -> tuple[str, ...]:
+    """Return the names of the ops that `normalizer_fn` can name."""
+    return tuple(_normalizers)
 
 
 def op_names() -> tuple[str, ...]:

@@ -1,0 +1,150 @@
+"""The summary of a graph: per layer and in total, what it holds and what it costs."""
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from model_zoo.graph import Graph, Node, Shape, Tensor
+
+BYTES = 4  # float32, the only type that networks compute in
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One layer: a call of a scoped op, or a computation outside of any.
+
+    `activation_bytes` are those of the layer's output for one example.
+    """
+
+    name: str
+    op: str
+    output_shape: Shape
+    parameters: int
+    multiply_adds: int
+    weight_bytes: int
+    activation_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Rows in the order of the calls; every variable and node is in exactly one."""
+
+    rows: tuple[Row, ...]
+    totals: dict[str, int]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the summary, JSON-ready."""
+        layers = [{**asdict(row), "output_shape": list(row.output_shape)} for row in self.rows]
+        return {"layers": layers, "totals": self.totals}
+
+    def to_csv(self) -> str:
+        """Return the rows as CSV with a header."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(Row.__dataclass_fields__)
+        for row in self.rows:
+            values = asdict(row) | {"output_shape": _spell(row.output_shape)}
+            writer.writerow(values.values())
+        return text.getvalue()
+
+    def to_text(self) -> str:
+        """Return the rows as an aligned table, with the totals below."""
+        header = ("layer", "op", "output", "parameters", "multiply-adds")
+        table = [header] + [
+            (
+                row.name,
+                row.op,
+                _spell(row.output_shape),
+                f"{row.parameters:,}",
+                f"{row.multiply_adds:,}",
+            )
+            for row in self.rows
+        ]
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        lines = [
+            "  ".join(
+                cell.ljust(width) if index < 3 else cell.rjust(width)
+                for index, (cell, width) in enumerate(zip(line, widths, strict=True))
+            ).rstrip()
+            for line in table
+        ]
+        lines.insert(1, "-" * max(map(len, lines)))
+        totals = [f"{name.replace('_', ' ')}: {value:,}" for name, value in self.totals.items()]
+        return "\n".join([*lines, "", *totals]) + "\n"
+
+
+def _spell(shape: Shape) -> str:
+    return "x".join("N" if size is None else str(size) for size in shape)
+
+
+def summarize(graph: Graph) -> Summary:
+    """Return the summary of a graph.
+
+    Multiply-adds are those of convolutions and matrix products for one example.
+    """
+    groups: dict[int, list[Node]] = {}
+    order = {id(call): index for index, call in enumerate(graph.calls)}
+    for index, node in enumerate(graph.nodes):
+        # A node outside of any call is a row of its own; negative keys cannot meet a call's index.
+        key = -1 - index if node.call is None else order[id(node.call)]
+        groups.setdefault(key, []).append(node)
+    counted: set[str] = set()
+    rows = tuple(_row(nodes, counted) for nodes in groups.values())
+    return Summary(rows, _totals(graph, rows))
+
+
+def _row(nodes: list[Node], counted: set[str]) -> Row:
+    last = nodes[-1]
+    parameters = 0
+    for node in nodes:
+        for variable in node.variables.values():
+            # A shared variable counts once, in the layer that made it.
+            if variable.name not in counted:
+                counted.add(variable.name)
+                parameters += variable.size
+    call = last.call
+    return Row(
+        last.output.name if call is None else call.layer or last.output.name,
+        last.op if call is None else call.op.name,
+        last.output.shape,
+        parameters,
+        sum(node.multiply_adds for node in nodes),
+        parameters * BYTES,
+        last.output.size * BYTES,
+    )
+
+
+def _totals(graph: Graph, rows: Iterable[Row]) -> dict[str, int]:
+    parameters = sum(variable.size for variable in graph.variables)
+    rows = tuple(rows)
+    return {
+        "layers": len(rows),
+        "parameters": parameters,
+        "trainable_parameters": sum(v.size for v in graph.variables if v.trainable),
+        "multiply_adds": sum(row.multiply_adds for row in rows),
+        "weight_bytes": parameters * BYTES,
+        "activation_bytes": sum(row.activation_bytes for row in rows),
+        "peak_activation_bytes": peak_activation_bytes(graph),
+    }
+
+
+def peak_activation_bytes(graph: Graph) -> int:
+    """Return the most bytes alive at once for one example, running nodes in order.
+
+    A tensor lives from the node that makes it to the last that reads it, the output to the end; an
+    implementation that computes in place needs less.
+    """
+    last_use: dict[Tensor, int] = {graph.output: len(graph.nodes)}
+    for index, node in enumerate(graph.nodes):
+        for tensor in node.inputs:
+            last_use[tensor] = max(index, last_use.get(tensor, 0))
+    alive = peak = 0
+    for index, node in enumerate(graph.nodes):
+        alive += node.output.size
+        peak = max(peak, alive)
+        for tensor in {*node.inputs, node.output}:
+            if last_use.get(tensor, index) <= index:
+                alive -= tensor.size
+    return peak * BYTES

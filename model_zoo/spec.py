@@ -1,0 +1,278 @@
+"""BuildSpec: what a request says, checked against the catalogue, normalized and digested."""
+
+import functools
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+
+from model_zoo.arg_scope import refused_arguments, scoped_op
+from model_zoo.architectures.registry import Architecture
+from model_zoo.errors import Problem, SpecError, ZooError, json_pointer, unknown_name
+from model_zoo.layers import find_op
+from model_zoo.signatures import signature_of, spell, to_wire
+from model_zoo.zoo import find_architecture, parameters
+
+# Part of the digest: a change of meaning gives every spec a new id.
+SPEC_VERSION = 1
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class ScopeLevel(_Part):
+    """One `arg_scope`: the ops it reaches, and their arguments."""
+
+    ops: Annotated[list[str], Field(min_length=1)] = Field(
+        description="Scoped ops by name; see /v1/ops.", examples=[["conv2d", "separable_conv2d"]]
+    )
+    args: dict[str, JsonValue] = Field(
+        description="Arguments by name; functions by name, or an object of name and arguments.",
+        examples=[{"activation_fn": "relu6"}],
+    )
+
+
+class RandomWeights(_Part):
+    """Random values, each a function of seed, variable name, shape and initializer."""
+
+    source: Literal["random"] = "random"
+    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A scope level, ready to enter; `pointer` is where its arguments stand in the request."""
+
+    ops: tuple[Callable[..., Any], ...]
+    arguments: Mapping[str, Any]
+    pointer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A spec's names turned into what they stand for."""
+
+    entry: Architecture
+    params: Mapping[str, Any]
+    default_scope: Mapping[str, Any] | None
+    levels: tuple[Level, ...]
+    input_shape: tuple[int, ...]
+
+
+class BuildSpec(_Part):
+    """A build request. Only `architecture` is required."""
+
+    architecture: str = Field(examples=["inception_v3"])
+    params: dict[str, JsonValue] = Field(
+        default={}, description="Parameters of the network.", examples=[{"num_classes": 1001}]
+    )
+    requested_input_shape: list[Annotated[int, Field(ge=1)]] | None = Field(
+        default=None,
+        alias="input_shape",
+        min_length=3,
+        max_length=3,
+        description="Height, width, channels; null for the architecture's own.",
+    )
+    is_training: bool = False
+    default_scope: dict[str, JsonValue] | None = Field(
+        default={}, description="Arguments of the architecture's default scope; null leaves it out."
+    )
+    scopes: list[ScopeLevel] = Field(default=[], description="Outermost first.")
+    weights: RandomWeights = RandomWeights()
+    strict: bool = Field(
+        default=False, description="Refuse overrides without effect instead of warning."
+    )
+
+    @classmethod
+    def read(cls, data: object) -> Self:
+        """Return the spec that parsed JSON stands for.
+
+        Raises: SpecError with a problem for each mistake.
+        """
+        if not isinstance(data, Mapping):
+            raise SpecError(
+                Problem(f"A build spec is a JSON object; received {spell(data)}.", "", data)
+            )
+        try:
+            return cls.model_validate(dict(data))
+        except ValidationError as error:
+            raise SpecError(*_problems(error)) from error
+
+    @model_validator(mode="after")
+    def _check_names(self) -> Self:
+        self.resolved()
+        return self
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """One example's (H, W, C)."""
+        return self.resolved().input_shape
+
+    def resolved(self) -> Resolved:
+        """Return what the spec's names stand for.
+
+        Raises: SpecError with a problem for each mistake.
+        """
+        found = self.__dict__.get("_resolved")
+        if found is None:
+            # A frozen pydantic model takes no attributes; its dictionary holds the cached result.
+            found = self.__dict__["_resolved"] = _resolve(self)
+        return found  # type: ignore[no-any-return]
+
+    def normalized(self) -> dict[str, Any]:
+        """Return the spec with every default filled in and every name spelt one way."""
+        resolved = self.resolved()
+        scope_arguments = resolved.default_scope
+        return {
+            "architecture": self.architecture,
+            "params": {key: to_wire(value) for key, value in resolved.params.items()},
+            "input_shape": list(resolved.input_shape),
+            "is_training": self.is_training,
+            "default_scope": None
+            if scope_arguments is None
+            else {
+                key: to_wire(value)
+                for key, value in {
+                    **signature_of(resolved.entry.arg_scope).defaults(),
+                    **scope_arguments,
+                }.items()
+            },
+            "scopes": [
+                {
+                    "ops": sorted(scoped_op(op).name for op in level.ops),
+                    "args": {key: to_wire(value) for key, value in level.arguments.items()},
+                }
+                for level in resolved.levels
+            ],
+            "weights": self.weights.model_dump(),
+        }
+
+    @property
+    def digest(self) -> str:
+        """The build's id: equal for specs that mean the same."""
+        text = json.dumps(
+            {"version": SPEC_VERSION, **self.normalized()}, sort_keys=True, separators=(",", ":")
+        )
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _resolve(spec: BuildSpec) -> Resolved:
+    try:
+        entry = find_architecture(spec.architecture, "/architecture")
+    except ZooError as error:
+        raise SpecError(*error.problems) from error
+    problems: list[Problem] = []
+
+    def attempt(read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        try:
+            return read()
+        except ZooError as error:
+            problems.extend(error.problems)
+            return {}
+
+    given = attempt(
+        lambda: parameters(entry).read(
+            {**{key: to_wire(value) for key, value in entry.fixed.items()}, **spec.params},
+            "/params",
+            spec.architecture,
+        )
+    )
+    scope_arguments = spec.default_scope
+    default_scope = (
+        None
+        if scope_arguments is None
+        else attempt(
+            lambda: signature_of(entry.arg_scope).read(
+                scope_arguments, "/default_scope", entry.arg_scope.__name__
+            )
+        )
+    )
+    levels: list[Level] = []
+    for index, level in enumerate(spec.scopes):
+        try:
+            levels.append(_read_level(level, json_pointer("scopes", index)))
+        except ZooError as error:
+            problems += error.problems
+    if problems:
+        raise SpecError(*problems)
+    return Resolved(
+        entry,
+        {**parameters(entry).defaults(), **given},
+        default_scope,
+        tuple(levels),
+        tuple(spec.requested_input_shape or entry.input_shape),
+    )
+
+
+def _read_level(level: ScopeLevel, pointer: str) -> Level:
+    problems: list[Problem] = []
+    functions: dict[Callable[..., Any], None] = {}
+    for index, name in enumerate(level.ops):
+        try:
+            functions[find_op(name, pointer + json_pointer("ops", index))] = None
+        except ZooError as error:
+            problems += error.problems
+    if problems:
+        raise SpecError(*problems)
+    ops = tuple(scoped_op(function) for function in functions)
+    arguments_pointer = pointer + "/args"
+    settable = {name: _settable(function, name) for function in functions for name in level.args}
+    refused = list(refused_arguments(ops, level.args, arguments_pointer))
+    refused_pointers = {problem.pointer for problem in refused}
+    refused += [
+        Problem(
+            f"{name} of {ops[0].name} names or feeds one call, so a scope cannot set it.",
+            arguments_pointer + json_pointer(name),
+            level.args[name],
+        )
+        for name, can_set in settable.items()
+        if not can_set and arguments_pointer + json_pointer(name) not in refused_pointers
+    ]
+    if refused:
+        raise SpecError(*refused)
+    arguments: dict[str, Any] = {}
+    for function in functions:
+        # Ops that share an argument share its type, so the last reading equals the others.
+        try:
+            arguments |= signature_of(function).read(
+                level.args, arguments_pointer, scoped_op(function).name, complete=False
+            )
+        except SpecError as error:
+            problems += [problem for problem in error.problems if problem not in problems]
+            break
+    if problems:
+        raise SpecError(*problems)
+    return Level(tuple(functions), arguments, arguments_pointer)
+
+
+@functools.cache
+def _settable(function: Callable[..., Any], name: str) -> bool:
+    return name in signature_of(function).arguments
+
+
+def _problems(error: ValidationError) -> list[Problem]:
+    """Return pydantic's findings as problems in this package's words."""
+    problems: list[Problem] = []
+    for found in error.errors(include_url=False):
+        pointer = json_pointer(*found["loc"])
+        received = found.get("input")
+        if found["type"] == "extra_forbidden":
+            name = str(found["loc"][-1])
+            owner: type[BaseModel] = {1: BuildSpec}.get(
+                len(found["loc"]), ScopeLevel if found["loc"][0] == "scopes" else RandomWeights
+            )
+            valid = [field.alias or key for key, field in owner.model_fields.items()]
+            problems.append(unknown_name(pointer, f"There is no field {name!r}.", name, valid))
+        elif found["type"] == "missing":
+            problems.append(Problem(f"The field {found['loc'][-1]!r} is required.", pointer))
+        else:
+            # "Input should be a valid integer", "List should have at least 1 item after ..."
+            rule = found["msg"].partition(" should ")[2].partition(" after ")[0]
+            problems.append(
+                Problem(f"This should {rule}; received {spell(received)}.", pointer, received)
+            )
+    return problems

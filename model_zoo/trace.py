@@ -1,0 +1,151 @@
+"""From spec to graph: run the network on symbols inside the scopes that the spec asks for."""
+
+import contextlib
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from model_zoo.arg_scope import arg_scope, written_as
+from model_zoo.architectures.registry import Architecture
+from model_zoo.errors import BudgetError, Problem, SpecError
+from model_zoo.graph import Graph, Tensor, build_graph
+from model_zoo.reports.explanation import Explanation, explain
+from model_zoo.reports.summary import Summary, summarize
+from model_zoo.spec import BuildSpec, Resolved
+from model_zoo.zoo import default_scope
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a build may cost; None is no limit. `setting_prefix` spells a limit in messages.
+
+    Multiply-adds and activations are those of one example, activations at their peak.
+    """
+
+    max_parameters: int | None = None
+    max_multiply_adds: int | None = None
+    max_activation_bytes: int | None = None
+    max_layers: int | None = None
+    max_scopes: int | None = None
+    setting_prefix: str = ""
+
+    def check_scopes(self, count: int) -> None:
+        """Raises: BudgetError if there are too many scope levels."""
+        self._check({"max_scopes": ("scope levels", count)}, "/scopes")
+
+    def check(self, summary: Summary) -> None:
+        """Raises: BudgetError with a problem for each limit that the build exceeds."""
+        totals = summary.totals
+        self._check(
+            {
+                "max_parameters": ("parameters", totals["parameters"]),
+                "max_multiply_adds": ("multiply-adds", totals["multiply_adds"]),
+                "max_activation_bytes": (
+                    "bytes of activations at their peak",
+                    totals["peak_activation_bytes"],
+                ),
+                "max_layers": ("layers", totals["layers"]),
+            }
+        )
+
+    def _check(self, figures: Mapping[str, tuple[str, int]], pointer: str = "") -> None:
+        problems = []
+        for name, (what, figure) in figures.items():
+            limit = getattr(self, name)
+            if limit is not None and figure > limit:
+                setting = f"{self.setting_prefix}{name}"
+                setting = setting.upper() if self.setting_prefix else setting
+                problems.append(
+                    Problem(
+                        f"This build has {figure} {what}; the limit is {limit} ({setting}).",
+                        pointer,
+                        figure,
+                    )
+                )
+        if problems:
+            raise BudgetError(*problems)
+
+
+class Trace:
+    """A traced build: its graph, and the reports that need no numbers."""
+
+    def __init__(self, spec: BuildSpec, graph: Graph) -> None:
+        self.spec = spec
+        self.graph = graph
+
+    @property
+    def architecture(self) -> Architecture:
+        """The catalogue's entry of the network."""
+        return self.spec.resolved().entry
+
+    def summary(self) -> Summary:
+        """Return layers, shapes, parameters, multiply-adds and memory."""
+        return self._summary
+
+    @functools.cached_property
+    def _summary(self) -> Summary:
+        return summarize(self.graph)
+
+    def explanation(self) -> Explanation:
+        """Return who set each argument of each call, and what became of each override."""
+        return self._explanation
+
+    @functools.cached_property
+    def _explanation(self) -> Explanation:
+        return explain(
+            self.graph.calls,
+            self.spec.architecture,
+            [(level.pointer, level.ops, level.arguments) for level in self.spec.resolved().levels],
+        )
+
+    @functools.cached_property
+    def warnings(self) -> tuple[str, ...]:
+        """What a user should know: a default scope left out, overrides without effect."""
+        found = [str(problem) for problem in self._explanation.without_effect()]
+        if self.spec.default_scope is None:
+            function = self.architecture.arg_scope.__name__
+            found.insert(
+                0,
+                f"/default_scope: null leaves out {function}; published checkpoints of "
+                f"{self.spec.architecture} were made inside it.",
+            )
+        return tuple(found)
+
+
+def trace(spec: BuildSpec, budget: Budget | None = None) -> Trace:
+    """Run a spec's network on symbols and return what it recorded.
+
+    The architecture's default scope is entered first, then the spec's levels in order, whatever is
+    active outside: the same spec gives the same trace.
+
+    Raises: BuildError if the network refuses, BudgetError if the result is too large, SpecError if
+    the spec is strict and an override has no effect.
+    """
+    budget = budget or Budget()
+    resolved = spec.resolved()
+    budget.check_scopes(len(resolved.levels))
+    result = Trace(spec, _run(resolved, spec.is_training))
+    budget.check(result.summary())
+    if spec.strict:
+        problems = list(result.explanation().without_effect())
+        if problems:
+            raise SpecError(*problems)
+    return result
+
+
+def _run(resolved: Resolved, is_training: bool) -> Graph:
+    params = dict(resolved.params)
+    final_endpoint = params.pop("final_endpoint")
+
+    def network(inputs: Tensor) -> Tensor:
+        with written_as("network"):
+            return resolved.entry.network(inputs, is_training=is_training, **params)
+
+    with contextlib.ExitStack() as scopes:
+        scopes.enter_context(arg_scope({}))
+        if resolved.default_scope is not None:
+            own = default_scope(resolved.entry, dict(resolved.default_scope))
+            scopes.enter_context(arg_scope(own))
+        for level in resolved.levels:
+            scopes.enter_context(arg_scope.from_request(level.ops, level.arguments, level.pointer))
+        return build_graph(network, resolved.input_shape, final_endpoint=final_endpoint)

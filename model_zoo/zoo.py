@@ -1,0 +1,127 @@
+"""The catalogue: every architecture by name, and what a request may say to each."""
+
+import functools
+from collections.abc import Callable
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from model_zoo.arg_scope import ArgScope, arg_scope, scoped_op, written_as
+from model_zoo.architectures.registry import Architecture, find_registered, registered
+from model_zoo.layers import find_op, op_names
+from model_zoo.signatures import Argument, Signature, signature_of, to_wire
+
+ENTRY_POINTS = "model_zoo.architectures"
+
+
+@functools.cache
+def _load() -> None:
+    """Register our own families, then those that installed packages offer as entry points."""
+    import_module("model_zoo.architectures")
+    for entry_point in entry_points(group=ENTRY_POINTS):
+        entry_point.load()
+
+
+def find_architecture(name: str, pointer: str = "") -> Architecture:
+    """Return an architecture by name.
+
+    Raises: ZooError for an unknown name, with the nearest ones.
+    """
+    _load()
+    return find_registered(name, pointer)
+
+
+def architectures() -> tuple[str, ...]:
+    """Return the names of all architectures, sorted."""
+    _load()
+    return tuple(sorted(registered()))
+
+
+def parameters(entry: Architecture) -> Signature:
+    """Return the parameters that a request's `params` may set."""
+    return _parameters(entry.network)
+
+
+@functools.cache
+def _parameters(network: Callable[..., Any]) -> Signature:
+    signature = Signature(network, skip=("is_training",))
+    # Every network can end early: the trace knows its end points.
+    signature.arguments["final_endpoint"] = Argument(
+        "final_endpoint", str | None, None, None, nullable=True
+    )
+    return signature
+
+
+def default_scope(entry: Architecture, arguments: dict[str, Any]) -> ArgScope:
+    """Return the architecture's own scope, made outside of any other."""
+    with written_as("default_scope"), arg_scope({}):
+        return entry.arg_scope(**arguments)
+
+
+def describe_architecture(name: str) -> dict[str, Any]:
+    """Return an architecture as the catalogue shows it, JSON-ready.
+
+    Raises: ZooError for an unknown name.
+    """
+    entry = find_architecture(name)
+    levels = [
+        {
+            "ops": sorted(op.name for op in level.ops),
+            "args": {key: to_wire(value) for key, value in level.arguments.items()},
+        }
+        for level in reversed(list(default_scope(entry, {}).levels()))
+        if level.ops
+    ]
+    params = [
+        {**described, "default": to_wire(entry.fixed[described["name"]])}
+        if described["name"] in entry.fixed
+        else described
+        for described in parameters(entry).describe()
+    ]
+    return {
+        "name": entry.name,
+        "description": (entry.network.__doc__ or "").split("\n")[0],
+        "source": entry.source,
+        "input_shape": list(entry.input_shape),
+        "preprocessing": entry.preprocessing,
+        "classes": entry.classes,
+        "background_class": entry.background,
+        "params": params,
+        "default_scope": {
+            "function": entry.arg_scope.__name__,
+            "arguments": signature_of(entry.arg_scope).describe(),
+            "levels": levels,
+        },
+        "ops": list(called_ops(name)),
+    }
+
+
+@functools.cache
+def called_ops(name: str) -> tuple[str, ...]:
+    """Return the scoped ops that an architecture calls in its default scope, sorted."""
+    # Imported here: a trace needs the catalogue, and only this one report needs a trace.
+    from model_zoo.spec import BuildSpec
+    from model_zoo.trace import trace
+
+    calls = trace(BuildSpec.read({"architecture": name})).graph.calls
+    return tuple(sorted({call.op.name for call in calls}))
+
+
+def ops() -> tuple[str, ...]:
+    """Return the names of all scoped ops, sorted."""
+    _load()
+    return op_names()
+
+
+def describe_op(name: str) -> dict[str, Any]:
+    """Return a scoped op as the catalogue shows it, JSON-ready.
+
+    Raises: ZooError for an unknown name.
+    """
+    _load()
+    function = find_op(name)
+    return {
+        "name": scoped_op(function).name,
+        "description": (function.__doc__ or "").strip(),
+        "arguments": signature_of(function).describe(),
+    }
