@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from model_zoo import layers
+from model_zoo.architectures.registry import Architecture, architecture
 from model_zoo.arg_scope import (
     ArgScope,
     add_arg_scope,
@@ -22,7 +23,6 @@ from model_zoo.arg_scope import (
     current_arg_scope,
     has_arg_scope,
 )
-from model_zoo.architectures.registry import Architecture, architecture
 from model_zoo.errors import (
     BudgetError,
     BuildError,
@@ -52,8 +52,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "WEIGHT_FORMATS",
-    "ArgScope",
     "Architecture",
+    "ArgScope",
     "Budget",
     "BudgetError",
     "BuildError",

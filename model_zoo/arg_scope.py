@@ -11,9 +11,9 @@ innermost scope, which beats outer scopes, which beat the function's own default
     ...         conv("x"), conv("x", 3)
     ((2, 'VALID'), (3, 'VALID'))
 
-It differs from TF-Slim where TF-Slim only hurts: a refused scope leaves its parent active, names are
-checked when a scope is entered, positional arguments count as call arguments, and the active scope is
-local to the thread or task.
+It differs from TF-Slim where TF-Slim only hurts: a refused scope leaves its parent active, names
+are checked when a scope is entered, positional arguments count as call arguments, and the active
+scope is local to the thread or task.
 """
 
 import contextlib
@@ -119,8 +119,8 @@ _NOTHING = _Resolved({}, {})
 class ArgScope(Mapping[AnyFunction, Mapping[str, Any]]):
     """The arguments in force for each function: what `with arg_scope(...) as scope` yields.
 
-    A scope holds only what its own level changes and a link to the level outside it; what an op gets
-    is merged at its first call and kept, so entering a scope costs what the scope changes.
+    A scope holds only what its own level changes and a link to the level outside it; what an op
+    gets is merged at its first call and kept, so entering a scope costs what the scope changes.
     """
 
     __slots__ = ("_arguments", "_ops", "_origin", "_outer", "_resolved")
@@ -253,7 +253,7 @@ def _caller() -> Location:
 
 @contextlib.contextmanager
 def written_as(level: str) -> Iterator[None]:
-    """Say whose lines run inside: `default_scope` or `network`; kept in every `Location` made there."""
+    """Say whose lines run inside, `default_scope` or `network`; every `Location` keeps it."""
     token = _level.set(level)
     try:
         yield
@@ -302,7 +302,7 @@ def add_arg_scope(function: Callable[P, R]) -> Callable[P, R]:
             arguments = kwargs
         record = _recording.get()
         if record is None:
-            return function(*args, **arguments)  # type: ignore[arg-type]  # same names, merged
+            return function(*args, **arguments)
         frame = sys._getframe(1)
         parent = record.current
         call = Call(
@@ -318,7 +318,7 @@ def add_arg_scope(function: Callable[P, R]) -> Callable[P, R]:
         record.calls.append(call)
         record.current = call
         try:
-            return function(*args, **arguments)  # type: ignore[arg-type]  # same names, merged
+            return function(*args, **arguments)
         except BuildError as error:
             if error.layer is None:
                 error.layer = f"{call.layer or _enclosing_layer(call)} ({op.name})"
@@ -336,12 +336,13 @@ def _enclosing_layer(call: Call) -> str:
 
 
 def active_arguments(call: Call) -> tuple[str, ...]:
-    """Return the scoped arguments in force at a call and the calls around it, with their origins."""
+    """Return the scoped arguments in force at a call and those around it, with their origins."""
     lines: list[str] = []
     inner: Call | None = call
     while inner is not None:
         lines += [
-            f"{inner.op.name}.{name}={describe(binding.value)} from {written_at(binding.origin, name)}"
+            f"{inner.op.name}.{name}={describe(binding.value)} "
+            f"from {written_at(binding.origin, name)}"
             for name, binding in inner.bindings.items()
         ]
         inner = inner.parent

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One mistake: where it stands (JSON pointer), a whole sentence, and the nearest valid value."""
+    """One mistake: where it stands (JSON pointer), a whole sentence, the nearest valid value."""
 
     message: str
     pointer: str = ""
@@ -113,7 +113,7 @@ def suggest(name: str, valid: Iterable[str]) -> str:
 
 
 def unknown_name(pointer: str, rule: str, name: str, valid: Iterable[str]) -> Problem:
-    """Return the problem of a name that is not among the valid ones; `rule` states what is wrong."""
+    """Return the problem of a name that is not among the valid ones; `rule` says what is wrong."""
     names = sorted(valid)
     close = nearest(name, names)
     return Problem(f"{rule} {suggest(name, names)}", pointer, name, close[0] if close else None)

@@ -235,7 +235,7 @@ def end_point(name: str, tensor: Tensor) -> Tensor:
 def variable_scope(
     name: str | None, default: str | None = None, *, reuse: bool | None = None
 ) -> Iterator[str]:
-    """Put the variables and nodes made inside under a name, as TensorFlow's `variable_scope` does."""
+    """Put variables and nodes made inside under a name, as TensorFlow's `variable_scope` does."""
     with current_graph().variable_scope(name, default, reuse) as path:
         yield path
 

@@ -55,9 +55,9 @@ def _window(
 def _windows(
     x: Tensor, kernel: Pair, strides: Pair, padding: Padding, rate: Pair = (1, 1)
 ) -> tuple[int | None, ...]:
+    windows = zip(x.shape[1:-1], kernel, strides, rate, strict=True)
     return tuple(
-        _window(size, *rest, padding, dilation)
-        for size, *rest, dilation in zip(x.shape[1:-1], kernel, strides, rate, strict=True)
+        _window(size, width, stride, padding, dilation) for size, width, stride, dilation in windows
     )
 
 
@@ -78,7 +78,7 @@ def conv2d(
 def depthwise_conv2d(
     x: Tensor, weights: Variable, *, strides: Pair, padding: Padding, rate: Pair = (1, 1)
 ) -> Tensor:
-    """Convolve each channel by itself. Shape: (N, H, W, C), weights (h, w, C, m) -> (..., C * m)."""
+    """Convolve each channel by itself. Shape: (N, H, W, C), (h, w, C, m) -> (N, H', W', C * m)."""
     _rank(x, 4, "depthwise_conv2d")
     if max(strides) > 1 and max(rate) > 1:
         raise BuildError(

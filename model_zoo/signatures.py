@@ -1,7 +1,7 @@
 """What a request may send for each argument of a function, read from the function's signature.
 
-The annotations of scoped ops, networks, default-scope functions and value makers are the schema: the
-same types check a request, describe it in the catalogue and help in an editor.
+The annotations of scoped ops, networks, default-scope functions and value makers are the schema:
+the same types check a request, describe it in the catalogue and help in an editor.
 """
 
 import functools
@@ -129,10 +129,9 @@ def _words(schema: Mapping[str, Any]) -> str:
         return " or ".join(map(repr, schema.get("enum", [schema.get("const")])))
     kind = schema.get("type")
     if kind == "array":
-        if "prefixItems" in schema:
-            items = schema["prefixItems"]
-            return f"a list of {len(items)}, each {_words(items[0])}"
-        return f"a list, each {_words(schema['items'])}"
+        size = schema.get("minItems")
+        count = f" of {size}" if size and size == schema.get("maxItems") else ""
+        return f"a list{count}, each {_words(schema['items'])}"
     words = {
         "integer": "an integer",
         "number": "a number",
@@ -281,7 +280,7 @@ def read_named(kind: str, wire: Any, pointer: str) -> Any:
 
 
 def _read_normalizer_params(wire: Mapping[str, Any], pointer: str) -> dict[str, Any]:
-    """Read each argument as the first normalizer that has it would; which one it is, a call decides."""
+    """Read each argument as the first normalizer that has it would; a call decides which it is."""
     known: dict[str, tuple[str, Argument]] = {}
     for normalizer in normalizer_names():
         for name, argument in signature_of(find_op(normalizer)).arguments.items():

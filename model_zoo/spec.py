@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
-from model_zoo.arg_scope import refused_arguments, scoped_op
 from model_zoo.architectures.registry import Architecture
+from model_zoo.arg_scope import refused_arguments, scoped_op
 from model_zoo.errors import Problem, SpecError, ZooError, json_pointer, unknown_name
 from model_zoo.layers import find_op
 from model_zoo.signatures import signature_of, spell, to_wire
@@ -121,7 +121,7 @@ class BuildSpec(_Part):
         if found is None:
             # A frozen pydantic model takes no attributes; its dictionary holds the cached result.
             found = self.__dict__["_resolved"] = _resolve(self)
-        return found  # type: ignore[no-any-return]
+        return found
 
     def normalized(self) -> dict[str, Any]:
         """Return the spec with every default filled in and every name spelt one way."""

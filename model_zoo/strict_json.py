@@ -1,7 +1,7 @@
 """Reading JSON that came from outside: one meaning, bounded size, no surprises.
 
-The standard parser keeps the last of duplicate keys, accepts NaN, recurses without a bound and reads
-integers of any length; two readers could then see two specs, or none could write the answer.
+The standard parser keeps the last of duplicate keys, accepts NaN, recurses without a bound and
+reads integers of any length; two readers could then see two specs, or none could write the answer.
 """
 
 import json

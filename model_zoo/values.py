@@ -2,7 +2,7 @@
 
 Each value is a name and its arguments, nothing that computes: the lowering gives it numbers. The
 functions here spell TF-Slim's names, so a network reads `l2_regularizer(0.0001)`, and a request
-writes `{"name": "l2_regularizer", "scale": 0.0001}`. A normalizer is a scoped op and needs no value.
+writes `{"name": "l2_regularizer", "scale": 0.0001}`. A normalizer is a scoped op, not a value.
 """
 
 from collections.abc import Callable, Mapping

@@ -4,8 +4,8 @@ Source: Krizhevsky, Sutskever, Hinton 2012 (NIPS), section 3.3 for the response
 normalization; the layers are those of the TensorFlow CIFAR-10 tutorial.
 """
 
-from model_zoo.arg_scope import ArgScope, arg_scope
 from model_zoo.architectures.registry import NumClasses, architecture
+from model_zoo.arg_scope import ArgScope, arg_scope
 from model_zoo.graph import Tensor, end_point, variable_scope
 from model_zoo.layers import conv2d, dropout, flatten, fully_connected, max_pool2d, softmax
 from model_zoo.layers.arguments import KeepProbability

@@ -26,9 +26,9 @@ from typing import Annotated
 
 from annotated_types import Ge
 
-from model_zoo.arg_scope import ArgScope, arg_scope
 from model_zoo.architectures.heads import reduced_kernel_size
 from model_zoo.architectures.registry import DepthMultiplier, NumClasses, architecture
+from model_zoo.arg_scope import ArgScope, arg_scope
 from model_zoo.graph import Tensor, end_point, variable_scope
 from model_zoo.layers import (
     avg_pool2d,

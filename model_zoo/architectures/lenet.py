@@ -1,11 +1,12 @@
 """LeNet, in TF-Slim's variant: two convolutions and two fully connected layers.
 
 Source: LeCun, Bottou, Bengio, Haffner 1998, "Gradient-Based Learning Applied to Document
-Recognition", section II. Differs from the paper: ReLU, max pooling, more channels, dropout, softmax.
+Recognition", section II. Differs from the paper: ReLU, max pooling, more channels, dropout and
+softmax.
 """
 
-from model_zoo.arg_scope import ArgScope, arg_scope
 from model_zoo.architectures.registry import NumClasses, architecture
+from model_zoo.arg_scope import ArgScope, arg_scope
 from model_zoo.graph import Tensor, end_point, variable_scope
 from model_zoo.layers import conv2d, dropout, flatten, fully_connected, max_pool2d, softmax
 from model_zoo.layers.arguments import KeepProbability

@@ -7,9 +7,9 @@ from typing import Annotated, NamedTuple
 
 from annotated_types import Ge
 
-from model_zoo.arg_scope import ArgScope, arg_scope
 from model_zoo.architectures.heads import reduced_kernel_size
 from model_zoo.architectures.registry import DepthMultiplier, NumClasses, architecture
+from model_zoo.arg_scope import ArgScope, arg_scope
 from model_zoo.graph import Tensor, end_point, variable_scope
 from model_zoo.layers import (
     avg_pool2d,
@@ -33,7 +33,7 @@ def mobilenet_v1_arg_scope(
     batch_norm_epsilon: Epsilon = 0.001,
     normalizer_fn: NormalizerFn = batch_norm,
 ) -> ArgScope:
-    """Return TF-Slim's default scope of MobileNet v1; `is_training` None leaves it to the network."""
+    """Return TF-Slim's default scope of MobileNet v1; None leaves `is_training` to the network."""
     batch_norm_params = {
         "center": True,
         "scale": True,

@@ -1,9 +1,9 @@
 """The types of the scoped ops' arguments: what each may hold, in Python and in a request."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Gt, Le, Len
 
 from model_zoo.graph import Tensor
 from model_zoo.primitives import Padding
@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 Count = Annotated[int, Ge(1)]
-Size = Count | tuple[Count, Count]
+Size = Count | Annotated[Sequence[Count], Len(2, 2)]
 Axis = Annotated[int, Ge(-5), Le(5)]
 Decay = Annotated[float, Ge(0), Le(1)]
 Epsilon = Annotated[float, Gt(0)]

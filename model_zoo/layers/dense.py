@@ -1,5 +1,7 @@
 """Layers without windows: matrix products, biases, dropout, and changes of shape."""
 
+from collections.abc import Sequence
+
 from model_zoo import primitives
 from model_zoo.errors import BuildError
 from model_zoo.graph import Tensor, current_graph, layer_scope
@@ -86,7 +88,7 @@ def bias_add(
 def dropout(
     inputs: Tensor,
     keep_prob: KeepProbability = 0.5,
-    noise_shape: tuple[Count | None, ...] | None = None,
+    noise_shape: Sequence[Count | None] | None = None,
     is_training: bool = True,
     seed: int | None = None,
     scope: str | None = None,

@@ -1,4 +1,4 @@
-"""The normalizers: scoped ops, called by name from other layers, so that scopes reach them there."""
+"""The normalizers: scoped ops, called by name from other layers, where scopes reach them too."""
 
 from collections.abc import Mapping, Sequence
 
@@ -198,7 +198,7 @@ def layer_norm(
 def group_norm(
     inputs: Tensor,
     groups: Count = 32,
-    reduction_axes: tuple[Axis, ...] = (-3, -2),
+    reduction_axes: Sequence[Axis] = (-3, -2),
     center: bool = True,
     scale: bool = True,
     epsilon: Epsilon = 1e-6,

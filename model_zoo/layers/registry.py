@@ -26,7 +26,7 @@ def register_op(function: F) -> F:
 
 
 def register_normalizer(function: F) -> F:
-    """Register an op that `normalizer_fn` can name: it takes a tensor and has defaults for the rest."""
+    """Register an op that `normalizer_fn` can name: a tensor, and defaults for the rest."""
     op = register_op(function)
     _normalizers.append(function.__name__)
     return op

@@ -1,4 +1,4 @@
-"""The explanation of a trace: who set each argument of each call, and what became of each override."""
+"""The explanation of a trace: who set each argument of each call, and each override's fate."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -67,7 +67,7 @@ class CallReport:
 
 @dataclass(slots=True)
 class OverrideReport:
-    """One argument of one of the request's levels, for one op: how often it reached and won a call."""
+    """One argument of a request's level, for one op: how often it reached and won a call."""
 
     pointer: str
     op: str
