@@ -1,0 +1,188 @@
+"""A network with numbers: its weights, its predictions, its losses."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from model_zoo.errors import InputError, Problem, WeightsError, unknown_name
+from model_zoo.graph import Graph, Tensor
+from model_zoo.lowering.rules import KerasTensor, Lowering, apply_rules
+from model_zoo.weights.random import random_value
+
+Array = NDArray[np.float32]
+
+
+class Traced(Protocol):
+    """What a trace is, to the lowering."""
+
+    @property
+    def graph(self) -> Graph: ...
+
+    @property
+    def spec(self) -> Any: ...
+
+
+def materialize(traced: Traced) -> "Model":
+    """Return a trace's network with the random weights that its spec names.
+
+    Imports Keras; memory for weights is allocated here and nowhere before.
+    """
+    return materialize_graph(traced.graph, seed=traced.spec.weights.seed)
+
+
+def materialize_graph(graph: Graph, *, seed: int = 0) -> "Model":
+    """Return a graph's network with random weights, a function of seed and variable alone."""
+    model = Model(graph)
+    model.assign({variable.name: random_value(seed, variable) for variable in graph.variables})
+    return model
+
+
+class Model:
+    """A graph lowered to Keras. `keras_model` leads from the input to the network's output.
+
+    What does not lead there (Inception's auxiliary head) is in `weights` and the end points, and not
+    in `keras_model`.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        lowering = Lowering(graph)
+        inputs = keras.Input(graph.input.shape[1:], name="input")
+        self._inputs = inputs
+        self._tensors = apply_rules(lowering, graph, inputs)
+        self._variables = {v.name: lowering.variables[v.name] for v in graph.variables}
+        self.keras_model = self._submodel(self._tensors[graph.output], name="model")
+        self._end_point_models: dict[tuple[str, ...], Any] = {}
+
+    def _submodel(self, outputs: Any, name: str) -> Any:
+        model = keras.Model(self._inputs, outputs, name=name)
+        # Keras would compile with XLA, which is slower than TensorFlow's kernels on a CPU.
+        model.jit_compile = False
+        return model
+
+    @property
+    def variables(self) -> Mapping[str, Any]:
+        """The Keras variable of each weight, by TF-Slim's name, in order of creation."""
+        return self._variables
+
+    def weights(self) -> dict[str, Array]:
+        """Return the value of every variable, in order of creation."""
+        return {name: np.asarray(variable) for name, variable in self._variables.items()}
+
+    def assign(self, values: Mapping[str, ArrayLike]) -> None:
+        """Set variables by name; those not named keep their values.
+
+        Raises: WeightsError for an unknown name or another shape; nothing is assigned then.
+        """
+        arrays = {name: np.asarray(value) for name, value in values.items()}
+        shapes = {variable.name: variable.shape for variable in self.graph.variables}
+        problems: list[Problem] = []
+        for name, array in arrays.items():
+            if name not in shapes:
+                problems.append(
+                    unknown_name("", f"There is no variable {name!r}.", name, self._variables)
+                )
+            elif array.shape != shapes[name]:
+                problems.append(
+                    Problem(
+                        f"{name} has shape {shapes[name]}; received {array.shape}.",
+                        received=list(array.shape),
+                    )
+                )
+        if problems:
+            raise WeightsError(*problems)
+        for name, array in arrays.items():
+            self._variables[name].assign(array)
+
+    def predict(self, x: ArrayLike) -> Array:
+        """Return the network's output for a batch.
+
+        Shape: (N, H, W, C) -> that of `graph.output`
+        Raises: InputError if the array does not fit.
+        """
+        return np.asarray(self.keras_model.predict_on_batch(self._checked(x)))
+
+    def predict_end_points(
+        self, x: ArrayLike, names: Iterable[str] | None = None
+    ) -> dict[str, Array]:
+        """Return the named end points for a batch; all of them without names.
+
+        Raises: InputError for an unknown name, or if the array does not fit.
+        """
+        wanted = tuple(self.graph.end_points if names is None else names)
+        unknown = [
+            unknown_name("", f"There is no end point {name!r}.", name, self.graph.end_points)
+            for name in wanted
+            if name not in self.graph.end_points
+        ]
+        if unknown:
+            raise InputError(*unknown)
+        found = self._end_point_model(wanted).predict_on_batch(self._checked(x))
+        return {name: np.asarray(value) for name, value in zip(wanted, found, strict=True)}
+
+    def _end_point_model(self, names: tuple[str, ...]) -> Any:
+        model = self._end_point_models.get(names)
+        if model is None:
+            outputs = [self._keras_tensor(self.graph.end_points[name]) for name in names]
+            model = self._end_point_models[names] = self._submodel(outputs, name="end_points")
+        return model
+
+    def _keras_tensor(self, tensor: Tensor) -> KerasTensor:
+        return self._tensors[tensor]
+
+    def _checked(self, x: ArrayLike) -> Array:
+        array = np.asarray(x)
+        expected = self.graph.input.shape[1:]
+        if array.dtype.kind not in "fiu":
+            raise InputError(
+                Problem(
+                    f"The input must be an array of numbers; received dtype {array.dtype}.",
+                    received=str(array.dtype),
+                )
+            )
+        if array.ndim != len(expected) + 1 or array.shape[1:] != expected or not len(array):
+            wanted = ", ".join(["N", *map(str, expected)])
+            raise InputError(
+                Problem(
+                    f"The input must have shape ({wanted}), N at least 1 being the batch; "
+                    f"received {array.shape}.",
+                    received=list(array.shape),
+                )
+            )
+        return array.astype(np.float32, copy=False)
+
+    @property
+    def regularization_losses_count(self) -> int:
+        """The number of variables with a loss of their own."""
+        return sum(1 for v in self.graph.variables if v.regularizer and v.regularizer.active)
+
+    def regularization_loss(self) -> float:
+        """Return the sum of the regularizers' losses on the current weights."""
+        total = 0.0
+        for variable in self.graph.variables:
+            regularizer = variable.regularizer
+            if regularizer is None or not regularizer.active:
+                continue
+            value = np.asarray(self._variables[variable.name], dtype=np.float64)
+            total += regularizer.l1 * float(np.abs(value).sum())
+            total += regularizer.l2 * float(np.square(value).sum()) / 2
+        return total
+
+    def update_moving_averages(self, x: ArrayLike) -> None:
+        """Move the averages of every batch norm that trains, by one batch."""
+        ends = tuple(self.graph.end_points)
+        self._end_point_model(ends)(self._checked(x), training=True)
+
+    def save(self, path: str | Path, format_name: str) -> None:
+        """Write the weights to a file: npz, safetensors or keras.
+
+        Raises: WeightsError for an unknown format.
+        """
+        # Imported here: prediction does not need the writers.
+        from model_zoo.weights.files import write_weights
+
+        write_weights(self, Path(path), format_name)

@@ -1,0 +1,89 @@
+"""Everything without weights: activations, pooling, dropout, and changes of shape."""
+
+from collections.abc import Sequence
+
+import keras
+
+from model_zoo.graph import Node
+from model_zoo.lowering.rules import KerasTensor, Lowering, layer_name, rule
+
+# TensorFlow's names where Keras has another.
+_KERAS_NAMES = {"swish": "silu", "hard_swish": "hard_silu"}
+
+
+@rule("activation")
+def activation(_lowering: Lowering, node: Node, inputs: Sequence[KerasTensor]) -> KerasTensor:
+    function, name = node.attributes["function"], layer_name(node)
+    if function.name == "leaky_relu":
+        return keras.layers.LeakyReLU(negative_slope=function["alpha"], name=name)(inputs[0])
+    if function.name == "gelu" and function["approximate"]:
+        return keras.ops.gelu(inputs[0], approximate=True)
+    keras_name = _KERAS_NAMES.get(function.name, function.name)
+    return keras.layers.Activation(keras_name, name=name)(inputs[0])
+
+
+@rule("max_pool2d")
+def max_pool2d(_lowering: Lowering, node: Node, inputs: Sequence[KerasTensor]) -> KerasTensor:
+    return _pool(keras.layers.MaxPooling2D, node)(inputs[0])
+
+
+@rule("avg_pool2d")
+def avg_pool2d(_lowering: Lowering, node: Node, inputs: Sequence[KerasTensor]) -> KerasTensor:
+    return _pool(keras.layers.AveragePooling2D, node)(inputs[0])
+
+
+def _pool(make: type[KerasTensor], node: Node) -> KerasTensor:
+    attributes = node.attributes
+    return make(
+        pool_size=attributes["kernel"],
+        strides=attributes["strides"],
+        padding=attributes["padding"].lower(),
+        name=layer_name(node),
+    )
+
+
+@rule("dropout")
+def dropout(_lowering: Lowering, node: Node, inputs: Sequence[KerasTensor]) -> KerasTensor:
+    attributes = node.attributes
+    layer = keras.layers.Dropout(
+        rate=1 - attributes["keep_prob"],
+        noise_shape=attributes["noise_shape"],
+        seed=attributes["seed"],
+        name=layer_name(node),
+    )
+    # Left open when the network does not train, so that fine-tuning the exported model drops.
+    return layer(inputs[0], training=True) if attributes["is_training"] else layer(inputs[0])
+
+
+@rule("softmax")
+def softmax(_lowering: Lowering, node: Node, inputs: Sequence[KerasTensor]) -> KerasTensor:
+    return keras.layers.Softmax(name=layer_name(node))(inputs[0])
+
+
+@rule("flatten")
+@rule("squeeze")
+def reshape(_lowering: Lowering, node: Node, inputs: Sequence[KerasTensor]) -> KerasTensor:
+    return keras.layers.Reshape(node.output.shape[1:], name=layer_name(node))(inputs[0])
+
+
+@rule("reduce_mean")
+def reduce_mean(_lowering: Lowering, node: Node, inputs: Sequence[KerasTensor]) -> KerasTensor:
+    (x,) = inputs
+    if len(x.shape) == 4 and node.attributes["axes"] == (1, 2):
+        layer = keras.layers.GlobalAveragePooling2D(keepdims=True, name=layer_name(node))
+        return layer(x)
+    return keras.ops.mean(x, axis=node.attributes["axes"], keepdims=True)
+
+
+@rule("concat")
+def concat(_lowering: Lowering, node: Node, inputs: Sequence[KerasTensor]) -> KerasTensor:
+    if len(inputs) == 1:
+        return inputs[0]
+    return keras.layers.Concatenate(axis=-1, name=layer_name(node))(list(inputs))
+
+
+@rule("pad")
+def pad(_lowering: Lowering, node: Node, inputs: Sequence[KerasTensor]) -> KerasTensor:
+    before, after = node.attributes["before"], node.attributes["after"]
+    padding = tuple(zip(before, after, strict=True))
+    return keras.layers.ZeroPadding2D(padding, name=layer_name(node))(inputs[0])
