@@ -44,8 +44,8 @@ def materialize_graph(graph: Graph, *, seed: int = 0) -> "Model":
 class Model:
     """A graph lowered to Keras. `keras_model` leads from the input to the network's output.
 
-    What does not lead there (Inception's auxiliary head) is in `weights` and the end points, and not
-    in `keras_model`.
+    What does not lead there (Inception's auxiliary head) is in `weights` and the end points, not in
+    `keras_model`.
     """
 
     def __init__(self, graph: Graph) -> None:

@@ -125,7 +125,7 @@ def local_response_normalization(
     attributes = node.attributes
     height, width, channels = x.shape[1:]
     radius, name = attributes["depth_radius"], layer_name(node)
-    # The sum over a window of channels is its mean, padded, times the window: pooling over channels.
+    # A sum over a window of channels is the window times its mean: pooling over padded channels.
     squares = keras.layers.Multiply(name=f"{name}.squares")([x, x])
     columns = keras.layers.Reshape((height * width, channels, 1), name=f"{name}.columns")(squares)
     padded = keras.layers.ZeroPadding2D(((0, 0), (radius, radius)), name=f"{name}.pad")(columns)

@@ -70,8 +70,8 @@ class BatchStatisticsNormalization(keras.layers.BatchNormalization):  # type: ig
     """TF-Slim's batch norm with `is_training`: by the batch's statistics, also in prediction.
 
     The moving averages move only when the layer is called with `training=True`, so prediction
-    changes nothing. Keras's own moves its variance by the biased one; TensorFlow's fused kernel, and
-    this with `fused`, by n / (n - 1) of it.
+    changes nothing. Keras's own moves its variance by the biased one; TensorFlow's fused kernel,
+    and this with `fused`, by n / (n - 1) of it.
     """
 
     def __init__(self, fused: bool = True, **kwargs: Any) -> None:

@@ -33,7 +33,7 @@ def rule(op: str) -> Callable[[Rule], Rule]:
 
 
 class Lowering:
-    """What the rules share while one graph is lowered: layers, and the Keras variable of each weight.
+    """What the rules share while one graph is lowered: layers, and each weight's Keras variable.
 
     Keras has no layer that only adds biases, so a convolution's layer takes those that follow it.
     """
