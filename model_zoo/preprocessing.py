@@ -1,0 +1,244 @@
+"""From an image file to the array that a network reads, as TF-Slim's evaluation does it."""
+
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from model_zoo.errors import InputError, unknown_name
+
+Pixels = NDArray[np.uint8]
+Array = NDArray[np.float32]
+Shape = tuple[int, int, int]
+
+
+def decode_image(data: bytes, *, max_pixels: int = 50_000_000, channels: int = 3) -> Pixels:
+    """Return the first frame of a JPEG, PNG or WebP image.
+
+    Transparency is dropped, 16-bit values keep their upper byte, and the EXIF orientation is
+    ignored, all as in TensorFlow's decoders and so in TF-Slim's data.
+
+    Shape: -> (H, W, channels)
+    Raises: InputError if the data is no such image, is larger than `max_pixels` by its header
+    (nothing is decoded then), is truncated or corrupt, or `channels` is neither 1 nor 3.
+    """
+    if channels not in (1, 3):
+        raise InputError(
+            f"The network's input has {channels} channels, and images feed 1 or 3: send an array."
+        )
+    name = _format_of(data)
+    if name is None:
+        raise InputError(
+            f"The {len(data)} bytes received are not an image in an accepted format: "
+            f"{', '.join(_FORMATS)}."
+        )
+    broken = f"The {name} image of {len(data)} bytes is truncated or corrupt."
+    # Pillow raises a dozen types of error on broken files (OSError, SyntaxError, ValueError, ...),
+    # and each of them says the same to the one who sent the file.
+    try:
+        # WebP's decoder allocates the canvas before its size can be asked for.
+        if name == "WebP":
+            _refuse_larger(name, _webp_size(data), max_pixels)
+        # Not Image.open: it warns or fails above a limit of its own, global to the process.
+        with _FORMATS[name](io.BytesIO(data)) as image:
+            _refuse_larger(name, image.size, max_pixels)
+            return _pixels(image, channels)
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:
+        raise InputError(broken) from error
+
+
+_FORMATS: Mapping[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
+    "JPEG": JpegImageFile,
+    "PNG": PngImageFile,
+    "WebP": WebPImageFile,
+}
+
+
+def _format_of(data: bytes) -> str | None:
+    if data.startswith(b"\xff\xd8\xff"):
+        return "JPEG"
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "PNG"
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        return "WebP"
+    return None
+
+
+def _webp_size(data: bytes) -> tuple[int, int]:
+    """Return the width and height that a WebP header gives (RFC 9649, section 2)."""
+    chunk, header = data[12:16], data[20:30]
+    if len(header) < 10:
+        raise ValueError("The header is cut off.")
+    if chunk == b"VP8X":
+        return 1 + int.from_bytes(header[4:7], "little"), 1 + int.from_bytes(header[7:], "little")
+    if chunk == b"VP8L":
+        bits = int.from_bytes(header[1:5], "little")
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    if chunk == b"VP8 ":
+        width, height = (int.from_bytes(header[i : i + 2], "little") for i in (6, 8))
+        return width & 0x3FFF, height & 0x3FFF
+    raise ValueError("The first chunk is not one a WebP image starts with.")
+
+
+def _refuse_larger(name: str, size: tuple[int, int], max_pixels: int) -> None:
+    width, height = size
+    if width * height > max_pixels:
+        raise InputError(
+            f"The {name} image is {width} x {height} = {width * height} pixels large; "
+            f"at most {max_pixels} are accepted."
+        )
+
+
+def _pixels(image: Image.Image, channels: int) -> Pixels:
+    # Else Pillow turns it into an alpha channel here and drops it there, with warnings.
+    image.info.pop("transparency", None)
+    image.load()
+    if image.mode.startswith("I"):  # 16-bit gray, which Pillow's convert would clip at 255
+        gray = (np.asarray(image).astype(np.int32) >> 8).astype(np.uint8)[..., np.newaxis]
+        return np.repeat(gray, channels, axis=2)
+    pixels: Pixels = np.array(image.convert("L" if channels == 1 else "RGB"))
+    return pixels.reshape(image.height, image.width, channels)
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocessing:
+    """How an image becomes an input: `function` takes (H, W, C) bytes and the height and width."""
+
+    name: str
+    description: str
+    function: Callable[[Pixels, int, int], Array]
+
+
+def preprocess(name: str, image: Pixels, shape: Shape) -> Array:
+    """Return an image as a network's input.
+
+    Shape: (H, W, C) -> shape, which is (height, width, C)
+    Raises: InputError if there is no such preprocessing, or the image is not bytes in (H, W, C).
+    """
+    preprocessing = PREPROCESSINGS.get(name)
+    if preprocessing is None:
+        what = f"There is no preprocessing {name!r}."
+        raise InputError(unknown_name("", what, name, PREPROCESSINGS))
+    height, width, channels = shape
+    if image.dtype != np.uint8 or image.ndim != 3 or 0 in image.shape:
+        raise InputError(
+            f"An image to preprocess is a uint8 array of shape (height, width, {channels}); "
+            f"this one is {image.dtype} of shape {image.shape}."
+        )
+    if image.shape[2] != channels:
+        raise InputError(f"The image has {image.shape[2]} channels, and the network {channels}.")
+    return preprocessing.function(image, height, width)
+
+
+def _inception(image: Pixels, height: int, width: int) -> Array:
+    scaled = _resize_bilinear(_central_crop(image, 0.875), height, width)
+    scaled -= np.float32(0.5)
+    scaled *= np.float32(2)
+    return scaled
+
+
+def _central_crop(image: Pixels, fraction: float) -> Pixels:
+    """Crop as `tf.image.central_crop`, rounding where it rounds."""
+    height, width = image.shape[:2]
+    top = int((height - height * fraction) / 2)
+    left = int((width - width * fraction) / 2)
+    return image[top : height - top, left : width - left]
+
+
+def _resize_bilinear(image: Pixels, height: int, width: int) -> Array:
+    """Scale to [0, 1], then resize as TensorFlow 1's `resize_bilinear`, corners not aligned.
+
+    Output pixel i reads at i * in / out: there is no half-pixel shift, and no antialiasing, so four
+    pixels make each output pixel and only those are converted.
+    """
+    low_y, high_y, weight_y = _taps(image.shape[0], height)
+    low_x, high_x, weight_x = _taps(image.shape[1], width)
+    weight_x = weight_x[:, np.newaxis]
+    weight_y = weight_y[:, np.newaxis, np.newaxis]
+
+    def row(ys: NDArray[np.intp]) -> Array:
+        left, right = _scaled(image[np.ix_(ys, low_x)]), _scaled(image[np.ix_(ys, high_x)])
+        return left + (right - left) * weight_x
+
+    top, bottom = row(low_y), row(high_y)
+    return top + (bottom - top) * weight_y
+
+
+def _scaled(image: Pixels) -> Array:
+    return image.astype(np.float32) * np.float32(1 / 255)
+
+
+def _taps(size: int, new_size: int) -> tuple[NDArray[np.intp], NDArray[np.intp], Array]:
+    """Return the two pixels that each output pixel mixes, and the weight of the second.
+
+    In float32, as TensorFlow's kernel: elsewhere a pixel boundary may round to its other side.
+    """
+    at = np.arange(new_size, dtype=np.float32) * (np.float32(size) / np.float32(new_size))
+    whole = np.floor(at)
+    low = np.minimum(whole.astype(np.intp), size - 1)
+    weight: Array = at - whole
+    return low, np.minimum(low + 1, size - 1), weight
+
+
+def _cifarnet(image: Pixels, height: int, width: int) -> Array:
+    """Centre, then standardize: mean 0, deviation 1 (a flat image gives 0)."""
+    centered = _crop_or_pad(image, height, width)
+    # A uniform image has deviation 0; TensorFlow's bound is that of one unit in one value.
+    deviation = max(centered.std(dtype=np.float64), 1 / np.sqrt(centered.size))
+    return ((centered - centered.mean(dtype=np.float64)) / deviation).astype(np.float32)
+
+
+def _lenet(image: Pixels, height: int, width: int) -> Array:
+    centered = _crop_or_pad(image, height, width).astype(np.float32)
+    return (centered - np.float32(128)) / np.float32(128)
+
+
+def _crop_or_pad(image: Pixels, height: int, width: int) -> Pixels:
+    """Crop or zero-pad each side around the centre, as `tf.image.resize_with_crop_or_pad`.
+
+    Differs from TF-Slim, which passes width and height in the other's place.
+    """
+    result = np.zeros((height, width, image.shape[2]), np.uint8)
+    (to_y, from_y), (to_x, from_x) = (
+        _overlap(size, new_size)
+        for size, new_size in zip(image.shape[:2], (height, width), strict=True)
+    )
+    result[to_y, to_x] = image[from_y, from_x]
+    return result
+
+
+def _overlap(size: int, new_size: int) -> tuple[slice, slice]:
+    """Return where in the output the kept pixels go, and where in the input they stand."""
+    kept = min(size, new_size)
+    to, start = (new_size - kept) // 2, (size - kept) // 2
+    return slice(to, to + kept), slice(start, start + kept)
+
+
+PREPROCESSINGS: Mapping[str, Preprocessing] = {
+    preprocessing.name: preprocessing
+    for preprocessing in (
+        Preprocessing(
+            "inception",
+            "The central 87.5 % of height and width, resized bilinearly, in [-1, 1].",
+            _inception,
+        ),
+        Preprocessing(
+            "cifarnet",
+            "Cropped or zero-padded around the centre, then of mean 0 and standard deviation 1.",
+            _cifarnet,
+        ),
+        Preprocessing(
+            "lenet",
+            "Cropped or zero-padded around the centre, then (x - 128) / 128.",
+            _lenet,
+        ),
+    )
+}
