@@ -6,8 +6,8 @@
     >>> trace.summary().totals["parameters"]
     3271559
 
-`materialize`, the weight formats and the preprocessing need NumPy, Keras or Pillow and are imported
-when they are first used, so that everything else starts fast and without TensorFlow.
+What a network is written in is imported at once; the rest when it is first used: specs and traces
+need pydantic, `materialize` needs Keras, images need Pillow.
 """
 
 from importlib import import_module
@@ -34,21 +34,21 @@ from model_zoo.errors import (
     ZooError,
 )
 from model_zoo.graph import Graph, Node, Tensor, Variable, end_point, variable_scope
-from model_zoo.spec import BuildSpec
 from model_zoo.strict_json import read_json
-from model_zoo.trace import Budget, Trace, trace
-from model_zoo.zoo import (
-    architectures,
-    describe_architecture,
-    describe_op,
-    find_architecture,
-    ops,
-)
 
 if TYPE_CHECKING:
     from model_zoo.lowering import Model, materialize
     from model_zoo.preprocessing import decode_image, preprocess
+    from model_zoo.spec import BuildSpec
+    from model_zoo.tracing import Budget, Trace, trace
     from model_zoo.weights.files import FORMATS as WEIGHT_FORMATS
+    from model_zoo.zoo import (
+        architectures,
+        describe_architecture,
+        describe_op,
+        find_architecture,
+        ops,
+    )
 
 __all__ = [
     "WEIGHT_FORMATS",
@@ -92,18 +92,28 @@ __all__ = [
 ]
 
 _LAZY = {
-    "Model": ("model_zoo.lowering", "Model"),
-    "materialize": ("model_zoo.lowering", "materialize"),
-    "decode_image": ("model_zoo.preprocessing", "decode_image"),
-    "preprocess": ("model_zoo.preprocessing", "preprocess"),
-    "WEIGHT_FORMATS": ("model_zoo.weights.files", "FORMATS"),
+    "Budget": "model_zoo.tracing",
+    "BuildSpec": "model_zoo.spec",
+    "Model": "model_zoo.lowering",
+    "Trace": "model_zoo.tracing",
+    "architectures": "model_zoo.zoo",
+    "decode_image": "model_zoo.preprocessing",
+    "describe_architecture": "model_zoo.zoo",
+    "describe_op": "model_zoo.zoo",
+    "find_architecture": "model_zoo.zoo",
+    "materialize": "model_zoo.lowering",
+    "ops": "model_zoo.zoo",
+    "preprocess": "model_zoo.preprocessing",
+    "trace": "model_zoo.tracing",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
+    if name == "WEIGHT_FORMATS":
+        value = import_module("model_zoo.weights.files").FORMATS
+    elif name in _LAZY:
+        value = getattr(import_module(_LAZY[name]), name)
+    else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module, attribute = _LAZY[name]
-    value = getattr(import_module(module), attribute)
     globals()[name] = value
     return value

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from model_zoo.errors import ZooError
 from model_zoo.spec import BuildSpec
 from model_zoo.strict_json import read_json
-from model_zoo.trace import Trace, trace
+from model_zoo.tracing import Trace, trace
 from model_zoo.zoo import architectures, describe_architecture, describe_op, ops
 
 if TYPE_CHECKING:

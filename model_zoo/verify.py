@@ -20,7 +20,7 @@ from model_zoo.errors import ZooError
 from model_zoo.graph import Graph, Variable
 from model_zoo.lowering import Model, materialize
 from model_zoo.spec import BuildSpec
-from model_zoo.trace import trace
+from model_zoo.tracing import trace
 
 # Measured between CPU kernels: inference stays under 4e-5, batch statistics under 1e-3.
 TOLERANCE = {"inference": 1e-4, "batch statistics": 1e-3}

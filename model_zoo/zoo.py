@@ -3,7 +3,6 @@
 import functools
 from collections.abc import Callable
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import Any
 
 from model_zoo.architectures.registry import Architecture, find_registered, registered
@@ -17,6 +16,9 @@ ENTRY_POINTS = "model_zoo.architectures"
 @functools.cache
 def _load() -> None:
     """Register our own families, then those that installed packages offer as entry points."""
+    # Imported here: it takes as long as the rest of this package, and few processes come this far.
+    from importlib.metadata import entry_points
+
     import_module("model_zoo.architectures")
     for entry_point in entry_points(group=ENTRY_POINTS):
         entry_point.load()
@@ -101,7 +103,7 @@ def called_ops(name: str) -> tuple[str, ...]:
     """Return the scoped ops that an architecture calls in its default scope, sorted."""
     # Imported here: a trace needs the catalogue, and only this one report needs a trace.
     from model_zoo.spec import BuildSpec
-    from model_zoo.trace import trace
+    from model_zoo.tracing import trace
 
     calls = trace(BuildSpec.read({"architecture": name})).graph.calls
     return tuple(sorted({call.op.name for call in calls}))
