@@ -18,7 +18,6 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 variant=${VARIANT:-cpu}
 name=model-zoo-check-$variant-$$
 image=$name:test
-work=$(mktemp -d)
 failures=0
 
 step() { printf '\n%s\n' "$*"; }
@@ -51,6 +50,7 @@ esac
 for tool in "docker compose version" "docker version" "curl --version"; do
     $tool > /dev/null 2>&1 || give_up "'$tool' does not work here"
 done
+work=$(mktemp -d)
 trap cleanup EXIT
 
 {
@@ -98,6 +98,16 @@ if [ "$variant" = gpu ]; then
         tail -5 "$work/stderr"
         fail "TensorFlow does not open every CUDA library"
     fi
+    if [ -z "${WITH_GPU:-}" ]; then
+        if docker run --rm --network none --tmpfs /tmp "$image" > "$work/refusal" 2>&1; then
+            fail "it starts where there is no GPU"
+        elif grep 'ZOO_DEVICE=gpu' "$work/refusal"; then
+            pass "it refuses to start where there is no GPU, and says why"
+        else
+            tail -5 "$work/refusal"
+            fail "it ends where there is no GPU, but does not say why"
+        fi
+    fi
 fi
 
 step "Run"
@@ -106,13 +116,13 @@ compose up --detach --no-build "$variant" 2> "$work/stderr" || { cat "$work/stde
 container=$(compose ps --all --quiet "$variant")
 health=
 until [ "$health" = healthy ] || [ $((SECONDS - started)) -ge "${HEALTHY_S:-60}" ]; do
-    [ "$(property '{{.State.Running}}')" = true ] || break
+    [ "$(property '{{.State.Running}}')" = true ] || { health=exited && break; }
     health=$(property '{{.State.Health.Status}}')
     sleep 0.2
 done
 if [ "$health" != healthy ]; then
     docker logs --tail 40 "$container" 2>&1
-    give_up "not healthy after $((SECONDS - started)) s: ${health:-exited}"
+    give_up "not healthy after $((SECONDS - started)) s: $health"
 fi
 pass "healthy after $((SECONDS - started)) s"
 
@@ -126,18 +136,24 @@ fi
 
 # request METHOD PATH [JSON BODY]: a 2xx status passes
 request() {
-    local url status
+    local url status started=$SECONDS
     url=http://$(docker port "$container" 8000/tcp | head -n 1)$2
-    status=$(curl --silent --noproxy '*' --max-time 60 --output "$work/answer" --write-out '%{http_code}' \
+    status=$(curl --silent --noproxy '*' --max-time 120 --output "$work/answer" --write-out '%{http_code}' \
         --request "$1" ${3:+--header 'Content-Type: application/json' --data "$3"} "$url") || status=none
     case $status in
-        2*) pass "$1 $2: $status $(head -c 100 "$work/answer" | tr '\n' ' ')" ;;
+        2*) pass "$1 $2: $status after $((SECONDS - started)) s, $(head -c 120 "$work/answer" | tr '\n' ' ')" ;;
         *) fail "$1 $2: $status $(head -c 500 "$work/answer" 2> /dev/null)" ;;
     esac
 }
 request GET /healthz
 request GET /v1/architectures
 request POST /v1/builds '{"architecture": "lenet"}'
+build=$(sed -n 's/^{"id": *"\([^"]*\)".*/\1/p' "$work/answer")
+
+# A prediction waits for the worker, and so for TensorFlow to be imported on the read-only root.
+row=$(printf '[0.5],%.0s' {1..28})
+picture=$(printf "[${row%,}],%.0s" {1..28})
+request POST "/v1/builds/$build/predict" "{\"instances\": [[${picture%,}]]}"
 
 step "Stop"
 started=$SECONDS
