@@ -22,7 +22,7 @@ import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
-from types import CodeType, TracebackType
+from types import CodeType, FrameType, TracebackType
 from typing import Any, NamedTuple, ParamSpec, Self, TypeVar, cast
 
 from model_zoo.errors import BuildError, Problem, ScopeError, json_pointer, unknown_name
@@ -204,30 +204,55 @@ class ArgScope(Mapping[AnyFunction, Mapping[str, Any]]):
 
 
 class Call:
-    """One call of a scoped op, as a trace records it.
+    """One call of a scoped op, as a trace records it; what can wait for a report is made there.
 
-    `given` is what the caller wrote, `bindings` what the scopes held; `layer` is the variable scope
-    that the op entered, once it has.
+    `bindings` is what the scopes held, `layer` the variable scope that the op entered, once it has.
     """
 
-    __slots__ = ("bindings", "given", "layer", "location", "op", "parent", "scope")
+    __slots__ = (
+        "_code",
+        "_keywords",
+        "_level",
+        "_line",
+        "_module",
+        "_positional",
+        "bindings",
+        "layer",
+        "op",
+        "parent",
+    )
 
     def __init__(
         self,
         op: ScopedOp,
-        given: dict[str, Any],
+        positional: tuple[Any, ...],
+        keywords: dict[str, Any],
         bindings: dict[str, Binding],
-        scope: ArgScope,
-        location: Location,
+        caller: FrameType,
+        level: str,
         parent: "Call | None",
     ) -> None:
         self.op = op
-        self.given = given
+        self._positional = positional
+        self._keywords = keywords
         self.bindings = bindings
-        self.scope = scope
-        self.location = location
+        # A frame would keep all its variables alive.
+        self._code = caller.f_code
+        self._line = caller.f_lineno
+        self._module = caller.f_globals.get("__name__", "")
+        self._level = level
         self.parent = parent
         self.layer = ""
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What the caller wrote, by argument name."""
+        return {**dict(zip(self.op.positional, self._positional, strict=False)), **self._keywords}
+
+    @property
+    def location(self) -> Location:
+        """Where the call stands."""
+        return Location(self._code, self._line, self._module, self._level)
 
 
 class Recording:
@@ -303,18 +328,8 @@ def add_arg_scope(function: Callable[P, R]) -> Callable[P, R]:
         record = _recording.get()
         if record is None:
             return function(*args, **arguments)
-        frame = sys._getframe(1)
         parent = record.current
-        call = Call(
-            op,
-            {**dict(zip(positional, args, strict=False)), **kwargs},
-            found.bindings,
-            scope,
-            Location(
-                frame.f_code, frame.f_lineno, frame.f_globals.get("__name__", ""), _level.get()
-            ),
-            parent,
-        )
+        call = Call(op, args, kwargs, found.bindings, sys._getframe(1), _level.get(), parent)
         record.calls.append(call)
         record.current = call
         try:

@@ -193,14 +193,15 @@ def explain(
 
 
 def _arguments(call: Call) -> Iterator[ArgumentReport]:
-    names = dict.fromkeys([*call.op.parameters, *call.given, *call.bindings])
+    given = call.given
+    names = dict.fromkeys([*call.op.parameters, *given, *call.bindings])
     for name in names:
-        if name in ("scope", "reuse") and name not in call.given:
+        if name in ("scope", "reuse") and name not in given:
             continue
         chain = list(call.bindings[name].chain()) if name in call.bindings else []
-        if name in call.given:
+        if name in given:
             source = _source_of_given(call, name)
-            yield ArgumentReport(name, call.given[name], "call", source, _beat(name, chain))
+            yield ArgumentReport(name, given[name], "call", source, _beat(name, chain))
         elif chain:
             winner, *beaten = chain
             yield ArgumentReport(
@@ -226,13 +227,14 @@ def _source_of_given(call: Call, name: str) -> Source:
     """
     parent = call.parent
     if parent is not None and "normalizer_params" in parent.op.parameters:
-        params = parent.given.get("normalizer_params")
+        given = parent.given
+        params = given.get("normalizer_params")
         binding = parent.bindings.get("normalizer_params")
-        if "normalizer_params" not in parent.given and binding is not None:
+        if "normalizer_params" not in given and binding is not None:
             params = binding.value
         if params and name in params:
             carrier = f"normalizer_params of {parent.op.name}"
-            if "normalizer_params" in parent.given or binding is None:
+            if "normalizer_params" in given or binding is None:
                 return Source(f"{parent.location}, {carrier}", parent.location.level)
             if isinstance(binding.origin, Pointer):
                 where = binding.origin.args + json_pointer("normalizer_params", name)

@@ -1,0 +1,211 @@
+"""What tracing costs, against what it is an alternative to; all in one run, as ratios.
+
+`make bench` prints the table and writes it to `benchmarks/results.md`.
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+RESULTS = Path(__file__).with_name("results.md")
+
+
+def median_seconds(run: Callable[[], Any], repeat: int, inner: int = 1) -> float:
+    """Return the median over `repeat` of the seconds that one of `inner` runs takes."""
+    run()
+    times = []
+    for _ in range(repeat):
+        start = time.perf_counter()
+        for _ in range(inner):
+            run()
+        times.append((time.perf_counter() - start) / inner)
+    return statistics.median(times)
+
+
+def process_seconds(code: str, repeat: int) -> float:
+    """Return the median seconds that a fresh Python takes for a statement, start included."""
+    # Bytecode is cached, as in an installation.
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+
+    def run() -> None:
+        subprocess.run(
+            [sys.executable, "-c", code], check=True, env=environment, capture_output=True
+        )
+
+    return median_seconds(run, repeat)
+
+
+def spell(seconds: float) -> str:
+    """Return a duration in the unit that reads best."""
+    for unit, factor in (("s", 1.0), ("ms", 1e3), ("us", 1e6)):
+        if seconds * factor >= 1:
+            return f"{seconds * factor:.3g} {unit}"
+    return f"{seconds * 1e9:.3g} ns"
+
+
+def bench_traces() -> list[tuple[str, str, str, str]]:
+    """Trace and summary against Keras building its own network of the same name."""
+    import keras
+
+    import model_zoo
+
+    rows = []
+    for name, rival in (
+        ("inception_v3", keras.applications.InceptionV3),
+        ("mobilenet_v1", keras.applications.MobileNet),
+    ):
+
+        def traced(name: str = name) -> None:
+            spec = model_zoo.BuildSpec.read({"architecture": name})
+            _ = model_zoo.trace(spec).summary().totals
+
+        def built(rival: Callable[..., Any] = rival) -> None:
+            rival(weights=None)
+            keras.utils.clear_session()
+
+        ours, theirs = median_seconds(traced, 15), median_seconds(built, 3)
+        rows.append(
+            (
+                f"{name}: trace + summary",
+                spell(ours),
+                f"keras.applications.{rival.__name__}(weights=None): {spell(theirs)}",
+                f"{theirs / ours:.0f} times faster",
+            )
+        )
+    return rows
+
+
+def bench_scopes() -> list[tuple[str, str, str, str]]:
+    """A scoped call over the bare function, and entering a scope."""
+    from model_zoo import add_arg_scope, arg_scope
+    from model_zoo.arg_scope import recording
+    from model_zoo.layers import batch_norm, conv2d
+
+    def bare(x: int, a: int = 0, b: int = 0, c: int = 0, d: int = 0) -> int:
+        return x
+
+    scoped = add_arg_scope(bare)
+    with arg_scope([scoped], a=1, b=2), arg_scope([scoped], c=3):
+        plain = median_seconds(lambda: bare(1, a=1, b=2, c=3), 25, 5000)
+        call = median_seconds(lambda: scoped(1), 25, 5000)
+    recorded = []
+    for _ in range(25):
+        with recording(), arg_scope([scoped], a=1, b=2), arg_scope([scoped], c=3):
+            recorded.append(median_seconds(lambda: scoped(1), 1, 2000))
+
+    def enter() -> None:
+        with arg_scope([conv2d, batch_norm], trainable=False):
+            pass
+
+    return [
+        (
+            "a scoped call",
+            spell(call),
+            f"the bare call: {spell(plain)}",
+            f"{(call - plain) * 1e6:.2f} us more",
+        ),
+        (
+            "a scoped call, recorded by a trace",
+            spell(statistics.median(recorded)),
+            f"the bare call: {spell(plain)}",
+            f"{(statistics.median(recorded) - plain) * 1e6:.2f} us more",
+        ),
+        ("entering and leaving a scope of two ops", spell(median_seconds(enter, 25, 2000)), "", ""),
+    ]
+
+
+def bench_imports() -> list[tuple[str, str, str, str]]:
+    """Importing the library against importing TensorFlow, each in a fresh process."""
+    ours = process_seconds("import model_zoo", 7)
+    theirs = process_seconds("import tensorflow", 3)
+    return [
+        (
+            "import model_zoo",
+            spell(ours),
+            f"import tensorflow: {spell(theirs)}",
+            f"{theirs / ours:.0f} times faster",
+        )
+    ]
+
+
+def bench_http() -> list[tuple[str, str, str, str]]:
+    """A build request over HTTP against the trace in process; every request a new build."""
+    import httpx
+
+    import model_zoo
+
+    numbers = iter(range(1, 10_000))
+
+    def spec() -> dict[str, Any]:
+        return {"architecture": "inception_v3", "params": {"num_classes": next(numbers)}}
+
+    def in_process() -> None:
+        trace = model_zoo.trace(model_zoo.BuildSpec.read(spec()))
+        _ = trace.summary().totals, trace.warnings
+
+    with tempfile.TemporaryDirectory() as home:
+        port = "8765"
+        environment = {**os.environ, "ZOO_HOME": home, "ZOO_PORT": port}
+        server = subprocess.Popen(
+            [sys.executable, "-m", "app"],
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+                _await_ready(client)
+
+                def over_http() -> None:
+                    client.post("/v1/builds", json=spec()).raise_for_status()
+
+                ours, http = median_seconds(in_process, 25), median_seconds(over_http, 25)
+        finally:
+            server.terminate()
+            server.wait(60)
+    return [
+        (
+            "POST /v1/builds, inception_v3",
+            spell(http),
+            f"trace + summary + warnings in process: {spell(ours)}",
+            f"{http / ours:.2f} times its time",
+        )
+    ]
+
+
+def _await_ready(client: Any, seconds: float = 120) -> None:
+    """Wait until the service answers and its worker has stopped importing on the other core."""
+    import httpx
+
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            if client.get("/healthz").json()["ready"]:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.2)
+    raise TimeoutError("the service did not become ready")
+
+
+def main() -> None:
+    """Run every benchmark and print and keep the table."""
+    lines = ["| measured | time | against | ratio |", "|---|---|---|---|"]
+    print("\n".join(lines), flush=True)
+    for bench in (bench_imports, bench_scopes, bench_traces, bench_http):
+        for row in bench():
+            lines.append("| " + " | ".join(row) + " |")
+            print(lines[-1], flush=True)
+    RESULTS.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
