@@ -192,8 +192,11 @@ def _cifarnet(image: Pixels, height: int, width: int) -> Array:
     """Centre, then standardize: mean 0, deviation 1 (a flat image gives 0)."""
     centered = _crop_or_pad(image, height, width)
     # A uniform image has deviation 0; TensorFlow's bound is that of one unit in one value.
-    deviation = max(centered.std(dtype=np.float64), 1 / np.sqrt(centered.size))
-    return ((centered - centered.mean(dtype=np.float64)) / deviation).astype(np.float32)
+    deviation = max(float(centered.std(dtype=np.float64)), centered.size**-0.5)
+    standardized: NDArray[np.float64] = (
+        centered - float(centered.mean(dtype=np.float64))
+    ) / deviation
+    return standardized.astype(np.float32)
 
 
 def _lenet(image: Pixels, height: int, width: int) -> Array:
