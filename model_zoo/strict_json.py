@@ -19,7 +19,7 @@ def read_json(data: bytes, *, max_depth: int = MAX_DEPTH, max_nodes: int = MAX_N
     """Return what a UTF-8 JSON document says.
 
     Raises: SpecError if it is malformed, repeats a key, holds NaN or infinity, an integer beyond 64
-    bits or a string of over 10,000 characters, is nested deeper than `max_depth`, or has more than
+    bits, a lone surrogate or a string of over 10,000 characters, is nested deeper than `max_depth`, or has more than
     `max_nodes` values.
     """
     try:
@@ -109,7 +109,24 @@ def _check_nodes(value: Any, limit: int) -> None:
                     json_pointer(*path),
                 )
             )
+        if isinstance(item, str) and not _is_text(item):
+            raise SpecError(
+                Problem(
+                    "a string holds a lone surrogate, which is not Unicode text.",
+                    json_pointer(*path),
+                )
+            )
         if isinstance(item, dict):
+            if not all(map(_is_text, item)):
+                raise SpecError("A key holds a lone surrogate, which is not Unicode text.")
             pending += [((*path, key), inner) for key, inner in item.items()]
         elif isinstance(item, list):
             pending += [((*path, index), inner) for index, inner in enumerate(item)]
+
+
+def _is_text(string: str) -> bool:
+    try:
+        string.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

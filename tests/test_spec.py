@@ -1,0 +1,260 @@
+"""Build specs: every kind of bad input with its whole message, and the digest."""
+
+import copy
+from typing import Any
+
+import pytest
+
+from model_zoo import BuildSpec, SpecError
+
+LENET: dict[str, Any] = {"architecture": "lenet"}
+
+
+def messages(wire: Any) -> list[str]:
+    with pytest.raises(SpecError) as caught:
+        BuildSpec.read(wire)
+    return [str(problem) for problem in caught.value.problems]
+
+
+def level(args: Any, *ops: str) -> dict[str, Any]:
+    return {**LENET, "scopes": [{"ops": list(ops or ("conv2d",)), "args": args}]}
+
+
+SIZE = "an integer of at least 1 or a list of 2, each an integer of at least 1"
+
+
+@pytest.mark.parametrize(
+    ("wire", "message"),
+    [
+        ([], "A build spec is a JSON object; received []."),
+        ({}, "/architecture: The field 'architecture' is required."),
+        ({"architecture": 5}, "/architecture: This should be a valid string; received 5."),
+        (
+            {"architecture": "lenett"},
+            "/architecture: There is no architecture 'lenett'. Did you mean 'lenet'?",
+        ),
+        ({**LENET, "scops": []}, "/scops: There is no field 'scops'. Did you mean 'scopes'?"),
+        (
+            {**LENET, "params": {"num_clases": 3}},
+            "/params/num_clases: lenet has no argument 'num_clases'. Did you mean 'num_classes'?",
+        ),
+        (
+            {**LENET, "params": {"num_classes": -1}},
+            "/params/num_classes: num_classes of lenet must be an integer of at least 0 or null; "
+            "received -1.",
+        ),
+        (
+            {**LENET, "params": {"num_classes": True}},
+            "/params/num_classes: num_classes of lenet must be an integer of at least 0 or null; "
+            "received true.",
+        ),
+        (
+            {**LENET, "params": {"dropout_keep_prob": 1.5}},
+            "/params/dropout_keep_prob: dropout_keep_prob of lenet must be a number above 0 and of "
+            "at most 1; received 1.5.",
+        ),
+        (
+            {"architecture": "mobilenet_v1", "params": {"depth_multiplier": 0}},
+            "/params/depth_multiplier: depth_multiplier of mobilenet_v1 must be a number above 0; "
+            "received 0.",
+        ),
+        (
+            {**LENET, "input_shape": [28, 28]},
+            "/input_shape: This should have at least 3 items; received [28, 28].",
+        ),
+        (
+            {**LENET, "input_shape": [28, 0, 1]},
+            "/input_shape/1: This should be greater than or equal to 1; received 0.",
+        ),
+        (
+            {**LENET, "is_training": "yes"},
+            '/is_training: This should be a valid boolean; received "yes".',
+        ),
+        (
+            {**LENET, "default_scope": {"weight_deca": 0.1}},
+            "/default_scope/weight_deca: lenet_arg_scope has no argument 'weight_deca'. "
+            "Did you mean 'weight_decay'?",
+        ),
+        (
+            {**LENET, "default_scope": {"weight_decay": -1}},
+            "/default_scope/weight_decay: weight_decay of lenet_arg_scope must be a number of at "
+            "least 0; received -1.",
+        ),
+        (
+            {**LENET, "weights": {"source": "checkpoint"}},
+            '/weights/source: This should be \'random\'; received "checkpoint".',
+        ),
+        (
+            {**LENET, "weights": {"sead": 1}},
+            "/weights/sead: There is no field 'sead'. Did you mean 'seed'?",
+        ),
+        (
+            {**LENET, "scopes": [{"ops": [], "args": {}}]},
+            "/scopes/0/ops: This should have at least 1 item; received [].",
+        ),
+        (
+            {**LENET, "scopes": [{"ops": ["conv2d"]}]},
+            "/scopes/0/args: The field 'args' is required.",
+        ),
+        (
+            {**LENET, "scopes": [{"ops": ["conv2"], "args": {}}]},
+            "/scopes/0/ops/0: There is no scoped op 'conv2'. Did you mean 'conv2d'?",
+        ),
+        (
+            level({"pading": "SAME"}, "conv2d", "max_pool2d"),
+            "/scopes/0/args/pading: conv2d and max_pool2d have no argument 'pading'. "
+            "Did you mean 'padding'?",
+        ),
+        (
+            level({"rate": 2}, "conv2d", "max_pool2d"),
+            "/scopes/0/args/rate: max_pool2d has no argument 'rate'. Valid: 'inputs', "
+            "'kernel_size', 'padding', 'scope', 'stride'.",
+        ),
+        (
+            level({"inputs": 1}),
+            "/scopes/0/args/inputs: inputs of conv2d names or feeds one call, so a scope cannot "
+            "set it.",
+        ),
+        (
+            level({"stride": 0}),
+            f"/scopes/0/args/stride: stride of conv2d must be {SIZE}; received 0.",
+        ),
+        (
+            level({"stride": "2"}),
+            f'/scopes/0/args/stride: stride of conv2d must be {SIZE}; received "2".',
+        ),
+        (
+            level({"padding": "FULL"}),
+            "/scopes/0/args/padding: padding of conv2d must be 'SAME' or 'VALID'; "
+            'received "FULL".',
+        ),
+        (
+            level({"activation_fn": "relu7"}),
+            "/scopes/0/args/activation_fn: There is no activation 'relu7'. Did you mean 'relu' or "
+            "'relu6' or 'elu'?",
+        ),
+        (
+            level({"activation_fn": 3}),
+            "/scopes/0/args/activation_fn: activation_fn of conv2d must be an activation by name "
+            "or null; received 3.",
+        ),
+        (
+            level({"weights_initializer": None}),
+            "/scopes/0/args/weights_initializer: weights_initializer of conv2d must be an "
+            "initializer by name; received null.",
+        ),
+        (
+            level({"weights_regularizer": {"name": "l2_regularizer", "scale": -1}}),
+            "/scopes/0/args/weights_regularizer/scale: scale of l2_regularizer must be a number "
+            "of at least 0; received -1.",
+        ),
+        (
+            level({"weights_regularizer": "l2_regularizer"}),
+            "/scopes/0/args/weights_regularizer/scale: l2_regularizer needs scale: a number of at "
+            "least 0.",
+        ),
+        (
+            level({"weights_initializer": {"name": "xavier_initializer", "gain": 1}}),
+            "/scopes/0/args/weights_initializer/gain: xavier_initializer has no argument 'gain'. "
+            "Valid: 'uniform'.",
+        ),
+        (
+            level({"normalizer_fn": "batchnorm"}),
+            "/scopes/0/args/normalizer_fn: There is no normalizer 'batchnorm'. "
+            "Did you mean 'batch_norm'?",
+        ),
+        (
+            level({"normalizer_fn": {"name": "batch_norm", "decay": 0.9}}),
+            "/scopes/0/args/normalizer_fn: a normalizer's arguments are given by "
+            "normalizer_params or by a scope of batch_norm; received decay.",
+        ),
+        (
+            level({"normalizer_params": {"decai": 0.9}}),
+            "/scopes/0/args/normalizer_params/decai: No normalizer has an argument 'decai'. "
+            "Did you mean 'decay'?",
+        ),
+    ],
+)
+def test_bad_spec_says_where_what_and_what_would_be_valid(wire: Any, message: str) -> None:
+    assert messages(wire) == [message]
+
+
+def test_every_mistake_is_reported_at_once() -> None:
+    wire = {
+        "architecture": "lenet",
+        "params": {"num_classes": -1},
+        "scopes": [{"ops": ["conv"], "args": {}}, {"ops": ["conv2d"], "args": {"stride": 0}}],
+    }
+    assert [message.split(":")[0] for message in messages(wire)] == [
+        "/params/num_classes",
+        "/scopes/0/ops/0",
+        "/scopes/1/args/stride",
+    ]
+
+
+def test_digest_ignores_spelling_and_keeps_meaning() -> None:
+    spec = BuildSpec.read(LENET)
+    spelt_out = BuildSpec.read(
+        {
+            "architecture": "lenet",
+            "params": {"num_classes": 10},
+            "input_shape": [28, 28, 1],
+            "default_scope": {"weight_decay": 0},
+            "scopes": [],
+            "weights": {"source": "random", "seed": 0},
+            "strict": True,
+        }
+    )
+    assert spec.digest == spelt_out.digest
+    assert len(spec.digest) == 32
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"params": {"num_classes": 11}},
+        {"input_shape": [32, 32, 1]},
+        {"is_training": True},
+        {"default_scope": None},
+        {"default_scope": {"weight_decay": 0.1}},
+        {"weights": {"seed": 1}},
+        {"scopes": [{"ops": ["conv2d"], "args": {"activation_fn": "relu"}}]},
+    ],
+)
+def test_digest_differs_with_every_change_of_meaning(change: dict[str, Any]) -> None:
+    assert BuildSpec.read({**LENET, **change}).digest != BuildSpec.read(LENET).digest
+
+
+def test_op_alias_order_and_number_type_do_not_change_the_digest() -> None:
+    first = level({"weights_regularizer": {"name": "l2_regularizer", "scale": 1}}, "convolution2d")
+    second = level({"weights_regularizer": {"scale": 1.0, "name": "l2_regularizer"}}, "conv2d")
+    assert BuildSpec.read(first).digest == BuildSpec.read(second).digest
+    both = level({"trainable": False}, "conv2d", "batch_norm")
+    swapped = level({"trainable": False}, "batch_norm", "conv2d")
+    assert BuildSpec.read(both).digest == BuildSpec.read(swapped).digest
+
+
+def test_normalized_spec_reads_as_itself() -> None:
+    wire = {
+        "architecture": "inception_v3",
+        "params": {"num_classes": 7},
+        "scopes": [
+            {
+                "ops": ["conv2d"],
+                "args": {
+                    "activation_fn": {"name": "leaky_relu", "alpha": 0.3},
+                    "normalizer_fn": "batch_norm",
+                    "normalizer_params": {
+                        "decay": 0.9,
+                        "activation_fn": "relu",
+                        "param_initializers": {"beta": "ones_initializer"},
+                    },
+                    "kernel_size": [3, 3],
+                },
+            }
+        ],
+    }
+    normalized = BuildSpec.read(copy.deepcopy(wire)).normalized()
+    again = BuildSpec.read(copy.deepcopy(normalized))
+    assert again.normalized() == normalized
+    assert again.digest == BuildSpec.read(wire).digest
