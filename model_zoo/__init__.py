@@ -43,11 +43,11 @@ if TYPE_CHECKING:
     from model_zoo.tracing import Budget, Trace, trace
     from model_zoo.weights.files import FORMATS as WEIGHT_FORMATS
     from model_zoo.zoo import (
-        architectures,
         describe_architecture,
         describe_op,
         find_architecture,
-        ops,
+        list_architectures,
+        list_ops,
     )
 
 __all__ = [
@@ -72,7 +72,6 @@ __all__ = [
     "ZooError",
     "add_arg_scope",
     "architecture",
-    "architectures",
     "arg_scope",
     "arg_scoped_arguments",
     "current_arg_scope",
@@ -83,8 +82,9 @@ __all__ = [
     "find_architecture",
     "has_arg_scope",
     "layers",
+    "list_architectures",
+    "list_ops",
     "materialize",
-    "ops",
     "preprocess",
     "read_json",
     "trace",
@@ -96,13 +96,13 @@ _LAZY = {
     "BuildSpec": "model_zoo.spec",
     "Model": "model_zoo.lowering",
     "Trace": "model_zoo.tracing",
-    "architectures": "model_zoo.zoo",
     "decode_image": "model_zoo.preprocessing",
     "describe_architecture": "model_zoo.zoo",
     "describe_op": "model_zoo.zoo",
     "find_architecture": "model_zoo.zoo",
+    "list_architectures": "model_zoo.zoo",
+    "list_ops": "model_zoo.zoo",
     "materialize": "model_zoo.lowering",
-    "ops": "model_zoo.zoo",
     "preprocess": "model_zoo.preprocessing",
     "trace": "model_zoo.tracing",
 }

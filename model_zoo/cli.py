@@ -17,7 +17,7 @@ from model_zoo.errors import ZooError
 from model_zoo.spec import BuildSpec
 from model_zoo.strict_json import read_json
 from model_zoo.tracing import Trace, trace
-from model_zoo.zoo import architectures, describe_architecture, describe_op, ops
+from model_zoo.zoo import describe_architecture, describe_op, list_architectures, list_ops
 
 if TYPE_CHECKING:
     from model_zoo.lowering import Model
@@ -78,14 +78,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _read_spec(name: str) -> BuildSpec:
-    if name in architectures():
+    if name in list_architectures():
         return BuildSpec.read({"architecture": name})
     try:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except OSError as error:
         raise ZooError(
             f"{name} is neither an architecture nor a readable file ({error.strerror}); "
-            f"architectures: {', '.join(architectures())}."
+            f"architectures: {', '.join(list_architectures())}."
         ) from error
     return BuildSpec.read(read_json(data))
 
@@ -98,12 +98,12 @@ def _traced(options: argparse.Namespace) -> Trace:
 
 
 def _list(options: argparse.Namespace) -> int:
-    print("\n".join(ops() if options.ops else architectures()))
+    print("\n".join(list_ops() if options.ops else list_architectures()))
     return 0
 
 
 def _describe(options: argparse.Namespace) -> int:
-    known_op = options.name in ops()
+    known_op = options.name in list_ops()
     found = describe_op(options.name) if known_op else describe_architecture(options.name)
     print(json.dumps(found, indent=2))
     return 0

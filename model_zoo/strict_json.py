@@ -19,8 +19,8 @@ def read_json(data: bytes, *, max_depth: int = MAX_DEPTH, max_nodes: int = MAX_N
     """Return what a UTF-8 JSON document says.
 
     Raises: SpecError if it is malformed, repeats a key, holds NaN or infinity, an integer beyond 64
-    bits, a lone surrogate or a string of over 10,000 characters, is nested deeper than `max_depth`, or has more than
-    `max_nodes` values.
+    bits, a lone surrogate or a string of over 10,000 characters, is nested deeper than `max_depth`,
+    or has more than `max_nodes` values.
     """
     try:
         text = data.decode("utf-8")

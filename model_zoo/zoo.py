@@ -33,7 +33,7 @@ def find_architecture(name: str, pointer: str = "") -> Architecture:
     return find_registered(name, pointer)
 
 
-def architectures() -> tuple[str, ...]:
+def list_architectures() -> tuple[str, ...]:
     """Return the names of all architectures, sorted."""
     _load()
     return tuple(sorted(registered()))
@@ -109,7 +109,7 @@ def called_ops(name: str) -> tuple[str, ...]:
     return tuple(sorted({call.op.name for call in calls}))
 
 
-def ops() -> tuple[str, ...]:
+def list_ops() -> tuple[str, ...]:
     """Return the names of all scoped ops, sorted."""
     _load()
     return op_names()

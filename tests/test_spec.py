@@ -82,7 +82,7 @@ SIZE = "an integer of at least 1 or a list of 2, each an integer of at least 1"
         ),
         (
             {**LENET, "weights": {"source": "checkpoint"}},
-            '/weights/source: This should be \'random\'; received "checkpoint".',
+            "/weights/source: This should be 'random'; received \"checkpoint\".",
         ),
         (
             {**LENET, "weights": {"sead": 1}},
