@@ -7,6 +7,7 @@ from typing import Any
 
 from model_zoo.architectures.registry import Architecture, find_registered, registered
 from model_zoo.arg_scope import ArgScope, arg_scope, scoped_op, written_as
+from model_zoo.graph import build_graph
 from model_zoo.layers import find_op, op_names
 from model_zoo.signatures import Argument, Signature, signature_of, to_wire
 
@@ -101,12 +102,14 @@ def describe_architecture(name: str) -> dict[str, Any]:
 @functools.cache
 def called_ops(name: str) -> tuple[str, ...]:
     """Return the scoped ops that an architecture calls in its default scope, sorted."""
-    # Imported here: a trace needs the catalogue, and only this one report needs a trace.
-    from model_zoo.spec import BuildSpec
-    from model_zoo.tracing import trace
-
-    calls = trace(BuildSpec.read({"architecture": name})).graph.calls
-    return tuple(sorted({call.op.name for call in calls}))
+    entry = find_architecture(name)
+    params = {**parameters(entry).defaults(), **entry.fixed}
+    del params["final_endpoint"]
+    with arg_scope(default_scope(entry, {})):
+        graph = build_graph(
+            lambda inputs: entry.network(inputs, is_training=False, **params), entry.input_shape
+        )
+    return tuple(sorted({call.op.name for call in graph.calls}))
 
 
 def list_ops() -> tuple[str, ...]:
