@@ -1,0 +1,72 @@
+"""Weight files under ZOO_HOME, made when they are first asked for.
+
+A file's name holds its build, its content's digest and its format: `<build>.<sha256><suffix>`. So
+the entity tag is known without reading the file, and no second record can disagree.
+"""
+
+import contextlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.store.errors import StoreError
+
+FOLDER = "weights"
+
+
+@dataclass(frozen=True, slots=True)
+class WeightFile:
+    """A finished file."""
+
+    path: Path
+    sha256: str
+
+
+class WeightFiles:
+    """A folder of weight files that forgets the longest unused ones above a number of bytes.
+
+    The files can all be made again, so forgetting one costs time and no data.
+    """
+
+    def __init__(self, home: Path, max_bytes: int) -> None:
+        """Open the folder.
+
+        Raises: StoreError if the folder cannot be written.
+        """
+        self.folder = home / FOLDER
+        self._max_bytes = max_bytes
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"{self.folder} cannot be written: {error.strerror}.") from error
+
+    def find(self, build_id: str, suffix: str) -> WeightFile | None:
+        """Return the file of a build in a format, if it has been made, and count it as used."""
+        for path in self.folder.glob(f"{build_id}.*{suffix}"):
+            with contextlib.suppress(OSError):  # another request may remove it now
+                os.utime(path)
+                return WeightFile(path, path.name.removesuffix(suffix).split(".")[1])
+        return None
+
+    def prune(self, keep: Path) -> None:
+        """Remove the longest unused files above the limit, but never `keep`.
+
+        Who still sends a removed file goes on: the content stays while it is open.
+        """
+        files = []
+        for path in self.folder.glob("*.*"):
+            with contextlib.suppress(OSError):
+                status = path.stat()
+                files.append((status.st_mtime_ns, status.st_size, path))
+        total = sum(size for _, size, _ in files)
+        for _, size, path in sorted(files):
+            if total <= self._max_bytes:
+                return
+            if path != keep:
+                path.unlink(missing_ok=True)
+                total -= size
+
+    def remove(self, build_id: str) -> None:
+        """Remove the files of a build."""
+        for path in self.folder.glob(f"{build_id}.*"):
+            path.unlink(missing_ok=True)
