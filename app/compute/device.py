@@ -1,0 +1,59 @@
+"""Finds the device that networks run on. Only the worker calls this: TensorFlow comes with it."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from app.compute.engine import DeviceError
+
+
+def choose_device(wanted: str) -> str:
+    """Return "cpu" or "gpu".
+
+    Raises: DeviceError if a GPU is wanted and TensorFlow cannot use one; says why.
+    """
+    with _quiet():
+        import tensorflow as tf
+
+        # Where the CPU is wanted, the environment hides the GPUs from CUDA already.
+        gpus = tf.config.list_physical_devices("GPU")
+    if wanted == "gpu" and not gpus:
+        raise DeviceError(f"ZOO_DEVICE=gpu, but {_why_no_gpu(tf.test.is_built_with_cuda())}")
+    return "gpu" if gpus else "cpu"
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Drop what native code logs while it is loaded, which no log level reaches.
+
+    It reports a missing GPU as an error on every machine without one.
+    """
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0":
+        yield
+        return
+    kept = os.dup(2)
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def _why_no_gpu(built_with_cuda: bool) -> str:
+    if not built_with_cuda:
+        return (
+            "this TensorFlow is built without CUDA. Install the gpu variant, or set "
+            "ZOO_DEVICE=auto."
+        )
+    if not any(Path("/dev").glob("nvidia[0-9]*")):
+        return (
+            "there is no NVIDIA device here (/dev/nvidia*). Start the container with its GPU "
+            "(docker run --gpus all), or set ZOO_DEVICE=auto."
+        )
+    return (
+        "TensorFlow cannot load CUDA, though there is a device. TF_CPP_MIN_LOG_LEVEL=0 shows which "
+        "library it misses."
+    )

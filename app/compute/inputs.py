@@ -1,0 +1,219 @@
+"""Turns what a client sent into one batch of float32 rows. Runs in the worker: it decodes.
+
+Every size is checked on a header or a count before memory of that size is taken.
+"""
+
+import base64
+import binascii
+import io
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from app.documents import parse_instances
+from app.settings import Settings, variable
+from model_zoo import InputError, Problem, decode_image, preprocess
+
+Rows = npt.NDArray[np.float32]
+Shape = tuple[int, int, int]
+
+
+class InputReader:
+    """Reads the inputs of one prediction for a network's input shape."""
+
+    def __init__(self, shape: Shape, preprocessing: str, settings: Settings) -> None:
+        self.warnings: list[str] = []
+        self.has_images = False
+        self._shape = shape
+        self._preprocessing = preprocessing
+        self._settings = settings
+        self._count = 0
+
+    def read(self, kinds: Sequence[Mapping[str, str]], buffers: Sequence[bytes]) -> Rows:
+        """Return the rows of all inputs, in order; a kind has a `kind` and a `pointer`.
+
+        Shape: -> (rows, *shape)
+        Raises: InputError, with the pointer of the input that does not fit.
+        """
+        batches: list[Rows] = []
+        for kind, data in zip(kinds, buffers, strict=True):
+            pointer = kind["pointer"]
+            match kind["kind"]:
+                case "image":
+                    batches.append(self._image(data, pointer))
+                case "npy":
+                    batches.append(self._npy(data, pointer))
+                case _:
+                    batches.append(self._json(data))
+        return np.concatenate(batches)
+
+    def _count_rows(self, rows: int, pointer: str) -> None:
+        self._count += rows
+        limit = self._settings.max_batch
+        if self._count > limit:
+            raise InputError(
+                Problem(
+                    f"The request has {self._count} rows or more; the limit is {limit} "
+                    f"({variable('max_batch')}).",
+                    pointer,
+                    self._count,
+                )
+            )
+
+    def _image(self, data: bytes, pointer: str) -> Rows:
+        self._count_rows(1, pointer)
+        self.has_images = True
+        try:
+            image = decode_image(
+                data, max_pixels=self._settings.max_image_pixels, channels=self._shape[-1]
+            )
+            row: Rows = preprocess(self._preprocessing, image, self._shape)
+        except InputError as error:
+            problems = [
+                Problem(problem.message, pointer, problem.received, problem.suggestion)
+                for problem in error.problems
+            ]
+            raise InputError(*problems) from error
+        return row[np.newaxis]
+
+    def _npy(self, data: bytes, pointer: str) -> Rows:
+        array = read_npy(data, pointer)
+        if array.shape == self._shape:
+            array = array[np.newaxis]
+        elif array.shape[1:] != self._shape or not array.shape[0]:
+            shape = list(self._shape)
+            raise InputError(
+                Problem(
+                    f"The array has shape {list(array.shape)}; the network takes {shape}, or "
+                    f"a batch of n of them: {['n', *shape]}.".replace("'n'", "n"),
+                    pointer,
+                    list(array.shape),
+                )
+            )
+        self._count_rows(array.shape[0], pointer)
+        return self._finished(array, pointer)
+
+    def _json(self, data: bytes) -> Rows:
+        document = parse_instances(data, max_nodes=self._settings.max_instance_nodes)
+        if isinstance(document, dict) and document.keys() == {"b64"}:
+            return self._image(_decode_base64(document["b64"], "/b64"), "/b64")
+        if not isinstance(document, dict) or document.keys() != {"instances"}:
+            keys = sorted(document) if isinstance(document, dict) else document
+            raise InputError(
+                Problem(
+                    'The JSON must be {"instances": [...]}, a list of arrays or of '
+                    '{"b64": ...} images, or {"b64": ...}, one image.',
+                    "",
+                    keys,
+                )
+            )
+        instances = document["instances"]
+        if not isinstance(instances, list) or not instances:
+            message = "instances must be a list of at least one row."
+            raise InputError(Problem(message, "/instances", instances))
+        rows = []
+        for index, row in enumerate(instances):
+            pointer = f"/instances/{index}"
+            if isinstance(row, dict) and row.keys() == {"b64"}:
+                rows.append(self._image(_decode_base64(row["b64"], f"{pointer}/b64"), pointer))
+            else:
+                self._count_rows(1, pointer)
+                check_nested(row, self._shape, pointer)
+                rows.append(self._finished(np.asarray([row], np.float64), pointer))
+        return np.concatenate(rows)
+
+    def _finished(self, array: npt.NDArray[Any], pointer: str) -> Rows:
+        """Return the rows of an array, which is taken as it is; warn where it looks raw."""
+        with np.errstate(over="ignore"):
+            rows = array.astype(np.float32)
+        if not np.isfinite(rows).all():
+            message = "The array has values that are not finite float32 numbers."
+            raise InputError(Problem(message, pointer))
+        low, high = float(rows.min()), float(rows.max())
+        expected_low, expected_high = _range_of(self._preprocessing, self._shape)
+        if low >= 0 and high <= 255 and high > 1.5 * expected_high > 0:
+            warning = (
+                f"Array values run from {low:g} to {high:g}, which looks like raw pixels. Arrays "
+                f"are taken as they are; the {self._preprocessing} preprocessing gives "
+                f"{expected_low:g} to {expected_high:g}. Send an image to have it applied."
+            )
+            if warning not in self.warnings:
+                self.warnings.append(warning)
+        return rows
+
+
+def read_npy(data: bytes, pointer: str = "") -> npt.NDArray[Any]:
+    """Return the array of an `.npy` file, a view of `data`.
+
+    Raises: InputError for what is no array of numbers, or a header that does not fit the data.
+    """
+    stream = io.BytesIO(data)
+    try:
+        version = np.lib.format.read_magic(stream)
+        read_header = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }[version]
+        shape, fortran_order, dtype = read_header(stream)
+    except (ValueError, KeyError, EOFError, TypeError, SyntaxError, RecursionError):
+        raise InputError(
+            Problem("The data is not an .npy file that can be read.", pointer)
+        ) from None
+    if dtype.kind not in "fiu":
+        message = f"The array has dtype {dtype}; it must be a float or an integer."
+        raise InputError(Problem(message, pointer, str(dtype)))
+    content = data[stream.tell() :]
+    # Python's integers do not overflow: a header may claim any shape.
+    claimed = math.prod(shape) * dtype.itemsize
+    if min(shape, default=0) < 0 or claimed != len(content):
+        raise InputError(
+            Problem(
+                f"The header says shape {list(shape)} of {dtype}, which is {claimed} bytes; "
+                f"{len(content)} bytes follow it.",
+                pointer,
+                list(shape),
+            )
+        )
+    flat = np.frombuffer(content, dtype)
+    return flat.reshape(shape, order="F" if fortran_order else "C")
+
+
+def check_nested(value: object, shape: Sequence[int], pointer: str) -> None:
+    """Check that nested lists have a shape and hold numbers only.
+
+    Raises: InputError with the pointer of the first place that does not fit.
+    """
+    if not shape:
+        if not isinstance(value, float):  # the parser reads every number as one
+            raise InputError(Problem("A number must stand here.", pointer, value))
+        return
+    if not isinstance(value, list) or len(value) != shape[0]:
+        given = f"a list of {len(value)}" if isinstance(value, list) else "no list"
+        message = (
+            f"A list of {shape[0]} must stand here, not {given}: rows have shape {list(shape)}."
+        )
+        raise InputError(
+            Problem(message, pointer, len(value) if isinstance(value, list) else value)
+        )
+    for index, item in enumerate(value):
+        check_nested(item, shape[1:], f"{pointer}/{index}")
+
+
+def _decode_base64(text: object, pointer: str) -> bytes:
+    try:
+        if isinstance(text, str):
+            return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        pass
+    raise InputError(Problem("b64 must be a string in base64.", pointer, text))
+
+
+def _range_of(preprocessing: str, shape: Shape) -> tuple[float, float]:
+    """Return the range that a preprocessing gives, by giving it an image of black and white."""
+    image = np.zeros(shape, np.uint8)
+    image[: shape[0] // 2] = 255
+    rows = preprocess(preprocessing, image, shape)
+    return float(rows.min()), float(rows.max())

@@ -1,0 +1,60 @@
+"""JSON from clients, read within limits and told apart from JSON that says something wrong."""
+
+import json
+from typing import Any, NoReturn
+
+from model_zoo import SpecError, ZooError, read_json
+
+
+class MalformedJsonError(ZooError):
+    """A document is no JSON, or over the limits for one."""
+
+
+def parse_spec(data: bytes, *, max_depth: int, max_nodes: int) -> object:
+    """Return the document of a build spec.
+
+    Raises: MalformedJsonError, with what is wrong and where.
+    """
+    try:
+        return read_json(data, max_depth=max_depth, max_nodes=max_nodes)
+    except SpecError as error:
+        raise MalformedJsonError(*error.problems) from error
+
+
+def parse_instances(data: bytes, *, max_nodes: int) -> object:
+    """Return the document of a prediction.
+
+    It is read apart from a spec: millions of numbers and images of megabytes in a string are the
+    rule here, so every check is one that the C parser makes on its way.
+
+    Raises: MalformedJsonError, with what is wrong.
+    """
+    # A comma stands between any two values, so this bounds the memory before it is taken.
+    if data.count(b",") >= max_nodes:
+        raise MalformedJsonError(f"The JSON has more than {max_nodes} values.")
+    try:
+        return json.loads(
+            data.decode(),
+            object_pairs_hook=_object,
+            parse_constant=_refuse_constant,
+            parse_int=float,  # Python reads an int of any length; a row's numbers become floats
+        )
+    except UnicodeDecodeError as error:
+        raise MalformedJsonError(f"The JSON is not valid UTF-8 at byte {error.start}.") from error
+    except json.JSONDecodeError as error:
+        raise MalformedJsonError(
+            f"The JSON is malformed at line {error.lineno}, column {error.colno}: {error.msg}."
+        ) from error
+    except RecursionError:
+        raise MalformedJsonError("The JSON is nested too deeply.") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise MalformedJsonError("The JSON repeats a key in one object.")
+    return found
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise MalformedJsonError(f"The JSON holds {name}, which is not a JSON number.")
