@@ -1,0 +1,97 @@
+"""`python -m app`: serve until SIGTERM or Ctrl-C, then finish what is in flight."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+
+import uvicorn
+
+from app.compute.engine import DeviceError
+from app.main import create_app
+from app.settings import Settings, SettingsError, load_settings
+from app.store.errors import StoreError
+
+
+def main() -> int:
+    """Run the service and return the exit status."""
+    try:
+        settings = load_settings()
+        logging.basicConfig(
+            level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s"
+        )
+        asyncio.run(_serve(settings))
+    except (SettingsError, StoreError, DeviceError, OSError) as error:
+        print(f"The service does not start: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:  # before the server has taken the signal over
+        return 130
+    return 0
+
+
+async def _serve(settings: Settings) -> None:
+    # First the port, which fails at once, then whatever takes time.
+    listener = _listen(settings.host, settings.port)
+    with listener:
+        app = create_app(settings)
+        config = uvicorn.Config(
+            app,
+            lifespan="off",  # run here, so that an error of the start is an exception here
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=max(1, round(settings.drain_s)),
+        )
+        async with app.router.lifespan_context(app):
+            address, port = listener.getsockname()[:2]
+            host = f"[{address}]" if listener.family == socket.AF_INET6 else address
+            server = _Server(config, app.state.services.engine.stop_accepting)
+            print(f"Serving on http://{host}:{port} (docs: /docs)", file=sys.stderr, flush=True)
+            await server.serve(sockets=[listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens.
+
+    Raises: OSError, with a sentence for the operator.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(2048)
+    except OSError as error:
+        raise OSError(
+            f"{host}:{port} cannot be listened on: {error.strerror}. ZOO_HOST and ZOO_PORT set it."
+        ) from error
+    return listener
+
+
+class _Server(uvicorn.Server):
+    """Drains on SIGTERM and SIGINT and ends with status 0; uvicorn would raise the signal again."""
+
+    def __init__(self, config: uvicorn.Config, stop_accepting: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._stop_accepting = stop_accepting
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stop)
+        yield
+
+    def _stop(self) -> None:
+        self._stop_accepting()
+        self.force_exit = self.should_exit  # asked twice: do not wait any longer
+        self.should_exit = True
+
+
+if __name__ == "__main__":
+    sys.exit(main())

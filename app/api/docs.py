@@ -1,0 +1,73 @@
+"""`/openapi.json`, and `/docs`: a page of our own that reads it, so that it works offline."""
+
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from app.api import schemas
+from app.problems import KINDS, ServiceError
+
+router = APIRouter(tags=["service"])
+
+_STATIC = Path(__file__).resolve().parent.parent / "static"
+_FILES = {
+    "docs.css": "text/css; charset=utf-8",
+    "docs.js": "text/javascript; charset=utf-8",
+}
+# Nothing inline and nothing from elsewhere: names in answers are a client's text.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+@router.get(
+    "/openapi.json",
+    summary="Describe the routes for programs",
+    responses={200: schemas.answer("An OpenAPI 3.1 document.")},
+)
+async def read_openapi(request: Request) -> Response:
+    """The document that /docs shows and that clients can be made from."""
+    return JSONResponse(openapi_document(request.app))
+
+
+@router.get(
+    "/docs",
+    summary="Describe the routes for people",
+    responses={200: {"description": "A page.", "content": {"text/html": {}}}},
+)
+async def read_docs() -> Response:
+    """Routes, parameters, bodies and problems, with a form to try each route."""
+    return _file("docs.html", "text/html; charset=utf-8")
+
+
+@router.get("/docs/{name}", include_in_schema=False)
+async def read_docs_file(name: str) -> Response:
+    """The page's script and style."""
+    if name not in _FILES:
+        raise ServiceError("not-found", "No route has this path. /docs lists the routes.")
+    return _file(name, _FILES[name])
+
+
+def _file(name: str, media_type: str) -> Response:
+    headers = {"Content-Security-Policy": _POLICY, "Cache-Control": "no-cache"}
+    return Response((_STATIC / name).read_bytes(), headers=headers, media_type=media_type)
+
+
+def openapi_document(app: Any) -> dict[str, Any]:
+    """Return the framework's document with the bodies and problems that it does not know of."""
+    document: dict[str, Any] = app.openapi()
+    document["components"] = {"schemas": schemas.components()}
+    # Every route refuses an unknown query parameter.
+    refusal = schemas.problems(422)[422]
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            operation["responses"]["422"] = refusal
+    document["x-problems"] = [
+        {"type": f"/docs#problem-{name}", "status": kind.status, "title": kind.title}
+        for name, kind in KINDS.items()
+    ]
+    return document

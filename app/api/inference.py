@@ -1,0 +1,147 @@
+"""`predict` and `infer`: from a request's inputs to an answer, by way of the engine."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import APIRouter, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.api import schemas
+from app.api.builds import find_trace, trace_body
+from app.api.connection import run_while_connected
+from app.api.inputs import Input, read_form, read_inputs
+from app.api.negotiate import chosen_format
+from app.api.outputs import FORMATS, OUTPUTS, encode, wanted_outputs
+from app.api.services import Services, Shared
+from app.compute.engine import Job
+from app.envelope import timings
+from app.problems import ServiceError
+from app.tracing import as_build
+from model_zoo import Trace
+
+router = APIRouter(prefix="/v1", tags=["inference"])
+
+TopK = Annotated[
+    int | None,
+    Query(ge=1, le=1000, description="The most probable classes of each row; 5 by default."),
+]
+Output = Annotated[
+    str | None,
+    Query(
+        description="The whole output: raw logits, or probabilities.",
+        json_schema_extra={"enum": list(OUTPUTS)},
+    ),
+]
+EndPoints = Annotated[
+    str | None, Query(description="Named end points, separated by commas: `Mixed_5b,Mixed_7c`.")
+]
+Format = Annotated[
+    str | None,
+    Query(description="Instead of Accept.", json_schema_extra={"enum": list(FORMATS)}),
+]
+_ANSWERS = {
+    200: {
+        **schemas.answer("The predictions.", "Prediction"),
+        "description": "The predictions; as .npy or .npz where that is asked for.",
+    },
+    **schemas.problems(400, 404, 406, 413, 415, 422, 503, 504),
+}
+
+
+@router.post(
+    "/builds/{build_id}/predict",
+    summary="Run a build on images or arrays",
+    openapi_extra={"requestBody": schemas.PREDICT_BODY},
+    responses=_ANSWERS,
+)
+async def predict(
+    request: Request,
+    build_id: str,
+    services: Shared,
+    top_k: TopK = None,
+    output: Output = None,
+    end_points: EndPoints = None,
+    format: Format = None,
+) -> Response:
+    """An image is preprocessed as the architecture expects; an array is taken as it is.
+
+    The type is read from Content-Type, or from the first bytes where that says nothing.
+    """
+    traced = await find_trace(services, build_id, timings(request))
+    format_name = chosen_format(request, format, FORMATS)
+    question = {"top_k": top_k, "output": output, "end_points": end_points}
+    inputs = await read_inputs(request, services.settings)
+    return await _answer(request, services, traced, inputs, format_name, question, [])
+
+
+@router.post(
+    "/infer",
+    summary="Build and run in one request",
+    openapi_extra={"requestBody": schemas.INFER_BODY},
+    responses=_ANSWERS,
+)
+async def infer(
+    request: Request,
+    services: Shared,
+    top_k: TopK = None,
+    output: Output = None,
+    end_points: EndPoints = None,
+    format: Format = None,
+) -> Response:
+    """A form with the spec, and one image or array for each row. The build is kept."""
+    format_name = chosen_format(request, format, FORMATS)
+    question = {"top_k": top_k, "output": output, "end_points": end_points}
+    form = await read_form(request, services.settings)
+    traced = await asyncio.to_thread(trace_body, services, form.spec, timings(request))
+    await asyncio.to_thread(services.builds.add, as_build(traced))
+    return await _answer(
+        request, services, traced, form.inputs, format_name, question, traced.warnings
+    )
+
+
+async def _answer(
+    request: Request,
+    services: Services,
+    traced: Trace,
+    inputs: Sequence[Input],
+    format_name: str,
+    question: dict[str, Any],
+    warnings: Sequence[str],
+) -> Response:
+    spec = traced.spec
+    if spec.is_training:
+        raise ServiceError(
+            "unprocessable",
+            "The build has is_training true, and predictions are made in inference mode. Post the "
+            "spec with is_training false; its weights are the same.",
+        )
+    wanted = wanted_outputs(traced, format_name=format_name, **question)
+    arguments = {
+        "spec": spec.normalized(),
+        "inputs": [{"kind": item.kind, "pointer": item.pointer} for item in inputs],
+        "outputs": wanted.end_points,
+    }
+    job = Job("predict", arguments, [item.data for item in inputs])
+    reply = await run_while_connected(request, services.engine, job)
+    clock = timings(request)
+    clock.seconds.update(reply.seconds)
+    facts = {
+        "build": spec.digest,
+        "architecture": spec.architecture,
+        "rows": reply.result["rows"],
+        "preprocessing": reply.result["preprocessing"],
+    }
+    arrays = {
+        name: np.frombuffer(data, np.float32).reshape(shape)
+        for name, data, shape in zip(
+            wanted.end_points, reply.buffers, reply.result["shapes"], strict=True
+        )
+    }
+    with clock.measure("encode"):
+        body = await asyncio.to_thread(
+            encode, wanted, arrays, facts, [*warnings, *reply.result["warnings"]]
+        )
+    return Response(body, media_type=FORMATS[format_name])

@@ -1,0 +1,118 @@
+"""Tells what a prediction's body holds: images, arrays, JSON, or a form of them.
+
+The Content-Type decides only among these; nothing is decoded here but the form's framing.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from starlette.requests import Request
+
+from app.api.body import Part, parse_form, read_body
+from app.problems import ServiceError
+from app.settings import Settings
+from app.wording import did_you_mean
+
+_ACCEPTED = (
+    "image/jpeg, image/png, image/webp, application/x-npy, application/json and multipart/form-data"
+)
+# What clients send that know nothing better: `curl --data-binary` and plain uploads.
+_UNTOLD = ("", "application/octet-stream", "application/x-www-form-urlencoded")
+
+
+class Input(NamedTuple):
+    """One image, `.npy` array or JSON document, and where in the request it stood."""
+
+    kind: str
+    pointer: str
+    data: bytes
+
+
+class Form(NamedTuple):
+    """The inputs of a form, and its spec."""
+
+    inputs: Sequence[Input]
+    spec: bytes
+
+
+async def read_inputs(request: Request, settings: Settings) -> Sequence[Input]:
+    """Return the inputs of a body of any accepted type.
+
+    Raises: ServiceError for a type or a form that is not accepted.
+    """
+    body = await read_body(request, settings)
+    content_type = request.headers.get("content-type", "")
+    kind = _kind(content_type.partition(";")[0].strip().lower(), body)
+    if kind != "form":
+        return [Input(kind, "", body)]
+    return _inputs_of(await _parts(body, content_type, settings), ("image", "array"))
+
+
+async def read_form(request: Request, settings: Settings) -> Form:
+    """Return the spec and the inputs of a form.
+
+    Raises: ServiceError for anything else.
+    """
+    body = await read_body(request, settings)
+    content_type = request.headers.get("content-type", "")
+    if content_type.partition(";")[0].strip().lower() != "multipart/form-data":
+        raise ServiceError(
+            "unsupported-type",
+            f"Content-Type {content_type!r} is not supported here; send multipart/form-data with "
+            "the fields spec, and image or array.",
+        )
+    parts = await _parts(body, content_type, settings)
+    specs = [part.data for part in parts if part.name == "spec"]
+    if len(specs) != 1:
+        count = f"{len(specs)} fields" if specs else "no field"
+        raise ServiceError("malformed-body", f"The form has {count} spec; it takes one.")
+    others = [part for part in parts if part.name != "spec"]
+    return Form(_inputs_of(others, ("image", "array", "spec")), specs[0])
+
+
+async def _parts(body: bytes, content_type: str, settings: Settings) -> Sequence[Part]:
+    return await asyncio.to_thread(parse_form, body, content_type, max_batch=settings.max_batch)
+
+
+def _inputs_of(parts: Sequence[Part], fields: Sequence[str]) -> list[Input]:
+    kinds = {"image": "image", "array": "npy"}
+    counts: dict[str, int] = {}
+    inputs = []
+    for part in parts:
+        if part.name not in kinds:
+            message = f"The form takes no field {part.name!r}. {did_you_mean(part.name, fields)}"
+            raise ServiceError("malformed-body", message)
+        index = counts[part.name] = counts.get(part.name, -1) + 1
+        inputs.append(Input(kinds[part.name], f"/{part.name}/{index}", part.data))
+    if not inputs:
+        raise ServiceError("malformed-body", "The form has no field image or array.")
+    return inputs
+
+
+def _kind(media_type: str, body: bytes) -> str:
+    if media_type.startswith("image/"):
+        return "image"
+    if media_type == "application/x-npy":
+        return "npy"
+    if media_type == "application/json" or media_type.endswith("+json"):
+        return "json"
+    if media_type == "multipart/form-data":
+        return "form"
+    found = _sniffed(body) if media_type in _UNTOLD else None
+    if found is None:
+        given = f"Content-Type {media_type!r}" if media_type else "A body without Content-Type"
+        raise ServiceError(
+            "unsupported-type",
+            f"{given} is not supported for what the body holds. Accepted: {_ACCEPTED}.",
+        )
+    return found
+
+
+def _sniffed(body: bytes) -> str | None:
+    if body.startswith(b"\x93NUMPY"):
+        return "npy"
+    is_webp = body.startswith(b"RIFF") and body[8:12] == b"WEBP"
+    if is_webp or body.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")):
+        return "image"
+    return "json" if body[:64].lstrip().startswith((b"{", b"[")) else None

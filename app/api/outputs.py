@@ -1,0 +1,156 @@
+"""What a prediction is asked for, and how its arrays are told."""
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from app.api.negotiate import one_of
+from app.problems import query_error
+from model_zoo import Trace
+
+FORMATS = {
+    "json": "application/json",
+    "npy": "application/x-npy",
+    "npz": "application/x-npz",
+}
+OUTPUTS = ("logits", "probabilities")
+DEFAULT_TOP_K = 5
+# TF-Slim's name for the end point that holds the class probabilities.
+_PROBABILITIES = "Predictions"
+
+Array = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to answer with: the best classes, and arrays under their names in the answer."""
+
+    top_k: int | None
+    arrays: Mapping[str, str]  # name in the answer -> end point
+    format: str
+
+    @property
+    def end_points(self) -> list[str]:
+        """The end points to compute, each once."""
+        names = [*self.arrays.values(), *([_PROBABILITIES] if self.top_k else [])]
+        return list(dict.fromkeys(names))
+
+
+def wanted_outputs(
+    traced: Trace,
+    *,
+    top_k: int | None,
+    output: str | None,
+    end_points: str | None,
+    format_name: str,
+) -> Wanted:
+    """Return what the query asks of a network; by default the best five classes.
+
+    Raises: ServiceError for what this network does not have, or the format cannot carry.
+    """
+    known = traced.graph.end_points
+    arrays: dict[str, str] = {}
+    if output is not None:
+        arrays[one_of("output", output, OUTPUTS)] = (
+            _probabilities(traced, "output", output) if output == "probabilities" else _raw(traced)
+        )
+    for name in (end_points or "").split(",") if end_points is not None else ():
+        arrays[name] = one_of("end_points", name, list(known))
+    if format_name == "json":
+        if top_k is None and not arrays:
+            if _PROBABILITIES not in known:  # no classes: the raw output is the answer
+                return Wanted(None, {"logits": _raw(traced)}, format_name)
+            top_k = DEFAULT_TOP_K
+        if top_k is not None:
+            _probabilities(traced, "top_k", str(top_k))
+        return Wanted(top_k, arrays, format_name)
+    if top_k is not None:
+        message = f"Query parameter top_k is answered as JSON only, not as {format_name}."
+        raise query_error("top_k", message, top_k, None)
+    if not arrays:
+        arrays["logits"] = _raw(traced)
+    if format_name == "npy" and len(arrays) > 1:
+        message = f"An .npy file holds one array, not {len(arrays)}; ask for npz."
+        raise query_error("format", message, "npy", "npz")
+    return Wanted(None, arrays, format_name)
+
+
+def _probabilities(traced: Trace, parameter: str, received: str) -> str:
+    if _PROBABILITIES not in traced.graph.end_points:
+        message = (
+            f"Query parameter {parameter}: this build has no class probabilities (no end point "
+            f"{_PROBABILITIES}). Ask for output=logits or end_points."
+        )
+        raise query_error(parameter, message, received, "logits")
+    return _PROBABILITIES
+
+
+def _raw(traced: Trace) -> str:
+    """Return the end point that is the network's output."""
+    graph = traced.graph
+    for name, tensor in graph.end_points.items():
+        if tensor is graph.output:
+            return name
+    message = "The output of this build is not one of its end points. Ask for end_points."
+    raise query_error("output", message, "logits", None)
+
+
+def encode(
+    wanted: Wanted, arrays: Mapping[str, Array], facts: Mapping[str, Any], warnings: Sequence[str]
+) -> bytes:
+    """Return the body of the answer; `arrays` are by end point."""
+    named = {name: arrays[end_point] for name, end_point in wanted.arrays.items()}
+    stream = io.BytesIO()
+    if wanted.format == "npy":
+        (array,) = named.values()
+        np.save(stream, array)
+        return stream.getvalue()
+    if wanted.format == "npz":
+        np.savez(stream, allow_pickle=False, **named)
+        return stream.getvalue()
+    notes = list(warnings)
+    body = dict(facts)
+    if wanted.top_k:
+        probabilities = arrays[_PROBABILITIES]
+        _note_non_finite("probabilities", probabilities, notes)
+        body["predictions"] = [_best(row, wanted.top_k) for row in probabilities]
+    if named:
+        body["outputs"] = {}
+        for name, array in named.items():
+            _note_non_finite(name, array, notes)
+            body["outputs"][name] = {"shape": list(array.shape), "data": _nested(array)}
+    return json.dumps({**body, "warnings": notes}, allow_nan=False).encode()
+
+
+def _best(row: Array, count: int) -> list[dict[str, Any]]:
+    """Return the most probable classes, the lower index first among equals."""
+    flat = row.ravel()
+    order = np.argsort(np.where(np.isnan(flat), np.inf, -flat), kind="stable")[:count]
+    values = _nested(flat[order])
+    return [
+        {"class": int(index), "probability": value}
+        for index, value in zip(order, values, strict=True)
+    ]
+
+
+def _nested(array: Array) -> Any:
+    """Return nested lists, with None for what JSON has no number for."""
+    finite = np.isfinite(array)
+    if finite.all():
+        return array.tolist()
+    values = array.astype(object)
+    values[~finite] = None
+    return values.tolist()
+
+
+def _note_non_finite(name: str, array: Array, notes: list[str]) -> None:
+    count = int(array.size - np.isfinite(array).sum())
+    if count:
+        notes.append(
+            f"{count} of {array.size} values of {name} are not finite; JSON shows them as null."
+        )

@@ -1,0 +1,216 @@
+"""What OpenAPI says about bodies: they are read raw, so nothing else would describe them."""
+
+from typing import Any
+
+from app.problems import KINDS, MEDIA_TYPE
+from model_zoo import BuildSpec, list_architectures, list_ops
+
+Schema = dict[str, Any]
+
+_STRING: Schema = {"type": "string"}
+_INTEGER: Schema = {"type": "integer"}
+_ANY_OBJECT: Schema = {"type": "object", "additionalProperties": True}
+_BINARY: Schema = {"type": "string", "format": "binary"}
+_SHAPE: Schema = {"type": "array", "items": {"type": ["integer", "null"]}}
+_WARNINGS: Schema = {"type": "array", "items": _STRING}
+
+SPEC_EXAMPLES: dict[str, Any] = {
+    "smallest": {
+        "summary": "An architecture as published",
+        "value": {"architecture": "mobilenet_v1_025"},
+    },
+    "nested scopes": {
+        "summary": "Four nested levels",
+        "value": {
+            "architecture": "inception_v3",
+            "scopes": [
+                {
+                    "ops": ["conv2d", "separable_conv2d"],
+                    "args": {
+                        "activation_fn": "relu6",
+                        "weights_initializer": {
+                            "name": "truncated_normal_initializer",
+                            "stddev": 0.09,
+                        },
+                        "normalizer_fn": "batch_norm",
+                    },
+                },
+                {
+                    "ops": ["batch_norm"],
+                    "args": {"decay": 0.997, "epsilon": 0.001, "scale": True},
+                },
+                {
+                    "ops": ["conv2d"],
+                    "args": {"weights_regularizer": {"name": "l2_regularizer", "scale": 0.0001}},
+                },
+                {"ops": ["separable_conv2d"], "args": {"weights_regularizer": None}},
+            ],
+        },
+    },
+}
+
+
+def _object(required: list[str], **properties: Schema) -> Schema:
+    return {"type": "object", "required": required, "properties": properties}
+
+
+def _names(kind: str) -> Schema:
+    item = _object(["name", "href"], name=_STRING, href=_STRING)
+    return _object([kind], **{kind: {"type": "array", "items": item}})
+
+
+def components() -> dict[str, Schema]:
+    """Return the schemas that the routes refer to."""
+    spec = BuildSpec.model_json_schema(ref_template="#/components/schemas/{model}")
+    parts: dict[str, Schema] = spec.pop("$defs")
+    spec["properties"]["architecture"]["enum"] = list(list_architectures())
+    parts["ScopeLevel"]["properties"]["ops"]["items"]["enum"] = list(list_ops())
+    build = _object(
+        ["id", "architecture", "created", "spec", "totals", "warnings", "links"],
+        id={"type": "string", "pattern": "^[0-9a-f]{32}$"},
+        architecture=_STRING,
+        created={"type": "string", "format": "date-time"},
+        spec={"$ref": "#/components/schemas/BuildSpec"},
+        input_shape=_SHAPE,
+        output_shape=_SHAPE,
+        end_points={"type": "object", "additionalProperties": _SHAPE},
+        totals=_ANY_OBJECT,
+        warnings=_WARNINGS,
+        links={"type": "object", "additionalProperties": _STRING},
+    )
+    array = _object(["shape", "data"], shape=_SHAPE, data={"type": "array", "items": {}})
+    best = _object(["class", "probability"], **{"class": _INTEGER}, probability={"type": "number"})
+    limit = _object(
+        ["name", "value", "counts", "setting"],
+        name=_STRING,
+        value={"type": "number"},
+        counts=_STRING,
+        setting=_STRING,
+    )
+    return {
+        **parts,
+        "BuildSpec": spec,
+        "Build": build,
+        "Builds": _object(
+            ["builds", "next"],
+            builds={"type": "array", "items": _ANY_OBJECT},
+            next={"type": ["string", "null"]},
+        ),
+        "Architectures": _names("architectures"),
+        "Ops": _names("ops"),
+        "Prediction": _object(
+            ["build", "architecture", "rows", "preprocessing", "warnings"],
+            build=_STRING,
+            architecture=_STRING,
+            rows=_INTEGER,
+            preprocessing={"type": ["string", "null"]},
+            predictions={"type": "array", "items": {"type": "array", "items": best}},
+            outputs={"type": "object", "additionalProperties": array},
+            warnings=_WARNINGS,
+        ),
+        "Instances": {
+            "oneOf": [
+                _object(
+                    ["instances"],
+                    instances={
+                        "type": "array",
+                        "items": {},
+                        "description": 'Rows: nested arrays of the input shape, or {"b64": image}.',
+                    },
+                ),
+                _object(["b64"], b64={**_STRING, "description": "One image in base64."}),
+            ]
+        },
+        "Health": _object(
+            ["status", "ready", "worker"],
+            status=_STRING,
+            ready={"type": "boolean"},
+            worker=_ANY_OBJECT,
+        ),
+        "Limits": _object(["limits"], limits={"type": "array", "items": limit}),
+        "Problem": _problem(),
+    }
+
+
+def _problem() -> Schema:
+    item = _object(
+        ["pointer", "message", "received", "suggestion"],
+        pointer={**_STRING, "description": "JSON pointer into the body."},
+        parameter={**_STRING, "description": "The query parameter, where one is at fault."},
+        message=_STRING,
+        received={},
+        suggestion={"type": ["string", "null"]},
+    )
+    return _object(
+        ["type", "title", "status", "detail", "request_id", "errors"],
+        type={"type": "string", "enum": [f"/docs#problem-{kind}" for kind in KINDS]},
+        title=_STRING,
+        status=_INTEGER,
+        detail=_STRING,
+        request_id=_STRING,
+        layer={**_STRING, "description": "The layer that refused (build-refused)."},
+        scopes={**_WARNINGS, "description": "The scopes active there (build-refused)."},
+        errors={"type": "array", "items": item},
+    )
+
+
+def json_body(component: str, examples: dict[str, Any]) -> Schema:
+    """Return the description of a JSON request body."""
+    content = {"schema": {"$ref": f"#/components/schemas/{component}"}, "examples": examples}
+    return {"required": True, "content": {"application/json": content}}
+
+
+def answer(description: str, component: str | None = None) -> dict[str, Any]:
+    """Return the description of a JSON answer."""
+    schema = {"$ref": f"#/components/schemas/{component}"} if component else _ANY_OBJECT
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the descriptions of the error answers of a route."""
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {
+        status: {
+            "description": "; ".join(
+                kind.title for kind in KINDS.values() if kind.status == status
+            ),
+            "content": {MEDIA_TYPE: {"schema": schema}},
+        }
+        for status in statuses
+    }
+
+
+def _form(required: list[str], **fields: Schema) -> Schema:
+    images: Schema = {
+        "type": "array",
+        "items": _BINARY,
+        "description": "JPEG, PNG or WebP; one a row.",
+    }
+    arrays: Schema = {"type": "array", "items": _BINARY, "description": ".npy; a row or a batch."}
+    return {"schema": _object(required, **fields, image=images, array=arrays)}
+
+
+PREDICT_BODY: Schema = {
+    "required": True,
+    "content": {
+        "image/jpeg": {"schema": _BINARY},
+        "image/png": {"schema": _BINARY},
+        "image/webp": {"schema": _BINARY},
+        "application/x-npy": {"schema": _BINARY},
+        "application/json": {"schema": {"$ref": "#/components/schemas/Instances"}},
+        "multipart/form-data": _form([]),
+    },
+}
+INFER_BODY: Schema = {
+    "required": True,
+    "content": {
+        "multipart/form-data": _form(
+            ["spec"],
+            spec={
+                "type": "string",
+                "description": "The build spec, as JSON.",
+                "example": '{"architecture": "mobilenet_v1_025"}',
+            },
+        )
+    },
+}

@@ -1,0 +1,240 @@
+"""The worker is supervised: deaths, deadlines, a full queue, a missing device, the end."""
+
+import asyncio
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from zoo_server import Server, build, npy_bytes, poll, problem
+
+from app.compute.engine import (
+    DeadlineError,
+    EngineError,
+    Job,
+    QueueFullError,
+    WorkerUnavailableError,
+)
+from app.compute.local import LocalEngine
+from app.compute.process import how_it_ended
+from app.settings import Settings
+
+ROW = npy_bytes(np.zeros((28, 28, 1), np.float32))
+JOB = Job("predict", {})
+
+
+def in_flight(client: httpx.Client) -> bool:
+    return bool(client.get("/healthz").json()["worker"]["in_flight"])
+
+
+def in_thread(function: Callable[[], Any]) -> Callable[[], Any]:
+    """Start a function in a thread and return a function that waits for its result."""
+    results: list[Any] = []
+    thread = threading.Thread(target=lambda: results.append(function()))
+    thread.start()
+
+    def wait() -> Any:
+        thread.join(60)
+        return results[0]
+
+    return wait
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    # A process that nobody has waited for yet is still listed.
+    return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+
+
+def test_a_worker_killed_during_a_request_costs_that_request_only(tmp_path: Path) -> None:
+    server = Server(tmp_path)
+    with server.client() as client:
+        path = f"/v1/builds/{build(client)}/predict"
+        worker = server.worker_pid()
+        # A stopped worker holds the request in flight for as long as the test needs.
+        os.kill(worker, signal.SIGSTOP)
+        answer = in_thread(lambda: client.post(path, content=ROW))
+        with server.client() as other:
+            poll(lambda: in_flight(other))
+            waiting = in_thread(lambda: httpx.post(server.url + path, content=ROW, timeout=60))
+            poll(lambda: other.get("/healthz").json()["worker"]["queued"] == 1)
+            os.kill(worker, signal.SIGKILL)
+            response = answer()
+        assert response.headers["retry-after"] == "1"
+        assert problem(response) == {
+            "type": "/docs#problem-worker-died",
+            "title": "The worker ended while it computed",
+            "status": 503,
+            "detail": "The worker was killed by SIGKILL (the system does so when memory runs out) "
+            "while it did this request. It is started again; the request may be sent again.",
+            "errors": [],
+        }
+        # The one that waited, and the next one, wait for the restart without being told to.
+        assert waiting().status_code == 200
+        assert client.post(path, content=ROW).status_code == 200
+        worker_state = client.get("/healthz").json()["worker"]
+        assert (worker_state["state"], worker_state["restarts"]) == ("ready", 1)
+        assert server.worker_pid(2) != worker
+
+        # The end: what is in flight is finished, the status is 0, and no process is left.
+        worker = server.worker_pid(2)
+        os.kill(worker, signal.SIGSTOP)
+        last = in_thread(lambda: httpx.post(server.url + path, content=ROW, timeout=60))
+        poll(lambda: in_flight(client))
+        server.process.terminate()
+        poll(lambda: not client.get("/healthz").json()["ready"])
+        os.kill(worker, signal.SIGCONT)
+        assert last().status_code == 200
+    assert server.wait() == 0
+    assert not is_running(worker)
+
+
+def test_a_worker_does_not_outlive_a_killed_api(tmp_path: Path) -> None:
+    server = Server(tmp_path)
+    worker = int(server.wait_for(r"Worker (\d+) starts")[1])
+    assert is_running(worker)
+    server.process.kill()
+    server.wait()
+    poll(lambda: not is_running(worker))
+
+
+def test_a_gpu_that_is_not_there_refuses_to_start_and_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")  # the same on a machine that has one
+    server = Server(tmp_path, device="gpu")
+    assert server.wait() == 1
+    (line,) = [line for line in server.log if line.startswith("The service does not start")]
+    assert line.startswith("The service does not start: ZOO_DEVICE=gpu, but ")
+    assert not [line for line in server.log if "Serving" in line or "Traceback" in line]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"prot": 1}, "The service does not start: ZOO_PROT is not a setting. "
+         "Did you mean 'ZOO_PORT'?\n"),
+        ({"host": "256.0.0.1"}, "The service does not start: 256.0.0.1:0 cannot be listened on: "
+         "Name or service not known. ZOO_HOST and ZOO_PORT set it.\n"),
+    ],
+)  # fmt: skip
+def test_a_setting_that_does_not_fit_is_one_line(
+    tmp_path: Path, settings: dict[str, Any], message: str
+) -> None:
+    server = Server(tmp_path, **settings)
+    assert server.wait() == 1
+    assert server.log == [message, "<end>"]
+
+
+def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        server = Server(tmp_path, port=port)
+        assert server.wait() == 1
+    assert server.log == [
+        f"The service does not start: 127.0.0.1:{port} cannot be listened on: Address already in "
+        "use. ZOO_HOST and ZOO_PORT set it.\n",
+        "<end>",
+    ]
+
+
+def run_engine(test: Callable[[LocalEngine], Any], **settings: Any) -> None:
+    """Run a test against an engine whose worker has only begun to import TensorFlow."""
+
+    async def run() -> None:
+        engine = LocalEngine(Settings(device="cpu", **settings))
+        await engine.start(wait_until_ready=False)
+        try:
+            await test(engine)
+        finally:
+            await engine.close()
+
+    asyncio.run(run())
+
+
+def test_a_full_queue_refuses_at_once() -> None:
+    async def test(engine: LocalEngine) -> None:
+        waiting = asyncio.create_task(engine.run(JOB))
+        await asyncio.sleep(0)
+        with pytest.raises(QueueFullError) as refusal:
+            await engine.run(JOB)
+        assert str(refusal.value) == (
+            "1 requests wait for the worker already; the limit is 1 (ZOO_QUEUE_LENGTH)."
+        )
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        assert engine.status().queued == 0  # a job that nobody waits for leaves the queue
+
+    run_engine(test, queue_length=1)
+
+
+def test_a_worker_that_does_not_come_up_in_time_is_said_so() -> None:
+    async def test(engine: LocalEngine) -> None:
+        with pytest.raises(WorkerUnavailableError) as refusal:
+            await engine.run(JOB)
+        assert str(refusal.value) == (
+            "The worker did not come up within 0.05 s (ZOO_REQUEST_TIMEOUT_S)."
+        )
+        status = engine.status()
+        assert (status.ready, status.state, status.queued) == (False, "starting", 0)
+
+    run_engine(test, request_timeout_s=0.05)
+
+
+def test_a_job_that_takes_too_long_ends_the_worker() -> None:
+    async def test(engine: LocalEngine) -> None:
+        async with asyncio.timeout(60):
+            while not engine.status().ready:
+                await asyncio.sleep(0.01)
+        worker = engine.worker_pid
+        assert worker is not None
+        os.kill(worker, signal.SIGSTOP)
+        with pytest.raises(DeadlineError) as refusal:
+            await engine.run(JOB)
+        assert str(refusal.value) == (
+            "The request computed for longer than 0.05 s (ZOO_REQUEST_TIMEOUT_S)."
+        )
+        async with asyncio.timeout(60):
+            while engine.worker_pid in (worker, None):
+                await asyncio.sleep(0.01)
+        assert engine.status().restarts == 1
+        assert engine.status().reason == (
+            "was ended: a job took longer than 0.05 s (ZOO_REQUEST_TIMEOUT_S)"
+        )
+        assert not is_running(worker)
+
+    run_engine(test, request_timeout_s=0.05)
+
+
+def test_what_waits_when_the_service_ends_is_told_so() -> None:
+    async def test(engine: LocalEngine) -> None:
+        waiting = asyncio.create_task(engine.run(JOB))
+        await asyncio.sleep(0)
+        await engine.close()
+        with pytest.raises(EngineError) as refusal:
+            await waiting
+        assert str(refusal.value) == "The service is stopping."
+
+    run_engine(test)
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        (0, "exited with status 0"),
+        (3, "exited with status 3"),
+        (-signal.SIGSEGV, "was killed by SIGSEGV"),
+        (-signal.SIGKILL, "was killed by SIGKILL (the system does so when memory runs out)"),
+    ],
+)
+def test_the_end_of_a_process_is_said_in_words(status: int, text: str) -> None:
+    assert how_it_ended(status) == text

@@ -1,0 +1,118 @@
+"""Summary and explanation over HTTP: forms, filters, and the demo of four nested levels."""
+
+import csv
+import io
+
+from starlette.testclient import TestClient
+from zoo_server import build, problem
+
+from app.api.schemas import SPEC_EXAMPLES
+
+
+def test_a_summary_is_json_by_default(client: TestClient) -> None:
+    body = client.get(f"/v1/builds/{build(client)}/summary").json()
+    assert body["layers"][1] == {
+        "name": "LeNet/conv1",
+        "op": "conv2d",
+        "output_shape": [None, 28, 28, 32],
+        "parameters": 832,
+        "multiply_adds": 627200,
+        "weight_bytes": 3328,
+        "activation_bytes": 100352,
+    }
+    assert body["totals"]["parameters"] == 3_274_634
+
+
+def test_a_summary_comes_as_text_or_csv_by_accept_or_by_format(client: TestClient) -> None:
+    path = f"/v1/builds/{build(client)}/summary"
+    text = client.get(path, headers={"Accept": "text/plain"})
+    assert text.headers["content-type"] == "text/plain; charset=utf-8"
+    assert text.text.splitlines()[3].split() == [
+        "LeNet/conv1",
+        "conv2d",
+        "Nx28x28x32",
+        "832",
+        "627,200",
+    ]
+    assert client.get(f"{path}?format=text").text == text.text
+    table = client.get(path, headers={"Accept": "text/csv;q=0.9, text/plain;q=0.1"})
+    assert table.headers["content-type"] == "text/csv; charset=utf-8"
+    rows = list(csv.DictReader(io.StringIO(table.text)))
+    assert rows[1]["name"] == "LeNet/conv1"
+    assert rows[1]["parameters"] == "832"
+    # `?format=` is what a person types into a browser, whose Accept asks for HTML.
+    assert client.get(f"{path}?format=csv", headers={"Accept": "text/html"}).text == table.text
+
+
+def test_an_accept_that_admits_nothing_is_406(client: TestClient) -> None:
+    path = f"/v1/builds/{build(client)}/summary"
+    assert problem(client.get(path, headers={"Accept": "image/png, application/json;q=0"})) == {
+        "type": "/docs#problem-not-acceptable",
+        "title": "None of the accepted types can be given",
+        "status": 406,
+        "detail": "Accept admits none of: application/json, text/plain, text/csv.",
+        "errors": [],
+    }
+
+
+def test_an_unknown_format_is_refused_with_the_nearest(client: TestClient) -> None:
+    body = problem(client.get(f"/v1/builds/{build(client)}/summary?format=jsn"))
+    assert body["detail"] == "Query parameter format has no value 'jsn'. Did you mean 'json'?"
+    assert body["errors"][0]["suggestion"] == "json"
+    body = problem(client.get(f"/v1/builds/{build(client)}/explanation?format=csv"))
+    assert body["detail"] == "Query parameter format has no value 'csv'. Valid: 'json', 'text'."
+
+
+def test_an_explanation_is_filtered_by_layer_op_and_argument(client: TestClient) -> None:
+    path = f"/v1/builds/{build(client)}/explanation"
+    everything = client.get(path).json()
+    assert {call["op"] for call in everything["calls"]} > {"conv2d", "max_pool2d"}
+    (call,) = client.get(f"{path}?layer=LeNet/conv1").json()["calls"]
+    assert call["layer"] == "LeNet/conv1"
+    below = client.get(f"{path}?layer=LeNet&op=conv2d&argument=stride").json()["calls"]
+    assert [call["layer"] for call in below] == ["LeNet/conv1", "LeNet/conv2"]
+    assert [[a["name"] for a in call["arguments"]] for call in below] == [["stride"]] * 2
+    text = client.get(f"{path}?layer=LeNet/conv1&argument=stride&format=text")
+    assert text.text.splitlines()[1] == "    stride = 1  [default]"
+
+
+def test_a_filter_that_matches_nothing_says_what_would(client: TestClient) -> None:
+    path = f"/v1/builds/{build(client)}/explanation"
+    for query, message in {
+        "layer=LeNet/conv3": (
+            "Query parameter layer has no value 'LeNet/conv3'. Did you mean 'LeNet/conv2'?"
+        ),
+        "op=conv3d": "Query parameter op has no value 'conv3d'. Did you mean 'conv2d'?",
+        "argument=strid": ("Query parameter argument has no value 'strid'. Did you mean 'stride'?"),
+    }.items():
+        assert problem(client.get(f"{path}?{query}"))["detail"] == message
+
+
+def test_four_nested_levels_on_inception_v3_say_which_won(client: TestClient) -> None:
+    made = client.post("/v1/builds", json=SPEC_EXAMPLES["nested scopes"]["value"])
+    warnings = made.json()["warnings"]
+    assert [warning.partition(":")[0] for warning in warnings] == [
+        "/scopes/1/args/decay",
+        "/scopes/1/args/epsilon",
+        "/scopes/1/args/scale",
+        "/scopes/3/args/weights_regularizer",
+    ]
+    assert "beaten by model_zoo/architectures/inception_v3.py" in warnings[0]
+    assert warnings[0].endswith("normalizer_params of conv2d (96).")
+
+    path = made.headers["location"] + "/explanation"
+    layer = "InceptionV3/Mixed_5b/Branch_0/Conv2d_0a_1x1"
+    found = client.get(f"{path}?layer={layer}").json()
+    convolution, norm = found["calls"]
+    values = {argument["name"]: argument for argument in convolution["arguments"]}
+    assert values["activation_fn"]["value"] == "relu6"
+    assert values["activation_fn"]["written_at"] == "/scopes/0/args/activation_fn"
+    assert values["activation_fn"]["beat"][0]["value"] == "relu"
+    assert values["weights_regularizer"]["written_at"] == "/scopes/2/args/weights_regularizer"
+    decay = next(a for a in norm["arguments"] if a["name"] == "decay")
+    assert (decay["value"], decay["level"]) == (0.9997, "default_scope")
+    assert decay["beat"] == [
+        {"value": 0.997, "written_at": "/scopes/1/args/decay", "level": "request"}
+    ]
+    override = next(o for o in found["overrides"] if o["pointer"] == "/scopes/1/args/decay")
+    assert (override["reached"], override["won"]) == (96, 0)

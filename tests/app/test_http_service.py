@@ -1,0 +1,210 @@
+"""What holds for every route: errors, ids, headers, limits, the documents."""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+from zoo_server import NoEngine, build, problem
+
+from app.envelope import Envelope
+from app.problems import KINDS
+from app.settings import Settings
+
+Make = Callable[..., TestClient]
+
+
+def test_an_unknown_path_is_a_problem(client: TestClient) -> None:
+    for path in ("/nope", "/v1/builds/", "/v1", "/docs/other.js", "/docs/..%2fdocs.js"):
+        assert problem(client.get(path)) == {
+            "type": "/docs#problem-not-found",
+            "title": "There is nothing here",
+            "status": 404,
+            "detail": "No route has this path. /docs lists the routes.",
+            "errors": [],
+        }
+
+
+def test_a_wrong_method_is_a_problem_that_lists_the_right_ones(client: TestClient) -> None:
+    response = client.put("/v1/builds/abc")
+    assert response.headers["allow"] == "DELETE, GET, HEAD"
+    assert problem(response) == {
+        "type": "/docs#problem-method-not-allowed",
+        "title": "The method does not fit the resource",
+        "status": 405,
+        "detail": "PUT does not fit this path; it takes DELETE, GET, HEAD.",
+        "errors": [],
+    }
+
+
+def test_a_mistyped_query_parameter_is_refused(client: TestClient) -> None:
+    assert problem(client.get("/v1/builds?architectur=lenet")) == {
+        "type": "/docs#problem-invalid-query",
+        "title": "A query parameter is not valid",
+        "status": 422,
+        "detail": "There is no query parameter 'architectur' here. Did you mean 'architecture'?",
+        "errors": [
+            {
+                "pointer": "",
+                "parameter": "architectur",
+                "message": "There is no query parameter 'architectur' here. "
+                "Did you mean 'architecture'?",
+                "received": "lenet",
+                "suggestion": "architecture",
+            }
+        ],
+    }
+    assert problem(client.get("/healthz?x=1"))["detail"] == (
+        "There is no query parameter 'x' here. There are none."
+    )
+
+
+def test_a_head_answers_as_a_get_without_its_body(client: TestClient) -> None:
+    for path in ("/v1/limits", "/v1/architectures/lenet", "/docs", "/nope"):
+        head, get = client.head(path), client.get(path)
+        assert head.status_code == get.status_code
+        assert head.content == b""
+        if get.status_code == 200:
+            assert head.headers["content-length"] == str(len(get.content))
+
+
+def test_a_safe_request_id_is_kept_and_any_other_is_replaced(client: TestClient) -> None:
+    kept = client.get("/healthz", headers={"X-Request-ID": "a-1.B_2"})
+    assert kept.headers["x-request-id"] == "a-1.B_2"
+    for unsafe in ("", "a b", "a\tb", "x" * 65, "<script>", "é".encode()):
+        made = client.get("/healthz", headers={"X-Request-ID": unsafe})
+        assert re.fullmatch("[0-9a-f]{32}", made.headers["x-request-id"])
+
+
+def test_an_internal_error_tells_nothing_of_the_inside(
+    make_client: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(NoEngine):
+        def status(self) -> Any:
+            raise RuntimeError("secret /etc/path")
+
+    response = make_client(Broken()).get("/healthz", headers={"X-Request-ID": "the-id"})
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert problem(response) == {
+        "type": "/docs#problem-internal-error",
+        "title": "Internal error",
+        "status": 500,
+        "detail": "internal error",
+        "errors": [],
+    }
+    (record,) = [record for record in caplog.records if record.exc_info]
+    assert record.getMessage() == "Request the-id failed."
+    assert "secret" in str(record.exc_info)
+
+
+def test_more_requests_than_the_limit_are_refused_but_not_the_health(make_client: Make) -> None:
+    application = make_client().app
+    client = TestClient(Envelope(application, max_concurrency=0))
+    response = client.get("/v1/limits")
+    assert response.headers["retry-after"] == "1"
+    assert problem(response) == {
+        "type": "/docs#problem-overloaded",
+        "title": "The service is full",
+        "status": 503,
+        "detail": "0 requests are in progress already (ZOO_MAX_CONCURRENCY).",
+        "errors": [],
+    }
+    assert client.get("/healthz").status_code == 200
+
+
+def test_health_tells_the_worker_s_state(client: TestClient) -> None:
+    response = client.get("/healthz")
+    assert response.headers["cache-control"] == "no-store"
+    assert response.json() == {
+        "status": "ok",
+        "ready": True,
+        "worker": {
+            "state": "ready",
+            "device": "cpu",
+            "restarts": 0,
+            "in_flight": 0,
+            "queued": 0,
+            "reason": None,
+        },
+    }
+
+
+def test_limits_list_every_limit_with_its_setting(make_client: Make) -> None:
+    limits = make_client(max_batch=7).get("/v1/limits").json()["limits"]
+    by_name = {limit["name"]: limit for limit in limits}
+    assert by_name["max_batch"] == {
+        "name": "max_batch",
+        "value": 7,
+        "counts": "Rows in one prediction.",
+        "setting": "ZOO_MAX_BATCH",
+    }
+    places = {"host", "port", "home", "device", "log_level"}
+    assert set(by_name) == set(Settings.model_fields) - places
+
+
+def test_the_catalogue_lists_and_describes(client: TestClient) -> None:
+    names = client.get("/v1/architectures").json()["architectures"]
+    assert {"name": "lenet", "href": "/v1/architectures/lenet"} in names
+    for item in names:
+        described = client.get(item["href"]).json()
+        assert described["name"] == item["name"]
+        assert described["default_scope"]["levels"]
+    ops = client.get("/v1/ops").json()["ops"]
+    for item in ops:
+        assert client.get(item["href"]).json()["name"] == item["name"]
+    assert problem(client.get("/v1/ops/conv3d")) == {
+        "type": "/docs#problem-unknown-name",
+        "title": "There is nothing of this name",
+        "status": 404,
+        "detail": "There is no scoped op 'conv3d'. Did you mean 'conv2d'?",
+        "errors": [
+            {
+                "pointer": "",
+                "message": "There is no scoped op 'conv3d'. Did you mean 'conv2d'?",
+                "received": "conv3d",
+                "suggestion": "conv2d",
+            }
+        ],
+    }
+
+
+def test_openapi_describes_every_body_and_refers_only_to_what_it_has(client: TestClient) -> None:
+    document = client.get("/openapi.json").json()
+    text = json.dumps(document)
+    for name in re.findall(r'"#/components/schemas/(\w+)"', text):
+        assert name in document["components"]["schemas"], name
+    assert "HTTPValidationError" not in text
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            assert operation["summary"], path
+            assert operation["description"], path
+            assert ("requestBody" in operation) == (method == "post"), path
+    assert [item["type"] for item in document["x-problems"]] == [
+        f"/docs#problem-{kind}" for kind in KINDS
+    ]
+
+
+def test_the_examples_of_the_document_are_valid(client: TestClient) -> None:
+    document = client.get("/openapi.json").json()
+    body = document["paths"]["/v1/builds"]["post"]["requestBody"]["content"]["application/json"]
+    for example in body["examples"].values():
+        assert build(client, **example["value"])
+
+
+def test_the_docs_page_needs_nothing_from_elsewhere(client: TestClient) -> None:
+    page = client.get("/docs")
+    assert page.headers["content-security-policy"] == (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+        "img-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    linked = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert set(linked) >= {"/docs/docs.css", "/docs/docs.js", "/openapi.json"}
+    for path in linked:
+        assert path.startswith("/")
+        assert client.get(path).status_code == 200
+    script = client.get("/docs/docs.js")
+    assert script.headers["content-type"] == "text/javascript; charset=utf-8"
+    assert "innerHTML" not in script.text
+    assert "://" not in script.text

@@ -1,0 +1,162 @@
+"""Weight files over HTTP: made once, with strong entity tags, conditions and ranges."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+from zoo_server import NoEngine, build, problem
+
+from app.compute.engine import Job, Reply
+
+CONTENT = bytes(range(256)) * 4
+TAG = f'"{hashlib.sha256(CONTENT).hexdigest()}"'
+
+
+class Writer(NoEngine):
+    """An engine that writes the same few bytes for every build."""
+
+    jobs = 0
+
+    async def run(self, job: Job) -> Reply:
+        self.jobs += 1
+        path = Path(job.arguments["folder"], f"{job.arguments['build']}.{TAG[1:-1]}.safetensors")
+        path.write_bytes(CONTENT)
+        return Reply({"path": str(path), "sha256": TAG[1:-1]}, (), {"save": 0.25})
+
+
+@pytest.fixture
+def engine() -> Writer:
+    return Writer()
+
+
+@pytest.fixture
+def client(make_client: Callable[..., TestClient], engine: Writer) -> TestClient:
+    return make_client(engine)
+
+
+@pytest.fixture
+def path(client: TestClient) -> str:
+    return f"/v1/builds/{build(client)}/weights"
+
+
+def test_the_file_is_made_once_and_sent_whole(
+    client: TestClient, path: str, engine: Writer
+) -> None:
+    first = client.get(path)
+    assert first.status_code == 200
+    assert first.content == CONTENT
+    assert first.headers["etag"] == TAG
+    assert first.headers["accept-ranges"] == "bytes"
+    assert first.headers["content-length"] == str(len(CONTENT))
+    assert first.headers["content-disposition"].startswith('attachment; filename="lenet-')
+    assert first.headers["server-timing"] == "save;dur=250.0"
+    again = client.get(f"{path}?format=safetensors")
+    assert again.content == CONTENT
+    assert engine.jobs == 1
+
+
+def test_a_head_has_the_headers_and_no_content(client: TestClient, path: str) -> None:
+    response = client.head(path)
+    assert response.content == b""
+    assert response.headers["content-length"] == str(len(CONTENT))
+    assert response.headers["etag"] == TAG
+
+
+@pytest.mark.parametrize("field", [TAG, f"W/{TAG}", f'"other", {TAG}', "*"])
+def test_a_client_that_has_the_file_is_told_so(client: TestClient, path: str, field: str) -> None:
+    # The condition comes before the range.
+    response = client.get(path, headers={"If-None-Match": field, "Range": "bytes=0-1"})
+    assert response.status_code == 304
+    assert response.headers["etag"] == TAG
+    assert response.content == b""
+
+
+def test_another_tag_gets_the_file(client: TestClient, path: str) -> None:
+    response = client.get(path, headers={"If-None-Match": '"other"'})
+    assert (response.status_code, response.content) == (200, CONTENT)
+
+
+@pytest.mark.parametrize(
+    ("field", "start", "stop"),
+    [
+        ("bytes=0-0", 0, 1),
+        ("bytes=10-19", 10, 20),
+        ("bytes=1000-", 1000, 1024),
+        ("bytes=1000-99999", 1000, 1024),
+        ("bytes=-24", 1000, 1024),
+        ("bytes=-99999", 0, 1024),
+    ],
+)
+def test_a_range_is_answered_with_206(
+    client: TestClient, path: str, field: str, start: int, stop: int
+) -> None:
+    response = client.get(path, headers={"Range": field})
+    assert response.status_code == 206
+    assert response.content == CONTENT[start:stop]
+    assert response.headers["content-range"] == f"bytes {start}-{stop - 1}/1024"
+    assert response.headers["content-length"] == str(stop - start)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "items=0-1",
+        "bytes=abc",
+        "bytes=-",
+        "bytes=5-2",
+        "bytes=0-1,4-5",
+        "bytes=" + "9" * 5000 + "-",
+        "bytes",
+    ],
+)
+def test_a_range_that_is_not_understood_is_ignored(
+    client: TestClient, path: str, field: str
+) -> None:
+    response = client.get(path, headers={"Range": field})
+    assert (response.status_code, response.content) == (200, CONTENT)
+
+
+@pytest.mark.parametrize("field", ["bytes=1024-", "bytes=-0"])
+def test_a_range_after_the_end_is_416(client: TestClient, path: str, field: str) -> None:
+    response = client.get(path, headers={"Range": field})
+    assert response.headers["content-range"] == "bytes */1024"
+    assert problem(response) == {
+        "type": "/docs#problem-unsatisfiable-range",
+        "title": "The range begins after the end",
+        "status": 416,
+        "detail": "The range begins after the end; the file has 1024 bytes.",
+        "errors": [],
+    }
+
+
+def test_a_range_holds_only_for_the_file_it_was_begun_with(client: TestClient, path: str) -> None:
+    same = client.get(path, headers={"Range": "bytes=0-1", "If-Range": TAG})
+    assert same.status_code == 206
+    for other in (f"W/{TAG}", '"other"', "Mon, 23 Nov 2026 20:00:00 GMT"):
+        changed = client.get(path, headers={"Range": "bytes=0-1", "If-Range": other})
+        assert (changed.status_code, changed.content) == (200, CONTENT)
+
+
+def test_an_unknown_format_is_refused_with_the_nearest(client: TestClient, path: str) -> None:
+    assert problem(client.get(f"{path}?format=safetensor"))["errors"] == [
+        {
+            "pointer": "",
+            "parameter": "format",
+            "message": "Query parameter format has no value 'safetensor'. "
+            "Did you mean 'safetensors'?",
+            "received": "safetensor",
+            "suggestion": "safetensors",
+        }
+    ]
+
+
+def test_a_forgotten_build_takes_its_files_along(
+    client: TestClient, path: str, engine: Writer
+) -> None:
+    client.get(path)
+    client.delete(path.removesuffix("/weights"))
+    build(client)
+    client.get(path)
+    assert engine.jobs == 2

@@ -1,0 +1,81 @@
+"""What the store keeps, and when it refuses."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from app.store.builds import FILE_NAME, Build, BuildStore
+from app.store.errors import StoreError
+from app.store.files import WeightFiles
+
+
+def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    BuildStore(tmp_path).close()
+    connection = sqlite3.connect(tmp_path / FILE_NAME)
+    connection.execute("PRAGMA user_version = 2")
+    connection.close()
+    with pytest.raises(StoreError) as refusal:
+        BuildStore(tmp_path)
+    assert str(refusal.value) == (
+        f"{tmp_path / FILE_NAME} was written by a newer version of the service (schema 2; this one "
+        "knows 1)."
+    )
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).write_bytes(b"no database at all" * 100)
+    with pytest.raises(StoreError) as refusal:
+        BuildStore(tmp_path)
+    assert str(refusal.value) == (f"{tmp_path / FILE_NAME} cannot be used: file is not a database.")
+
+
+def test_a_home_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError) as refusal:
+        BuildStore(tmp_path / "file" / "home")
+    assert str(refusal.value) == f"{tmp_path / 'file' / 'home'} cannot be made: Not a directory."
+
+
+def test_a_database_that_goes_away_is_an_error_fit_for_a_client(tmp_path: Path) -> None:
+    store = BuildStore(tmp_path)
+    connection = sqlite3.connect(tmp_path / FILE_NAME)
+    connection.execute("DROP TABLE builds")
+    connection.close()
+    with pytest.raises(StoreError) as refusal:
+        store.add(Build("a", "lenet", {}, {}))
+    assert str(refusal.value) == "The builds' database cannot be read or written now."
+    store.close()
+
+
+def weight_file(files: WeightFiles, build: str, size: int) -> Path:
+    path = files.folder / f"{build}.abc.npz"
+    path.write_bytes(b"x" * size)
+    return path
+
+
+def test_the_longest_unused_files_are_forgotten_above_the_limit(tmp_path: Path) -> None:
+    files = WeightFiles(tmp_path, max_bytes=250)
+    paths = [weight_file(files, name, 100) for name in ("one", "two", "three")]
+    assert files.find("one", ".npz") is not None  # used last
+    files.prune(keep=paths[2])
+    assert [path.exists() for path in paths] == [True, False, True]
+
+
+def test_a_file_larger_than_the_limit_is_kept_for_who_asked_for_it(tmp_path: Path) -> None:
+    files = WeightFiles(tmp_path, max_bytes=10)
+    path = weight_file(files, "one", 100)
+    files.prune(keep=path)
+    assert path.exists()
+
+
+def test_a_file_is_found_by_build_and_format(tmp_path: Path) -> None:
+    files = WeightFiles(tmp_path, max_bytes=1000)
+    path = weight_file(files, "one", 1)
+    found = files.find("one", ".npz")
+    assert found is not None
+    assert (found.path, found.sha256) == (path, "abc")
+    assert files.find("one", ".keras") is None
+    assert files.find("on", ".npz") is None
+    files.remove("one")
+    assert files.find("one", ".npz") is None
