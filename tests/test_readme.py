@@ -1,0 +1,65 @@
+"""The README does what it says: its commands are run, its answers compared, its Python executed."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "app"))
+
+from zoo_server import ROOT, Server
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CONSOLE = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
+PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+COMMANDS = [
+    (command, answer)
+    for block in CONSOLE
+    for command, answer in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE)
+]
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The service, as `make run` starts it."""
+    server = Server(tmp_path_factory.mktemp("readme"))
+    yield str(server.client().base_url).removeprefix("http://").rstrip("/")
+    server.end()
+
+
+def rounded(text: str) -> str:
+    """Return a text with its decimals cut to four digits: kernels differ in the last ones."""
+    return re.sub(r"\d+\.\d{6,}", lambda number: f"{float(number[0]):.4g}", text)
+
+
+def test_the_examples_are_found() -> None:
+    assert len(COMMANDS) == README.count("\n$ ")
+    assert len(COMMANDS) >= 8
+
+
+@pytest.mark.parametrize(("command", "answer"), COMMANDS, ids=range(len(COMMANDS)))
+def test_command_answers_as_shown(address: str, command: str, answer: str) -> None:
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", command.replace("127.0.0.1:8000", address)],
+        cwd=ROOT,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert rounded(done.stdout) == rounded(answer), done.stderr
+
+
+@pytest.mark.parametrize("code", PYTHON, ids=range(len(PYTHON)))
+def test_python_runs(code: str) -> None:
+    exec(compile(code, "README.md", "exec"), {})
+
+
+def test_demo_file_is_the_one_shown() -> None:
+    (shown,) = re.findall(r"```json\n(.*?)```", README, re.DOTALL)
+    assert shown == (ROOT / "examples" / "demo.json").read_text(encoding="utf-8")
