@@ -86,8 +86,8 @@ def bench_traces() -> list[tuple[str, str, str, str]]:
 def bench_scopes() -> list[tuple[str, str, str, str]]:
     """A scoped call over the bare function, and entering a scope."""
     from model_zoo import add_arg_scope, arg_scope
-    from model_zoo.arg_scope import recording
     from model_zoo.layers import batch_norm, conv2d
+    from model_zoo.provenance import recording
 
     def bare(x: int, a: int = 0, b: int = 0, c: int = 0, d: int = 0) -> int:
         return x

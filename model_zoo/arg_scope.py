@@ -18,94 +18,30 @@ scope is local to the thread or task.
 
 import contextlib
 import functools
-import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
-from types import CodeType, FrameType, TracebackType
+from types import TracebackType
 from typing import Any, NamedTuple, ParamSpec, Self, TypeVar, cast
 
 from model_zoo.errors import BuildError, Problem, ScopeError, json_pointer, unknown_name
+from model_zoo.provenance import (
+    AnyFunction,
+    Binding,
+    Call,
+    Origin,
+    Pointer,
+    ScopedOp,
+    active_arguments,
+    caller_location,
+    current_level,
+    current_recording,
+    describe,
+    enclosing_layer,
+)
 
 P = ParamSpec("P")
 R = TypeVar("R")
-AnyFunction = Callable[..., Any]
-
-
-class Location(NamedTuple):
-    """A line of Python that gave a value; `level` says whose line it is."""
-
-    code: CodeType
-    line: int
-    module: str
-    level: str
-
-    @property
-    def file(self) -> str:
-        """The path from the top-level package on, so that it is the same on every machine."""
-        parts = self.code.co_filename.replace("\\", "/").split("/")
-        depth = self.module.count(".") + (2 if parts[-1] == "__init__.py" else 1)
-        return "/".join(parts[-depth:])
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line} ({self.code.co_name})"
-
-
-class Pointer(NamedTuple):
-    """A level of a request, by the JSON pointer of its arguments."""
-
-    args: str
-    level: str = "request"
-
-    def __str__(self) -> str:
-        return self.args
-
-
-Origin = Location | Pointer
-
-
-class Binding(NamedTuple):
-    """A scope's value for one argument, where it was written, and the outer binding it beat."""
-
-    value: Any
-    origin: Origin
-    beat: "Binding | None"
-
-    def chain(self) -> Iterator["Binding"]:
-        """Yield this binding and those it beat, innermost first."""
-        binding: Binding | None = self
-        while binding is not None:
-            yield binding
-            binding = binding.beat
-
-
-class ScopedOp:
-    """What a scope needs to know of a decorated function: its name and its arguments."""
-
-    __slots__ = ("accepts_any", "defaults", "function", "name", "parameters", "positional")
-
-    def __init__(self, function: AnyFunction) -> None:
-        parameters = inspect.signature(function).parameters
-        kinds = inspect.Parameter
-        self.name = function.__name__
-        self.function = function
-        self.accepts_any = any(p.kind is kinds.VAR_KEYWORD for p in parameters.values())
-        self.positional = tuple(
-            p.name
-            for p in parameters.values()
-            if p.kind in (kinds.POSITIONAL_ONLY, kinds.POSITIONAL_OR_KEYWORD)
-        )
-        self.parameters = tuple(
-            p.name
-            for p in parameters.values()
-            if p.kind in (kinds.POSITIONAL_OR_KEYWORD, kinds.KEYWORD_ONLY)
-        )
-        self.defaults = {
-            p.name: p.default for p in parameters.values() if p.default is not kinds.empty
-        }
-
-    def __repr__(self) -> str:
-        return f"<scoped op {self.name}>"
 
 
 class _Resolved(NamedTuple):
@@ -203,104 +139,8 @@ class ArgScope(Mapping[AnyFunction, Mapping[str, Any]]):
         return f"ArgScope({{{inside}}})"
 
 
-class Call:
-    """One call of a scoped op, as a trace records it; what can wait for a report is made there.
-
-    `bindings` is what the scopes held, `layer` the variable scope that the op entered, once it has.
-    """
-
-    __slots__ = (
-        "_code",
-        "_keywords",
-        "_level",
-        "_line",
-        "_module",
-        "_positional",
-        "bindings",
-        "layer",
-        "op",
-        "parent",
-    )
-
-    def __init__(
-        self,
-        op: ScopedOp,
-        positional: tuple[Any, ...],
-        keywords: dict[str, Any],
-        bindings: dict[str, Binding],
-        caller: FrameType,
-        level: str,
-        parent: "Call | None",
-    ) -> None:
-        self.op = op
-        self._positional = positional
-        self._keywords = keywords
-        self.bindings = bindings
-        # A frame would keep all its variables alive.
-        self._code = caller.f_code
-        self._line = caller.f_lineno
-        self._module = caller.f_globals.get("__name__", "")
-        self._level = level
-        self.parent = parent
-        self.layer = ""
-
-    @property
-    def given(self) -> dict[str, Any]:
-        """What the caller wrote, by argument name."""
-        return {**dict(zip(self.op.positional, self._positional, strict=False)), **self._keywords}
-
-    @property
-    def location(self) -> Location:
-        """Where the call stands."""
-        return Location(self._code, self._line, self._module, self._level)
-
-
-class Recording:
-    """The calls of scoped ops made so far, and the one that is running."""
-
-    __slots__ = ("calls", "current")
-
-    def __init__(self) -> None:
-        self.calls: list[Call] = []
-        self.current: Call | None = None
-
-
 _EMPTY_SCOPE = ArgScope()
 _active_scope: ContextVar[ArgScope] = ContextVar("active_scope", default=_EMPTY_SCOPE)
-_level: ContextVar[str] = ContextVar("level", default="code")
-_recording: ContextVar[Recording | None] = ContextVar("recording", default=None)
-
-
-def _caller() -> Location:
-    frame = sys._getframe(2)
-    return Location(frame.f_code, frame.f_lineno, frame.f_globals.get("__name__", ""), _level.get())
-
-
-@contextlib.contextmanager
-def written_as(level: str) -> Iterator[None]:
-    """Say whose lines run inside, `default_scope` or `network`; every `Location` keeps it."""
-    token = _level.set(level)
-    try:
-        yield
-    finally:
-        _level.reset(token)
-
-
-@contextlib.contextmanager
-def recording() -> Iterator[Recording]:
-    """Record every call of a scoped op made inside."""
-    record = Recording()
-    token = _recording.set(record)
-    try:
-        yield record
-    finally:
-        _recording.reset(token)
-
-
-def current_call() -> Call | None:
-    """Return the call of a scoped op that is running and recorded, if any."""
-    record = _recording.get()
-    return record.current if record is not None else None
 
 
 def add_arg_scope(function: Callable[P, R]) -> Callable[P, R]:
@@ -325,18 +165,18 @@ def add_arg_scope(function: Callable[P, R]) -> Callable[P, R]:
                     del arguments[name]
         else:
             arguments = kwargs
-        record = _recording.get()
+        record = current_recording()
         if record is None:
             return function(*args, **arguments)
         parent = record.current
-        call = Call(op, args, kwargs, found.bindings, sys._getframe(1), _level.get(), parent)
+        call = Call(op, args, kwargs, found.bindings, sys._getframe(1), current_level(), parent)
         record.calls.append(call)
         record.current = call
         try:
             return function(*args, **arguments)
         except BuildError as error:
             if error.layer is None:
-                error.layer = f"{call.layer or _enclosing_layer(call)} ({op.name})"
+                error.layer = f"{call.layer or enclosing_layer(call)} ({op.name})"
                 error.scopes = active_arguments(call)
             raise
         finally:
@@ -344,38 +184,6 @@ def add_arg_scope(function: Callable[P, R]) -> Callable[P, R]:
 
     scoped.scoped_op = op  # type: ignore[attr-defined]  # how a scope finds the op of a function
     return scoped
-
-
-def _enclosing_layer(call: Call) -> str:
-    return call.parent.layer if call.parent is not None else call.op.name
-
-
-def active_arguments(call: Call) -> tuple[str, ...]:
-    """Return the scoped arguments in force at a call and those around it, with their origins."""
-    lines: list[str] = []
-    inner: Call | None = call
-    while inner is not None:
-        lines += [
-            f"{inner.op.name}.{name}={describe(binding.value)} "
-            f"from {written_at(binding.origin, name)}"
-            for name, binding in inner.bindings.items()
-        ]
-        inner = inner.parent
-    return tuple(lines)
-
-
-def written_at(origin: Origin, argument: str) -> str:
-    """Return where an argument was written: a JSON pointer, or file, line and function."""
-    if isinstance(origin, Pointer):
-        return origin.args + json_pointer(argument)
-    return str(origin)
-
-
-def describe(value: object) -> str:
-    """Return a value as a reader of a message knows it: a function by its name."""
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}: {describe(inner)}" for key, inner in value.items()) + "}"
-    return getattr(value, "__name__", None) or repr(value)
 
 
 def scoped_op(function: AnyFunction) -> ScopedOp:
@@ -424,7 +232,7 @@ class arg_scope(contextlib.ContextDecorator):  # noqa: N801 - TF-Slim's name, us
     ) -> None:
         self._target = ops_or_scope
         self._arguments = arguments
-        self._origin: Origin = _caller()
+        self._origin: Origin = caller_location()
 
     @classmethod
     def from_request(

@@ -9,8 +9,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from model_zoo.arg_scope import Call, Recording, current_call, recording
 from model_zoo.errors import BuildError
+from model_zoo.provenance import Call, Recording, current_call, recording
 
 if TYPE_CHECKING:  # values know the graph, not the other way round
     from model_zoo.values import Initializer, Regularizer

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from model_zoo.architectures.registry import Architecture
-from model_zoo.arg_scope import arg_scope, written_as
+from model_zoo.arg_scope import arg_scope
 from model_zoo.errors import BudgetError, Problem, SpecError
 from model_zoo.graph import Graph, Tensor, build_graph
+from model_zoo.provenance import written_as
 from model_zoo.reports.explanation import Explanation, explain
 from model_zoo.reports.summary import Summary, summarize
 from model_zoo.spec import BuildSpec, Resolved

@@ -6,9 +6,10 @@ from importlib import import_module
 from typing import Any
 
 from model_zoo.architectures.registry import Architecture, find_registered, registered
-from model_zoo.arg_scope import ArgScope, arg_scope, scoped_op, written_as
+from model_zoo.arg_scope import ArgScope, arg_scope, scoped_op
 from model_zoo.graph import build_graph
 from model_zoo.layers import find_op, op_names
+from model_zoo.provenance import written_as
 from model_zoo.signatures import Argument, Signature, signature_of, to_wire
 
 ENTRY_POINTS = "model_zoo.architectures"

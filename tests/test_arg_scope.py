@@ -16,7 +16,7 @@ from model_zoo import (
     current_arg_scope,
     has_arg_scope,
 )
-from model_zoo.arg_scope import recording
+from model_zoo.provenance import recording
 
 
 @add_arg_scope

@@ -19,6 +19,7 @@ MODULES = sorted(path for path in ROOT.rglob("*.py"))
 DIRECTION = (
     "errors",
     "strict_json",
+    "provenance",
     "arg_scope",
     "graph",
     "values",

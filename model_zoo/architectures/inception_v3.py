@@ -26,7 +26,7 @@ from typing import Annotated
 
 from annotated_types import Ge
 
-from model_zoo.architectures.heads import reduced_kernel_size
+from model_zoo.architectures.heads import conv_logits, reduced_kernel_size
 from model_zoo.architectures.registry import DepthMultiplier, NumClasses, architecture
 from model_zoo.arg_scope import ArgScope, arg_scope
 from model_zoo.graph import Tensor, end_point, variable_scope
@@ -322,16 +322,7 @@ def inception_v3(
                 return net
             net = dropout(net, keep_prob=dropout_keep_prob, scope="Dropout_1b")
             end_point("PreLogits", net)
-            logits = conv2d(
-                net,
-                num_classes,
-                [1, 1],
-                activation_fn=None,
-                normalizer_fn=None,
-                scope="Conv2d_1c_1x1",
-            )
-            if spatial_squeeze:
-                logits = squeeze(logits, [1, 2], "SpatialSqueeze")
+            logits = conv_logits(net, num_classes, spatial_squeeze)
         end_point("Logits", logits)
         end_point("Predictions", softmax(logits, scope="Predictions"))
     return logits

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from model_zoo import primitives
-from model_zoo.arg_scope import describe, has_arg_scope, scoped_op
+from model_zoo.arg_scope import has_arg_scope, scoped_op
 from model_zoo.errors import BuildError, suggest
 from model_zoo.graph import Tensor, Variable, current_graph, layer_scope
 from model_zoo.layers.arguments import (
@@ -20,7 +20,11 @@ from model_zoo.layers.arguments import (
     RegularizerFn,
 )
 from model_zoo.layers.registry import register_normalizer
+from model_zoo.provenance import describe
 from model_zoo.values import ones_initializer, zeros_initializer
+
+# TensorFlow's fused kernel raises smaller epsilons to this, whatever was asked.
+FUSED_MIN_EPSILON = 1.001e-5
 
 _INITIALIZERS = {
     "beta": zeros_initializer(),
@@ -127,7 +131,7 @@ def batch_norm(
 
     Variables: `gamma` (with `scale`), `beta` (with `center`), `moving_mean`, `moving_variance`.
     `decay` is the share that the moving averages keep at a step. Unless `fused` is False,
-    `moving_variance` moves by the unbiased variance.
+    `moving_variance` moves by the unbiased variance, and `epsilon` is at least 1.001e-5.
 
     Shape: (N, ..., C) -> (N, ..., C)
     Source: arXiv:1502.03167.
@@ -147,7 +151,7 @@ def batch_norm(
         outputs = primitives.batch_norm(
             inputs,
             variables,
-            epsilon=epsilon,
+            epsilon=max(epsilon, FUSED_MIN_EPSILON) if is_fused else epsilon,
             decay=decay,
             is_training=is_training,
             fused=is_fused,

@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from model_zoo.arg_scope import Binding, Call, Location, Pointer, scoped_op, written_at
+from model_zoo.arg_scope import scoped_op
 from model_zoo.errors import Problem, json_pointer
 from model_zoo.graph import Tensor
+from model_zoo.provenance import Binding, Call, Location, Pointer, written_at
 from model_zoo.signatures import to_wire
 
 RequestLevel = tuple[str, Sequence[Callable[..., Any]], Mapping[str, Any]]
