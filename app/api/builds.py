@@ -25,11 +25,10 @@ router = APIRouter(prefix="/v1/builds", tags=["builds"])
     "",
     summary="Trace a spec and keep it as a build",
     status_code=201,
-    openapi_extra={"requestBody": schemas.json_body("BuildSpec", schemas.SPEC_EXAMPLES)},
     responses={
         201: schemas.answer("The build is new.", "Build"),
         200: schemas.answer("The same build was posted before.", "Build"),
-        **schemas.problems(400, 413, 422),
+        **schemas.problems(*schemas.BODY_PROBLEMS, *schemas.SPEC_PROBLEMS),
     },
 )
 async def create_build(request: Request, services: Shared) -> Response:
@@ -63,7 +62,7 @@ def trace_body(services: Services, body: bytes, clock: Timings) -> Trace:
 @router.get(
     "",
     summary="List builds, the newest first",
-    responses={200: schemas.answer("One page of builds.", "Builds"), **schemas.problems(422)},
+    responses={200: schemas.answer("One page of builds.", "Builds"), **schemas.problems()},
 )
 async def list_builds(
     services: Shared,
@@ -98,7 +97,7 @@ async def list_builds(
 @router.get(
     "/{build_id}",
     summary="Read a build",
-    responses={200: schemas.answer("The build.", "Build"), **schemas.problems(404)},
+    responses={200: schemas.answer("The build.", "Build"), **schemas.problems("unknown-build")},
 )
 async def read_build(build_id: str, services: Shared) -> Response:
     """Answer as the request that made it did."""
@@ -109,7 +108,7 @@ async def read_build(build_id: str, services: Shared) -> Response:
     "/{build_id}",
     summary="Forget a build and its weight files",
     status_code=204,
-    responses={204: {"description": "It is forgotten."}, **schemas.problems(404)},
+    responses={204: {"description": "It is forgotten."}, **schemas.problems("unknown-build")},
 )
 async def delete_build(build_id: str, services: Shared) -> Response:
     """Posting the same spec again makes the same build, with the same id and weights."""

@@ -26,7 +26,7 @@ async def read_architectures() -> Response:
 @router.get(
     "/architectures/{name}",
     summary="Describe an architecture",
-    responses={200: schemas.answer("The description."), **schemas.problems(404)},
+    responses={200: schemas.answer("The description."), **schemas.problems("unknown-name")},
 )
 async def read_architecture(name: str) -> Response:
     """Parameters with types and defaults, the default scope as levels, input and preprocessing."""
@@ -44,7 +44,7 @@ async def read_ops() -> Response:
 @router.get(
     "/ops/{name}",
     summary="Describe a scoped op",
-    responses={200: schemas.answer("The description."), **schemas.problems(404)},
+    responses={200: schemas.answer("The description."), **schemas.problems("unknown-name")},
 )
 async def read_op(name: str) -> Response:
     """Its arguments: types, defaults, and what each means."""

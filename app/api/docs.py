@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from app.api import schemas
-from app.problems import KINDS, ServiceError
+from app.problems import KINDS, MEDIA_TYPE, ServiceError
 
 router = APIRouter(tags=["service"])
 
@@ -61,11 +61,14 @@ def openapi_document(app: Any) -> dict[str, Any]:
     """Return the framework's document with the bodies and problems that it does not know of."""
     document: dict[str, Any] = app.openapi()
     document["components"] = {"schemas": schemas.components()}
-    # Every route refuses an unknown query parameter.
-    refusal = schemas.problems(422)[422]
+    # Written here and not at the route: the framework drops a null, which has a meaning in a spec.
+    document["paths"]["/v1/builds"]["post"]["requestBody"] = schemas.SPEC_BODY
+    # The framework's own 422 has another form than ours.
+    ours = schemas.problems()[422]
     for operations in document["paths"].values():
         for operation in operations.values():
-            operation["responses"]["422"] = refusal
+            if MEDIA_TYPE not in operation["responses"].get("422", {}).get("content", {}):
+                operation["responses"]["422"] = ours
     document["x-problems"] = [
         {"type": f"/docs#problem-{name}", "status": kind.status, "title": kind.title}
         for name, kind in KINDS.items()

@@ -42,20 +42,25 @@ Format = Annotated[
     str | None,
     Query(description="Instead of Accept.", json_schema_extra={"enum": list(FORMATS)}),
 ]
-_ANSWERS = {
-    200: {
-        **schemas.answer("The predictions.", "Prediction"),
-        "description": "The predictions; as .npy or .npz where that is asked for.",
-    },
-    **schemas.problems(400, 404, 406, 413, 415, 422, 503, 504),
+_ANSWER = {
+    **schemas.answer("The predictions.", "Prediction"),
+    "description": "The predictions; as .npy or .npz where that is asked for.",
 }
+_PROBLEMS = (
+    *schemas.BODY_PROBLEMS,
+    "malformed-json",
+    "not-acceptable",
+    "invalid-input",
+    "unprocessable",
+    *schemas.WORKER_PROBLEMS,
+)
 
 
 @router.post(
     "/builds/{build_id}/predict",
     summary="Run a build on images or arrays",
     openapi_extra={"requestBody": schemas.PREDICT_BODY},
-    responses=_ANSWERS,
+    responses={200: _ANSWER, **schemas.problems("unknown-build", *_PROBLEMS)},
 )
 async def predict(
     request: Request,
@@ -81,7 +86,11 @@ async def predict(
     "/infer",
     summary="Build and run in one request",
     openapi_extra={"requestBody": schemas.INFER_BODY},
-    responses=_ANSWERS,
+    responses={
+        200: _ANSWER,
+        # What a spec can end in, but for the JSON, which an input can be as well.
+        **schemas.problems(*schemas.SPEC_PROBLEMS[1:], *_PROBLEMS),
+    },
 )
 async def infer(
     request: Request,

@@ -35,7 +35,10 @@ def _answer(description: str, formats: Mapping[str, str]) -> dict[int | str, dic
     content: dict[str, object] = {
         media_type.partition(";")[0]: {} for media_type in formats.values()
     }
-    return {200: {"description": description, "content": content}, **schemas.problems(404, 406)}
+    return {
+        200: {"description": description, "content": content},
+        **schemas.problems("unknown-build", "not-acceptable"),
+    }
 
 
 @router.get(

@@ -154,30 +154,37 @@ def _problem() -> Schema:
     )
 
 
-def json_body(component: str, examples: dict[str, Any]) -> Schema:
-    """Return the description of a JSON request body."""
-    content = {"schema": {"$ref": f"#/components/schemas/{component}"}, "examples": examples}
-    return {"required": True, "content": {"application/json": content}}
-
-
 def answer(description: str, component: str | None = None) -> dict[str, Any]:
     """Return the description of a JSON answer."""
     schema = {"$ref": f"#/components/schemas/{component}"} if component else _ANY_OBJECT
     return {"description": description, "content": {"application/json": {"schema": schema}}}
 
 
-def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the descriptions of the error answers of a route."""
-    schema = {"$ref": "#/components/schemas/Problem"}
+def problems(*kinds: str) -> dict[int | str, dict[str, Any]]:
+    """Return the descriptions of the kinds of problems that a route answers with.
+
+    Every route refuses an unknown query parameter, so that kind is always among them.
+    """
+    titles: dict[int, list[str]] = {}
+    for name in ("invalid-query", *kinds):
+        titles.setdefault(KINDS[name].status, []).append(KINDS[name].title)
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {
-        status: {
-            "description": "; ".join(
-                kind.title for kind in KINDS.values() if kind.status == status
-            ),
-            "content": {MEDIA_TYPE: {"schema": schema}},
-        }
-        for status in statuses
+        status: {"description": "; ".join(found), "content": content}
+        for status, found in sorted(titles.items())
     }
+
+
+# What reading a body can end in, what a spec can, and what waiting for the worker can.
+BODY_PROBLEMS = ("malformed-body", "slow-body", "body-too-large", "unsupported-type")
+SPEC_PROBLEMS = ("malformed-json", "invalid-spec", "build-refused", "over-budget")
+WORKER_PROBLEMS = (
+    "overloaded",
+    "worker-died",
+    "worker-unavailable",
+    "out-of-memory",
+    "deadline-passed",
+)
 
 
 def _form(required: list[str], **fields: Schema) -> Schema:
@@ -190,6 +197,15 @@ def _form(required: list[str], **fields: Schema) -> Schema:
     return {"schema": _object(required, **fields, image=images, array=arrays)}
 
 
+SPEC_BODY: Schema = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {"$ref": "#/components/schemas/BuildSpec"},
+            "examples": SPEC_EXAMPLES,
+        }
+    },
+}
 PREDICT_BODY: Schema = {
     "required": True,
     "content": {

@@ -33,7 +33,7 @@ router = APIRouter(prefix="/v1/builds", tags=["builds"])
         },
         206: {"description": "The range that was asked for."},
         304: {"description": "If-None-Match names the file's ETag."},
-        **schemas.problems(404, 416, 422, 503, 504),
+        **schemas.problems("unknown-build", "unsatisfiable-range", *schemas.WORKER_PROBLEMS),
     },
 )
 async def read_weights(

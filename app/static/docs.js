@@ -26,6 +26,15 @@ function typeOf(document_, schema) {
   return schema.format === "binary" ? "file" : name;
 }
 
+// The type of a field, leading to its schema where it has one of its own.
+function typeView(document_, schema, suffix) {
+  const named = [schema, schema.items, ...(schema.anyOf || [])].find((one) => one && one.$ref);
+  const text = typeOf(document_, schema) + suffix;
+  if (!named) return element("td", { textContent: text });
+  const name = typeOf(document_, named);
+  return element("td", {}, element("a", { href: `#schema-${name}`, textContent: text }));
+}
+
 function constraints(schema) {
   const plain = (schema.anyOf || [schema]).find((one) => one.type !== "null") || schema;
   const words = [];
@@ -46,7 +55,7 @@ function fieldTable(document_, schema) {
     const notes = [field.description, constraints(field)].filter(Boolean).join(" ");
     table.append(element("tr", {},
       element("td", { textContent: name }),
-      element("td", { textContent: typeOf(document_, field) + (required ? ", required" : "") }),
+      typeView(document_, field, required ? ", required" : ""),
       element("td", { textContent: notes })));
   }
   return table;
@@ -281,8 +290,12 @@ function showDocument(document_) {
       element("td", { textContent: String(problem.status) }),
       element("td", { textContent: problem.title })));
   }
-  routes.append(table, element("h3", { textContent: "Their form" }),
-    schemaView(document_, document_.components.schemas.Problem));
+  routes.append(table);
+  const schemas = Object.entries(document_.components.schemas).filter(
+    ([, schema]) => schema.properties || schema.oneOf);
+  section("schemas", ...schemas.map(([name, schema]) =>
+    element("div", { id: `schema-${name}` }, element("h3", { textContent: name }),
+      schemaView(document_, schema))));
 }
 
 function openTarget() {

@@ -33,6 +33,11 @@ def in_flight(client: httpx.Client) -> bool:
     return bool(client.get("/healthz").json()["worker"]["in_flight"])
 
 
+def queued(client: httpx.Client) -> int:
+    count: int = client.get("/healthz").json()["worker"]["queued"]
+    return count
+
+
 def in_thread(function: Callable[[], Any]) -> Callable[[], Any]:
     """Start a function in a thread and return a function that waits for its result."""
     results: list[Any] = []
@@ -66,7 +71,7 @@ def test_a_worker_killed_during_a_request_costs_that_request_only(tmp_path: Path
         with server.client() as other:
             poll(lambda: in_flight(other))
             waiting = in_thread(lambda: httpx.post(server.url + path, content=ROW, timeout=60))
-            poll(lambda: other.get("/healthz").json()["worker"]["queued"] == 1)
+            poll(lambda: queued(other) == 1)
             os.kill(worker, signal.SIGKILL)
             response = answer()
         assert response.headers["retry-after"] == "1"
@@ -96,6 +101,39 @@ def test_a_worker_killed_during_a_request_costs_that_request_only(tmp_path: Path
         assert last().status_code == 200
     assert server.wait() == 0
     assert not is_running(worker)
+
+
+def test_a_request_whose_client_has_gone_leaves_the_queue(
+    server: Server, live: httpx.Client
+) -> None:
+    path = f"/v1/builds/{build(live)}/predict"
+    worker = server.worker_pid()
+    live.post(path, content=ROW)
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        answer = in_thread(lambda: httpx.post(server.url + path, content=ROW, timeout=60))
+        poll(lambda: in_flight(live))
+        host, port = server.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port))) as impatient:
+            head = f"POST {path} HTTP/1.1\r\nHost: zoo\r\nContent-Length: {len(ROW)}\r\n\r\n"
+            impatient.sendall(head.encode() + ROW)
+            poll(lambda: queued(live) == 1)
+        poll(lambda: queued(live) == 0)
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    assert answer().status_code == 200
+
+
+def test_builds_survive_a_restart_of_the_program(tmp_path: Path) -> None:
+    answers = []
+    for _ in range(2):
+        server = Server(tmp_path)
+        with server.client() as client:
+            listed = client.get("/v1/builds").json()["builds"]
+            path = f"/v1/builds/{listed[0]['id'] if listed else build(client)}"
+            answers.append([client.get(path).json(), client.get(f"{path}/summary").json()])
+        assert server.end() == 0
+    assert answers[0] == answers[1]
 
 
 def test_a_worker_does_not_outlive_a_killed_api(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from starlette.testclient import TestClient
 from zoo_server import NoEngine, build, problem
 
+from app.api.schemas import SPEC_EXAMPLES
 from app.envelope import Envelope
 from app.problems import KINDS
 from app.settings import Settings
@@ -189,7 +190,8 @@ def test_openapi_describes_every_body_and_refers_only_to_what_it_has(client: Tes
 def test_the_examples_of_the_document_are_valid(client: TestClient) -> None:
     document = client.get("/openapi.json").json()
     body = document["paths"]["/v1/builds"]["post"]["requestBody"]["content"]["application/json"]
-    for example in body["examples"].values():
+    assert body["examples"] == SPEC_EXAMPLES
+    for example in SPEC_EXAMPLES.values():
         assert build(client, **example["value"])
 
 

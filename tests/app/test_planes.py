@@ -1,0 +1,65 @@
+"""The two planes: the API never imports TensorFlow, and the service uses exported names only."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from zoo_server import ROOT
+
+import model_zoo
+
+MODULES = sorted((ROOT / "app").rglob("*.py"))
+
+REQUESTS = """
+import sys, tempfile, warnings
+warnings.simplefilter("ignore")
+from starlette.testclient import TestClient
+from app.main import create_app
+from app.settings import Settings
+
+sys.path.insert(0, "tests/app")
+from zoo_server import NoEngine
+
+with TestClient(create_app(Settings(home=tempfile.mkdtemp()), NoEngine())) as client:
+    made = client.post("/v1/builds", json={"architecture": "inception_v3"})
+    assert made.status_code == 201
+    for path in ("summary", "explanation", "weights?format=none", "predict?top_k=0"):
+        client.get(made.headers["location"] + "/" + path)
+    for path in ("/v1/architectures/inception_v3", "/v1/ops/conv2d", "/openapi.json", "/docs"):
+        assert client.get(path).status_code == 200
+print(sorted({"tensorflow", "keras"} & set(sys.modules)))
+"""
+
+
+def test_an_http_build_leaves_tensorflow_and_keras_out() -> None:
+    found = subprocess.run(
+        [sys.executable, "-c", REQUESTS], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (found.stdout, found.returncode) == ("[]\n", 0), found.stderr
+
+
+@pytest.mark.parametrize("path", MODULES, ids=[str(path.relative_to(ROOT)) for path in MODULES])
+def test_the_service_uses_only_names_that_the_library_exports(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+            assert not [name for name in names if name.startswith("model_zoo.")]
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("model_zoo"):
+            assert node.module == "model_zoo"
+            assert {alias.name for alias in node.names} <= set(model_zoo.__all__)
+
+
+def test_only_the_worker_s_modules_import_what_computes() -> None:
+    """Forbidden elsewhere: TensorFlow's import takes seconds and memory, and images are hostile."""
+    heavy = {"tensorflow", "keras", "PIL"}
+    found = set()
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            modules = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                modules = [node.module or ""]
+            if heavy & {module.split(".")[0] for module in modules}:
+                found.add(str(path.relative_to(ROOT)))
+    assert found == {"app/compute/device.py"}
