@@ -53,9 +53,9 @@ KINDS = {
     "over-budget": Kind(422, "The build is over the budget"),
     "invalid-input": Kind(422, "The input does not fit the network"),
     "unprocessable": Kind(422, "The request cannot be carried out"),
-    "internal-error": Kind(500, "Internal error"),
     # nginx's number: only the log sees it.
     "client-gone": Kind(499, "The client closed the connection"),
+    "internal-error": Kind(500, "Internal error"),
     "overloaded": Kind(503, "The service is full"),
     "worker-died": Kind(503, "The worker ended while it computed"),
     "worker-unavailable": Kind(503, "The worker is not available"),

@@ -131,10 +131,13 @@ def _best(row: Array, count: int) -> list[dict[str, Any]]:
     """Return the most probable classes, the lower index first among equals."""
     flat = row.ravel()
     order = np.argsort(np.where(np.isnan(flat), np.inf, -flat), kind="stable")[:count]
-    values = _nested(flat[order])
     return [
-        {"class": int(index), "probability": value}
-        for index, value in zip(order, values, strict=True)
+        {
+            "class": int(index),
+            # The fewest digits that read back as the same float32: 0.1, not 0.10000000149011612.
+            "probability": float(str(flat[index])) if np.isfinite(flat[index]) else None,
+        }
+        for index in order
     ]
 
 

@@ -132,7 +132,8 @@ def test_top_k_output_and_end_points_come_as_asked(live: httpx.Client, path: str
     probabilities = body["outputs"]["probabilities"]["data"][0]
     assert abs(sum(probabilities) - 1) < 1e-6
     best = body["predictions"][0][0]
-    assert best == {"class": int(np.argmax(probabilities)), "probability": max(probabilities)}
+    assert best["class"] == np.argmax(probabilities)
+    assert np.float32(best["probability"]) == np.float32(max(probabilities))
 
 
 def test_arrays_come_as_npy_or_npz_when_asked(live: httpx.Client, path: str) -> None:

@@ -1,0 +1,127 @@
+"""docs/http.md tells the truth: every route and setting is in it, and its answers are real.
+
+`python tests/app/test_docs_http.py` writes the answers anew.
+"""
+
+import json
+import re
+import shlex
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+from zoo_server import ROOT, Server, build, image_bytes, npy_bytes
+
+from app.main import create_app
+from app.problems import KINDS
+from app.settings import Settings, variable
+
+PAGE = ROOT / "docs" / "http.md"
+FILES = {
+    "photo.jpg": image_bytes(size=(320, 240)),
+    "row.npy": npy_bytes(np.linspace(-1, 1, 784, dtype=np.float32).reshape(28, 28, 1)),
+}
+LENET_SCOPES = [{"ops": ["conv2d"], "args": {"activation_fn": "relu6"}}]
+# What differs from one request, or one processor, to the next.
+CHANGING = [
+    (r'"(created|request_id)": ?"[^"]*"', r'"\1": "..."'),
+    (r"(?m)^(date|etag|x-request-id|server-timing): .*", r"\1: ..."),
+    (r"\.py:\d+", ".py:N"),
+    (r"(\d\.\d\d)\d{4,}(e-\d+)?", r"\1...\2"),
+]
+
+
+def answer(client: httpx.Client, command: str, build_id: str) -> str:
+    """Return what a `curl` line of the page prints."""
+    request, _, pipe = command.partition(" | ")
+    words = iter(shlex.split(request)[1:])
+    method, url, headers, content = None, "", {}, None
+    form: list[tuple[str, Any]] = []
+    for word in words:
+        match word:
+            case "-s":
+                pass
+            case "-I":
+                method = "HEAD"
+            case "-H":
+                name, _, value = next(words).partition(": ")
+                headers[name] = value
+            case "-d":
+                content = next(words).encode()
+                headers["Content-Type"] = "application/x-www-form-urlencoded"
+            case "--data-binary":
+                content = FILES[next(words).removeprefix("@")]
+            case "-F":
+                name, _, value = next(words).partition("=")
+                file = value.removeprefix("@")
+                is_file = value.startswith("@")
+                form.append((name, (file, FILES[file]) if is_file else (None, value)))
+            case _:
+                url = word.removeprefix("http://127.0.0.1:8000").replace("{lenet}", build_id)
+    method = method or ("POST" if content or form else "GET")
+    response = client.request(method, url, headers=headers, content=content, files=form or None)
+    if method == "HEAD":
+        lines = [f"HTTP/1.1 {response.status_code} {response.reason_phrase}"]
+        return "\n".join(lines + [f"{name}: {value}" for name, value in response.headers.items()])
+    if pipe == "python3 -m json.tool":
+        return json.dumps(response.json(), indent=4)
+    assert not pipe, command
+    return response.text.rstrip()
+
+
+def rewritten(client: httpx.Client, page: str) -> str:
+    """Return the page with every console block as it really goes."""
+    build_id = build(client, scopes=LENET_SCOPES)
+
+    def block(match: re.Match[str]) -> str:
+        lines = []
+        for command in re.findall(r"(?m)^\$ (.*)$", match[1]):
+            lines += [f"$ {command}", answer(client, command, build_id)]
+        return "```console\n" + "\n".join(lines) + "\n```"
+
+    return re.sub(r"```console\n(.*?)\n```", block, page, flags=re.DOTALL)
+
+
+def steady(text: str) -> str:
+    for pattern, replacement in CHANGING:
+        text = re.sub(pattern, replacement, text)
+    return text
+
+
+def test_every_answer_on_the_page_is_real(live: httpx.Client) -> None:
+    page = PAGE.read_text()
+    assert steady(rewritten(live, page)) == steady(page)
+
+
+def test_every_route_is_on_the_page(tmp_path: Path) -> None:
+    page = PAGE.read_text()
+    app = create_app(Settings(home=tmp_path))
+    for path, operations in app.openapi()["paths"].items():
+        for method in operations:
+            assert f"`{method.upper()} {path}`" in page
+
+
+def test_every_setting_and_kind_of_problem_is_on_the_page() -> None:
+    page = PAGE.read_text()
+    for name, field in Settings.model_fields.items():
+        assert f"| `{variable(name)}` | `{field.default}` | {field.description} |" in page
+    for name, kind in KINDS.items():
+        assert f"| `{name}` | {kind.status} | {kind.title} |" in page
+
+
+def main() -> int:
+    """Write the page's answers anew."""
+    with tempfile.TemporaryDirectory() as home:
+        server = Server(Path(home))
+        server.worker_pid()  # so that no time on the page is that of the start
+        with server.client() as client:
+            PAGE.write_text(rewritten(client, PAGE.read_text()))
+        return server.end()
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+    sys.exit(main())
