@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from model_zoo.errors import InputError, Problem, WeightsError, unknown_name
-from model_zoo.graph import Graph, Tensor
-from model_zoo.lowering.rules import KerasTensor, Lowering, apply_rules
+from model_zoo.graph import Graph
+from model_zoo.lowering.rules import Lowering, apply_rules
 from model_zoo.weights.random import random_value
 
 Array = NDArray[np.float32]
@@ -122,17 +122,15 @@ class Model:
         if unknown:
             raise InputError(*unknown)
         found = self._end_point_model(wanted).predict_on_batch(self._checked(x))
-        return {name: np.asarray(value) for name, value in zip(wanted, found, strict=True)}
+        return {name: np.asarray(found[name]) for name in wanted}
 
     def _end_point_model(self, names: tuple[str, ...]) -> Any:
         model = self._end_point_models.get(names)
         if model is None:
-            outputs = [self._keras_tensor(self.graph.end_points[name]) for name in names]
+            # A dictionary, since Keras answers a list of one output without the list.
+            outputs = {name: self._tensors[self.graph.end_points[name]] for name in names}
             model = self._end_point_models[names] = self._submodel(outputs, name="end_points")
         return model
-
-    def _keras_tensor(self, tensor: Tensor) -> KerasTensor:
-        return self._tensors[tensor]
 
     def _checked(self, x: ArrayLike) -> Array:
         array = np.asarray(x)
@@ -174,8 +172,17 @@ class Model:
 
     def update_moving_averages(self, x: ArrayLike) -> None:
         """Move the averages of every batch norm that trains, by one batch."""
+        weights = self.weights()
+        # Keras would move those of the others as well.
+        kept = {
+            variable.name: weights[variable.name]
+            for node in self.graph.nodes
+            if node.op == "batch_norm" and not node.attributes["is_training"]
+            for variable in node.variables.values()
+        }
         ends = tuple(self.graph.end_points)
         self._end_point_model(ends)(self._checked(x), training=True)
+        self.assign(kept)
 
     def save(self, path: str | Path, format_name: str) -> None:
         """Write the weights to a file: npz, safetensors or keras.

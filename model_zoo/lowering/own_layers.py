@@ -98,3 +98,12 @@ class BatchStatisticsNormalization(keras.layers.BatchNormalization):  # type: ig
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         return {**super().get_config(), "fused": self.fused}
+
+
+@keras.saving.register_keras_serializable(package="model_zoo")
+class ActiveDropout(keras.layers.Dropout):  # type: ignore[misc]
+    """TF-Slim's dropout with `is_training`: it drops in prediction too."""
+
+    def call(self, x: Any, training: bool | None = None) -> Any:
+        """Drop and scale, whatever Keras asks for."""
+        return super().call(x, training=True)

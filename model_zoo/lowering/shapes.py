@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import keras
 
 from model_zoo.graph import Node
+from model_zoo.lowering.own_layers import ActiveDropout
 from model_zoo.lowering.rules import KerasTensor, Lowering, layer_name, rule
 
 # TensorFlow's names where Keras has another.
@@ -45,14 +46,14 @@ def _pool(make: type[KerasTensor], node: Node) -> KerasTensor:
 @rule("dropout")
 def dropout(_lowering: Lowering, node: Node, inputs: Sequence[KerasTensor]) -> KerasTensor:
     attributes = node.attributes
-    layer = keras.layers.Dropout(
+    # Left to Keras when the network does not train, so that fine-tuning the exported model drops.
+    make = ActiveDropout if attributes["is_training"] else keras.layers.Dropout
+    return make(
         rate=1 - attributes["keep_prob"],
         noise_shape=attributes["noise_shape"],
         seed=attributes["seed"],
         name=layer_name(node),
-    )
-    # Left open when the network does not train, so that fine-tuning the exported model drops.
-    return layer(inputs[0], training=True) if attributes["is_training"] else layer(inputs[0])
+    )(inputs[0])
 
 
 @rule("softmax")
