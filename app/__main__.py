@@ -27,12 +27,17 @@ def main() -> int:
     except (SettingsError, StoreError, DeviceError, OSError) as error:
         print(f"The service does not start: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:  # before the server has taken the signal over
+    except asyncio.CancelledError:  # SIGTERM before the server runs
+        return 0
+    except KeyboardInterrupt:
         return 130
     return 0
 
 
 async def _serve(settings: Settings) -> None:
+    task = asyncio.current_task()
+    if task is not None:  # the first process of a container has no other way to be ended
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     # First the port, which fails at once, then whatever takes time.
     listener = _listen(settings.host, settings.port)
     with listener:
@@ -40,10 +45,11 @@ async def _serve(settings: Settings) -> None:
         config = uvicorn.Config(
             app,
             lifespan="off",  # run here, so that an error of the start is an exception here
+            http="h11",  # bounds the headers, as httptools does not
             access_log=False,
             log_config=None,
             server_header=False,
-            timeout_graceful_shutdown=max(1, round(settings.drain_s)),
+            timeout_graceful_shutdown=settings.drain_s,
         )
         async with app.router.lifespan_context(app):
             address, port = listener.getsockname()[:2]

@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     request_timeout_s: float = _limit(120, "Seconds a request may wait and compute.", minimum=0.001)
     body_timeout_s: float = _limit(30, "Seconds a client may take to send a body.", minimum=0.001)
     # Docker kills 10 s after SIGTERM: the worker needs a moment of that to end.
-    drain_s: float = _limit(
+    drain_s: int = _limit(
         8, "Seconds that requests in flight may take to finish after SIGTERM.", minimum=0
     )
 

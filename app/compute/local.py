@@ -32,6 +32,8 @@ from model_zoo import InputError, Problem, ZooError
 log = logging.getLogger(__name__)
 
 _START_SECONDS = 180.0
+# Fewer may be an accident; after these, a request is told at once instead of waiting in vain.
+_HOPELESS_STARTS = 3
 _FIRST_BACK_OFF_SECONDS = 0.5
 _LONGEST_BACK_OFF_SECONDS = 30.0
 
@@ -57,6 +59,7 @@ class LocalEngine:
         self._accepting = True
         self._device: str | None = None
         self._restarts = 0
+        self._failed_starts = 0
         self._reason: str | None = None
 
     @property
@@ -108,6 +111,11 @@ class LocalEngine:
         Raises: EngineError, or a ZooError for input that does not fit.
         """
         settings = self._settings
+        if self._failed_starts >= _HOPELESS_STARTS:
+            raise WorkerUnavailableError(
+                f"The worker does not start, though it was tried {self._failed_starts} times: "
+                f"it {self._reason}."
+            )
         if len(self._waiting) >= settings.queue_length:
             raise QueueFullError(
                 f"{len(self._waiting)} requests wait for the worker already; the limit is "
@@ -134,15 +142,15 @@ class LocalEngine:
         return DeadlineError(f"The request {doing} for longer than {limit}.")
 
     async def _supervise(self, first: asyncio.Future[None]) -> None:
-        back_off = 0.0
         while True:
+            self._failed_starts += 1  # until it has started
             try:
                 worker = self._worker = await WorkerProcess.spawn(self._settings.device)
                 try:
                     log.info("Worker %d starts.", worker.pid)
                     await worker.send(Frame(self._settings.model_dump(mode="json")))
                     self._device = await _device_of(worker)
-                    self._state, self._reason, back_off = "ready", None, 0.0
+                    self._state, self._reason, self._failed_starts = "ready", None, 0
                     log.info("Worker %d is ready on %s.", worker.pid, self._device)
                     if not first.done():
                         first.set_result(None)
@@ -161,8 +169,7 @@ class LocalEngine:
                 log.error("The worker %s.", error)
             self._state = "restarting"
             self._restarts += 1
-            await asyncio.sleep(back_off)
-            back_off = min(max(back_off * 2, _FIRST_BACK_OFF_SECONDS), _LONGEST_BACK_OFF_SECONDS)
+            await asyncio.sleep(_back_off(self._failed_starts))
 
     async def _serve(self, worker: WorkerProcess) -> None:
         """Do jobs until the worker is gone, which raises WorkerGoneError."""
@@ -229,6 +236,17 @@ async def _device_of(worker: WorkerProcess) -> str:
     if "refused" in header:
         raise DeviceError(header["refused"])
     return str(header["device"])
+
+
+def _back_off(failed_starts: int) -> float:
+    """Return how long to wait before the next start; a worker that had started is replaced at once.
+
+    >>> [_back_off(count) for count in (0, 1, 2, 3, 100)]
+    [0.0, 0.5, 1.0, 2.0, 30.0]
+    """
+    if not failed_starts:
+        return 0.0
+    return float(min(_FIRST_BACK_OFF_SECONDS * 2 ** (failed_starts - 1), _LONGEST_BACK_OFF_SECONDS))
 
 
 def _fail(pending: _Pending, error: Exception) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -36,6 +37,13 @@ def in_flight(client: httpx.Client) -> bool:
 def queued(client: httpx.Client) -> int:
     count: int = client.get("/healthz").json()["worker"]["queued"]
     return count
+
+
+def not_ready(client: httpx.Client) -> bool:
+    try:
+        return not client.get("/healthz").json()["ready"]
+    except httpx.TransportError:  # it takes no connections any more
+        return True
 
 
 def in_thread(function: Callable[[], Any]) -> Callable[[], Any]:
@@ -96,7 +104,7 @@ def test_a_worker_killed_during_a_request_costs_that_request_only(tmp_path: Path
         last = in_thread(lambda: httpx.post(server.url + path, content=ROW, timeout=60))
         poll(lambda: in_flight(client))
         server.process.terminate()
-        poll(lambda: not client.get("/healthz").json()["ready"])
+        poll(lambda: not_ready(client))
         os.kill(worker, signal.SIGCONT)
         assert last().status_code == 200
     assert server.wait() == 0
@@ -251,6 +259,33 @@ def test_a_job_that_takes_too_long_ends_the_worker() -> None:
         assert not is_running(worker)
 
     run_engine(test, request_timeout_s=0.05)
+
+
+def test_a_worker_that_cannot_start_is_said_so_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+
+    async def test(engine: LocalEngine) -> None:
+        async with asyncio.timeout(60):
+            while engine.status().restarts < 3:
+                await asyncio.sleep(0.01)
+        with pytest.raises(WorkerUnavailableError) as refusal:
+            await engine.run(JOB)
+        assert str(refusal.value) == (
+            "The worker does not start, though it was tried 3 times: it exited with status 1."
+        )
+
+    run_engine(test)
+
+
+def test_sigterm_ends_the_program_while_it_waits_for_its_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    server = Server(tmp_path, device="gpu")
+    worker = int(server.wait_for(r"Worker (\d+) starts")[1])
+    assert server.end() == 0
+    assert not is_running(worker)
+    assert not [line for line in server.log if "Traceback" in line]
 
 
 def test_what_waits_when_the_service_ends_is_told_so() -> None:

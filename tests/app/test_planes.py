@@ -1,6 +1,8 @@
 """The two planes: the API never imports TensorFlow, and the service uses exported names only."""
 
 import ast
+import doctest
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -63,3 +65,14 @@ def test_only_the_worker_s_modules_import_what_computes() -> None:
             if heavy & {module.split(".")[0] for module in modules}:
                 found.add(str(path.relative_to(ROOT)))
     assert found == {"app/compute/device.py"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in MODULES if ">>>" in path.read_text()],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_the_examples_of_docstrings_hold(path: Path) -> None:
+    name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    found = doctest.testmod(importlib.import_module(name))
+    assert (found.failed, found.attempted > 0) == (0, True)
