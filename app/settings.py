@@ -65,7 +65,7 @@ class Settings(BaseSettings):
 
     # What the service holds and how long it takes.
     max_output_bytes: int = _limit(32 * MIB, "Bytes of the arrays in one answer, as float32.")
-    max_models_bytes: int = _limit(2 * GIB, "Bytes of weights of the networks kept in memory.")
+    max_models_bytes: int = _limit(2 * GIB, "Bytes of the networks kept in memory.")
     max_files_bytes: int = _limit(4 * GIB, "Bytes of the weight files kept under ZOO_HOME.")
     max_concurrency: int = _limit(256, "Requests in progress at once.")
     queue_length: int = _limit(64, "Requests that wait for the worker.")

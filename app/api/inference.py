@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -14,7 +14,7 @@ from app.api.builds import find_trace, trace_body
 from app.api.connection import run_while_connected
 from app.api.inputs import Input, read_form, read_inputs
 from app.api.negotiate import chosen_format
-from app.api.outputs import FORMATS, OUTPUTS, encode, wanted_outputs
+from app.api.outputs import FORMATS, Question, Wanted, encode, wanted_outputs
 from app.api.services import Services, Shared
 from app.compute.engine import Job
 from app.envelope import timings
@@ -24,24 +24,7 @@ from model_zoo import Trace
 
 router = APIRouter(prefix="/v1", tags=["inference"])
 
-TopK = Annotated[
-    int | None,
-    Query(ge=1, le=1000, description="The most probable classes of each row; 5 by default."),
-]
-Output = Annotated[
-    str | None,
-    Query(
-        description="The whole output: raw logits, or probabilities.",
-        json_schema_extra={"enum": list(OUTPUTS)},
-    ),
-]
-EndPoints = Annotated[
-    str | None, Query(description="Named end points, separated by commas: `Mixed_5b,Mixed_7c`.")
-]
-Format = Annotated[
-    str | None,
-    Query(description="Instead of Accept.", json_schema_extra={"enum": list(FORMATS)}),
-]
+Asked = Annotated[Question, Depends()]
 _ANSWER = {
     **schemas.answer("The predictions.", "Prediction"),
     "description": "The predictions; as .npy or .npz where that is asked for.",
@@ -66,20 +49,17 @@ async def predict(
     request: Request,
     build_id: str,
     services: Shared,
-    top_k: TopK = None,
-    output: Output = None,
-    end_points: EndPoints = None,
-    format: Format = None,
+    question: Asked,
 ) -> Response:
     """An image is preprocessed as the architecture expects; an array is taken as it is.
 
     The type is read from Content-Type, or from the first bytes where that says nothing.
     """
     traced = await find_trace(services, build_id, timings(request))
-    format_name = chosen_format(request, format, FORMATS)
-    question = {"top_k": top_k, "output": output, "end_points": end_points}
+    format_name = chosen_format(request, question.format, FORMATS)
     inputs = await read_inputs(request, services.settings)
-    return await _answer(request, services, traced, inputs, format_name, question, [])
+    wanted = wanted_outputs(traced, question, format_name)
+    return await _answer(request, services, traced, inputs, wanted, [])
 
 
 @router.post(
@@ -95,20 +75,15 @@ async def predict(
 async def infer(
     request: Request,
     services: Shared,
-    top_k: TopK = None,
-    output: Output = None,
-    end_points: EndPoints = None,
-    format: Format = None,
+    question: Asked,
 ) -> Response:
     """A form with the spec, and one image or array for each row. The build is kept."""
-    format_name = chosen_format(request, format, FORMATS)
-    question = {"top_k": top_k, "output": output, "end_points": end_points}
+    format_name = chosen_format(request, question.format, FORMATS)
     form = await read_form(request, services.settings)
     traced = await asyncio.to_thread(trace_body, services, form.spec, timings(request))
     await asyncio.to_thread(services.builds.add, as_build(traced))
-    return await _answer(
-        request, services, traced, form.inputs, format_name, question, traced.warnings
-    )
+    wanted = wanted_outputs(traced, question, format_name)
+    return await _answer(request, services, traced, form.inputs, wanted, traced.warnings)
 
 
 async def _answer(
@@ -116,8 +91,7 @@ async def _answer(
     services: Services,
     traced: Trace,
     inputs: Sequence[Input],
-    format_name: str,
-    question: dict[str, Any],
+    wanted: Wanted,
     warnings: Sequence[str],
 ) -> Response:
     spec = traced.spec
@@ -127,7 +101,6 @@ async def _answer(
             "The build has is_training true, and predictions are made in inference mode. Post the "
             "spec with is_training false; its weights are the same.",
         )
-    wanted = wanted_outputs(traced, format_name=format_name, **question)
     arguments = {
         "spec": spec.normalized(),
         "inputs": [{"kind": item.kind, "pointer": item.pointer} for item in inputs],
@@ -153,4 +126,4 @@ async def _answer(
         body = await asyncio.to_thread(
             encode, wanted, arrays, facts, [*warnings, *reply.result["warnings"]]
         )
-    return Response(body, media_type=FORMATS[format_name])
+    return Response(body, media_type=FORMATS[wanted.format])

@@ -10,7 +10,8 @@ from app.wording import did_you_mean, nearest
 
 def refuse_unknown_parameters(request: Request) -> None:
     """Refuse a query parameter that the route does not have; mistyped, it would do nothing."""
-    known = [field.alias for field in request.scope["route"].dependant.query_params]
+    own = request.scope["route"].dependant
+    known = [field.alias for each in (own, *own.dependencies) for field in each.query_params]
     for name in request.query_params:
         if name not in known:
             message = f"There is no query parameter {name!r} here. {did_you_mean(name, known)}"

@@ -4,10 +4,11 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
+from fastapi import Query
 
 from app.api.negotiate import one_of
 from app.problems import query_error
@@ -27,6 +28,31 @@ Array = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
+class Question:
+    """The query of a prediction."""
+
+    top_k: Annotated[
+        int | None,
+        Query(ge=1, le=1000, description="The most probable classes of each row; 5 by default."),
+    ] = None
+    output: Annotated[
+        str | None,
+        Query(
+            description="The whole output: raw logits, or probabilities.",
+            json_schema_extra={"enum": list(OUTPUTS)},
+        ),
+    ] = None
+    end_points: Annotated[
+        str | None,
+        Query(description="Named end points, separated by commas: `Mixed_5b,Mixed_7c`."),
+    ] = None
+    format: Annotated[
+        str | None,
+        Query(description="Instead of Accept.", json_schema_extra={"enum": list(FORMATS)}),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """What to answer with: the best classes, and arrays under their names in the answer."""
 
@@ -41,25 +67,19 @@ class Wanted:
         return list(dict.fromkeys(names))
 
 
-def wanted_outputs(
-    traced: Trace,
-    *,
-    top_k: int | None,
-    output: str | None,
-    end_points: str | None,
-    format_name: str,
-) -> Wanted:
-    """Return what the query asks of a network; by default the best five classes.
+def wanted_outputs(traced: Trace, question: Question, format_name: str) -> Wanted:
+    """Return what a query asks of a network; by default the best five classes.
 
     Raises: ServiceError for what this network does not have, or the format cannot carry.
     """
+    top_k, output, end_points = question.top_k, question.output, question.end_points
     known = traced.graph.end_points
     arrays: dict[str, str] = {}
     if output is not None:
         arrays[one_of("output", output, OUTPUTS)] = (
             _probabilities(traced, "output", output) if output == "probabilities" else _raw(traced)
         )
-    for name in (end_points or "").split(",") if end_points is not None else ():
+    for name in end_points.split(",") if end_points is not None else ():
         arrays[name] = one_of("end_points", name, list(known))
     if format_name == "json":
         if top_k is None and not arrays:

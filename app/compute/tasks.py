@@ -80,12 +80,8 @@ class Tasks:
         """Return the end points, computing as many rows at once as the activation limit allows."""
         peak = loaded.trace.summary().totals["peak_activation_bytes"]
         step = max(1, self._settings.max_activation_bytes // max(peak, 1))
-        # The library unpacks the answer for a single end point: another one is asked for with it.
-        asked = list(names)
-        if len(asked) == 1:
-            asked += [name for name in loaded.trace.graph.end_points if name not in asked][:1]
         parts = [
-            loaded.model.predict_end_points(rows[start : start + step], asked)
+            loaded.model.predict_end_points(rows[start : start + step], names)
             for start in range(0, len(rows), step)
         ]
         return [
