@@ -215,7 +215,7 @@ def current_graph() -> GraphBuilder:
     """
     builder = _builder.get()
     if builder is None:
-        raise BuildError("Layers run only while a network is traced: see model_zoo.trace_network.")
+        raise BuildError("Layers run only while a network is traced: see model_zoo.trace.")
     return builder
 
 
