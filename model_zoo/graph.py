@@ -7,13 +7,11 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from model_zoo.errors import BuildError
 from model_zoo.provenance import Call, Recording, current_call, recording
-
-if TYPE_CHECKING:  # values know the graph, not the other way round
-    from model_zoo.values import Initializer, Regularizer
+from model_zoo.values import Initializer, Regularizer
 
 Shape = tuple[int | None, ...]
 
@@ -52,8 +50,8 @@ class Variable:
 
     name: str
     shape: tuple[int, ...]
-    initializer: "Initializer"
-    regularizer: "Regularizer | None"
+    initializer: Initializer
+    regularizer: Regularizer | None
     trainable: bool
     dtype: str = "float32"
 
@@ -150,8 +148,8 @@ class GraphBuilder:
         self,
         name: str,
         shape: tuple[int, ...],
-        initializer: "Initializer",
-        regularizer: "Regularizer | None" = None,
+        initializer: Initializer,
+        regularizer: Regularizer | None = None,
         *,
         trainable: bool = True,
     ) -> Variable:

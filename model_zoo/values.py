@@ -1,4 +1,4 @@
-"""What an argument may hold by name: activations, initializers, regularizers.
+"""What an argument may hold by name; here initializers and regularizers, activations beside them.
 
 Each value is a name and its arguments, nothing that computes: the lowering gives it numbers. The
 functions here spell TF-Slim's names, so a network reads `l2_regularizer(0.0001)`, and a request
@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from annotated_types import Ge, Gt
-
-from model_zoo.graph import Tensor, current_graph
 
 NonNegative = Annotated[float, Ge(0)]
 
@@ -46,18 +44,6 @@ class ByName:
     """
 
     kind: str
-
-
-class Activation(Named):
-    """An elementwise function of a tensor; calling it emits the node."""
-
-    __slots__ = ()
-    kind: ClassVar[str] = "activation"
-
-    def __call__(self, tensor: Tensor) -> Tensor:
-        return current_graph().emit(
-            "activation", (tensor,), tensor.shape, name=self.name, attributes={"function": self}
-        )
 
 
 class Initializer(Named):
@@ -104,7 +90,11 @@ def makers(kind: str) -> Mapping[str, Maker]:
     return _makers[kind]
 
 
-def _register(kind: str, name: str, maker: M) -> M:
+def register(kind: str, name: str, maker: M) -> M:
+    """Offer a function that makes values of a kind under a name.
+
+    Raises: ValueError if the kind has the name already.
+    """
     if name in _makers[kind]:
         raise ValueError(f"There is already a {kind} named {name}.")
     _makers[kind][name] = maker
@@ -112,48 +102,11 @@ def _register(kind: str, name: str, maker: M) -> M:
 
 
 def _initializer(maker: M) -> M:
-    return _register("initializer", maker.__name__, maker)
+    return register("initializer", maker.__name__, maker)
 
 
 def _regularizer(maker: M) -> M:
-    return _register("regularizer", maker.__name__, maker)
-
-
-def _activation(name: str) -> Activation:
-    activation = Activation(name)
-
-    def maker() -> Activation:
-        return activation
-
-    maker.__doc__ = f"The activation {name}, as TensorFlow computes it."
-    _register("activation", name, maker)
-    return activation
-
-
-relu = _activation("relu")
-relu6 = _activation("relu6")
-elu = _activation("elu")
-selu = _activation("selu")
-tanh = _activation("tanh")
-sigmoid = _activation("sigmoid")
-softplus = _activation("softplus")
-softsign = _activation("softsign")
-swish = _activation("swish")
-hard_swish = _activation("hard_swish")
-
-
-def leaky_relu_with(alpha: NonNegative = 0.2) -> Activation:
-    """`max(x, alpha * x)`."""
-    return Activation("leaky_relu", (("alpha", float(alpha)),))
-
-
-def gelu_with(approximate: bool = False) -> Activation:
-    """`x * Phi(x)`, or its tanh approximation (arXiv:1606.08415)."""
-    return Activation("gelu", (("approximate", approximate),))
-
-
-leaky_relu = _register("activation", "leaky_relu", leaky_relu_with)()
-gelu = _register("activation", "gelu", gelu_with)()
+    return register("regularizer", maker.__name__, maker)
 
 
 @_initializer

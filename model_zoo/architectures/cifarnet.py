@@ -4,6 +4,7 @@ Source: Krizhevsky, Sutskever, Hinton 2012 (NIPS), section 3.3 for the response
 normalization; the layers are those of the TensorFlow CIFAR-10 tutorial.
 """
 
+from model_zoo.activations import relu
 from model_zoo.architectures.registry import NumClasses, architecture
 from model_zoo.arg_scope import ArgScope, arg_scope
 from model_zoo.graph import Tensor, end_point, variable_scope
@@ -14,7 +15,6 @@ from model_zoo.values import (
     NonNegative,
     constant_initializer,
     l2_regularizer,
-    relu,
     truncated_normal_initializer,
     zeros_initializer,
 )

@@ -26,6 +26,7 @@ from typing import Annotated
 
 from annotated_types import Ge
 
+from model_zoo.activations import relu
 from model_zoo.architectures.heads import conv_logits, reduced_kernel_size
 from model_zoo.architectures.registry import DepthMultiplier, NumClasses, architecture
 from model_zoo.arg_scope import ArgScope, arg_scope
@@ -44,7 +45,6 @@ from model_zoo.primitives import concat, reduce_mean, squeeze
 from model_zoo.values import (
     NonNegative,
     l2_regularizer,
-    relu,
     truncated_normal_initializer,
     variance_scaling_initializer,
 )

@@ -5,12 +5,13 @@ Recognition", section II. Differs from the paper: ReLU, max pooling, more channe
 softmax.
 """
 
+from model_zoo.activations import relu
 from model_zoo.architectures.registry import NumClasses, architecture
 from model_zoo.arg_scope import ArgScope, arg_scope
 from model_zoo.graph import Tensor, end_point, variable_scope
 from model_zoo.layers import conv2d, dropout, flatten, fully_connected, max_pool2d, softmax
 from model_zoo.layers.arguments import KeepProbability
-from model_zoo.values import NonNegative, l2_regularizer, relu, truncated_normal_initializer
+from model_zoo.values import NonNegative, l2_regularizer, truncated_normal_initializer
 
 
 def lenet_arg_scope(weight_decay: NonNegative = 0.0) -> ArgScope:

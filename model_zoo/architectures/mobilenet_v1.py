@@ -7,6 +7,7 @@ from typing import Annotated, NamedTuple
 
 from annotated_types import Ge
 
+from model_zoo.activations import relu6
 from model_zoo.architectures.heads import conv_logits, reduced_kernel_size
 from model_zoo.architectures.registry import DepthMultiplier, NumClasses, architecture
 from model_zoo.arg_scope import ArgScope, arg_scope
@@ -21,7 +22,7 @@ from model_zoo.layers import (
 )
 from model_zoo.layers.arguments import Decay, Epsilon, KeepProbability, NormalizerFn
 from model_zoo.primitives import reduce_mean
-from model_zoo.values import NonNegative, l2_regularizer, relu6, truncated_normal_initializer
+from model_zoo.values import NonNegative, l2_regularizer, truncated_normal_initializer
 
 
 def mobilenet_v1_arg_scope(

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from model_zoo import primitives
+from model_zoo.activations import relu
 from model_zoo.errors import BuildError
 from model_zoo.graph import Tensor, current_graph, layer_scope
 from model_zoo.layers.arguments import (
@@ -16,7 +17,7 @@ from model_zoo.layers.arguments import (
 )
 from model_zoo.layers.normalization import activate, finish
 from model_zoo.layers.registry import register_op
-from model_zoo.values import relu, xavier_initializer, zeros_initializer
+from model_zoo.values import xavier_initializer, zeros_initializer
 
 
 @register_op

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from model_zoo import BuildError, Tensor, arg_scope, end_point, variable_scope
+from model_zoo.activations import relu6
 from model_zoo.graph import Graph, build_graph
 from model_zoo.layers import (
     avg_pool2d,
@@ -24,7 +25,7 @@ from model_zoo.layers import (
     separable_conv2d,
 )
 from model_zoo.primitives import concat, squeeze
-from model_zoo.values import l1_regularizer, l2_regularizer, ones_initializer, relu6
+from model_zoo.values import l1_regularizer, l2_regularizer, ones_initializer
 
 
 def traced(network: Callable[[Tensor], Tensor], shape: tuple[int, ...] = (8, 8, 3)) -> Graph:
