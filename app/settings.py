@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.wording import did_you_mean
+from model_zoo import unknown_name
 
 PREFIX = "ZOO_"
 MIB = 2**20
@@ -105,7 +105,9 @@ def load_settings() -> Settings:
         key for key in os.environ if key.upper().startswith(PREFIX) and key.upper() not in known
     )
     if unknown:
-        lines = [f"{key} is not a setting. {did_you_mean(key, known)}" for key in unknown]
+        lines = [
+            unknown_name("", f"{key} is not a setting.", key, known).message for key in unknown
+        ]
         raise SettingsError("\n".join(lines))
     try:
         return Settings()

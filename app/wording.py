@@ -1,32 +1,9 @@
-"""How messages spell unknown names and received values."""
+"""How messages spell received values."""
 
-import difflib
 import json
-from collections.abc import Iterable
 
 # Longer values are cut: an answer should not repeat a body of megabytes.
 MAX_RECEIVED_CHARACTERS = 200
-
-
-def nearest(name: str, valid: Iterable[str]) -> str | None:
-    """Return the valid name that is closest to `name`, or None where none is close."""
-    close = difflib.get_close_matches(name, sorted(valid), n=1, cutoff=0.6)
-    return close[0] if close else None
-
-
-def did_you_mean(name: str, valid: Iterable[str]) -> str:
-    """Return the nearest valid name as a question, or else all of them.
-
-    >>> did_you_mean("fromat", ["format"])
-    "Did you mean 'format'?"
-    >>> did_you_mean("x", ["csv", "json"])
-    "Valid: 'csv', 'json'."
-    """
-    names = sorted(valid)
-    close = nearest(name, names)
-    if close is not None:
-        return f"Did you mean {close!r}?"
-    return f"Valid: {', '.join(map(repr, names))}." if names else "There are none."
 
 
 def clip(value: object) -> object:

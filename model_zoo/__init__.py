@@ -32,6 +32,7 @@ from model_zoo.errors import (
     SpecError,
     WeightsError,
     ZooError,
+    unknown_name,
 )
 from model_zoo.graph import Graph, Node, Tensor, Variable, end_point, variable_scope
 from model_zoo.strict_json import read_json
@@ -88,6 +89,7 @@ __all__ = [
     "preprocess",
     "read_json",
     "trace",
+    "unknown_name",
     "variable_scope",
 ]
 

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from app.api.body import Part, parse_form, read_body
 from app.problems import ServiceError
 from app.settings import Settings
-from app.wording import did_you_mean
+from model_zoo import unknown_name
 
 _ACCEPTED = (
     "image/jpeg, image/png, image/webp, application/x-npy, application/json and multipart/form-data"
@@ -81,8 +81,9 @@ def _inputs_of(parts: Sequence[Part], fields: Sequence[str]) -> list[Input]:
     inputs = []
     for part in parts:
         if part.name not in kinds:
-            message = f"The form takes no field {part.name!r}. {did_you_mean(part.name, fields)}"
-            raise ServiceError("malformed-body", message)
+            rule = f"The form takes no field {part.name!r}."
+            problem = unknown_name("", rule, part.name, fields)
+            raise ServiceError("malformed-body", problem.message)
         index = counts[part.name] = counts.get(part.name, -1) + 1
         inputs.append(Input(kinds[part.name], f"/{part.name}/{index}", part.data))
     if not inputs:

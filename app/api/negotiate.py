@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from starlette.requests import Request
 
 from app.problems import ServiceError, query_error
-from app.wording import did_you_mean, nearest
+from model_zoo import unknown_name
 
 
 def refuse_unknown_parameters(request: Request) -> None:
@@ -14,15 +14,18 @@ def refuse_unknown_parameters(request: Request) -> None:
     known = [field.alias for each in (own, *own.dependencies) for field in each.query_params]
     for name in request.query_params:
         if name not in known:
-            message = f"There is no query parameter {name!r} here. {did_you_mean(name, known)}"
-            raise query_error(name, message, request.query_params[name], nearest(name, known))
+            rule = f"There is no query parameter {name!r} here."
+            problem = unknown_name("", rule, name, known)
+            received = request.query_params[name]
+            raise query_error(name, problem.message, received, problem.suggestion)
 
 
 def one_of(name: str, value: str, valid: Sequence[str]) -> str:
     """Return the value of a query parameter, which must be one of the valid ones."""
     if value not in valid:
-        message = f"Query parameter {name} has no value {value!r}. {did_you_mean(value, valid)}"
-        raise query_error(name, message, value, nearest(value, valid))
+        rule = f"Query parameter {name} has no value {value!r}."
+        problem = unknown_name("", rule, value, valid)
+        raise query_error(name, problem.message, value, problem.suggestion)
     return value
 
 

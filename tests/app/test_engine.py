@@ -168,7 +168,7 @@ def test_a_gpu_that_is_not_there_refuses_to_start_and_says_why(
     ("settings", "message"),
     [
         ({"prot": 1}, "The service does not start: ZOO_PROT is not a setting. "
-         "Did you mean 'ZOO_PORT'?\n"),
+         "Did you mean 'ZOO_PORT' or 'ZOO_HOST' or 'ZOO_HOME'?\n"),
         ({"host": "256.0.0.1"}, "The service does not start: 256.0.0.1:0 cannot be listened on: "
          "Name or service not known. ZOO_HOST and ZOO_PORT set it.\n"),
     ],

@@ -80,7 +80,8 @@ def test_a_filter_that_matches_nothing_says_what_would(client: TestClient) -> No
     path = f"/v1/builds/{build(client)}/explanation"
     for query, message in {
         "layer=LeNet/conv3": (
-            "Query parameter layer has no value 'LeNet/conv3'. Did you mean 'LeNet/conv2'?"
+            "Query parameter layer has no value 'LeNet/conv3'. "
+            "Did you mean 'LeNet/conv2' or 'LeNet/conv1' or 'LeNet/fc3'?"
         ),
         "op=conv3d": "Query parameter op has no value 'conv3d'. Did you mean 'conv2d'?",
         "argument=strid": ("Query parameter argument has no value 'strid'. Did you mean 'stride'?"),

@@ -158,7 +158,7 @@ def test_arrays_come_as_npy_or_npz_when_asked(live: httpx.Client, path: str) -> 
         ),
         (
             "end_points=conv1,conv9",
-            "Query parameter end_points has no value 'conv9'. Did you mean 'conv2'?",
+            "Query parameter end_points has no value 'conv9'. Did you mean 'conv2' or 'conv1'?",
         ),
         (
             "top_k=5&format=npy",
