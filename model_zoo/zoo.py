@@ -1,6 +1,7 @@
 """The catalogue: every architecture by name, and what a request may say to each."""
 
 import functools
+import inspect
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
@@ -128,6 +129,6 @@ def describe_op(name: str) -> dict[str, Any]:
     function = find_op(name)
     return {
         "name": scoped_op(function).name,
-        "description": (function.__doc__ or "").strip(),
+        "description": inspect.getdoc(function) or "",
         "arguments": signature_of(function).describe(),
     }

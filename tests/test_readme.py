@@ -8,9 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent / "app"))
-
 from zoo_server import ROOT, Server
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -153,6 +153,7 @@ def test_the_catalogue_lists_and_describes(client: TestClient) -> None:
         assert described["name"] == item["name"]
         assert described["default_scope"]["levels"]
     ops = client.get("/v1/ops").json()["ops"]
+    assert "\n " not in client.get("/v1/ops/conv2d").json()["description"]
     for item in ops:
         assert client.get(item["href"]).json()["name"] == item["name"]
     assert problem(client.get("/v1/ops/conv3d")) == {

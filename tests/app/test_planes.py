@@ -21,7 +21,7 @@ from starlette.testclient import TestClient
 from app.main import create_app
 from app.settings import Settings
 
-sys.path.insert(0, "tests/app")
+sys.path.insert(0, "tests")
 from zoo_server import NoEngine
 
 with TestClient(create_app(Settings(home=tempfile.mkdtemp()), NoEngine())) as client:

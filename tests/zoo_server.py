@@ -18,7 +18,7 @@ from PIL import Image
 
 from app.compute.engine import EngineStatus, Job, Reply
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 START_SECONDS = 60
 
 
