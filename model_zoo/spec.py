@@ -40,7 +40,8 @@ class RandomWeights(_Part):
     """Random values, each a function of seed, variable name, shape and initializer."""
 
     source: Literal["random"] = "random"
-    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
+    # JSON numbers beyond this differ from reader to reader (RFC 7493, 2.2).
+    seed: Annotated[int, Field(ge=0, le=2**53 - 1)] = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,12 @@ function element(tag, properties = {}, ...children) {
   return made;
 }
 
+// A description's words, with what stands between backticks as code.
+function prose(text) {
+  return text.split("`").map((part, index) =>
+    index % 2 ? element("code", { textContent: part }) : part);
+}
+
 function resolve(document_, schema) {
   if (!schema || !schema.$ref) return schema || {};
   return schema.$ref.split("/").slice(1).reduce((found, key) => found[key], document_);
@@ -56,7 +62,7 @@ function fieldTable(document_, schema) {
     table.append(element("tr", {},
       element("td", { textContent: name }),
       typeView(document_, field, required ? ", required" : ""),
-      element("td", { textContent: notes })));
+      element("td", {}, ...prose(notes))));
   }
   return table;
 }
@@ -64,7 +70,7 @@ function fieldTable(document_, schema) {
 function schemaView(document_, schema) {
   const found = resolve(document_, schema);
   const view = element("div");
-  if (found.description) view.append(element("p", { textContent: found.description }));
+  if (found.description) view.append(element("p", {}, ...prose(found.description)));
   for (const one of found.oneOf || [found]) {
     if (one.properties) view.append(fieldTable(document_, one));
   }
@@ -78,7 +84,7 @@ function parameterTable(document_, parameters) {
     table.append(element("tr", {},
       element("td", { textContent: parameter.name }),
       element("td", { textContent: `${parameter.in}${parameter.required ? ", required" : ""}` }),
-      element("td", { textContent: notes })));
+      element("td", {}, ...prose(notes))));
   }
   return table;
 }
@@ -238,7 +244,7 @@ function tryForm(document_, path, method, operation) {
 function routeView(document_, path, method, operation) {
   const id = `${method}-${path}`;
   const view = element("div");
-  if (operation.description) view.append(element("p", { textContent: operation.description }));
+  if (operation.description) view.append(element("p", {}, ...prose(operation.description)));
   if (operation.parameters) {
     view.append(element("h3", { textContent: "Parameters" }),
       parameterTable(document_, operation.parameters));
