@@ -245,9 +245,9 @@ def test_activation(name: str) -> None:
 
 def test_activations_with_arguments() -> None:
     x = np.linspace(-3, 3, 9, dtype=np.float32)[None]
-    leaky = lowered(lambda t: values.leaky_relu_with(alpha=0.4)(t), (9,))
+    leaky = lowered(lambda t: activations.leaky_relu_with(alpha=0.4)(t), (9,))
     close(leaky.predict(x), tf.nn.leaky_relu(x, 0.4))
-    gelu = lowered(lambda t: values.gelu_with(approximate=True)(t), (9,))
+    gelu = lowered(lambda t: activations.gelu_with(approximate=True)(t), (9,))
     close(gelu.predict(x), tf.nn.gelu(x, approximate=True))
 
 
