@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from model_zoo import Tensor, end_point, layers, primitives, values
+from model_zoo import Tensor, activations, end_point, layers, primitives, values
 from model_zoo.graph import build_graph
 from model_zoo.lowering import RULES, Model, materialize_graph
 
