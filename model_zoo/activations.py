@@ -39,6 +39,7 @@ softplus = _activation("softplus")
 softsign = _activation("softsign")
 swish = _activation("swish")
 hard_swish = _activation("hard_swish")
+hard_sigmoid = _activation("hard_sigmoid")
 
 
 def leaky_relu_with(alpha: NonNegative = 0.2) -> Activation:

@@ -229,6 +229,12 @@ def end_point(name: str, tensor: Tensor) -> Tensor:
     return tensor
 
 
+def scoped_end_point(name: str, tensor: Tensor) -> Tensor:
+    """Publish a tensor under the variable scope it stands in, as TF-Slim's collections name it."""
+    scope = current_graph().scope
+    return end_point(f"{scope}/{name}" if scope else name, tensor)
+
+
 @contextlib.contextmanager
 def variable_scope(
     name: str | None, default: str | None = None, *, reuse: bool | None = None

@@ -4,6 +4,7 @@ Scoped layers are made of these; `model_zoo.lowering` has one rule for each. All
 (N, spatial..., C), as TF-Slim's networks are by default.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -12,6 +13,7 @@ from model_zoo.graph import Shape, Tensor, Variable, current_graph
 
 Padding = Literal["SAME", "VALID"]
 Pair = tuple[int, int]
+Sizes = tuple[int, ...]
 
 
 def pair(value: int | Sequence[int], what: str) -> Pair:
@@ -19,13 +21,26 @@ def pair(value: int | Sequence[int], what: str) -> Pair:
 
     Raises: BuildError unless both are integers of at least 1.
     """
-    sizes = (value, value) if isinstance(value, int) else tuple(value)
-    if len(sizes) != 2 or not all(type(size) is int and size >= 1 for size in sizes):
+    height, width = sizes(value, 2, what)
+    return (height, width)
+
+
+def sizes(value: int | Sequence[int], count: int, what: str) -> Sizes:
+    """Return one size for each spatial dimension, of one for all or one for each.
+
+    Raises: BuildError unless all are integers of at least 1.
+    """
+    found = (value,) * count if isinstance(value, int) else tuple(value)
+    if len(found) != count or not all(type(size) is int and size >= 1 for size in found):
         raise BuildError(
-            f"{what} takes an integer of at least 1, or two of them; received {value!r}.",
+            f"{what} takes an integer of at least 1, or {_COUNTS[count]} of them; "
+            f"received {value!r}.",
             received=value,
         )
-    return (sizes[0], sizes[1])
+    return found
+
+
+_COUNTS = {2: "two", 3: "three"}
 
 
 def _rank(x: Tensor, rank: int, op: str) -> None:
@@ -53,26 +68,33 @@ def _window(
 
 
 def _windows(
-    x: Tensor, kernel: Pair, strides: Pair, padding: Padding, rate: Pair = (1, 1)
+    x: Tensor, kernel: Sizes, strides: Sizes, padding: Padding, rate: Sizes | None = None
 ) -> tuple[int | None, ...]:
-    windows = zip(x.shape[1:-1], kernel, strides, rate, strict=True)
+    windows = zip(x.shape[1:-1], kernel, strides, rate or (1,) * len(kernel), strict=True)
     return tuple(
         _window(size, width, stride, padding, dilation) for size, width, stride, dilation in windows
     )
 
 
-def conv2d(
-    x: Tensor, weights: Variable, *, strides: Pair, padding: Padding, rate: Pair = (1, 1)
-) -> Tensor:
-    """Convolve. Shape: (N, H, W, C) and weights (h, w, C, D) -> (N, H', W', D)."""
-    _rank(x, 4, "conv2d")
+def conv(x: Tensor, weights: Variable, *, strides: Sizes, padding: Padding, rate: Sizes) -> Tensor:
+    """Convolve over two or three dimensions, as many as the weights have.
+
+    Shape: (N, H, W, C) and weights (h, w, C, D) -> (N, H', W', D), or
+    (N, T, H, W, C) and weights (t, h, w, C, D) -> (N, T', H', W', D)
+    """
+    *kernel, _, depth = weights.shape
+    op = f"conv{len(kernel)}d"
+    _rank(x, len(kernel) + 2, op)
+    _refuse_stride_and_rate(strides, rate)
+    shape = (None, *_windows(x, tuple(kernel), strides, padding, rate), depth)
+    return _emit_counted(op, f"Conv{len(kernel)}D", x, shape, weights, strides, padding, rate)
+
+
+def _refuse_stride_and_rate(strides: Sizes, rate: Sizes) -> None:
     if max(strides) > 1 and max(rate) > 1:
         raise BuildError(
             f"stride (={strides}) and rate (={rate}) cannot both be above 1 in one convolution."
         )
-    height, width, _, depth = weights.shape
-    shape = (None, *_windows(x, (height, width), strides, padding, rate), depth)
-    return _emit_counted("conv2d", "Conv2D", x, shape, weights, strides, padding, rate)
 
 
 def depthwise_conv2d(
@@ -80,10 +102,7 @@ def depthwise_conv2d(
 ) -> Tensor:
     """Convolve each channel by itself. Shape: (N, H, W, C), (h, w, C, m) -> (N, H', W', C * m)."""
     _rank(x, 4, "depthwise_conv2d")
-    if max(strides) > 1 and max(rate) > 1:
-        raise BuildError(
-            f"stride (={strides}) and rate (={rate}) cannot both be above 1 in one convolution."
-        )
+    _refuse_stride_and_rate(strides, rate)
     if strides[0] != strides[1]:
         raise BuildError(f"a depthwise convolution takes equal strides; received {strides}.")
     height, width, channels, multiplier = weights.shape
@@ -98,12 +117,12 @@ def _emit_counted(
     x: Tensor,
     shape: Shape,
     weights: Variable,
-    strides: Pair,
+    strides: Sizes,
     padding: Padding,
-    rate: Pair,
+    rate: Sizes,
 ) -> Tensor:
     # Each weight is used once at each output position.
-    positions = (shape[1] or 1) * (shape[2] or 1)
+    positions = math.prod(size or 1 for size in shape[1:-1])
     return current_graph().emit(
         op,
         (x,),
@@ -225,24 +244,27 @@ def layer_norm(
     )
 
 
-def max_pool2d(x: Tensor, kernel: Pair, *, strides: Pair, padding: Padding) -> Tensor:
-    """Take each window's maximum. Shape: (N, H, W, C) -> (N, H', W', C)."""
-    return _pool("max_pool2d", "MaxPool", x, kernel, strides, padding)
+def max_pool(x: Tensor, kernel: Sizes, *, strides: Sizes, padding: Padding) -> Tensor:
+    """Take each window's maximum. Shape: (N, H, W, C) -> (N, H', W', C), or with time before H."""
+    return _pool("max", "Max", x, kernel, strides, padding)
 
 
-def avg_pool2d(x: Tensor, kernel: Pair, *, strides: Pair, padding: Padding) -> Tensor:
-    """Take each window's mean; padding does not count. Shape: (N, H, W, C) -> (N, H', W', C)."""
-    return _pool("avg_pool2d", "AvgPool", x, kernel, strides, padding)
+def avg_pool(x: Tensor, kernel: Sizes, *, strides: Sizes, padding: Padding) -> Tensor:
+    """Take each window's mean; padding does not count. Shape: as max_pool's."""
+    return _pool("avg", "Avg", x, kernel, strides, padding)
 
 
-def _pool(op: str, name: str, x: Tensor, kernel: Pair, strides: Pair, padding: Padding) -> Tensor:
-    _rank(x, 4, op)
-    shape = (None, *_windows(x, kernel, strides, padding), x.shape[-1])
+def _pool(
+    kind: str, name: str, x: Tensor, kernel: Sizes, strides: Sizes, padding: Padding
+) -> Tensor:
+    dimensions = len(kernel)
+    op = f"{kind}_pool{dimensions}d"
+    _rank(x, dimensions + 2, op)
     return current_graph().emit(
         op,
         (x,),
-        shape,
-        name=name,
+        (None, *_windows(x, kernel, strides, padding), x.shape[-1]),
+        name=f"{name}Pool3D" if dimensions == 3 else f"{name}Pool",
         attributes={"kernel": kernel, "strides": strides, "padding": padding},
     )
 
@@ -317,19 +339,88 @@ def concat(tensors: Sequence[Tensor], name: str = "concat") -> Tensor:
     return current_graph().emit("concat", tensors, (*first.shape[:-1], channels), name=name)
 
 
-def pad(x: Tensor, before: Pair, after: Pair) -> Tensor:
-    """Pad height and width with zeros. Shape: (N, H, W, C) -> (N, H + ..., W + ..., C)."""
-    _rank(x, 4, "pad")
+def pad(x: Tensor, before: Sequence[int], after: Sequence[int], name: str = "Pad") -> Tensor:
+    """Pad the spatial dimensions with zeros. Shape: (N, H, W, C) -> (N, H + ..., W + ..., C)."""
+    _rank(x, len(before) + 2, "pad")
     spatial = tuple(
         None if size is None else size + low + high
-        for size, low, high in zip(x.shape[1:3], before, after, strict=True)
+        for size, low, high in zip(x.shape[1:-1], before, after, strict=True)
     )
     return current_graph().emit(
         "pad",
         (x,),
         (None, *spatial, x.shape[-1]),
-        name="Pad",
+        name=name,
+        attributes={"before": tuple(before), "after": tuple(after)},
+    )
+
+
+def crop(x: Tensor, before: Pair, after: Pair, name: str = "strided_slice") -> Tensor:
+    """Cut rows and columns off the sides. Shape: (N, H, W, C) -> (N, H - ..., W - ..., C).
+
+    Raises: BuildError if nothing is left.
+    """
+    _rank(x, 4, "crop")
+    spatial = []
+    for size, low, high in zip(x.shape[1:3], before, after, strict=True):
+        if size is not None and size <= low + high:
+            raise BuildError(f"cannot cut {low + high} off {x.name}, which has shape {x.shape}.")
+        spatial.append(None if size is None else size - low - high)
+    return current_graph().emit(
+        "crop",
+        (x,),
+        (None, *spatial, x.shape[-1]),
+        name=name,
         attributes={"before": before, "after": after},
+    )
+
+
+def slice_channels(x: Tensor, start: int, size: int, name: str = "split") -> Tensor:
+    """Take `size` channels from `start` on. Shape: (N, ..., C) -> (N, ..., size)."""
+    if start < 0 or size < 1 or start + size > x.channels:
+        raise BuildError(
+            f"cannot take {size} channels from {start} on of {x.name}, which has {x.channels}."
+        )
+    return current_graph().emit(
+        "slice_channels",
+        (x,),
+        (*x.shape[:-1], size),
+        name=name,
+        attributes={"start": start, "size": size},
+    )
+
+
+def add(x: Tensor, y: Tensor, name: str = "add") -> Tensor:
+    """Add two tensors of one shape.
+
+    Raises: BuildError if the shapes differ.
+    """
+    if x.shape != y.shape:
+        raise BuildError(f"cannot add {x.name} {x.shape} and {y.name} {y.shape}: shapes differ.")
+    return current_graph().emit("add", (x, y), x.shape, name=name)
+
+
+def multiply(x: Tensor, y: Tensor, name: str = "mul") -> Tensor:
+    """Multiply elementwise; a dimension of `y` that is 1 counts for all of that of `x`.
+
+    Raises: BuildError if the shapes do not fit.
+    """
+    if x.rank != y.rank or any(b not in (1, a) for a, b in zip(x.shape, y.shape, strict=True)):
+        raise BuildError(f"cannot multiply {x.name} {x.shape} by {y.name} {y.shape}.")
+    return current_graph().emit("multiply", (x, y), x.shape, name=name)
+
+
+def rescale(x: Tensor, scale: float, offset: float = 0.0, name: str = "mul") -> Tensor:
+    """Return `x * scale + offset`. Shape: unchanged."""
+    return current_graph().emit(
+        "rescale", (x,), x.shape, name=name, attributes={"scale": scale, "offset": offset}
+    )
+
+
+def clip(x: Tensor, low: float, high: float, name: str = "clip_by_value") -> Tensor:
+    """Limit each element to [low, high]. Shape: unchanged."""
+    return current_graph().emit(
+        "clip", (x,), x.shape, name=name, attributes={"low": low, "high": high}
     )
 
 

@@ -170,6 +170,12 @@ def variance_scaling_initializer(
     )
 
 
+@_initializer
+def center_initializer() -> Initializer:
+    """Ones where the window's centre links a channel to itself, else zeros (arXiv:1712.04851)."""
+    return Initializer("center_initializer")
+
+
 @_regularizer
 def l1_regularizer(scale: NonNegative) -> Regularizer:
     """`scale * sum(|w|)`."""

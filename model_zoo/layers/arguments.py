@@ -24,10 +24,12 @@ __all__ = [
     "ParamRegularizers",
     "RegularizerFn",
     "Size",
+    "Size3D",
 ]
 
 Count = Annotated[int, Ge(1)]
 Size = Count | Annotated[Sequence[Count], Len(2, 2)]
+Size3D = Count | Annotated[Sequence[Count], Len(3, 3)]
 Axis = Annotated[int, Ge(-5), Le(5)]
 Decay = Annotated[float, Ge(0), Le(1)]
 Epsilon = Annotated[float, Gt(0)]

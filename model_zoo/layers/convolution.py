@@ -1,5 +1,7 @@
 """Convolutions, with the bias or normalizer and the activation that TF-Slim puts after them."""
 
+from collections.abc import Sequence
+
 from model_zoo import primitives
 from model_zoo.activations import relu
 from model_zoo.errors import BuildError
@@ -13,10 +15,11 @@ from model_zoo.layers.arguments import (
     Padding,
     RegularizerFn,
     Size,
+    Size3D,
 )
 from model_zoo.layers.normalization import finish
 from model_zoo.layers.registry import register_op
-from model_zoo.primitives import pair
+from model_zoo.primitives import pair, sizes
 from model_zoo.values import xavier_initializer, zeros_initializer
 
 
@@ -62,20 +65,107 @@ def conv2d(
     Shape: (N, H, W, C) -> (N, H', W', num_outputs)
     Raises: BuildError for a window larger than the input, or stride and rate both above 1.
     """
+    return _convolution(
+        2,
+        inputs,
+        num_outputs,
+        kernel_size,
+        stride,
+        padding,
+        rate,
+        activation_fn,
+        normalizer_fn,
+        normalizer_params,
+        weights_initializer,
+        weights_regularizer,
+        biases_initializer,
+        biases_regularizer,
+        reuse,
+        trainable,
+        scope,
+    )
+
+
+@register_op
+def conv3d(
+    inputs: Tensor,
+    num_outputs: Count,
+    kernel_size: Size3D,
+    stride: Size3D = 1,
+    padding: Padding = "SAME",
+    rate: Size3D = 1,
+    activation_fn: ActivationFn = relu,
+    normalizer_fn: NormalizerFn = None,
+    normalizer_params: NormalizerParams = None,
+    weights_initializer: InitializerFn = xavier_initializer(),
+    weights_regularizer: RegularizerFn = None,
+    biases_initializer: InitializerFn | None = zeros_initializer(),
+    biases_regularizer: RegularizerFn = None,
+    reuse: bool | None = None,
+    trainable: bool = True,
+    scope: str | None = None,
+) -> Tensor:
+    """Convolve over time, height and width, then normalise or add biases, then activate.
+
+    Variables: `weights` (t, h, w, C, num_outputs), else as conv2d's.
+
+    Shape: (N, T, H, W, C) -> (N, T', H', W', num_outputs)
+    Raises: BuildError for a window larger than the input, or stride and rate both above 1.
+    """
+    return _convolution(
+        3,
+        inputs,
+        num_outputs,
+        kernel_size,
+        stride,
+        padding,
+        rate,
+        activation_fn,
+        normalizer_fn,
+        normalizer_params,
+        weights_initializer,
+        weights_regularizer,
+        biases_initializer,
+        biases_regularizer,
+        reuse,
+        trainable,
+        scope,
+    )
+
+
+def _convolution(
+    dimensions: int,
+    inputs: Tensor,
+    num_outputs: int,
+    kernel_size: int | Sequence[int],
+    stride: int | Sequence[int],
+    padding: Padding,
+    rate: int | Sequence[int],
+    activation_fn: ActivationFn,
+    normalizer_fn: NormalizerFn,
+    normalizer_params: NormalizerParams,
+    weights_initializer: InitializerFn,
+    weights_regularizer: RegularizerFn,
+    biases_initializer: InitializerFn | None,
+    biases_regularizer: RegularizerFn,
+    reuse: bool | None,
+    trainable: bool,
+    scope: str | None,
+) -> Tensor:
     with layer_scope(scope, "Conv", reuse):
         weights = _weights(
             "weights",
-            (*pair(kernel_size, "kernel_size"), inputs.channels, num_outputs),
+            (*sizes(kernel_size, dimensions, "kernel_size"), inputs.channels, num_outputs),
             weights_initializer,
             weights_regularizer,
             trainable,
         )
-        outputs = primitives.conv2d(
+        outputs = primitives.conv(
             inputs,
             weights,
-            strides=pair(stride, "stride"),
+            strides=sizes(stride, dimensions, "stride"),
             padding=padding,
-            rate=pair(rate, "rate"),
+            rate=sizes(rate, dimensions, "rate"),
         )
         return finish(
             outputs,
@@ -144,7 +234,9 @@ def separable_conv2d(
                 weights_regularizer,
                 trainable,
             )
-            outputs = primitives.conv2d(outputs, pointwise_weights, strides=(1, 1), padding="VALID")
+            outputs = primitives.conv(
+                outputs, pointwise_weights, strides=(1, 1), padding="VALID", rate=(1, 1)
+            )
         return finish(
             outputs,
             activation_fn,

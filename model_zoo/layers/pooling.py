@@ -2,9 +2,9 @@
 
 from model_zoo import primitives
 from model_zoo.graph import Tensor, layer_scope
-from model_zoo.layers.arguments import Padding, Size
+from model_zoo.layers.arguments import Padding, Size, Size3D
 from model_zoo.layers.registry import register_op
-from model_zoo.primitives import pair
+from model_zoo.primitives import pair, sizes
 
 
 @register_op
@@ -21,7 +21,7 @@ def max_pool2d(
     Raises: BuildError for a window larger than the input with padding VALID.
     """
     with layer_scope(scope, "MaxPool2D"):
-        return primitives.max_pool2d(
+        return primitives.max_pool(
             inputs,
             pair(kernel_size, "kernel_size"),
             strides=pair(stride, "stride"),
@@ -43,9 +43,53 @@ def avg_pool2d(
     Raises: BuildError for a window larger than the input with padding VALID.
     """
     with layer_scope(scope, "AvgPool2D"):
-        return primitives.avg_pool2d(
+        return primitives.avg_pool(
             inputs,
             pair(kernel_size, "kernel_size"),
             strides=pair(stride, "stride"),
+            padding=padding,
+        )
+
+
+@register_op
+def max_pool3d(
+    inputs: Tensor,
+    kernel_size: Size3D,
+    stride: Size3D = 2,
+    padding: Padding = "VALID",
+    scope: str | None = None,
+) -> Tensor:
+    """Take each window's maximum, over time, height and width.
+
+    Shape: (N, T, H, W, C) -> (N, T', H', W', C)
+    Raises: BuildError for a window larger than the input with padding VALID.
+    """
+    with layer_scope(scope, "MaxPool3D"):
+        return primitives.max_pool(
+            inputs,
+            sizes(kernel_size, 3, "kernel_size"),
+            strides=sizes(stride, 3, "stride"),
+            padding=padding,
+        )
+
+
+@register_op
+def avg_pool3d(
+    inputs: Tensor,
+    kernel_size: Size3D,
+    stride: Size3D = 2,
+    padding: Padding = "VALID",
+    scope: str | None = None,
+) -> Tensor:
+    """Take each window's mean; with padding SAME, positions outside do not count.
+
+    Shape: (N, T, H, W, C) -> (N, T', H', W', C)
+    Raises: BuildError for a window larger than the input with padding VALID.
+    """
+    with layer_scope(scope, "AvgPool3D"):
+        return primitives.avg_pool(
+            inputs,
+            sizes(kernel_size, 3, "kernel_size"),
+            strides=sizes(stride, 3, "stride"),
             padding=padding,
         )

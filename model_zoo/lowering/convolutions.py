@@ -43,15 +43,26 @@ def _window(node: Node) -> dict[str, Any]:
 
 @rule("conv2d")
 def conv2d(lowering: Lowering, node: Node, inputs: Sequence[KerasTensor]) -> KerasTensor:
-    height, width, _, depth = node.variables["weights"].shape
+    return _convolution(lowering, node, inputs, keras.layers.Conv2D)
+
+
+@rule("conv3d")
+def conv3d(lowering: Lowering, node: Node, inputs: Sequence[KerasTensor]) -> KerasTensor:
+    return _convolution(lowering, node, inputs, keras.layers.Conv3D)
+
+
+def _convolution(
+    lowering: Lowering, node: Node, inputs: Sequence[KerasTensor], make: type[Any]
+) -> KerasTensor:
+    *kernel_size, _, depth = node.variables["weights"].shape
     return _weighted(
         lowering,
         node,
         inputs,
-        keras.layers.Conv2D,
+        make,
         "kernel",
         filters=depth,
-        kernel_size=(height, width),
+        kernel_size=tuple(kernel_size),
         dilation_rate=node.attributes["rate"],
         **_window(node),
     )

@@ -14,7 +14,7 @@ Rule = Callable[["Lowering", Node, Sequence[KerasTensor]], KerasTensor]
 RULES: dict[str, Rule] = {}
 
 # Ops whose Keras layer can hold the biases that follow them.
-_WITH_BIASES = ("conv2d", "depthwise_conv2d", "conv2d_transpose", "matmul")
+_WITH_BIASES = ("conv2d", "conv3d", "depthwise_conv2d", "conv2d_transpose", "matmul")
 
 
 def rule(op: str) -> Callable[[Rule], Rule]:

@@ -28,9 +28,19 @@ def max_pool2d(_lowering: Lowering, node: Node, inputs: Sequence[KerasTensor]) -
     return _pool(keras.layers.MaxPooling2D, node)(inputs[0])
 
 
+@rule("max_pool3d")
+def max_pool3d(_lowering: Lowering, node: Node, inputs: Sequence[KerasTensor]) -> KerasTensor:
+    return _pool(keras.layers.MaxPooling3D, node)(inputs[0])
+
+
 @rule("avg_pool2d")
 def avg_pool2d(_lowering: Lowering, node: Node, inputs: Sequence[KerasTensor]) -> KerasTensor:
     return _pool(keras.layers.AveragePooling2D, node)(inputs[0])
+
+
+@rule("avg_pool3d")
+def avg_pool3d(_lowering: Lowering, node: Node, inputs: Sequence[KerasTensor]) -> KerasTensor:
+    return _pool(keras.layers.AveragePooling3D, node)(inputs[0])
 
 
 def _pool(make: type[KerasTensor], node: Node) -> KerasTensor:
@@ -86,5 +96,48 @@ def concat(_lowering: Lowering, node: Node, inputs: Sequence[KerasTensor]) -> Ke
 @rule("pad")
 def pad(_lowering: Lowering, node: Node, inputs: Sequence[KerasTensor]) -> KerasTensor:
     before, after = node.attributes["before"], node.attributes["after"]
-    padding = tuple(zip(before, after, strict=True))
-    return keras.layers.ZeroPadding2D(padding, name=layer_name(node))(inputs[0])
+    make = keras.layers.ZeroPadding2D if len(before) == 2 else keras.layers.ZeroPadding3D
+    return make(tuple(zip(before, after, strict=True)), name=layer_name(node))(inputs[0])
+
+
+@rule("crop")
+def crop(_lowering: Lowering, node: Node, inputs: Sequence[KerasTensor]) -> KerasTensor:
+    before, after = node.attributes["before"], node.attributes["after"]
+    cropping = tuple(zip(before, after, strict=True))
+    return keras.layers.Cropping2D(cropping, name=layer_name(node))(inputs[0])
+
+
+@rule("slice_channels")
+def slice_channels(_lowering: Lowering, node: Node, inputs: Sequence[KerasTensor]) -> KerasTensor:
+    start, size = node.attributes["start"], node.attributes["size"]
+    return _named(inputs[0][..., start : start + size], node)
+
+
+@rule("add")
+def add(_lowering: Lowering, node: Node, inputs: Sequence[KerasTensor]) -> KerasTensor:
+    return keras.layers.Add(name=layer_name(node))(list(inputs))
+
+
+@rule("multiply")
+def multiply(_lowering: Lowering, node: Node, inputs: Sequence[KerasTensor]) -> KerasTensor:
+    return keras.layers.Multiply(name=layer_name(node))(list(inputs))
+
+
+@rule("rescale")
+def rescale(_lowering: Lowering, node: Node, inputs: Sequence[KerasTensor]) -> KerasTensor:
+    attributes = node.attributes
+    return keras.layers.Rescaling(attributes["scale"], attributes["offset"], name=layer_name(node))(
+        inputs[0]
+    )
+
+
+@rule("clip")
+def clip(_lowering: Lowering, node: Node, inputs: Sequence[KerasTensor]) -> KerasTensor:
+    low, high = node.attributes["low"], node.attributes["high"]
+    return _named(keras.ops.clip(inputs[0], low, high), node)
+
+
+def _named(output: KerasTensor, node: Node) -> KerasTensor:
+    """Name an operation as its node: Keras numbers operations over the whole process."""
+    output._keras_history.operation.name = layer_name(node)
+    return output

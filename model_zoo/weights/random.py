@@ -102,6 +102,13 @@ def _variance_scaling(
     return _truncated_normal(bits, shape, 0.0, math.sqrt(1.3 * factor / n))
 
 
+def _center(_bits: np.random.Philox, shape: tuple[int, ...], _initializer: Initializer) -> Array:
+    values = np.zeros(shape, np.float32)
+    if len(shape) >= 2:
+        values[tuple(size // 2 for size in shape[:-2])] = np.eye(shape[-2], shape[-1])
+    return values
+
+
 def fans(shape: tuple[int, ...]) -> tuple[int, int]:
     """Return TF-Slim's fan-in and fan-out of a variable.
 
@@ -117,6 +124,7 @@ def fans(shape: tuple[int, ...]) -> tuple[int, int]:
 RULES: Mapping[str, Rule] = {
     "zeros_initializer": lambda bits, shape, _: np.zeros(shape, np.float32),
     "ones_initializer": lambda bits, shape, _: np.ones(shape, np.float32),
+    "center_initializer": _center,
     "constant_initializer": lambda bits, shape, i: np.full(shape, i["value"], np.float32),
     "truncated_normal_initializer": lambda bits, shape, i: _truncated_normal(
         bits, shape, i["mean"], i["stddev"]

@@ -47,7 +47,8 @@ def close(actual: Any, expected: Any) -> None:
 def test_every_primitive_has_a_rule() -> None:
     source = Path(primitives.__file__).read_text()
     emitted = set(re.findall(r'emit\(\s*"(\w+)"', source))
-    emitted |= set(re.findall(r'_(?:emit_counted|pool)\(\s*"(\w+)"', source))
+    emitted |= set(re.findall(r'_emit_counted\(\s*"(\w+)"', source))
+    emitted |= {f"{op}{d}d" for op in ("conv", "max_pool", "avg_pool") for d in (2, 3)}
     assert len(emitted) > 15
     assert emitted | {"activation"} == set(RULES)
 
@@ -231,6 +232,7 @@ ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     "softsign": tf.nn.softsign,
     "swish": tf.nn.swish,
     "hard_swish": lambda x: x * tf.nn.relu6(x + 3) / 6,
+    "hard_sigmoid": lambda x: tf.nn.relu6(x + 3) / 6,
     "leaky_relu": tf.nn.leaky_relu,
     "gelu": tf.nn.gelu,
 }

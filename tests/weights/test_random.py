@@ -29,6 +29,7 @@ def digest(value: np.ndarray) -> str:
 EXAMPLES = {
     "zeros_initializer": values.zeros_initializer(),
     "ones_initializer": values.ones_initializer(),
+    "center_initializer": values.center_initializer(),
     "constant_initializer": values.constant_initializer(0.25),
     "truncated_normal_initializer": values.truncated_normal_initializer(0.5, 0.1),
     "random_normal_initializer": values.random_normal_initializer(-1.0, 2.0),
@@ -59,6 +60,7 @@ def test_pinned_values() -> None:
 
 
 PINNED = {
+    "center_initializer": "4140a752b4c2",
     "zeros_initializer": "655a3ef0465a",
     "ones_initializer": "9daebe2966c6",
     "constant_initializer": "971253403b9c",
