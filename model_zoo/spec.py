@@ -74,9 +74,8 @@ class BuildSpec(_Part):
     requested_input_shape: list[Annotated[int, Field(ge=1)]] | None = Field(
         default=None,
         alias="input_shape",
-        min_length=3,
-        max_length=3,
-        description="Height, width, channels; null for the architecture's own.",
+        description="Height, width, channels, for video after frames; null for the architecture's "
+        "own.",
     )
     is_training: bool = False
     default_scope: dict[str, JsonValue] | None = Field(
@@ -110,7 +109,7 @@ class BuildSpec(_Part):
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """One example's (H, W, C)."""
+        """One example's (H, W, C), or (T, H, W, C) of a video network."""
         return self.resolved().input_shape
 
     def resolved(self) -> Resolved:
@@ -182,6 +181,17 @@ def _resolve(spec: BuildSpec) -> Resolved:
             spec.architecture,
         )
     )
+    shape = spec.requested_input_shape or entry.input_shape
+    if len(shape) != len(entry.input_shape):
+        names = ("frames, " if len(entry.input_shape) == 4 else "") + "height, width, channels"
+        problems.append(
+            Problem(
+                f"{spec.architecture} takes {len(entry.input_shape)} sizes: {names}; "
+                f"received {list(shape)}.",
+                "/input_shape",
+                list(shape),
+            )
+        )
     scope_arguments = spec.default_scope
     default_scope = (
         None
@@ -205,7 +215,7 @@ def _resolve(spec: BuildSpec) -> Resolved:
         {**parameters(entry).defaults(), **given},
         default_scope,
         tuple(levels),
-        tuple(spec.requested_input_shape or entry.input_shape),
+        tuple(shape),
     )
 
 

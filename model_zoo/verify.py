@@ -153,7 +153,10 @@ def _check_numbers(record: Mapping[str, Any], model: Model, batch: int, toleranc
     for expected in record["endpoints"]:
         _check_values(f"end point {expected['key']}", ends[expected["key"]], expected, tolerance)
     output = record["output"]
-    _check_values(f"output {output['key']}", model.predict(x), output, tolerance)
+    # Nearly every network publishes its output; computing it again would double the time.
+    published = [key for key, end in model.graph.end_points.items() if end is model.graph.output]
+    found = ends[published[0]] if published else model.predict(x)
+    _check_values(f"output {output['key']}", found, output, tolerance)
     moved = record.get("moving_after_one_update")
     if moved:
         model.update_moving_averages(x)

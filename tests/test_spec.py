@@ -31,7 +31,8 @@ SIZE = "an integer of at least 1 or a list of 2, each an integer of at least 1"
         ({"architecture": 5}, "/architecture: This should be a valid string; received 5."),
         (
             {"architecture": "lenett"},
-            "/architecture: There is no architecture 'lenett'. Did you mean 'lenet'?",
+            "/architecture: There is no architecture 'lenett'. "
+            "Did you mean 'lenet' or 'alexnet_v2'?",
         ),
         ({**LENET, "scops": []}, "/scops: There is no field 'scops'. Did you mean 'scopes'?"),
         (
@@ -60,7 +61,7 @@ SIZE = "an integer of at least 1 or a list of 2, each an integer of at least 1"
         ),
         (
             {**LENET, "input_shape": [28, 28]},
-            "/input_shape: This should have at least 3 items; received [28, 28].",
+            "/input_shape: lenet takes 3 sizes: height, width, channels; received [28, 28].",
         ),
         (
             {**LENET, "input_shape": [28, 0, 1]},
@@ -98,7 +99,7 @@ SIZE = "an integer of at least 1 or a list of 2, each an integer of at least 1"
         ),
         (
             {**LENET, "scopes": [{"ops": ["conv2"], "args": {}}]},
-            "/scopes/0/ops/0: There is no scoped op 'conv2'. Did you mean 'conv2d'?",
+            "/scopes/0/ops/0: There is no scoped op 'conv2'. Did you mean 'conv2d' or 'conv3d'?",
         ),
         (
             level({"pading": "SAME"}, "conv2d", "max_pool2d"),

@@ -1,5 +1,43 @@
 """The networks, one module a family. Importing this package registers them all."""
 
-from model_zoo.architectures import cifarnet, inception_v3, lenet, mobilenet_v1
+from model_zoo.architectures import (
+    alexnet,
+    cifarnet,
+    inception_resnet_v2,
+    inception_v1,
+    inception_v2,
+    inception_v3,
+    inception_v4,
+    lenet,
+    mobilenet_v1,
+    mobilenet_v2,
+    mobilenet_v3,
+    nasnet,
+    overfeat,
+    pnasnet,
+    resnet,
+    s3dg,
+    vgg,
+    xception,
+)
 
-__all__ = ["cifarnet", "inception_v3", "lenet", "mobilenet_v1"]
+__all__ = [
+    "alexnet",
+    "cifarnet",
+    "inception_resnet_v2",
+    "inception_v1",
+    "inception_v2",
+    "inception_v3",
+    "inception_v4",
+    "lenet",
+    "mobilenet_v1",
+    "mobilenet_v2",
+    "mobilenet_v3",
+    "nasnet",
+    "overfeat",
+    "pnasnet",
+    "resnet",
+    "s3dg",
+    "vgg",
+    "xception",
+]

@@ -1,0 +1,88 @@
+"""AlexNet, in the variant without response normalization.
+
+Source: arXiv:1404.5997, section 5; layers of cuda-convnet2's layers-imagenet-1gpu.cfg. Differs, as
+in TF-Slim: the fully connected layers are convolutions, and weights start by Xavier's rule.
+"""
+
+from model_zoo.activations import relu
+from model_zoo.architectures.registry import architecture
+from model_zoo.arg_scope import ArgScope, arg_scope
+from model_zoo.graph import Tensor, scoped_end_point, variable_scope
+from model_zoo.layers import conv2d, dropout, fully_connected, max_pool2d
+from model_zoo.layers.arguments import Count, KeepProbability
+from model_zoo.primitives import squeeze
+from model_zoo.values import (
+    NonNegative,
+    constant_initializer,
+    l2_regularizer,
+    truncated_normal_initializer,
+    zeros_initializer,
+)
+
+
+def alexnet_v2_arg_scope(weight_decay: NonNegative = 0.0005) -> ArgScope:
+    """Return TF-Slim's default scope of AlexNet."""
+    with (
+        arg_scope(
+            [conv2d, fully_connected],
+            activation_fn=relu,
+            biases_initializer=constant_initializer(0.1),
+            weights_regularizer=l2_regularizer(weight_decay),
+        ),
+        arg_scope([conv2d], padding="SAME"),
+        arg_scope([max_pool2d], padding="VALID") as scope,
+    ):
+        return scope
+
+
+@architecture(
+    arg_scope=alexnet_v2_arg_scope,
+    input_shape=(224, 224, 3),
+    preprocessing="vgg",
+    source="arXiv:1404.5997, section 5",
+    classes=1000,
+)
+def alexnet_v2(
+    inputs: Tensor,
+    num_classes: Count = 1000,
+    is_training: bool = True,
+    dropout_keep_prob: KeepProbability = 0.5,
+    spatial_squeeze: bool = True,
+) -> Tensor:
+    """Build AlexNet.
+
+    Shape: (N, 224, 224, 3) -> (N, num_classes), or (N, H', W', num_classes) without
+    `spatial_squeeze`
+    """
+    with variable_scope("alexnet_v2"):
+        net = conv2d(inputs, 64, [11, 11], 4, padding="VALID", scope="conv1")
+        scoped_end_point("conv1", net)
+        net = scoped_end_point("pool1", max_pool2d(net, [3, 3], 2, scope="pool1"))
+        net = scoped_end_point("conv2", conv2d(net, 192, [5, 5], scope="conv2"))
+        net = scoped_end_point("pool2", max_pool2d(net, [3, 3], 2, scope="pool2"))
+        net = scoped_end_point("conv3", conv2d(net, 384, [3, 3], scope="conv3"))
+        net = scoped_end_point("conv4", conv2d(net, 384, [3, 3], scope="conv4"))
+        net = scoped_end_point("conv5", conv2d(net, 256, [3, 3], scope="conv5"))
+        net = scoped_end_point("pool5", max_pool2d(net, [3, 3], 2, scope="pool5"))
+        with arg_scope(
+            [conv2d],
+            weights_initializer=truncated_normal_initializer(stddev=0.005),
+            biases_initializer=constant_initializer(0.1),
+        ):
+            net = conv2d(net, 4096, [5, 5], padding="VALID", scope="fc6")
+            scoped_end_point("fc6", net)
+            net = dropout(net, dropout_keep_prob, is_training=is_training, scope="dropout6")
+            net = scoped_end_point("fc7", conv2d(net, 4096, [1, 1], scope="fc7"))
+            net = dropout(net, dropout_keep_prob, is_training=is_training, scope="dropout7")
+            net = conv2d(
+                net,
+                num_classes,
+                [1, 1],
+                activation_fn=None,
+                normalizer_fn=None,
+                biases_initializer=zeros_initializer(),
+                scope="fc8",
+            )
+        if spatial_squeeze:
+            net = squeeze(net, [1, 2], "fc8/squeezed")
+        return scoped_end_point("fc8", net)

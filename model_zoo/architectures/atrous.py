@@ -1,0 +1,47 @@
+"""Strides made rates, so that features lie as densely as is asked (arXiv:1606.00915)."""
+
+from collections.abc import Iterable
+from typing import Annotated
+
+from annotated_types import Ge
+
+from model_zoo.errors import BuildError
+
+OutputStride = Annotated[int, Ge(1)] | None
+
+
+def strides_and_rates(
+    strides: Iterable[int], output_stride: int | None, root_stride: int
+) -> list[tuple[int, int]]:
+    """Return the stride and the rate of each unit of a network.
+
+    `strides` are the units' own; before them the network has strided by `root_stride`. Once
+    `output_stride` is reached, a unit does not stride, and those after it have its stride as rate.
+
+    >>> strides_and_rates([1, 2, 2, 1], 8, 4)
+    [(1, 1), (2, 1), (1, 1), (1, 2)]
+
+    Raises: BuildError unless `output_stride` is a multiple of `root_stride` that the strides reach.
+    """
+    if output_stride is not None and output_stride % root_stride:
+        raise BuildError(
+            f"output_stride must be a multiple of {root_stride}; received {output_stride}.",
+            received=output_stride,
+        )
+    reached, rate = root_stride, 1
+    found, possible = [], [root_stride]
+    for stride in strides:
+        if reached == output_stride:
+            found.append((1, rate))
+            rate *= stride
+        else:
+            found.append((stride, 1))
+            reached *= stride
+            possible.append(reached)
+    if output_stride not in (None, reached):
+        valid = ", ".join(str(stride) for stride in dict.fromkeys(possible))
+        raise BuildError(
+            f"output_stride must be one of {valid}; received {output_stride}.",
+            received=output_stride,
+        )
+    return found

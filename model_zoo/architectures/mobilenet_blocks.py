@@ -1,0 +1,309 @@
+"""What MobileNets v2 and v3 share: their blocks, the rule of depths, output stride, scope and head.
+
+Source: arXiv:1801.04381, Figure 4 (bottlenecks); arXiv:1905.02244, Figure 4 (squeeze and excite).
+"""
+
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt
+
+from model_zoo.activations import relu, sigmoid
+from model_zoo.architectures.registry import DepthMultiplier, NumClasses
+from model_zoo.arg_scope import ArgScope, arg_scope
+from model_zoo.errors import BuildError
+from model_zoo.graph import Tensor, current_graph, end_point, layer_scope, variable_scope
+from model_zoo.layers import (
+    batch_norm,
+    conv2d,
+    dropout,
+    fully_connected,
+    register_op,
+    separable_conv2d,
+    softmax,
+)
+from model_zoo.layers.arguments import (
+    ActivationFn,
+    Count,
+    Decay,
+    KeepProbability,
+    NormalizerFn,
+    Padding,
+    Size,
+)
+from model_zoo.primitives import add, avg_pool, multiply, pad, pair, reduce_mean, squeeze
+from model_zoo.provenance import current_call
+from model_zoo.values import (
+    NonNegative,
+    l2_regularizer,
+    truncated_normal_initializer,
+    xavier_initializer,
+    zeros_initializer,
+)
+
+OutputStride = Annotated[int, Ge(1)] | None
+
+
+def training_scope(
+    is_training: bool | None = True,
+    weight_decay: NonNegative = 0.00004,
+    stddev: float = 0.09,
+    dropout_keep_prob: KeepProbability | None = 0.8,
+    bn_decay: Decay | None = 0.997,
+) -> ArgScope:
+    """Return TF-Slim's default scope of MobileNets v2 and v3.
+
+    None leaves an argument to the ops' own defaults; a negative `stddev` asks for Xavier's
+    initializer.
+    """
+    initializer = (
+        xavier_initializer() if stddev < 0 else truncated_normal_initializer(stddev=stddev)
+    )
+    with (
+        arg_scope(
+            [conv2d, fully_connected, separable_conv2d],
+            weights_initializer=initializer,
+            normalizer_fn=batch_norm,
+        ),
+        arg_scope([batch_norm], **given(decay=bn_decay, is_training=is_training)),
+        arg_scope([dropout], **given(is_training=is_training, keep_prob=dropout_keep_prob)),
+        arg_scope([conv2d], weights_regularizer=l2_regularizer(weight_decay)),
+        arg_scope([separable_conv2d], weights_regularizer=None) as scope,
+    ):
+        return scope
+
+
+def given(**arguments: float | bool | None) -> Mapping[str, float | bool]:
+    """Return the arguments that are not None: for those, the ops' own defaults hold."""
+    return {name: value for name, value in arguments.items() if value is not None}
+
+
+def make_divisible(value: float, divisor: int, minimum: int | None = None) -> int:
+    """Return the nearest multiple of the divisor, but never below the minimum or 90% of the value.
+
+    >>> make_divisible(33.6, 8), make_divisible(11.2, 8), make_divisible(3, 8)
+    (32, 16, 8)
+    """
+    rounded = max(minimum or divisor, int(value + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * value else rounded
+
+
+@register_op
+def depth_multiplier(
+    num_outputs: Annotated[float, Gt(0)],
+    multiplier: DepthMultiplier,
+    divisible_by: Count = 8,
+    min_depth: Count = 8,
+) -> int:
+    """Return the channels of a thinned layer; `divisible_by` and `min_depth` come from scopes."""
+    call = current_call()
+    if call is not None:
+        call.layer = current_graph().scope
+    return make_divisible(num_outputs * multiplier, divisible_by, min_depth)
+
+
+def dense_strides(strides: Iterable[int], output_stride: int | None) -> Iterator[tuple[int, int]]:
+    """Yield each layer's stride and rate: past `output_stride`, strides become rates.
+
+    An output stride that the strides do not come to changes nothing, as in TF-Slim.
+
+    Raises: BuildError if `output_stride` is odd and not 1.
+    Source: arXiv:1606.00915.
+    """
+    if output_stride is not None and output_stride > 1 and output_stride % 2:
+        raise BuildError(
+            f"output_stride must be 1, a multiple of 2 or null; received {output_stride}.",
+            received=output_stride,
+        )
+    reached = rate = 1
+    for stride in strides:
+        if reached == output_stride:
+            yield 1, rate
+            rate *= stride
+        else:
+            yield stride, 1
+            reached *= stride
+
+
+def fixed_padding(net: Tensor, kernel_size: int, rate: int = 1) -> Tensor:
+    """Pad as a convolution of stride 1 with padding SAME would, whatever the stride.
+
+    Shape: (N, H, W, C) -> (N, H + (kernel_size - 1) * rate, W + (kernel_size - 1) * rate, C)
+    """
+    total = (kernel_size - 1) * rate
+    if not total:
+        return net
+    before, after = total // 2, total - total // 2
+    return pad(net, (before, before), (after, after))
+
+
+@register_op
+def expanded_conv(
+    inputs: Tensor,
+    num_outputs: Count,
+    expansion_size: Count | None = None,
+    stride: Count = 1,
+    rate: Count = 1,
+    kernel_size: Size = (3, 3),
+    residual: bool = True,
+    normalizer_fn: NormalizerFn = None,
+    expansion_transform: ActivationFn = None,
+    depthwise_location: Literal["input", "expansion", "output"] | None = "expansion",
+    depthwise_channel_multiplier: Count = 1,
+    use_explicit_padding: bool = False,
+    padding: Padding = "SAME",
+    inner_activation_fn: ActivationFn = None,
+    depthwise_activation_fn: ActivationFn = None,
+    project_activation_fn: ActivationFn = None,
+    expansion_kernel_size: Size = 1,
+    expansion_stride: Size = 1,
+    scope: str | None = None,
+) -> dict[str, Tensor]:
+    """Widen the input, convolve each channel, and project to `num_outputs`: a bottleneck.
+
+    Returns the tensors that TF-Slim publishes, by name: `expansion_output` unless the input is wide
+    enough already, `depthwise_output` unless `depthwise_location` is None, and `output`. An
+    `expansion_size` of None is six times the input's channels. `expansion_transform` acts on the
+    widened tensor. The input is added to the output where stride and channels allow it.
+
+    Shape: (N, H, W, C) -> (N, H / stride, W / stride, num_outputs)
+    Raises: BuildError for `use_explicit_padding` together with padding VALID.
+    Source: arXiv:1801.04381, Figure 4d.
+    """
+    depthwise_activation_fn = depthwise_activation_fn or inner_activation_fn
+    parts: dict[str, Tensor] = {}
+    with (
+        layer_scope(scope, "expanded_conv"),
+        arg_scope([conv2d], **_activation(inner_activation_fn)),
+        arg_scope([separable_conv2d], **_activation(depthwise_activation_fn)),
+    ):
+        if use_explicit_padding and padding != "SAME":
+            raise BuildError(
+                f"use_explicit_padding stands in for padding SAME; received padding {padding!r}.",
+                received=padding,
+            )
+
+        def depthwise(net: Tensor, convolve: Callable[..., Tensor] = separable_conv2d) -> Tensor:
+            if use_explicit_padding:
+                net = fixed_padding(net, pair(kernel_size, "kernel_size")[0], rate)
+            parts["depthwise_output"] = convolve(
+                net,
+                num_outputs=None,
+                kernel_size=kernel_size,
+                depth_multiplier=depthwise_channel_multiplier,
+                stride=stride,
+                rate=rate,
+                normalizer_fn=normalizer_fn,
+                padding="VALID" if use_explicit_padding else padding,
+                scope="depthwise",
+            )
+            return parts["depthwise_output"]
+
+        linear = functools.partial(separable_conv2d, activation_fn=None)
+        net = inputs
+        if depthwise_location == "input":
+            net = depthwise(net, linear)
+        size = expansion_size or make_divisible(6 * inputs.channels, 8)
+        if size > net.channels:
+            net = parts["expansion_output"] = conv2d(
+                net,
+                size,
+                expansion_kernel_size,
+                stride=expansion_stride,
+                normalizer_fn=normalizer_fn,
+                scope="expand",
+            )
+        if depthwise_location == "expansion":
+            net = depthwise(net)
+        if expansion_transform is not None:
+            net = expansion_transform(net)
+        net = conv2d(
+            net,
+            num_outputs,
+            [1, 1],
+            stride=1,
+            normalizer_fn=normalizer_fn,
+            activation_fn=project_activation_fn,
+            scope="project",
+        )
+        if depthwise_location == "output":
+            net = depthwise(net, linear)
+        if residual and stride == 1 and net.channels == inputs.channels:
+            net = add(net, inputs)
+    parts["output"] = net
+    return parts
+
+
+def _activation(activation_fn: ActivationFn) -> Mapping[str, ActivationFn]:
+    return {} if activation_fn is None else {"activation_fn": activation_fn}
+
+
+@register_op
+def squeeze_excite(
+    inputs: Tensor,
+    divisible_by: Count = 8,
+    squeeze_factor: Count = 3,
+    inner_activation_fn: ActivationFn = relu,
+    gating_fn: ActivationFn = sigmoid,
+) -> Tensor:
+    """Weigh the channels by what two 1x1 convolutions make of their means.
+
+    Shape: (N, H, W, C) -> (N, H, W, C)
+    Source: arXiv:1709.01507, Figure 3.
+    """
+    with layer_scope("squeeze_excite", "squeeze_excite"):
+        net = conv2d(
+            reduce_mean(inputs, [1, 2]),
+            kernel_size=(1, 1),
+            num_outputs=make_divisible(inputs.channels / squeeze_factor, divisible_by),
+            normalizer_fn=None,
+            activation_fn=inner_activation_fn,
+        )
+        net = conv2d(
+            net,
+            num_outputs=inputs.channels,
+            kernel_size=[1, 1],
+            normalizer_fn=None,
+            activation_fn=gating_fn,
+        )
+        return multiply(inputs, net)
+
+
+def global_pool(net: Tensor, use_reduce_mean_for_pooling: bool = False) -> Tensor:
+    """Shape: (N, H, W, C) -> (N, 1, 1, C)."""
+    _, height, width, _ = net.shape
+    if use_reduce_mean_for_pooling or height is None or width is None:
+        return reduce_mean(net, [1, 2], "ReduceMean")
+    return avg_pool(net, (height, width), strides=(1, 1), padding="VALID")
+
+
+def classify(
+    net: Tensor,
+    num_classes: NumClasses,
+    *,
+    is_training: bool,
+    use_reduce_mean_for_pooling: bool,
+) -> Tensor:
+    """Pool and classify; without classes, return the pooled features.
+
+    Shape: (N, H, W, C) -> (N, num_classes)
+    """
+    with variable_scope("Logits"):
+        net = end_point("global_pool", global_pool(net, use_reduce_mean_for_pooling))
+        if not num_classes:
+            return net
+        net = dropout(net, is_training=is_training, scope="Dropout")
+        logits = conv2d(
+            net,
+            num_classes,
+            [1, 1],
+            activation_fn=None,
+            normalizer_fn=None,
+            biases_initializer=zeros_initializer(),
+            scope="Conv2d_1c_1x1",
+        )
+        logits = squeeze(logits, [1, 2])
+    end_point("Logits", logits)
+    end_point("Predictions", softmax(logits, scope="Predictions"))
+    return logits
