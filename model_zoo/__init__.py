@@ -38,6 +38,7 @@ from model_zoo.graph import Graph, Node, Tensor, Variable, end_point, variable_s
 from model_zoo.strict_json import read_json
 
 if TYPE_CHECKING:
+    from model_zoo.classification import class_probabilities, top_classes
     from model_zoo.lowering import Model, materialize
     from model_zoo.preprocessing import decode_image, preprocess
     from model_zoo.spec import BuildSpec
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from model_zoo.weights.files import FORMATS as WEIGHT_FORMATS
     from model_zoo.zoo import (
         describe_architecture,
+        describe_architectures,
         describe_op,
         find_architecture,
         list_architectures,
@@ -75,9 +77,11 @@ __all__ = [
     "architecture",
     "arg_scope",
     "arg_scoped_arguments",
+    "class_probabilities",
     "current_arg_scope",
     "decode_image",
     "describe_architecture",
+    "describe_architectures",
     "describe_op",
     "end_point",
     "find_architecture",
@@ -88,6 +92,7 @@ __all__ = [
     "materialize",
     "preprocess",
     "read_json",
+    "top_classes",
     "trace",
     "unknown_name",
     "variable_scope",
@@ -98,14 +103,17 @@ _LAZY = {
     "BuildSpec": "model_zoo.spec",
     "Model": "model_zoo.lowering",
     "Trace": "model_zoo.tracing",
+    "class_probabilities": "model_zoo.classification",
     "decode_image": "model_zoo.preprocessing",
     "describe_architecture": "model_zoo.zoo",
+    "describe_architectures": "model_zoo.zoo",
     "describe_op": "model_zoo.zoo",
     "find_architecture": "model_zoo.zoo",
     "list_architectures": "model_zoo.zoo",
     "list_ops": "model_zoo.zoo",
     "materialize": "model_zoo.lowering",
     "preprocess": "model_zoo.preprocessing",
+    "top_classes": "model_zoo.classification",
     "trace": "model_zoo.tracing",
 }
 

@@ -11,13 +11,19 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from model_zoo.errors import ZooError
 from model_zoo.spec import BuildSpec
 from model_zoo.strict_json import read_json
 from model_zoo.tracing import Trace, trace
-from model_zoo.zoo import describe_architecture, describe_op, list_architectures, list_ops
+from model_zoo.zoo import (
+    describe_architecture,
+    describe_architectures,
+    describe_op,
+    list_architectures,
+    list_ops,
+)
 
 if TYPE_CHECKING:
     from model_zoo.lowering import Model
@@ -41,8 +47,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="model-zoo", description=(__doc__ or "").split("\n")[0])
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    listing = commands.add_parser("list", help="name the architectures, or the scoped ops")
-    listing.add_argument("--ops", action="store_true", help="scoped ops instead")
+    listing = commands.add_parser("list", help="the catalogue of architectures, or the scoped ops")
+    listing.add_argument("--ops", action="store_true", help="the names of the scoped ops instead")
+    listing.add_argument("--format", choices=("text", "markdown", "json"), default="text")
     listing.set_defaults(run=_list)
 
     describe = commands.add_parser("describe", help="show an architecture or a scoped op as JSON")
@@ -98,8 +105,42 @@ def _traced(options: argparse.Namespace) -> Trace:
 
 
 def _list(options: argparse.Namespace) -> int:
-    print("\n".join(list_ops() if options.ops else list_architectures()))
+    if options.ops:
+        print(json.dumps(list_ops()) if options.format == "json" else "\n".join(list_ops()))
+        return 0
+    rows = describe_architectures()
+    print(json.dumps(rows, indent=2) if options.format == "json" else _table(rows, options.format))
     return 0
+
+
+def _table(rows: list[dict[str, Any]], form: str) -> str:
+    """Return the catalogue as lines of aligned columns, or as a table of Markdown."""
+    cells = [("name", "parameters", "multiply-adds", "input", "classes", "preprocessing", "source")]
+    for row in rows:
+        background = " with background" if row["background_class"] else ""
+        cells.append(
+            (
+                row["name"],
+                f"{row['parameters']:,}",
+                f"{row['multiply_adds']:,}",
+                "x".join(map(str, row["input_shape"])),
+                f"{row['classes']}{background}",
+                row["preprocessing"],
+                row["source"],
+            )
+        )
+    if form == "markdown":
+        rule = "|---|--:|--:|---|---|---|---|"
+        lines = [f"| {' | '.join(line)} |" for line in cells]
+        return "\n".join([lines[0], rule, *lines[1:]])
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if number in (1, 2) else cell.ljust(width)
+            for number, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in cells
+    )
 
 
 def _describe(options: argparse.Namespace) -> int:
@@ -158,10 +199,11 @@ def _predict(options: argparse.Namespace) -> int:
     # Imported here: NumPy and Pillow serve this command alone.
     import numpy as np
 
+    from model_zoo.classification import class_probabilities, top_classes
     from model_zoo.preprocessing import decode_image, preprocess
 
     traced = _traced(options)
-    height, width, channels = traced.spec.input_shape
+    shape = traced.spec.input_shape
     preprocessing = traced.architecture.preprocessing
     batch = []
     for path in options.images:
@@ -169,18 +211,17 @@ def _predict(options: argparse.Namespace) -> int:
             data = path.read_bytes()
         except OSError as error:
             raise ZooError(f"{path} cannot be read: {error.strerror}.") from error
-        image = decode_image(data, channels=channels)
-        batch.append(preprocess(preprocessing, image, (height, width, channels)))
-    if "Predictions" not in traced.graph.end_points:
-        raise ZooError(f"{traced.spec.architecture} was built without classes to predict.")
+        image = decode_image(data, channels=shape[-1])
+        batch.append(preprocess(preprocessing, image, shape))
+    if traced.classes is None:
+        raise ZooError(f"This build of {traced.spec.architecture} has no classes to predict.")
     model = _materialized(traced)
     with _progress(f"predicting {len(batch)}"):
-        probabilities = model.predict_end_points(np.stack(batch), ["Predictions"])["Predictions"]
+        probabilities = class_probabilities(model.predict(np.stack(batch)))
     for path, row in zip(options.images, probabilities, strict=True):
         print(path)
-        flat = row.reshape(-1)
-        for index in np.argsort(-flat, kind="stable")[: options.top_k]:
-            print(f"  {index:5d}  {flat[index]:.6f}")
+        for index in top_classes(row, options.top_k):
+            print(f"  {index:5d}  {row[index]:.6f}")
     return 0
 
 

@@ -15,7 +15,7 @@ from model_zoo.errors import InputError, unknown_name
 
 Pixels = NDArray[np.uint8]
 Array = NDArray[np.float32]
-Shape = tuple[int, int, int]
+Shape = tuple[int, ...]
 
 
 def decode_image(data: bytes, *, max_pixels: int = 50_000_000, channels: int = 3) -> Pixels:
@@ -121,12 +121,17 @@ def preprocess(name: str, image: Pixels, shape: Shape) -> Array:
     """Return an image as a network's input.
 
     Shape: (H, W, C) -> shape, which is (height, width, C)
-    Raises: InputError if there is no such preprocessing, or the image is not bytes in (H, W, C).
+    Raises: InputError if there is no such preprocessing, the image is not bytes in (H, W, C), or
+    the network takes video.
     """
     preprocessing = PREPROCESSINGS.get(name)
     if preprocessing is None:
         what = f"There is no preprocessing {name!r}."
         raise InputError(unknown_name("", what, name, PREPROCESSINGS))
+    if len(shape) != 3:
+        raise InputError(
+            f"The network takes video of shape {list(shape)}, not images: send an array."
+        )
     height, width, channels = shape
     if image.dtype != np.uint8 or image.ndim != 3 or 0 in image.shape:
         raise InputError(
@@ -139,10 +144,33 @@ def preprocess(name: str, image: Pixels, shape: Shape) -> Array:
 
 
 def _inception(image: Pixels, height: int, width: int) -> Array:
-    scaled = _resize_bilinear(_central_crop(image, 0.875), height, width)
+    cropped = _central_crop(image, 0.875)
+    taps_y, taps_x = _taps(cropped.shape[0], height), _taps(cropped.shape[1], width)
+    scaled = _resize_bilinear(cropped, taps_y, taps_x, 1 / 255)
     scaled -= np.float32(0.5)
     scaled *= np.float32(2)
     return scaled
+
+
+# Red, green, blue over ImageNet's training set; VGG's authors published them with the weights.
+_IMAGENET_MEANS = np.array([123.68, 116.78, 103.94], np.float32)
+
+
+def _vgg(image: Pixels, height: int, width: int) -> Array:
+    if image.shape[2] != 3:
+        raise InputError(
+            "The vgg preprocessing subtracts the means of three channels; this network takes "
+            f"{image.shape[2]}: send an array."
+        )
+    # Only the pixels that the crop keeps are made: a narrow image would become a huge one.
+    scale = np.float32(max(256, height, width)) / np.float32(min(image.shape[:2]))
+    taps = []
+    for size, kept in zip(image.shape[:2], (height, width), strict=True):
+        new_size = int(np.rint(np.float32(size) * scale))
+        taps.append(_taps(size, new_size, (new_size - kept) // 2, kept))
+    resized = _resize_bilinear(image, taps[0], taps[1], 1.0)
+    resized -= _IMAGENET_MEANS
+    return resized
 
 
 def _central_crop(image: Pixels, fraction: float) -> Pixels:
@@ -153,35 +181,39 @@ def _central_crop(image: Pixels, fraction: float) -> Pixels:
     return image[top : height - top, left : width - left]
 
 
-def _resize_bilinear(image: Pixels, height: int, width: int) -> Array:
-    """Scale to [0, 1], then resize as TensorFlow 1's `resize_bilinear`, corners not aligned.
+def _resize_bilinear(image: Pixels, taps_y: "_Taps", taps_x: "_Taps", factor: float) -> Array:
+    """Scale values by a factor, then resize as TensorFlow 1's `resize_bilinear`.
 
-    Output pixel i reads at i * in / out: there is no half-pixel shift, and no antialiasing, so four
-    pixels make each output pixel and only those are converted.
+    Output pixel i reads at i * in / out: corners are not aligned, there is no half-pixel shift, and
+    no antialiasing, so four pixels make each output pixel and only those are converted.
     """
-    low_y, high_y, weight_y = _taps(image.shape[0], height)
-    low_x, high_x, weight_x = _taps(image.shape[1], width)
+    low_y, high_y, weight_y = taps_y
+    low_x, high_x, weight_x = taps_x
     weight_x = weight_x[:, np.newaxis]
     weight_y = weight_y[:, np.newaxis, np.newaxis]
 
+    def values(ys: NDArray[np.intp], xs: NDArray[np.intp]) -> Array:
+        return image[np.ix_(ys, xs)].astype(np.float32) * np.float32(factor)
+
     def row(ys: NDArray[np.intp]) -> Array:
-        left, right = _scaled(image[np.ix_(ys, low_x)]), _scaled(image[np.ix_(ys, high_x)])
+        left, right = values(ys, low_x), values(ys, high_x)
         return left + (right - left) * weight_x
 
     top, bottom = row(low_y), row(high_y)
     return top + (bottom - top) * weight_y
 
 
-def _scaled(image: Pixels) -> Array:
-    return image.astype(np.float32) * np.float32(1 / 255)
+_Taps = tuple[NDArray[np.intp], NDArray[np.intp], Array]
 
 
-def _taps(size: int, new_size: int) -> tuple[NDArray[np.intp], NDArray[np.intp], Array]:
+def _taps(size: int, new_size: int, start: int = 0, count: int | None = None) -> _Taps:
     """Return the two pixels that each output pixel mixes, and the weight of the second.
 
-    In float32, as TensorFlow's kernel: elsewhere a pixel boundary may round to its other side.
+    For `count` output pixels from `start` on. In float32, as TensorFlow's kernel: elsewhere a pixel
+    boundary may round to its other side.
     """
-    at = np.arange(new_size, dtype=np.float32) * (np.float32(size) / np.float32(new_size))
+    stop = start + (new_size if count is None else count)
+    at = np.arange(start, stop, dtype=np.float32) * (np.float32(size) / np.float32(new_size))
     whole = np.floor(at)
     low = np.minimum(whole.astype(np.intp), size - 1)
     weight: Array = at - whole
@@ -232,6 +264,11 @@ PREPROCESSINGS: Mapping[str, Preprocessing] = {
             "inception",
             "The central 87.5 % of height and width, resized bilinearly, in [-1, 1].",
             _inception,
+        ),
+        Preprocessing(
+            "vgg",
+            "The shorter side resized bilinearly to 256, the centre cropped, less ImageNet's mean.",
+            _vgg,
         ),
         Preprocessing(
             "cifarnet",

@@ -79,6 +79,15 @@ class Trace:
         """The catalogue's entry of the network."""
         return self.spec.resolved().entry
 
+    @property
+    def classes(self) -> int | None:
+        """How many classes the output tells apart; None if it is features, or a map of classes."""
+        params = self.spec.resolved().params
+        classes = params.get("num_classes")
+        if not classes or params["final_endpoint"] or self.graph.output.size != classes:
+            return None
+        return int(classes)
+
     def summary(self) -> Summary:
         """Return layers, shapes, parameters, multiply-adds and memory."""
         return self._summary

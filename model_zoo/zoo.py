@@ -4,7 +4,7 @@ import functools
 import inspect
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
 from model_zoo.architectures.registry import Architecture, find_registered, registered
 from model_zoo.arg_scope import ArgScope, arg_scope, scoped_op
@@ -84,34 +84,62 @@ def describe_architecture(name: str) -> dict[str, Any]:
         for described in parameters(entry).describe()
     ]
     return {
-        "name": entry.name,
+        **_row(entry),
         "description": (entry.network.__doc__ or "").split("\n")[0],
-        "source": entry.source,
-        "input_shape": list(entry.input_shape),
-        "preprocessing": entry.preprocessing,
-        "classes": entry.classes,
-        "background_class": entry.background,
         "params": params,
         "default_scope": {
             "function": entry.arg_scope.__name__,
             "arguments": signature_of(entry.arg_scope).describe(),
             "levels": levels,
         },
-        "ops": list(called_ops(name)),
+        "ops": list(published(name).ops),
     }
 
 
+class Published(NamedTuple):
+    """What an architecture comes to with the published checkpoints' classes, all else default."""
+
+    parameters: int
+    multiply_adds: int
+    ops: tuple[str, ...]
+
+
 @functools.cache
-def called_ops(name: str) -> tuple[str, ...]:
-    """Return the scoped ops that an architecture calls in its default scope, sorted."""
+def published(name: str) -> Published:
+    """Return an architecture's figures, and the scoped ops that it calls, sorted."""
     entry = find_architecture(name)
     params = {**parameters(entry).defaults(), **entry.fixed}
     del params["final_endpoint"]
+    if "num_classes" in parameters(entry).arguments:
+        params["num_classes"] = entry.classes
     with arg_scope(default_scope(entry, {})):
         graph = build_graph(
             lambda inputs: entry.network(inputs, is_training=False, **params), entry.input_shape
         )
-    return tuple(sorted({call.op.name for call in graph.calls}))
+    return Published(
+        sum(variable.size for variable in graph.variables),
+        sum(node.multiply_adds for node in graph.nodes),
+        tuple(sorted({call.op.name for call in graph.calls})),
+    )
+
+
+def describe_architectures() -> list[dict[str, Any]]:
+    """Return the catalogue: a row for each architecture as published, JSON-ready."""
+    return [_row(find_architecture(name)) for name in list_architectures()]
+
+
+def _row(entry: Architecture) -> dict[str, Any]:
+    figures = published(entry.name)
+    return {
+        "name": entry.name,
+        "parameters": figures.parameters,
+        "multiply_adds": figures.multiply_adds,
+        "input_shape": list(entry.input_shape),
+        "classes": entry.classes,
+        "background_class": entry.background,
+        "preprocessing": entry.preprocessing,
+        "source": entry.source,
+    }
 
 
 def list_ops() -> tuple[str, ...]:

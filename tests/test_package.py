@@ -34,6 +34,7 @@ DIRECTION = (
     "tracing",
     "weights",
     "preprocessing",
+    "classification",
     "lowering",
     "verify",
     "cli",

@@ -252,6 +252,13 @@ def slim(name: str, image: np.ndarray, height: int, width: int) -> np.ndarray:
         x = tf.image.central_crop(x, 0.875)
         x = tf.compat.v1.image.resize_bilinear(x[tf.newaxis], [height, width])[0]
         x = (x - 0.5) * 2.0
+    elif name == "vgg":
+        sides = np.float32(image.shape[:2])
+        sides = np.rint(sides * (np.float32(max(256, height, width)) / sides.min()))
+        x = tf.cast(image[np.newaxis], tf.float32)
+        x = tf.compat.v1.image.resize_bilinear(x, sides.astype(int))[0]
+        top, left = (np.int32(sides) - (height, width)) // 2
+        x = x[top : top + height, left : left + width] - [123.68, 116.78, 103.94]
     else:
         x = tf.cast(image, tf.float32)
         x = tf.image.resize_with_crop_or_pad(x, height, width)
@@ -266,7 +273,7 @@ def slim(name: str, image: np.ndarray, height: int, width: int) -> np.ndarray:
 def test_values_are_those_of_tensorflow(
     name: str, size: tuple[int, int], target: tuple[int, int]
 ) -> None:
-    for channels in (1, 3):
+    for channels in (3,) if name == "vgg" else (1, 3):
         image = image_of(size, channels)
         values = preprocess(name, image, (*target, channels))
         assert (values.shape, values.dtype) == ((*target, channels), np.dtype("float32"))
@@ -284,6 +291,28 @@ def test_the_image_is_not_changed() -> None:
     for name in PREPROCESSINGS:
         preprocess(name, image, (32, 32, 3))
     np.testing.assert_array_equal(image, before)
+
+
+def test_a_narrow_image_is_made_as_large_as_its_crop_only() -> None:
+    values = preprocess("vgg", image_of((1, 60_000), 3), (224, 224, 3))
+    assert values.shape == (224, 224, 3)
+
+
+def test_vgg_refuses_gray_networks() -> None:
+    with pytest.raises(InputError) as refused:
+        preprocess("vgg", image_of((9, 9), 1), (4, 4, 1))
+    assert str(refused.value) == (
+        "The vgg preprocessing subtracts the means of three channels; this network takes 1: "
+        "send an array."
+    )
+
+
+def test_video_networks_refuse_images() -> None:
+    with pytest.raises(InputError) as refused:
+        preprocess("inception", PHOTO, (8, 4, 4, 3))
+    assert str(refused.value) == (
+        "The network takes video of shape [8, 4, 4, 3], not images: send an array."
+    )
 
 
 def test_unknown_preprocessing_is_refused() -> None:

@@ -1,5 +1,6 @@
 """`/v1/architectures` and `/v1/ops`: what a spec can name."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +9,13 @@ from starlette.responses import JSONResponse, Response
 
 from app.api import schemas
 from app.problems import ServiceError, from_library
-from model_zoo import ZooError, describe_architecture, describe_op, list_architectures, list_ops
+from model_zoo import (
+    ZooError,
+    describe_architecture,
+    describe_architectures,
+    describe_op,
+    list_ops,
+)
 
 router = APIRouter(prefix="/v1", tags=["catalogue"])
 
@@ -16,11 +23,14 @@ router = APIRouter(prefix="/v1", tags=["catalogue"])
 @router.get(
     "/architectures",
     summary="List the architectures",
-    responses={200: schemas.answer("The names.", "Architectures")},
+    responses={200: schemas.answer("The catalogue.", "Architectures")},
 )
 async def read_architectures() -> Response:
-    """Each name can stand as a spec's `architecture`."""
-    return JSONResponse({"architectures": _named("architectures", list_architectures())})
+    """Each name can stand as a spec's `architecture`; figures are of the published classes."""
+    rows = await asyncio.to_thread(describe_architectures)
+    return JSONResponse(
+        {"architectures": [{**row, "href": f"/v1/architectures/{row['name']}"} for row in rows]}
+    )
 
 
 @router.get(
@@ -38,7 +48,7 @@ async def read_architecture(name: str) -> Response:
 )
 async def read_ops() -> Response:
     """Each name can stand in the `ops` of a scope."""
-    return JSONResponse({"ops": _named("ops", list_ops())})
+    return JSONResponse({"ops": [{"name": op, "href": f"/v1/ops/{op}"} for op in list_ops()]})
 
 
 @router.get(
@@ -49,10 +59,6 @@ async def read_ops() -> Response:
 async def read_op(name: str) -> Response:
     """Its arguments: types, defaults, and what each means."""
     return JSONResponse(_described(describe_op, name))
-
-
-def _named(kind: str, names: tuple[str, ...]) -> list[dict[str, str]]:
-    return [{"name": name, "href": f"/v1/{kind}/{name}"} for name in names]
 
 
 def _described(describe: Callable[[str], dict[str, Any]], name: str) -> dict[str, Any]:

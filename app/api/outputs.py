@@ -12,7 +12,7 @@ from fastapi import Query
 
 from app.api.negotiate import one_of
 from app.problems import query_error
-from model_zoo import Trace
+from model_zoo import Trace, class_probabilities, top_classes
 
 FORMATS = {
     "json": "application/json",
@@ -21,8 +21,8 @@ FORMATS = {
 }
 OUTPUTS = ("logits", "probabilities")
 DEFAULT_TOP_K = 5
-# TF-Slim's name for the end point that holds the class probabilities.
-_PROBABILITIES = "Predictions"
+# Among the arrays by end point, the one that is computed here; no end point has this name.
+_PROBABILITIES = ""
 
 Array = npt.NDArray[np.float32]
 
@@ -59,11 +59,14 @@ class Wanted:
     top_k: int | None
     arrays: Mapping[str, str]  # name in the answer -> end point
     format: str
+    logits: str | None  # the end point that probabilities come from
 
     @property
     def end_points(self) -> list[str]:
         """The end points to compute, each once."""
-        names = [*self.arrays.values(), *([_PROBABILITIES] if self.top_k else [])]
+        names = [name for name in self.arrays.values() if name != _PROBABILITIES]
+        if self.logits is not None:
+            names.append(self.logits)
         return list(dict.fromkeys(names))
 
 
@@ -83,28 +86,29 @@ def wanted_outputs(traced: Trace, question: Question, format_name: str) -> Wante
         arrays[name] = one_of("end_points", name, list(known))
     if format_name == "json":
         if top_k is None and not arrays:
-            if _PROBABILITIES not in known:  # no classes: the raw output is the answer
-                return Wanted(None, {"logits": _raw(traced)}, format_name)
+            if traced.classes is None:  # the raw output is the answer
+                return Wanted(None, {"logits": _raw(traced)}, format_name, None)
             top_k = DEFAULT_TOP_K
         if top_k is not None:
             _probabilities(traced, "top_k", str(top_k))
-        return Wanted(top_k, arrays, format_name)
-    if top_k is not None:
-        message = f"Query parameter top_k is answered as JSON only, not as {format_name}."
-        raise query_error("top_k", message, top_k, None)
-    if not arrays:
-        arrays["logits"] = _raw(traced)
-    if format_name == "npy" and len(arrays) > 1:
-        message = f"An .npy file holds one array, not {len(arrays)}; ask for npz."
-        raise query_error("format", message, "npy", "npz")
-    return Wanted(None, arrays, format_name)
+    else:
+        if top_k is not None:
+            message = f"Query parameter top_k is answered as JSON only, not as {format_name}."
+            raise query_error("top_k", message, top_k, None)
+        if not arrays:
+            arrays["logits"] = _raw(traced)
+        if format_name == "npy" and len(arrays) > 1:
+            message = f"An .npy file holds one array, not {len(arrays)}; ask for npz."
+            raise query_error("format", message, "npy", "npz")
+    needs_logits = top_k is not None or _PROBABILITIES in arrays.values()
+    return Wanted(top_k, arrays, format_name, _raw(traced) if needs_logits else None)
 
 
 def _probabilities(traced: Trace, parameter: str, received: str) -> str:
-    if _PROBABILITIES not in traced.graph.end_points:
+    if traced.classes is None:
         message = (
-            f"Query parameter {parameter}: this build has no class probabilities (no end point "
-            f"{_PROBABILITIES}). Ask for output=logits or end_points."
+            f"Query parameter {parameter}: this build has no class probabilities. "
+            "Ask for output=logits or end_points."
         )
         raise query_error(parameter, message, received, "logits")
     return _PROBABILITIES
@@ -124,6 +128,8 @@ def encode(
     wanted: Wanted, arrays: Mapping[str, Array], facts: Mapping[str, Any], warnings: Sequence[str]
 ) -> bytes:
     """Return the body of the answer; `arrays` are by end point."""
+    if wanted.logits is not None:
+        arrays = {**arrays, _PROBABILITIES: class_probabilities(arrays[wanted.logits])}
     named = {name: arrays[end_point] for name, end_point in wanted.arrays.items()}
     stream = io.BytesIO()
     if wanted.format == "npy":
@@ -148,16 +154,14 @@ def encode(
 
 
 def _best(row: Array, count: int) -> list[dict[str, Any]]:
-    """Return the most probable classes, the lower index first among equals."""
-    flat = row.ravel()
-    order = np.argsort(np.where(np.isnan(flat), np.inf, -flat), kind="stable")[:count]
+    """Return the most probable classes of a row."""
     return [
         {
-            "class": int(index),
+            "class": index,
             # The fewest digits that read back as the same float32: 0.1, not 0.10000000149011612.
-            "probability": float(str(flat[index])) if np.isfinite(flat[index]) else None,
+            "probability": float(str(row[index])) if np.isfinite(row[index]) else None,
         }
-        for index in order
+        for index in top_classes(row, count)
     ]
 
 

@@ -54,8 +54,8 @@ def _object(required: list[str], **properties: Schema) -> Schema:
     return {"type": "object", "required": required, "properties": properties}
 
 
-def _names(kind: str) -> Schema:
-    item = _object(["name", "href"], name=_STRING, href=_STRING)
+def _list_of(kind: str, **properties: Schema) -> Schema:
+    item = _object(list(properties), **properties)
     return _object([kind], **{kind: {"type": "array", "items": item}})
 
 
@@ -96,8 +96,19 @@ def components() -> dict[str, Schema]:
             builds={"type": "array", "items": _ANY_OBJECT},
             next={"type": ["string", "null"]},
         ),
-        "Architectures": _names("architectures"),
-        "Ops": _names("ops"),
+        "Architectures": _list_of(
+            "architectures",
+            name=_STRING,
+            parameters=_INTEGER,
+            multiply_adds=_INTEGER,
+            input_shape={"type": "array", "items": _INTEGER},
+            classes=_INTEGER,
+            background_class={"type": "boolean"},
+            preprocessing=_STRING,
+            source=_STRING,
+            href=_STRING,
+        ),
+        "Ops": _list_of("ops", name=_STRING, href=_STRING),
         "Prediction": _object(
             ["build", "architecture", "rows", "preprocessing", "warnings"],
             build=_STRING,

@@ -18,7 +18,7 @@ from app.settings import Settings, variable
 from model_zoo import InputError, Problem, decode_image, preprocess
 
 Rows = npt.NDArray[np.float32]
-Shape = tuple[int, int, int]
+Shape = tuple[int, ...]
 
 
 class InputReader:
@@ -213,7 +213,7 @@ def _decode_base64(text: object, pointer: str) -> bytes:
 
 def _range_of(preprocessing: str, shape: Shape) -> tuple[float, float]:
     """Return the range that a preprocessing gives, by giving it an image of black and white."""
-    image = np.zeros(shape, np.uint8)
-    image[: shape[0] // 2] = 255
-    rows = preprocess(preprocessing, image, shape)
+    image = np.zeros(shape[-3:], np.uint8)
+    image[: len(image) // 2] = 255
+    rows = preprocess(preprocessing, image, image.shape)
     return float(rows.min()), float(rows.max())

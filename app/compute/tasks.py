@@ -57,8 +57,7 @@ class Tasks:
         preprocessing = find_architecture(spec.architecture).preprocessing
         # First: an input that does not fit must not cost the seconds of loading a network.
         with self._phase("decode"):
-            height, width, channels = spec.input_shape
-            reader = InputReader((height, width, channels), preprocessing, self._settings)
+            reader = InputReader(spec.input_shape, preprocessing, self._settings)
             rows = reader.read(arguments["inputs"], buffers)
         with self._phase("load"):
             loaded = self._models.get(arguments["spec"])

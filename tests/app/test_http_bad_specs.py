@@ -10,8 +10,9 @@ from starlette.testclient import TestClient
 from zoo_server import problem
 
 ARCHITECTURES = (
-    "'cifarnet', 'inception_v3', 'lenet', 'mobilenet_v1', 'mobilenet_v1_025', "
-    "'mobilenet_v1_050', 'mobilenet_v1_075'"
+    "'alexnet_v2', 'cifarnet', 'i3d', 'inception_resnet_v2', 'inception_v1', 'inception_v2', "
+    "'inception_v3', 'inception_v4', 'lenet', 'mobilenet_edgetpu', 'mobilenet_edgetpu_075', "
+    "'mobilenet_v1', ..."
 )
 
 
@@ -24,14 +25,14 @@ INVALID: dict[str, tuple[Any, str, str, Any, str | None]] = {
     "unknown architecture": (
         {"architecture": "lenett"},
         "/architecture",
-        "There is no architecture 'lenett'. Did you mean 'lenet'?",
+        "There is no architecture 'lenett'. Did you mean 'lenet' or 'alexnet_v2'?",
         "lenett",
         "lenet",
     ),
     "architecture like none": (
         {"architecture": "zzz"},
         "/architecture",
-        f"There is no architecture 'zzz'. Valid: {ARCHITECTURES}.",
+        f"There is no architecture 'zzz'. Valid, among 43: {ARCHITECTURES}",
         "zzz",
         None,
     ),
@@ -79,11 +80,11 @@ INVALID: dict[str, tuple[Any, str, str, Any, str | None]] = {
         None,
     ),
     "unknown op": (
-        scoped("conv3d"),
+        scoped("conv4d"),
         "/scopes/0/ops/0",
-        "There is no scoped op 'conv3d'. Did you mean 'conv2d'?",
+        "There is no scoped op 'conv4d'. Did you mean 'conv3d' or 'conv2d'?",
+        "conv4d",
         "conv3d",
-        "conv2d",
     ),
     "unknown argument": (
         scoped("conv2d", pading="SAME"),

@@ -78,7 +78,8 @@ def test_a_listing_refuses_an_unknown_architecture_and_a_made_up_cursor(client: 
         {
             "pointer": "",
             "parameter": "architecture",
-            "message": "Query parameter architecture has no value 'lenett'. Did you mean 'lenet'?",
+            "message": "Query parameter architecture has no value 'lenett'. "
+            "Did you mean 'lenet' or 'alexnet_v2'?",
             "received": "lenett",
             "suggestion": "lenet",
         }

@@ -147,7 +147,18 @@ def test_limits_list_every_limit_with_its_setting(make_client: Make) -> None:
 
 def test_the_catalogue_lists_and_describes(client: TestClient) -> None:
     names = client.get("/v1/architectures").json()["architectures"]
-    assert {"name": "lenet", "href": "/v1/architectures/lenet"} in names
+    (lenet,) = [item for item in names if item["name"] == "lenet"]
+    assert lenet == {
+        "name": "lenet",
+        "parameters": 3274634,
+        "multiply_adds": 13883904,
+        "input_shape": [28, 28, 1],
+        "classes": 10,
+        "background_class": False,
+        "preprocessing": "lenet",
+        "source": lenet["source"],
+        "href": "/v1/architectures/lenet",
+    }
     for item in names:
         described = client.get(item["href"]).json()
         assert described["name"] == item["name"]
@@ -156,17 +167,17 @@ def test_the_catalogue_lists_and_describes(client: TestClient) -> None:
     assert "\n " not in client.get("/v1/ops/conv2d").json()["description"]
     for item in ops:
         assert client.get(item["href"]).json()["name"] == item["name"]
-    assert problem(client.get("/v1/ops/conv3d")) == {
+    assert problem(client.get("/v1/ops/conv4d")) == {
         "type": "/docs#problem-unknown-name",
         "title": "There is nothing of this name",
         "status": 404,
-        "detail": "There is no scoped op 'conv3d'. Did you mean 'conv2d'?",
+        "detail": "There is no scoped op 'conv4d'. Did you mean 'conv3d' or 'conv2d'?",
         "errors": [
             {
                 "pointer": "",
-                "message": "There is no scoped op 'conv3d'. Did you mean 'conv2d'?",
-                "received": "conv3d",
-                "suggestion": "conv2d",
+                "message": "There is no scoped op 'conv4d'. Did you mean 'conv3d' or 'conv2d'?",
+                "received": "conv4d",
+                "suggestion": "conv3d",
             }
         ],
     }

@@ -183,7 +183,7 @@ def test_a_network_without_classes_answers_with_its_raw_output(live: httpx.Clien
     assert body["outputs"]["logits"]["shape"] == [1, 1024]
     body = problem(live.post(path + "?top_k=5", content=npy_bytes(ROW)))
     assert body["detail"] == (
-        "Query parameter top_k: this build has no class probabilities (no end point Predictions). "
+        "Query parameter top_k: this build has no class probabilities. "
         "Ask for output=logits or end_points."
     )
 
@@ -518,5 +518,5 @@ def test_a_bad_spec_of_a_form_is_told_as_for_builds(live: httpx.Client) -> None:
     body = problem(live.post("/v1/infer", files=form))
     assert (body["status"], body["type"]) == (422, "/docs#problem-invalid-spec")
     assert body["detail"] == (
-        "/architecture: There is no architecture 'lenett'. Did you mean 'lenet'?"
+        "/architecture: There is no architecture 'lenett'. Did you mean 'lenet' or 'alexnet_v2'?"
     )

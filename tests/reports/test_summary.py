@@ -14,7 +14,7 @@ from model_zoo.reports.summary import peak_activation_bytes, summarize
 
 @pytest.mark.parametrize("name", list_architectures())
 def test_rows_add_up_to_the_totals(name: str) -> None:
-    result = trace(BuildSpec.read({"architecture": name}))
+    result = trace(BuildSpec.read({"architecture": name, "params": {"num_classes": 10}}))
     summary = result.summary()
     assert sum(row.parameters for row in summary.rows) == summary.totals["parameters"]
     assert summary.totals["parameters"] == sum(v.size for v in result.graph.variables)

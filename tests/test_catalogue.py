@@ -1,0 +1,60 @@
+"""Every architecture: a golden record, a row in the docs, a preprocessing, a source, figures."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from model_zoo import BuildSpec, describe_architectures, list_architectures, trace
+from model_zoo.cli import main
+from model_zoo.preprocessing import PREPROCESSINGS
+from model_zoo.zoo import find_architecture
+
+ROOT = Path(__file__).parents[1]
+DOCUMENT = (ROOT / "docs" / "architectures.md").read_text(encoding="utf-8")
+NAMES = list_architectures()
+
+
+def test_every_network_of_tf_slim_is_there() -> None:
+    """`nets_factory.networks_map`, and DeepLab's Xceptions."""
+    sizes = (50, 101, 152, 200)
+    assert set(NAMES) == {
+        *("alexnet_v2", "cifarnet", "lenet", "overfeat", "vgg_a", "vgg_16", "vgg_19"),
+        *("inception_v1", "inception_v2", "inception_v3", "inception_v4", "inception_resnet_v2"),
+        *(f"resnet_v{version}_{size}" for version in (1, 2) for size in sizes),
+        *("mobilenet_v1", "mobilenet_v1_075", "mobilenet_v1_050", "mobilenet_v1_025"),
+        *("mobilenet_v2", "mobilenet_v2_140", "mobilenet_v2_035"),
+        *("mobilenet_v3_small", "mobilenet_v3_small_minimalistic"),
+        *("mobilenet_v3_large", "mobilenet_v3_large_minimalistic"),
+        *("mobilenet_edgetpu", "mobilenet_edgetpu_075"),
+        *("nasnet_cifar", "nasnet_mobile", "nasnet_large", "pnasnet_mobile", "pnasnet_large"),
+        *("i3d", "s3dg", "xception_41", "xception_65", "xception_71"),
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_entry_is_complete(name: str) -> None:
+    entry = find_architecture(name)
+    assert (ROOT / "tests" / "golden" / "open" / f"{name}.json.gz").is_file()
+    assert entry.preprocessing in PREPROCESSINGS
+    assert re.search(r"arXiv:\d{4}\.\d{4,5}|\d{4}|TF-Slim", entry.source)
+    assert entry.network.__doc__
+    assert entry.arg_scope.__doc__
+    assert f"| {name} |" in DOCUMENT
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_published_size_fits_the_default_budget(name: str) -> None:
+    entry = find_architecture(name)
+    wire = {"architecture": name, "params": {"num_classes": entry.classes}}
+    totals = trace(BuildSpec.read(wire)).summary().totals
+    (row,) = [row for row in describe_architectures() if row["name"] == name]
+    assert totals["parameters"] == row["parameters"]
+    assert totals["multiply_adds"] == row["multiply_adds"]
+
+
+def test_the_table_of_the_docs_is_generated(capsys: pytest.CaptureFixture[str]) -> None:
+    """By `model-zoo list --format markdown`."""
+    assert main(["list", "--format", "markdown"]) == 0
+    table = [line for line in DOCUMENT.splitlines() if line.startswith("|")]
+    assert table == capsys.readouterr().out.splitlines()
