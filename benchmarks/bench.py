@@ -83,6 +83,42 @@ def bench_traces() -> list[tuple[str, str, str, str]]:
     return rows
 
 
+def bench_large() -> list[tuple[str, str, str, str]]:
+    """The largest network, and all of them, against Keras building large ones of its own."""
+    import keras
+
+    import model_zoo
+
+    def traced(name: str) -> None:
+        classes = model_zoo.find_architecture(name).classes
+        wire = {"architecture": name, "params": {"num_classes": classes}}
+        _ = model_zoo.trace(model_zoo.BuildSpec.read(wire)).summary().totals
+
+    def built(rival: Callable[..., Any]) -> None:
+        rival(weights=None)
+        keras.utils.clear_session()
+
+    names = model_zoo.list_architectures()
+    large = median_seconds(lambda: traced("nasnet_large"), 7)
+    every = median_seconds(lambda: [traced(name) for name in names], 3)
+    nasnet = median_seconds(lambda: built(keras.applications.NASNetLarge), 1)
+    resnet = median_seconds(lambda: built(keras.applications.ResNet152V2), 1)
+    return [
+        (
+            "nasnet_large: trace + summary",
+            spell(large),
+            f"keras.applications.NASNetLarge(weights=None): {spell(nasnet)}",
+            f"{nasnet / large:.0f} times faster",
+        ),
+        (
+            f"all {len(names)} architectures: trace + summary",
+            spell(every),
+            f"keras.applications.ResNet152V2(weights=None), twice: {spell(2 * resnet)}",
+            f"{2 * resnet / every:.1f} times faster",
+        ),
+    ]
+
+
 def bench_scopes() -> list[tuple[str, str, str, str]]:
     """A scoped call over the bare function, and entering a scope."""
     from model_zoo import add_arg_scope, arg_scope
@@ -200,7 +236,7 @@ def main() -> None:
     """Run every benchmark and print and keep the table."""
     lines = ["| measured | time | against | ratio |", "|---|---|---|---|"]
     print("\n".join(lines), flush=True)
-    for bench in (bench_imports, bench_scopes, bench_traces, bench_http):
+    for bench in (bench_imports, bench_scopes, bench_traces, bench_large, bench_http):
         for row in bench():
             lines.append("| " + " | ".join(row) + " |")
             print(lines[-1], flush=True)

@@ -34,7 +34,15 @@ from model_zoo.errors import (
     ZooError,
     unknown_name,
 )
-from model_zoo.graph import Graph, Node, Tensor, Variable, end_point, variable_scope
+from model_zoo.graph import (
+    Graph,
+    Node,
+    Tensor,
+    Variable,
+    end_point,
+    layer_scope,
+    variable_scope,
+)
 from model_zoo.strict_json import read_json
 
 if TYPE_CHECKING:
@@ -86,6 +94,7 @@ __all__ = [
     "end_point",
     "find_architecture",
     "has_arg_scope",
+    "layer_scope",
     "layers",
     "list_architectures",
     "list_ops",

@@ -37,7 +37,6 @@ from model_zoo.provenance import (
     current_level,
     current_recording,
     describe,
-    enclosing_layer,
 )
 
 P = ParamSpec("P")
@@ -169,14 +168,15 @@ def add_arg_scope(function: Callable[P, R]) -> Callable[P, R]:
         if record is None:
             return function(*args, **arguments)
         parent = record.current
-        call = Call(op, args, kwargs, found.bindings, sys._getframe(1), current_level(), parent)
+        caller = sys._getframe(1)
+        call = Call(op, args, kwargs, found.bindings, caller, current_level(), parent, record.scope)
         record.calls.append(call)
         record.current = call
         try:
             return function(*args, **arguments)
         except BuildError as error:
             if error.layer is None:
-                error.layer = f"{call.layer or enclosing_layer(call)} ({op.name})"
+                error.layer = f"{call.place or op.name} ({op.name})"
                 error.scopes = active_arguments(call)
             raise
         finally:

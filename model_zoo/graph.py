@@ -106,10 +106,14 @@ class GraphBuilder:
         self.nodes: list[Node] = []
         self.variables: dict[str, Variable] = {}
         self.end_points: dict[str, Tensor] = {}
-        self.scope = ""
         self.reuse = False
         self._scope_counts: dict[str, int] = {}
         self._names: dict[str, int] = {}
+
+    @property
+    def scope(self) -> str:
+        """The variable scope that is open."""
+        return self.record.scope
 
     def emit(
         self,
@@ -191,7 +195,7 @@ class GraphBuilder:
             self._scope_counts[prefix + default] = count + 1
         else:
             self._scope_counts[prefix + name] = self._scope_counts.get(prefix + name, 0) + 1
-        self.scope = prefix + name
+        self.record.scope = prefix + name
         self.reuse = outer_reuse or bool(reuse)
         try:
             yield self.scope
@@ -200,7 +204,7 @@ class GraphBuilder:
             inside = self.scope + "/"
             for path in [path for path in self._scope_counts if path.startswith(inside)]:
                 del self._scope_counts[path]
-            self.scope, self.reuse = outer, outer_reuse
+            self.record.scope, self.reuse = outer, outer_reuse
 
 
 _builder: ContextVar[GraphBuilder | None] = ContextVar("graph_builder", default=None)

@@ -92,7 +92,8 @@ class ScopedOp:
 class Call:
     """One call of a scoped op, as a trace records it; what can wait for a report is made there.
 
-    `bindings` is what the scopes held, `layer` the variable scope that the op entered, once it has.
+    `bindings` is what the scopes held, `scope` the variable scope where the call stands, `layer`
+    the one that the op entered, once it has.
     """
 
     __slots__ = (
@@ -106,6 +107,7 @@ class Call:
         "layer",
         "op",
         "parent",
+        "scope",
     )
 
     def __init__(
@@ -117,6 +119,7 @@ class Call:
         caller: FrameType,
         level: str,
         parent: "Call | None",
+        scope: str,
     ) -> None:
         self.op = op
         self._positional = positional
@@ -128,7 +131,13 @@ class Call:
         self._module = caller.f_globals.get("__name__", "")
         self._level = level
         self.parent = parent
+        self.scope = scope
         self.layer = ""
+
+    @property
+    def place(self) -> str:
+        """The layer that the call is, or stands in."""
+        return self.layer or self.scope
 
     @property
     def given(self) -> dict[str, Any]:
@@ -142,13 +151,14 @@ class Call:
 
 
 class Recording:
-    """The calls of scoped ops made so far, and the one that is running."""
+    """The calls of scoped ops made so far, the one that is running, the variable scope it is in."""
 
-    __slots__ = ("calls", "current")
+    __slots__ = ("calls", "current", "scope")
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
         self.current: Call | None = None
+        self.scope = ""
 
 
 _level: ContextVar[str] = ContextVar("level", default="code")
@@ -196,11 +206,6 @@ def current_call() -> Call | None:
     """Return the call of a scoped op that is running and recorded, if any."""
     record = _recording.get()
     return record.current if record is not None else None
-
-
-def enclosing_layer(call: Call) -> str:
-    """Return the layer around a call that has entered none of its own."""
-    return call.parent.layer if call.parent is not None else call.op.name
 
 
 def active_arguments(call: Call) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from model_zoo.activations import relu, sigmoid
 from model_zoo.architectures.registry import DepthMultiplier, NumClasses
 from model_zoo.arg_scope import ArgScope, arg_scope
 from model_zoo.errors import BuildError
-from model_zoo.graph import Tensor, current_graph, end_point, layer_scope, variable_scope
+from model_zoo.graph import Tensor, end_point, layer_scope, variable_scope
 from model_zoo.layers import (
     batch_norm,
     conv2d,
@@ -33,7 +33,6 @@ from model_zoo.layers.arguments import (
     Size,
 )
 from model_zoo.primitives import add, avg_pool, multiply, pad, pair, reduce_mean, squeeze
-from model_zoo.provenance import current_call
 from model_zoo.values import (
     NonNegative,
     l2_regularizer,
@@ -97,9 +96,6 @@ def depth_multiplier(
     min_depth: Count = 8,
 ) -> int:
     """Return the channels of a thinned layer; `divisible_by` and `min_depth` come from scopes."""
-    call = current_call()
-    if call is not None:
-        call.layer = current_graph().scope
     return make_divisible(num_outputs * multiplier, divisible_by, min_depth)
 
 

@@ -187,7 +187,7 @@ def explain(
     reports = []
     for call in calls:
         arguments = tuple(_arguments(call))
-        reports.append(CallReport(call.layer, call.op.name, str(call.location), arguments))
+        reports.append(CallReport(call.place, call.op.name, str(call.location), arguments))
         for argument in arguments:
             _count(call, argument, overrides)
     return Explanation(architecture, tuple(reports), tuple(overrides.values()))
