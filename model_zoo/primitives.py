@@ -108,7 +108,19 @@ def depthwise_conv2d(
     height, width, channels, multiplier = weights.shape
     depth = channels * multiplier
     shape = (None, *_windows(x, (height, width), strides, padding, rate), depth)
-    return _emit_counted("depthwise_conv2d", "depthwise", x, shape, weights, strides, padding, rate)
+    # TensorFlow computes a dilated one on a map that it pads to multiples of the rate.
+    padded = [-(-(size or 1) // step) * step for size, step in zip(shape[1:3], rate, strict=True)]
+    return _emit_counted(
+        "depthwise_conv2d",
+        "depthwise",
+        x,
+        shape,
+        weights,
+        strides,
+        padding,
+        rate,
+        positions=math.prod(padded),
+    )
 
 
 def _emit_counted(
@@ -120,9 +132,10 @@ def _emit_counted(
     strides: Sizes,
     padding: Padding,
     rate: Sizes,
+    positions: int | None = None,
 ) -> Tensor:
     # Each weight is used once at each output position.
-    positions = math.prod(size or 1 for size in shape[1:-1])
+    positions = positions or math.prod(size or 1 for size in shape[1:-1])
     return current_graph().emit(
         op,
         (x,),

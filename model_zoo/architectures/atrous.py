@@ -11,7 +11,11 @@ OutputStride = Annotated[int, Ge(1)] | None
 
 
 def strides_and_rates(
-    strides: Iterable[int], output_stride: int | None, root_stride: int
+    strides: Iterable[int],
+    output_stride: int | None,
+    root_stride: int = 1,
+    *,
+    must_reach: bool = True,
 ) -> list[tuple[int, int]]:
     """Return the stride and the rate of each unit of a network.
 
@@ -21,7 +25,8 @@ def strides_and_rates(
     >>> strides_and_rates([1, 2, 2, 1], 8, 4)
     [(1, 1), (2, 1), (1, 1), (1, 2)]
 
-    Raises: BuildError unless `output_stride` is a multiple of `root_stride` that the strides reach.
+    Raises: BuildError unless `output_stride` is a multiple of `root_stride` that the strides reach;
+    without `must_reach`, one that they do not reach changes nothing.
     """
     if output_stride is not None and output_stride % root_stride:
         raise BuildError(
@@ -38,7 +43,7 @@ def strides_and_rates(
             found.append((stride, 1))
             reached *= stride
             possible.append(reached)
-    if output_stride not in (None, reached):
+    if must_reach and output_stride not in (None, reached):
         valid = ", ".join(str(stride) for stride in dict.fromkeys(possible))
         raise BuildError(
             f"output_stride must be one of {valid}; received {output_stride}.",

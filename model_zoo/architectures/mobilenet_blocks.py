@@ -4,12 +4,13 @@ Source: arXiv:1801.04381, Figure 4 (bottlenecks); arXiv:1905.02244, Figure 4 (sq
 """
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Gt
+from annotated_types import Gt
 
 from model_zoo.activations import relu, sigmoid
+from model_zoo.architectures.atrous import strides_and_rates
 from model_zoo.architectures.registry import DepthMultiplier, NumClasses
 from model_zoo.arg_scope import ArgScope, arg_scope
 from model_zoo.errors import BuildError
@@ -40,8 +41,6 @@ from model_zoo.values import (
     xavier_initializer,
     zeros_initializer,
 )
-
-OutputStride = Annotated[int, Ge(1)] | None
 
 
 def training_scope(
@@ -99,8 +98,8 @@ def depth_multiplier(
     return make_divisible(num_outputs * multiplier, divisible_by, min_depth)
 
 
-def dense_strides(strides: Iterable[int], output_stride: int | None) -> Iterator[tuple[int, int]]:
-    """Yield each layer's stride and rate: past `output_stride`, strides become rates.
+def dense_strides(strides: Iterable[int], output_stride: int | None) -> list[tuple[int, int]]:
+    """Return each layer's stride and rate: past `output_stride`, strides become rates.
 
     An output stride that the strides do not come to changes nothing, as in TF-Slim.
 
@@ -112,14 +111,7 @@ def dense_strides(strides: Iterable[int], output_stride: int | None) -> Iterator
             f"output_stride must be 1, a multiple of 2 or null; received {output_stride}.",
             received=output_stride,
         )
-    reached = rate = 1
-    for stride in strides:
-        if reached == output_stride:
-            yield 1, rate
-            rate *= stride
-        else:
-            yield stride, 1
-            reached *= stride
+    return strides_and_rates(strides, output_stride, must_reach=False)
 
 
 def fixed_padding(net: Tensor, kernel_size: int, rate: int = 1) -> Tensor:

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from model_zoo.activations import relu6
+from model_zoo.architectures.atrous import OutputStride
 from model_zoo.architectures.mobilenet_blocks import (
-    OutputStride,
     classify,
     dense_strides,
     depth_multiplier,

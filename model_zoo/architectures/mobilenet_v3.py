@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from model_zoo.activations import Activation, hard_swish, relu, relu6
+from model_zoo.architectures.atrous import OutputStride
 from model_zoo.architectures.mobilenet_blocks import (
-    OutputStride,
     classify,
     dense_strides,
     depth_multiplier,
@@ -245,7 +245,7 @@ def mobilenet_v3_base(
     """Build a table's layers.
 
     With `use_explicit_padding` bottlenecks pad twice and the full convolutions of fused ones not at
-    all, as in TF-Slim.
+    all, as in TF-Slim: no table builds to its end, only its first layers as a `final_endpoint`.
 
     Shape: (N, H, W, 3) -> (N, 1, 1, C), or (N, H / 32, W / 32, C) without pooling
     Raises: BuildError if pooling would need a rate or padding.

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 
 from model_zoo.arg_scope import ArgScope
 from model_zoo.errors import ZooError, unknown_name
@@ -12,7 +12,8 @@ from model_zoo.graph import Tensor
 
 Network = Callable[..., Tensor]
 NumClasses = Annotated[int, Ge(0)] | None
-DepthMultiplier = Annotated[float, Gt(0)]
+# The bound keeps widths finite; a build within any budget has far less.
+DepthMultiplier = Annotated[float, Gt(0), Le(1000)]
 
 
 @dataclass(frozen=True, slots=True)
