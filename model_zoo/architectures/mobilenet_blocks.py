@@ -228,6 +228,56 @@ def _activation(activation_fn: ActivationFn) -> Mapping[str, ActivationFn]:
 
 
 @register_op
+def split_separable_conv2d(
+    inputs: Tensor,
+    num_outputs: Count,
+    normalizer_fn: NormalizerFn = None,
+    stride: Count = 1,
+    rate: Count = 1,
+    use_explicit_padding: bool = False,
+    scope: str | None = None,
+) -> Tensor:
+    """Convolve each channel by 3x3, then across channels, as two layers: MobileNet v1's block.
+
+    The layers are `scope`_depthwise and `scope`_pointwise, or lie in `separable` without a scope.
+
+    Shape: (N, H, W, C) -> (N, H / stride, W / stride, num_outputs)
+    Source: arXiv:1704.04861, Figure 3.
+    """
+    if scope is None:
+        with layer_scope(None, "separable"):
+            return _split(inputs, num_outputs, normalizer_fn, stride, rate, use_explicit_padding)
+    return _split(
+        inputs, num_outputs, normalizer_fn, stride, rate, use_explicit_padding, f"{scope}_"
+    )
+
+
+def _split(
+    net: Tensor,
+    num_outputs: int,
+    normalizer_fn: NormalizerFn,
+    stride: int,
+    rate: int,
+    use_explicit_padding: bool,
+    prefix: str = "",
+) -> Tensor:
+    net = separable_conv2d(
+        fixed_padding(net, 3, rate) if use_explicit_padding else net,
+        None,
+        [3, 3],
+        depth_multiplier=1,
+        stride=stride,
+        rate=rate,
+        normalizer_fn=normalizer_fn,
+        padding="VALID" if use_explicit_padding else "SAME",
+        scope=f"{prefix}depthwise",
+    )
+    return conv2d(
+        net, num_outputs, [1, 1], stride=1, normalizer_fn=normalizer_fn, scope=f"{prefix}pointwise"
+    )
+
+
+@register_op
 def squeeze_excite(
     inputs: Tensor,
     divisible_by: Count = 8,

@@ -7,6 +7,7 @@ import pytest
 
 from model_zoo import BuildError, Tensor, arg_scope, end_point, variable_scope
 from model_zoo.activations import relu6
+from model_zoo.architectures.mobilenet_blocks import split_separable_conv2d
 from model_zoo.graph import Graph, build_graph
 from model_zoo.layers import (
     avg_pool2d,
@@ -301,3 +302,21 @@ def test_layers_outside_of_a_trace_are_refused() -> None:
     assert caught.value.problems[0].message == (
         "Layers run only while a network is traced: see model_zoo.trace."
     )
+
+
+@pytest.mark.parametrize("explicit", [False, True])
+@pytest.mark.parametrize(("scope", "prefix"), [("net", "net_"), (None, "separable/")])
+def test_split_separable_convolution_is_two_layers(
+    scope: str | None, prefix: str, explicit: bool
+) -> None:
+    graph = traced(
+        lambda x: split_separable_conv2d(
+            x, 5, batch_norm, stride=2, use_explicit_padding=explicit, scope=scope
+        )
+    )
+    weights = [(name, shape) for name, shape in variables(graph) if name.endswith("weights")]
+    assert weights == [
+        (f"{prefix}depthwise/depthwise_weights", (3, 3, 3, 1)),
+        (f"{prefix}pointwise/weights", (1, 1, 3, 5)),
+    ]
+    assert graph.output.shape == (None, 4, 4, 5)
