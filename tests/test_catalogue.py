@@ -1,11 +1,19 @@
 """Every architecture: a golden record, a row in the docs, a preprocessing, a source, figures."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
+from small import small_spec
 
-from model_zoo import BuildSpec, describe_architectures, list_architectures, trace
+from model_zoo import (
+    BuildSpec,
+    describe_architecture,
+    describe_architectures,
+    list_architectures,
+    trace,
+)
 from model_zoo.cli import main
 from model_zoo.preprocessing import PREPROCESSINGS
 from model_zoo.zoo import find_architecture
@@ -51,6 +59,17 @@ def test_published_size_fits_the_default_budget(name: str) -> None:
     (row,) = [row for row in describe_architectures() if row["name"] == name]
     assert totals["parameters"] == row["parameters"]
     assert totals["multiply_adds"] == row["multiply_adds"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_everything_about_it_can_be_told(name: str) -> None:
+    traced = trace(BuildSpec.read(small_spec(name)))
+    assert traced.warnings == ()
+    assert traced.classes == 5
+    assert any(end is traced.graph.output for end in traced.graph.end_points.values())
+    calls = traced.explanation().to_dict()["calls"]
+    assert all(call["layer"] for call in calls)
+    json.dumps([calls, describe_architecture(name)], allow_nan=False)
 
 
 def test_the_table_of_the_docs_is_generated(capsys: pytest.CaptureFixture[str]) -> None:
