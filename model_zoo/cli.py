@@ -6,6 +6,7 @@ Results go to standard output, progress to standard error; errors end with statu
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -181,6 +182,8 @@ def _progress(what: str) -> Iterator[None]:
 
 
 def _materialized(traced: Trace) -> "Model":
+    # The records were made with Eigen's kernels; oneDNN's differ in the last digits.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     with _progress("loading TensorFlow"):
         # Imported here: only these commands need it, and it takes seconds.
         from model_zoo.lowering import materialize

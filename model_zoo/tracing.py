@@ -13,7 +13,7 @@ from model_zoo.provenance import written_as
 from model_zoo.reports.explanation import Explanation, explain
 from model_zoo.reports.summary import Summary, summarize
 from model_zoo.spec import BuildSpec, Resolved
-from model_zoo.zoo import default_scope
+from model_zoo.zoo import default_scope, ends_itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,8 @@ class Trace:
         """How many classes the output tells apart; None if it is features, or a map of classes."""
         params = self.spec.resolved().params
         classes = params.get("num_classes")
-        if not classes or params["final_endpoint"] or self.graph.output.size != classes:
+        ends_early = params["final_endpoint"] and not ends_itself(self.architecture.network)
+        if not classes or ends_early or self.graph.output.size != classes:
             return None
         return int(classes)
 
@@ -145,7 +146,8 @@ def trace(spec: BuildSpec, budget: Budget | None = None) -> Trace:
 
 def _run(resolved: Resolved, is_training: bool) -> Graph:
     params = dict(resolved.params)
-    final_endpoint = params.pop("final_endpoint")
+    itself = ends_itself(resolved.entry.network)
+    final_endpoint = None if itself else params.pop("final_endpoint")
 
     def network(inputs: Tensor) -> Tensor:
         with written_as("network"):

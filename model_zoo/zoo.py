@@ -50,11 +50,17 @@ def parameters(entry: Architecture) -> Signature:
 @functools.cache
 def _parameters(network: Callable[..., Any]) -> Signature:
     signature = Signature(network, skip=("is_training",))
-    # Every network can end early: the trace knows its end points.
-    signature.arguments["final_endpoint"] = Argument(
-        "final_endpoint", str | None, None, None, nullable=True
-    )
+    if not ends_itself(network):
+        # Every network can end early: the trace knows its end points.
+        signature.arguments["final_endpoint"] = Argument(
+            "final_endpoint", str | None, None, None, nullable=True
+        )
     return signature
+
+
+def ends_itself(network: Callable[..., Any]) -> bool:
+    """Return whether a network takes `final_endpoint`, to classify by that end point's features."""
+    return "final_endpoint" in inspect.signature(network).parameters
 
 
 def default_scope(entry: Architecture, arguments: dict[str, Any]) -> ArgScope:
@@ -109,7 +115,8 @@ def published(name: str) -> Published:
     """Return an architecture's figures, and the scoped ops that it calls, sorted."""
     entry = find_architecture(name)
     params = {**parameters(entry).defaults(), **entry.fixed}
-    del params["final_endpoint"]
+    if not ends_itself(entry.network):
+        del params["final_endpoint"]
     if "num_classes" in parameters(entry).arguments:
         params["num_classes"] = entry.classes
     with arg_scope(default_scope(entry, {})):

@@ -56,8 +56,8 @@ SIZE = "an integer of at least 1 or a list of 2, each an integer of at least 1"
         ),
         (
             {"architecture": "mobilenet_v1", "params": {"depth_multiplier": 0}},
-            "/params/depth_multiplier: depth_multiplier of mobilenet_v1 must be a number above 0; "
-            "received 0.",
+            "/params/depth_multiplier: depth_multiplier of mobilenet_v1 must be a number above 0 "
+            "and of at most 1000; received 0.",
         ),
         (
             {**LENET, "input_shape": [28, 28]},

@@ -183,6 +183,21 @@ def test_unknown_final_endpoint_is_refused_with_those_there_are() -> None:
     )
 
 
+def test_network_with_a_final_endpoint_of_its_own_classifies_by_it() -> None:
+    result = traced(architecture="mobilenet_v2", params={"final_endpoint": "layer_5"})
+    assert result.classes == 1001
+    assert list(result.graph.end_points)[-3:] == ["global_pool", "Logits", "Predictions"]
+    assert "layer_6" not in result.graph.end_points
+    with pytest.raises(BuildError) as caught:
+        traced(architecture="mobilenet_v2", params={"final_endpoint": "layer_20"})
+    assert str(caught.value).splitlines()[0] == (
+        "final_endpoint must be null or one of layer_1 to layer_19; received 'layer_20'."
+    )
+    video = traced(architecture="s3dg", params={"final_endpoint": "Mixed_3b"})
+    assert video.classes == 1000
+    assert "Mixed_3c" not in video.graph.end_points
+
+
 @pytest.mark.parametrize("num_classes", [0, None])
 @pytest.mark.parametrize(
     ("name", "shape"),

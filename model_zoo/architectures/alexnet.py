@@ -5,12 +5,12 @@ in TF-Slim: the fully connected layers are convolutions, and weights start by Xa
 """
 
 from model_zoo.activations import relu
-from model_zoo.architectures.registry import architecture
+from model_zoo.architectures.registry import NumClasses, architecture
 from model_zoo.arg_scope import ArgScope, arg_scope
-from model_zoo.graph import Tensor, scoped_end_point, variable_scope
+from model_zoo.graph import Tensor, end_point, scoped_end_point, variable_scope
 from model_zoo.layers import conv2d, dropout, fully_connected, max_pool2d
-from model_zoo.layers.arguments import Count, KeepProbability
-from model_zoo.primitives import squeeze
+from model_zoo.layers.arguments import KeepProbability
+from model_zoo.primitives import reduce_mean, squeeze
 from model_zoo.values import (
     NonNegative,
     constant_initializer,
@@ -44,12 +44,13 @@ def alexnet_v2_arg_scope(weight_decay: NonNegative = 0.0005) -> ArgScope:
 )
 def alexnet_v2(
     inputs: Tensor,
-    num_classes: Count = 1000,
+    num_classes: NumClasses = 1000,
     is_training: bool = True,
     dropout_keep_prob: KeepProbability = 0.5,
     spatial_squeeze: bool = True,
+    global_pool: bool = False,
 ) -> Tensor:
-    """Build AlexNet.
+    """Build AlexNet; without classes, return the features of fc7.
 
     Shape: (N, 224, 224, 3) -> (N, num_classes), or (N, H', W', num_classes) without
     `spatial_squeeze`
@@ -73,6 +74,10 @@ def alexnet_v2(
             scoped_end_point("fc6", net)
             net = dropout(net, dropout_keep_prob, is_training=is_training, scope="dropout6")
             net = scoped_end_point("fc7", conv2d(net, 4096, [1, 1], scope="fc7"))
+            if global_pool:
+                net = end_point("global_pool", reduce_mean(net, [1, 2], "global_pool"))
+            if not num_classes:
+                return net
             net = dropout(net, dropout_keep_prob, is_training=is_training, scope="dropout7")
             net = conv2d(
                 net,

@@ -114,6 +114,18 @@ def dense_strides(strides: Iterable[int], output_stride: int | None) -> list[tup
     return strides_and_rates(strides, output_stride, must_reach=False)
 
 
+def check_final_endpoint(name: str | None, layers: int) -> None:
+    """Refuse to classify by what is no layer of the base, which TF-Slim takes for the last one.
+
+    Raises: BuildError unless the name is null or one of the layers'.
+    """
+    if name is not None and name not in [f"layer_{number}" for number in range(1, layers + 1)]:
+        raise BuildError(
+            f"final_endpoint must be null or one of layer_1 to layer_{layers}; received {name!r}.",
+            received=name,
+        )
+
+
 def fixed_padding(net: Tensor, kernel_size: int, rate: int = 1) -> Tensor:
     """Pad as a convolution of stride 1 with padding SAME would, whatever the stride.
 

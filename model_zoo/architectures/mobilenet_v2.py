@@ -10,6 +10,7 @@ from typing import NamedTuple
 from model_zoo.activations import relu6
 from model_zoo.architectures.atrous import OutputStride
 from model_zoo.architectures.mobilenet_blocks import (
+    check_final_endpoint,
     classify,
     dense_strides,
     depth_multiplier,
@@ -66,6 +67,7 @@ def mobilenet_v2_base(
     divisible_by: int | None,
     output_stride: int | None,
     use_explicit_padding: bool,
+    final_endpoint: str | None,
 ) -> Tensor:
     """Build the layers of Table 2.
 
@@ -77,6 +79,7 @@ def mobilenet_v2_base(
         for repeat in range(row.n if isinstance(row, Bottleneck) else 1)
     ]
     geometry = dense_strides([stride for _, stride in layers], output_stride)
+    check_final_endpoint(final_endpoint, len(layers))
     inner: dict[str, Tensor] = {}
     net = inputs
     with arg_scope([depth_multiplier], **given(min_depth=min_depth, divisible_by=divisible_by)):
@@ -102,6 +105,8 @@ def mobilenet_v2_base(
                 inner |= {f"layer_{number}/{name}": part for name, part in parts.items()}
                 net = parts["output"]
             end_point(f"layer_{number}", net)
+            if f"layer_{number}" == final_endpoint:
+                break
     for key, part in inner.items():
         end_point(key, part)
     return net
@@ -131,6 +136,7 @@ def mobilenet_v2(
     output_stride: OutputStride = None,
     use_explicit_padding: bool = False,
     base_only: bool = False,
+    final_endpoint: str | None = None,
     use_reduce_mean_for_pooling: bool = False,
 ) -> Tensor:
     """Build MobileNet v2; without classes, return the pooled features; with `base_only`, the map.
@@ -161,6 +167,7 @@ def mobilenet_v2(
                 divisible_by=divisible_by,
                 output_stride=output_stride,
                 use_explicit_padding=use_explicit_padding,
+                final_endpoint=final_endpoint,
             )
         if base_only:
             return net

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from model_zoo.activations import Activation, hard_swish, relu, relu6
 from model_zoo.architectures.atrous import OutputStride
 from model_zoo.architectures.mobilenet_blocks import (
+    check_final_endpoint,
     classify,
     dense_strides,
     depth_multiplier,
@@ -241,6 +242,7 @@ def mobilenet_v3_base(
     finegrain_classification_mode: bool,
     output_stride: int | None,
     use_explicit_padding: bool,
+    final_endpoint: str | None,
 ) -> Tensor:
     """Build a table's layers.
 
@@ -251,9 +253,12 @@ def mobilenet_v3_base(
     Raises: BuildError if pooling would need a rate or padding.
     """
     geometry = dense_strides([row.stride for row in table], output_stride)
+    check_final_endpoint(final_endpoint, len(table))
     inner: dict[str, Tensor] = {}
     net, table_depth = inputs, 3
     for number, (row, (stride, rate)) in enumerate(zip(table, geometry, strict=True), 1):
+        if f"layer_{number - 1}" == final_endpoint:
+            break
         if isinstance(row, Pool):
             if use_explicit_padding:
                 raise BuildError(
@@ -309,6 +314,7 @@ def _mobilenet(
         output_stride: OutputStride = None,
         use_explicit_padding: bool = False,
         base_only: bool = False,
+        final_endpoint: str | None = None,
         use_reduce_mean_for_pooling: bool = False,
     ) -> Tensor:
         if groups is not None and not use_groupnorm:
@@ -341,6 +347,7 @@ def _mobilenet(
                     finegrain_classification_mode=finegrain_classification_mode,
                     output_stride=output_stride,
                     use_explicit_padding=use_explicit_padding,
+                    final_endpoint=final_endpoint,
                 )
             if base_only:
                 return net

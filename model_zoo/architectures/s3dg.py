@@ -18,7 +18,7 @@ The depths of the blocks are those of Inception v1, arXiv:1409.4842, Table 1.
 The names are Inception v1's, so that its checkpoints can be inflated.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Annotated, Literal, NamedTuple
 
 from annotated_types import Ge
@@ -67,6 +67,15 @@ VideoBlock = Literal[
     "Mixed_4f",
     "Mixed_5b",
     "Mixed_5c",
+]
+VideoEndPoint = Literal[
+    VideoBlock,
+    "Conv2d_1a_7x7",
+    "MaxPool_2a_3x3",
+    "Conv2d_2b_1x1",
+    "MaxPool_3a_3x3",
+    "MaxPool_4a_3x3",
+    "MaxPool_5a_2x2",
 ]
 Depth = Callable[[int], int]
 
@@ -272,11 +281,35 @@ def s3dg_base(
     first_temporal_kernel_size: int,
     temporal_conv_startat: VideoBlock | None,
     gating_startat: VideoBlock | None,
+    final_endpoint: VideoEndPoint = "Mixed_5c",
 ) -> Tensor:
     """Build the convolutions; time is convolved, and channels gated, from the named blocks on.
 
     Shape: (N, T, H, W, 3) -> (N, T / 8, H / 32, W / 32, 1024)
     """
+    net = inputs
+    stages = _stages(
+        inputs, depth, first_temporal_kernel_size, temporal_conv_startat, gating_startat
+    )
+    with (
+        arg_scope([conv3d], weights_initializer=truncated_normal_initializer(stddev=0.01)),
+        arg_scope([conv3d, max_pool3d, conv3d_spatiotemporal], stride=1, padding="SAME"),
+    ):
+        for name, net in stages:
+            end_point(name, net)
+            if name == final_endpoint:
+                break
+    return net
+
+
+def _stages(
+    inputs: Tensor,
+    depth: Depth,
+    first_temporal_kernel_size: int,
+    temporal_conv_startat: VideoBlock | None,
+    gating_startat: VideoBlock | None,
+) -> Iterator[tuple[VideoEndPoint, Tensor]]:
+    """Build one end point after the other, as they are asked for."""
     time, gating = 1, False
 
     def starts(name: VideoBlock) -> None:
@@ -284,47 +317,46 @@ def s3dg_base(
         time = 3 if name == temporal_conv_startat else time
         gating = gating or name == gating_startat
 
-    def mixed(net: Tensor, rows: tuple[Mixed, ...]) -> Tensor:
-        for name, *depths in rows:
-            starts(name)
-            a, b, c, d, e, f = map(depth, depths)
-            net = inception_block_v1_3d(
-                net, a, b, c, d, e, f, temporal_kernel_size=time, gating=gating, scope=name
-            )
-            end_point(name, net)
-        return net
-
-    with (
-        arg_scope([conv3d], weights_initializer=truncated_normal_initializer(stddev=0.01)),
-        arg_scope([conv3d, max_pool3d, conv3d_spatiotemporal], stride=1, padding="SAME"),
-    ):
-        net = conv3d_spatiotemporal(
-            inputs,
-            depth(64),
-            [first_temporal_kernel_size, 7, 7],
-            stride=2,
-            separable=False,
-            scope="Conv2d_1a_7x7",
+    def mixed(net: Tensor, row: Mixed) -> Tensor:
+        name, *depths = row
+        starts(name)
+        a, b, c, d, e, f = map(depth, depths)
+        return inception_block_v1_3d(
+            net, a, b, c, d, e, f, temporal_kernel_size=time, gating=gating, scope=name
         )
-        end_point("Conv2d_1a_7x7", net)
-        net = max_pool3d(net, [1, 3, 3], stride=[1, 2, 2], scope="MaxPool_2a_3x3")
-        end_point("MaxPool_2a_3x3", net)
-        net = conv3d(net, depth(64), [1, 1, 1], scope="Conv2d_2b_1x1")
-        end_point("Conv2d_2b_1x1", net)
-        starts("Conv2d_2c_3x3")
-        net = conv3d_spatiotemporal(net, depth(192), [time, 3, 3], scope="Conv2d_2c_3x3")
-        if gating:
-            net = self_gating(net, "Conv2d_2c_3x3")
-        end_point("Conv2d_2c_3x3", net)
-        net = max_pool3d(net, [1, 3, 3], stride=[1, 2, 2], scope="MaxPool_3a_3x3")
-        end_point("MaxPool_3a_3x3", net)
-        net = mixed(net, TABLE_1_3)
-        net = max_pool3d(net, [3, 3, 3], stride=[2, 2, 2], scope="MaxPool_4a_3x3")
-        end_point("MaxPool_4a_3x3", net)
-        net = mixed(net, TABLE_1_4)
-        net = max_pool3d(net, [2, 2, 2], stride=[2, 2, 2], scope="MaxPool_5a_2x2")
-        end_point("MaxPool_5a_2x2", net)
-        return mixed(net, TABLE_1_5)
+
+    net = conv3d_spatiotemporal(
+        inputs,
+        depth(64),
+        [first_temporal_kernel_size, 7, 7],
+        stride=2,
+        separable=False,
+        scope="Conv2d_1a_7x7",
+    )
+    yield "Conv2d_1a_7x7", net
+    net = max_pool3d(net, [1, 3, 3], stride=[1, 2, 2], scope="MaxPool_2a_3x3")
+    yield "MaxPool_2a_3x3", net
+    net = conv3d(net, depth(64), [1, 1, 1], scope="Conv2d_2b_1x1")
+    yield "Conv2d_2b_1x1", net
+    starts("Conv2d_2c_3x3")
+    net = conv3d_spatiotemporal(net, depth(192), [time, 3, 3], scope="Conv2d_2c_3x3")
+    net = self_gating(net, "Conv2d_2c_3x3") if gating else net
+    yield "Conv2d_2c_3x3", net
+    net = max_pool3d(net, [1, 3, 3], stride=[1, 2, 2], scope="MaxPool_3a_3x3")
+    yield "MaxPool_3a_3x3", net
+    for row in TABLE_1_3:
+        net = mixed(net, row)
+        yield row.name, net
+    net = max_pool3d(net, [3, 3, 3], stride=[2, 2, 2], scope="MaxPool_4a_3x3")
+    yield "MaxPool_4a_3x3", net
+    for row in TABLE_1_4:
+        net = mixed(net, row)
+        yield row.name, net
+    net = max_pool3d(net, [2, 2, 2], stride=[2, 2, 2], scope="MaxPool_5a_2x2")
+    yield "MaxPool_5a_2x2", net
+    for row in TABLE_1_5:
+        net = mixed(net, row)
+        yield row.name, net
 
 
 def classify(
@@ -402,6 +434,7 @@ def s3dg(
     first_temporal_kernel_size: Literal[1, 3, 5, 7] = 3,
     temporal_conv_startat: VideoBlock | None = "Conv2d_2c_3x3",
     gating_startat: VideoBlock | None = "Conv2d_2c_3x3",
+    final_endpoint: VideoEndPoint = "Mixed_5c",
     min_depth: Annotated[int, Ge(1)] = 16,
     depth_multiplier: DepthMultiplier = 1.0,
     dropout_keep_prob: KeepProbability = 0.8,
@@ -426,5 +459,6 @@ def s3dg(
             first_temporal_kernel_size=first_temporal_kernel_size,
             temporal_conv_startat=temporal_conv_startat,
             gating_startat=gating_startat,
+            final_endpoint=final_endpoint,
         )
         return classify(net, num_classes, dropout_keep_prob, spatial_squeeze)

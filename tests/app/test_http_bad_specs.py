@@ -75,7 +75,8 @@ INVALID: dict[str, tuple[Any, str, str, Any, str | None]] = {
     "depth multiplier 0": (
         {"architecture": "mobilenet_v1", "params": {"depth_multiplier": 0}},
         "/params/depth_multiplier",
-        "depth_multiplier of mobilenet_v1 must be a number above 0; received 0.",
+        "depth_multiplier of mobilenet_v1 must be a number above 0 and of at most 1000; "
+        "received 0.",
         0,
         None,
     ),
