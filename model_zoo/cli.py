@@ -182,8 +182,6 @@ def _progress(what: str) -> Iterator[None]:
 
 
 def _materialized(traced: Trace) -> "Model":
-    # The records were made with Eigen's kernels; oneDNN's differ in the last digits.
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     with _progress("loading TensorFlow"):
         # Imported here: only these commands need it, and it takes seconds.
         from model_zoo.lowering import materialize
@@ -229,6 +227,8 @@ def _predict(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
+    # The records were made with Eigen's kernels; oneDNN's differ in the last digits.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     with _progress("loading TensorFlow"):
         # Imported here: only this command needs it, and it takes seconds.
         from model_zoo.verify import find_records, verify_record

@@ -108,19 +108,7 @@ def depthwise_conv2d(
     height, width, channels, multiplier = weights.shape
     depth = channels * multiplier
     shape = (None, *_windows(x, (height, width), strides, padding, rate), depth)
-    # TensorFlow computes a dilated one on a map that it pads to multiples of the rate.
-    padded = [-(-(size or 1) // step) * step for size, step in zip(shape[1:3], rate, strict=True)]
-    return _emit_counted(
-        "depthwise_conv2d",
-        "depthwise",
-        x,
-        shape,
-        weights,
-        strides,
-        padding,
-        rate,
-        positions=math.prod(padded),
-    )
+    return _emit_counted("depthwise_conv2d", "depthwise", x, shape, weights, strides, padding, rate)
 
 
 def _emit_counted(
@@ -132,10 +120,10 @@ def _emit_counted(
     strides: Sizes,
     padding: Padding,
     rate: Sizes,
-    positions: int | None = None,
 ) -> Tensor:
-    # Each weight is used once at each output position.
-    positions = positions or math.prod(size or 1 for size in shape[1:-1])
+    # Each weight is used once at each output position. TensorFlow computes a dilated convolution on
+    # a map that it pads to multiples of the rate.
+    padded = [-(-(size or 1) // step) * step for size, step in zip(shape[1:-1], rate, strict=True)]
     return current_graph().emit(
         op,
         (x,),
@@ -143,7 +131,7 @@ def _emit_counted(
         name=name,
         attributes={"strides": strides, "padding": padding, "rate": rate},
         variables={"weights": weights},
-        multiply_adds=positions * weights.size,
+        multiply_adds=math.prod(padded) * weights.size,
     )
 
 

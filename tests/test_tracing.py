@@ -193,7 +193,9 @@ def test_network_with_a_final_endpoint_of_its_own_classifies_by_it() -> None:
     assert str(caught.value).splitlines()[0] == (
         "final_endpoint must be null or one of layer_1 to layer_19; received 'layer_20'."
     )
-    video = traced(architecture="s3dg", params={"final_endpoint": "Mixed_3b"})
+    video = traced(
+        architecture="s3dg", input_shape=[8, 56, 56, 3], params={"final_endpoint": "Mixed_3b"}
+    )
     assert video.classes == 1000
     assert "Mixed_3c" not in video.graph.end_points
 
