@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from model_zoo.activations import relu, relu6
 from model_zoo.architectures.atrous import OutputStride, strides_and_rates
-from model_zoo.architectures.registry import Network, NumClasses, architecture
+from model_zoo.architectures.registry import DepthMultiplier, Network, NumClasses, architecture
 from model_zoo.arg_scope import ArgScope, arg_scope
 from model_zoo.errors import BuildError
 from model_zoo.graph import Tensor, end_point, layer_scope, scoped_end_point, variable_scope
@@ -197,9 +197,16 @@ def _bottleneck_v2(
 
 
 def stack_blocks_dense(
-    net: Tensor, blocks: tuple[Block, ...], output_stride: int | None, *, preactivation: bool
+    net: Tensor,
+    blocks: tuple[Block, ...],
+    output_stride: int | None,
+    *,
+    preactivation: bool,
+    store_non_strided_activations: bool = False,
 ) -> Tensor:
     """Stack the units of all blocks.
+
+    With `store_non_strided_activations` a block's stride comes after its end point.
 
     Raises: BuildError if the strides do not come to `output_stride`.
     """
@@ -210,6 +217,9 @@ def stack_blocks_dense(
         with variable_scope(f"block{number}"):
             for unit in range(1, block.units + 1):
                 stride, rate = next(dense)
+                after = 1
+                if store_non_strided_activations and unit == block.units:
+                    stride, after = 1, stride
                 with variable_scope(f"unit_{unit}"):
                     net = bottleneck(
                         net,
@@ -221,10 +231,74 @@ def stack_blocks_dense(
                     )
                     scoped_end_point(f"bottleneck_{version}", net)
         scoped_end_point(f"block{number}", net)
+        net = subsample(net, after, "MaxPool2D")
     return net
 
 
-def _resnet(name: str, blocks: tuple[Block, ...], *, preactivation: bool) -> Network:
+def classify(
+    net: Tensor, num_classes: int | None, global_pool: bool, spatial_squeeze: bool
+) -> Tensor:
+    """Classify each position, or with `global_pool` their mean; without classes, return that.
+
+    Shape: (N, H, W, C) -> (N, num_classes), or (N, H', W', num_classes) without `spatial_squeeze`
+    """
+    if global_pool:
+        net = end_point("global_pool", reduce_mean(net, [1, 2], "pool5"))
+    if not num_classes:
+        return net
+    net = conv2d(net, num_classes, [1, 1], activation_fn=None, normalizer_fn=None, scope="logits")
+    scoped_end_point("logits", net)
+    if spatial_squeeze:
+        net = squeeze(net, [1, 2], "SpatialSqueeze")
+        scoped_end_point("spatial_squeeze", net)
+    end_point("predictions", softmax(net, scope="predictions"))
+    return net
+
+
+def _resnet_v1(name: str, blocks: tuple[Block, ...]) -> Network:
+    def network(
+        inputs: Tensor,
+        num_classes: NumClasses = None,
+        is_training: bool = True,
+        global_pool: bool = True,
+        output_stride: OutputStride = None,
+        spatial_squeeze: bool = True,
+        store_non_strided_activations: bool = False,
+        min_base_depth: Count = 8,
+        depth_multiplier: DepthMultiplier = 1.0,
+    ) -> Tensor:
+        scaled = tuple(
+            block._replace(
+                depth_bottleneck=max(int(block.depth_bottleneck * depth_multiplier), min_base_depth)
+            )
+            for block in blocks
+        )
+        with variable_scope(name), arg_scope([batch_norm], is_training=is_training):
+            net = conv2d_same(inputs, 64, 7, stride=2, scope="conv1")
+            scoped_end_point("conv1", net)
+            net = max_pool2d(net, [3, 3], stride=2, scope="pool1")
+            net = stack_blocks_dense(
+                net,
+                scaled,
+                output_stride,
+                preactivation=False,
+                store_non_strided_activations=store_non_strided_activations,
+            )
+            return classify(net, num_classes, global_pool, spatial_squeeze)
+
+    network.__name__ = name
+    network.__doc__ = f"Build ResNet v1 of {name.rsplit('_', 1)[-1]} layers."
+    register = architecture(
+        arg_scope=resnet_arg_scope,
+        input_shape=(224, 224, 3),
+        preprocessing="vgg",
+        source="arXiv:1512.03385, Table 1",
+        classes=1000,
+    )
+    return register(network)
+
+
+def _resnet_v2(name: str, blocks: tuple[Block, ...]) -> Network:
     def network(
         inputs: Tensor,
         num_classes: NumClasses = None,
@@ -234,49 +308,33 @@ def _resnet(name: str, blocks: tuple[Block, ...], *, preactivation: bool) -> Net
         spatial_squeeze: bool = True,
     ) -> Tensor:
         with variable_scope(name), arg_scope([batch_norm], is_training=is_training):
-            if preactivation:  # the first unit normalizes and activates
-                with arg_scope([conv2d], activation_fn=None, normalizer_fn=None):
-                    net = conv2d_same(inputs, 64, 7, stride=2, scope="conv1")
-            else:
+            # The first unit normalizes and activates.
+            with arg_scope([conv2d], activation_fn=None, normalizer_fn=None):
                 net = conv2d_same(inputs, 64, 7, stride=2, scope="conv1")
             scoped_end_point("conv1", net)
             net = max_pool2d(net, [3, 3], stride=2, scope="pool1")
-            net = stack_blocks_dense(net, blocks, output_stride, preactivation=preactivation)
-            if preactivation:
-                net = batch_norm(net, activation_fn=relu, scope="postnorm")
-            if global_pool:
-                net = end_point("global_pool", reduce_mean(net, [1, 2], "pool5"))
-            if not num_classes:
-                return net
-            net = conv2d(
-                net, num_classes, [1, 1], activation_fn=None, normalizer_fn=None, scope="logits"
-            )
-            scoped_end_point("logits", net)
-            if spatial_squeeze:
-                net = squeeze(net, [1, 2], "SpatialSqueeze")
-                scoped_end_point("spatial_squeeze", net)
-            end_point("predictions", softmax(net, scope="predictions"))
-        return net
+            net = stack_blocks_dense(net, blocks, output_stride, preactivation=True)
+            net = batch_norm(net, activation_fn=relu, scope="postnorm")
+            return classify(net, num_classes, global_pool, spatial_squeeze)
 
-    version = "v2" if preactivation else "v1"
     network.__name__ = name
-    network.__doc__ = f"Build ResNet {version} of {name.rsplit('_', 1)[-1]} layers."
+    network.__doc__ = f"Build ResNet v2 of {name.rsplit('_', 1)[-1]} layers."
     register = architecture(
         arg_scope=resnet_arg_scope,
         input_shape=(224, 224, 3),
-        preprocessing="inception" if preactivation else "vgg",
-        source="arXiv:1603.05027, Figure 4e" if preactivation else "arXiv:1512.03385, Table 1",
-        classes=1001 if preactivation else 1000,
-        background=preactivation,
+        preprocessing="inception",
+        source="arXiv:1603.05027, Figure 4e",
+        classes=1001,
+        background=True,
     )
     return register(network)
 
 
-resnet_v1_50 = _resnet("resnet_v1_50", RESNET_50, preactivation=False)
-resnet_v1_101 = _resnet("resnet_v1_101", RESNET_101, preactivation=False)
-resnet_v1_152 = _resnet("resnet_v1_152", RESNET_152, preactivation=False)
-resnet_v1_200 = _resnet("resnet_v1_200", RESNET_200, preactivation=False)
-resnet_v2_50 = _resnet("resnet_v2_50", RESNET_50, preactivation=True)
-resnet_v2_101 = _resnet("resnet_v2_101", RESNET_101, preactivation=True)
-resnet_v2_152 = _resnet("resnet_v2_152", RESNET_152, preactivation=True)
-resnet_v2_200 = _resnet("resnet_v2_200", RESNET_200, preactivation=True)
+resnet_v1_50 = _resnet_v1("resnet_v1_50", RESNET_50)
+resnet_v1_101 = _resnet_v1("resnet_v1_101", RESNET_101)
+resnet_v1_152 = _resnet_v1("resnet_v1_152", RESNET_152)
+resnet_v1_200 = _resnet_v1("resnet_v1_200", RESNET_200)
+resnet_v2_50 = _resnet_v2("resnet_v2_50", RESNET_50)
+resnet_v2_101 = _resnet_v2("resnet_v2_101", RESNET_101)
+resnet_v2_152 = _resnet_v2("resnet_v2_152", RESNET_152)
+resnet_v2_200 = _resnet_v2("resnet_v2_200", RESNET_200)
