@@ -5,26 +5,32 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import BaseModel, Field, JsonValue, ValidationError, model_validator
 
 from model_zoo.architectures.registry import Architecture
 from model_zoo.arg_scope import refused_arguments, scoped_op
 from model_zoo.errors import Problem, SpecError, ZooError, json_pointer, unknown_name
 from model_zoo.layers import find_op
 from model_zoo.signatures import signature_of, spell, to_wire
+from model_zoo.weight_sources import (
+    Part,
+    RandomWeights,
+    Source,
+    Weights,
+    in_order,
+    seed,
+    source_models,
+    stored,
+)
 from model_zoo.zoo import find_architecture, parameters
 
 # Part of the digest: a change of meaning gives every spec a new id.
 SPEC_VERSION = 1
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class ScopeLevel(_Part):
+class ScopeLevel(Part):
     """One `arg_scope`: the ops it reaches, and their arguments."""
 
     ops: Annotated[list[str], Field(min_length=1)] = Field(
@@ -34,14 +40,6 @@ class ScopeLevel(_Part):
         description="Arguments by name; functions by name, or an object of name and arguments.",
         examples=[{"activation_fn": "relu6"}],
     )
-
-
-class RandomWeights(_Part):
-    """Random values, each a function of seed, variable name, shape and initializer."""
-
-    source: Literal["random"] = "random"
-    # JSON numbers beyond this differ from reader to reader (RFC 7493, 2.2).
-    seed: Annotated[int, Field(ge=0, le=2**53 - 1)] = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +62,7 @@ class Resolved:
     input_shape: tuple[int, ...]
 
 
-class BuildSpec(_Part):
+class BuildSpec(Part):
     """A build request. Only `architecture` is required."""
 
     architecture: str = Field(examples=["inception_v3"])
@@ -82,7 +80,10 @@ class BuildSpec(_Part):
         default={}, description="Arguments of the architecture's default scope; null leaves it out."
     )
     scopes: list[ScopeLevel] = Field(default=[], description="Outermost first.")
-    weights: RandomWeights = RandomWeights()
+    weights: Weights = Field(
+        default=RandomWeights(),
+        description="A source, or several that apply in order; what none fills is random.",
+    )
     strict: bool = Field(
         default=False, description="Refuse overrides without effect instead of warning."
     )
@@ -148,8 +149,13 @@ class BuildSpec(_Part):
                 }
                 for level in resolved.levels
             ],
-            "weights": self.weights.model_dump(),
+            "weights": self._normalized_weights(),
         }
+
+    def _normalized_weights(self) -> Any:
+        random = RandomWeights(seed=seed(self.weights)).model_dump()
+        sources = [source.model_dump() for _, source in stored(self.weights)]
+        return [random, *sources] if sources else random
 
     @property
     def digest(self) -> str:
@@ -202,6 +208,7 @@ def _resolve(spec: BuildSpec) -> Resolved:
             )
         )
     )
+    problems += _misplaced(in_order(spec.weights))
     levels: list[Level] = []
     for index, level in enumerate(spec.scopes):
         try:
@@ -265,25 +272,55 @@ def _settable(function: Callable[..., Any], name: str) -> bool:
     return name in signature_of(function).arguments
 
 
+def _misplaced(sources: list[Source]) -> list[Problem]:
+    return [
+        Problem(
+            "Random values are what no other source fills, so their source stands first and once.",
+            json_pointer("weights", index),
+            source.model_dump(),
+        )
+        for index, source in enumerate(sources)
+        if index and isinstance(source, RandomWeights)
+    ]
+
+
 def _problems(error: ValidationError) -> list[Problem]:
     """Return pydantic's findings as problems in this package's words."""
     problems: list[Problem] = []
     for found in error.errors(include_url=False):
-        pointer = json_pointer(*found["loc"])
+        place, owner = _place(found["loc"])
+        pointer = json_pointer(*place)
         received = found.get("input")
-        if found["type"] == "extra_forbidden":
-            name = str(found["loc"][-1])
-            owner: type[BaseModel] = {1: BuildSpec}.get(
-                len(found["loc"]), ScopeLevel if found["loc"][0] == "scopes" else RandomWeights
-            )
-            valid = [field.alias or key for key, field in owner.model_fields.items()]
-            problems.append(unknown_name(pointer, f"There is no field {name!r}.", name, valid))
-        elif found["type"] == "missing":
-            problems.append(Problem(f"The field {found['loc'][-1]!r} is required.", pointer))
-        else:
-            # "Input should be a valid integer", "List should have at least 1 item after ..."
-            rule = found["msg"].partition(" should ")[2].partition(" after ")[0]
-            problems.append(
-                Problem(f"This should {rule}; received {spell(received)}.", pointer, received)
-            )
+        match found["type"]:
+            case "extra_forbidden":
+                name = str(place[-1])
+                valid = [field.alias or key for key, field in owner.model_fields.items()]
+                problems.append(unknown_name(pointer, f"There is no field {name!r}.", name, valid))
+            case "missing":
+                problems.append(Problem(f"The field {place[-1]!r} is required.", pointer))
+            case "union_tag_invalid":
+                name = str(received["source"]) if isinstance(received, dict) else ""
+                what = f"There is no source {name!r}."
+                problems.append(unknown_name(pointer + "/source", what, name, source_models()))
+            case "union_tag_not_found":
+                rule = "This should be an object with a source, or a list of them"
+                problems.append(Problem(f"{rule}; received {spell(received)}.", pointer, received))
+            case _:
+                # "Input should be a valid integer", "List should have at least 1 item after ..."
+                rule = found["msg"].partition(" should ")[2].partition(" after ")[0]
+                problems.append(
+                    Problem(f"This should {rule}; received {spell(received)}.", pointer, received)
+                )
     return problems
+
+
+def _place(loc: tuple[str | int, ...]) -> tuple[tuple[str | int, ...], type[BaseModel]]:
+    """Return where a finding stands in the request, and the part of the format that it is in.
+
+    pydantic puts the names of a union's members among the keys: `weights` has two such unions.
+    """
+    if loc[0] == "weights" and len(loc) > 1:
+        ahead = [part for part in loc[:3] if part == "weights" or isinstance(part, int)]
+        tag, *rest = loc[len(ahead) + 1 :] or ("",)
+        return (*ahead, *rest), source_models().get(str(tag), BuildSpec)
+    return loc, ScopeLevel if loc[0] == "scopes" and len(loc) > 1 else BuildSpec

@@ -29,6 +29,7 @@ DIRECTION = (
     "architectures",
     "signatures",
     "zoo",
+    "weight_sources",
     "spec",
     "reports",
     "tracing",

@@ -8,6 +8,7 @@ import pytest
 from model_zoo import BuildSpec, SpecError
 
 LENET: dict[str, Any] = {"architecture": "lenet"}
+OTHER_BUILD = {"source": "build", "id": "e3ab80f5c2b95df954bd0286ee5ebf37"}
 
 
 def messages(wire: Any) -> list[str]:
@@ -83,7 +84,40 @@ SIZE = "an integer of at least 1 or a list of 2, each an integer of at least 1"
         ),
         (
             {**LENET, "weights": {"source": "checkpoint"}},
-            "/weights/source: This should be 'random'; received \"checkpoint\".",
+            "/weights/id: The field 'id' is required.",
+        ),
+        (
+            {**LENET, "weights": {"source": "chekpoint"}},
+            "/weights/source: There is no source 'chekpoint'. Did you mean 'checkpoint'?",
+        ),
+        (
+            {**LENET, "weights": [{"source": ["random"]}]},
+            "/weights/0/source: There is no source \"['random']\". Did you mean 'random'?",
+        ),
+        (
+            {**LENET, "weights": 5},
+            "/weights: This should be an object with a source, or a list of them; received 5.",
+        ),
+        (
+            {**LENET, "weights": []},
+            "/weights: This should have at least 1 item; received [].",
+        ),
+        (
+            {**LENET, "weights": [{"source": "build", "id": "e3ab"}]},
+            "/weights/0/id: This should match pattern '^[0-9a-f]{32}$'; received \"e3ab\".",
+        ),
+        (
+            {**LENET, "weights": [{**OTHER_BUILD, "inclde": ["*"]}]},
+            "/weights/0/inclde: There is no field 'inclde'. Did you mean 'include' or 'exclude'?",
+        ),
+        (
+            {**LENET, "weights": {**OTHER_BUILD, "rename": {"a": 1}}},
+            "/weights/rename/a: This should be a valid string; received 1.",
+        ),
+        (
+            {**LENET, "weights": [OTHER_BUILD, {"source": "random", "seed": 1}]},
+            "/weights/1: Random values are what no other source fills, so their source stands "
+            "first and once.",
         ),
         (
             {**LENET, "weights": {"sead": 1}},
@@ -219,11 +253,25 @@ def test_digest_ignores_spelling_and_keeps_meaning() -> None:
         {"default_scope": None},
         {"default_scope": {"weight_decay": 0.1}},
         {"weights": {"seed": 1}},
+        {"weights": OTHER_BUILD},
         {"scopes": [{"ops": ["conv2d"], "args": {"activation_fn": "relu"}}]},
     ],
 )
 def test_digest_differs_with_every_change_of_meaning(change: dict[str, Any]) -> None:
     assert BuildSpec.read({**LENET, **change}).digest != BuildSpec.read(LENET).digest
+
+
+def test_one_source_is_the_list_of_it_over_random_values() -> None:
+    alone = BuildSpec.read({**LENET, "weights": OTHER_BUILD})
+    spelt_out = BuildSpec.read({**LENET, "weights": [{"source": "random", "seed": 0}, OTHER_BUILD]})
+    assert alone.digest == spelt_out.digest
+    assert alone.normalized()["weights"] == [
+        {"source": "random", "seed": 0},
+        {**OTHER_BUILD, "include": ["*"], "exclude": [], "rename": {}, "policy": "strict"},
+    ]
+    assert BuildSpec.read(alone.normalized()).digest == alone.digest
+    seeded = BuildSpec.read({**LENET, "weights": [{"seed": 1}, OTHER_BUILD]})
+    assert seeded.digest != alone.digest
 
 
 def test_op_alias_order_and_number_type_do_not_change_the_digest() -> None:

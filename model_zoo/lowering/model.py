@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from model_zoo.errors import InputError, Problem, WeightsError, unknown_name
 from model_zoo.graph import Graph
 from model_zoo.lowering.rules import Lowering, apply_rules
+from model_zoo.weight_sources import seed
 from model_zoo.weights.random import random_value
 
 Array = NDArray[np.float32]
@@ -31,7 +32,7 @@ def materialize(traced: Traced) -> "Model":
 
     Imports Keras; memory for weights is allocated here and nowhere before.
     """
-    return materialize_graph(traced.graph, seed=traced.spec.weights.seed)
+    return materialize_graph(traced.graph, seed=seed(traced.spec.weights))
 
 
 def materialize_graph(graph: Graph, *, seed: int = 0) -> "Model":

@@ -1,0 +1,144 @@
+"""What a spec may say about weights: where they come from, and which of them go where.
+
+Sources apply in order, a later one over an earlier one. What none of them fills is random.
+"""
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+
+CHECKPOINT_ID = "^[0-9a-f]{64}$"
+BUILD_ID = "^[0-9a-f]{32}$"
+_MAX_SOURCES = 16
+_MAX_PATTERNS = 64
+# A pattern with k stars may look k times at each character of each name.
+_Name = Annotated[str, Field(min_length=1, max_length=256)]
+_Names = Annotated[list[_Name], Field(max_length=_MAX_PATTERNS)]
+
+
+class Part(BaseModel):
+    """A part of the wire format: nothing unknown, nothing converted, nothing changed later."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class RandomWeights(Part):
+    """Random values, each a function of seed, variable name, shape and initializer."""
+
+    source: Literal["random"] = "random"
+    # JSON numbers beyond this differ from reader to reader (RFC 7493, 2.2).
+    seed: Annotated[int, Field(ge=0, le=2**53 - 1)] = 0
+
+
+class _StoredWeights(Part):
+    include: _Names = Field(
+        default=["*"],
+        description="The build's variables that this source fills, by name; * stands for any "
+        "characters.",
+        examples=[["InceptionV3/*"]],
+    )
+    exclude: _Names = Field(
+        default=[],
+        description="The variables that it leaves alone, though included.",
+        examples=[["InceptionV3/Logits*", "InceptionV3/AuxLogits*"]],
+    )
+    rename: Annotated[dict[_Name, str], Field(max_length=_MAX_PATTERNS)] = Field(
+        default={},
+        description="The source's names to the build's: whole names, or scopes that end with '/'.",
+        examples=[{"network/": "InceptionV3/"}],
+    )
+    policy: Literal["strict", "skip_mismatch"] = Field(
+        default="strict",
+        description="Refuse a variable that is missing or of another shape, or leave it as it is.",
+    )
+
+    def selects(self, variable: str) -> bool:
+        """Return whether this source is to fill a variable of the build."""
+        return _matches(variable, self.include) and not _matches(variable, self.exclude)
+
+    def renamed(self, name: str) -> str:
+        """Return the build's name for one of the source's; of several that fit, the longest counts.
+
+        >>> source = BuildWeights(source="build", id="0" * 32, rename={"a/": "b/", "a/w": "c"})
+        >>> source.renamed("a/x"), source.renamed("a/w"), source.renamed("d")
+        ('b/x', 'c', 'd')
+        """
+        if name in self.rename:
+            return self.rename[name]
+        scopes = [key for key in self.rename if key.endswith("/") and name.startswith(key)]
+        if not scopes:
+            return name
+        scope = max(scopes, key=len)
+        return self.rename[scope] + name.removeprefix(scope)
+
+
+class CheckpointWeights(_StoredWeights):
+    """The weights of a file that was imported, by its SHA-256."""
+
+    source: Literal["checkpoint"]
+    id: Annotated[str, Field(pattern=CHECKPOINT_ID)]
+    moving_averages: bool = Field(
+        default=False,
+        description="Take a variable's exponential moving average where the file has one.",
+    )
+
+
+class BuildWeights(_StoredWeights):
+    """The weights of another build."""
+
+    source: Literal["build"]
+    id: Annotated[str, Field(pattern=BUILD_ID)]
+
+
+StoredWeights = CheckpointWeights | BuildWeights
+Source = RandomWeights | CheckpointWeights | BuildWeights
+
+
+def _source_name(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return getattr(value, "source", None)
+    return value.get("source", "random") if isinstance(value, dict) else None
+
+
+def source_models() -> dict[str, type[Part]]:
+    """Return what each kind of source may say, by its name."""
+    return {"random": RandomWeights, "checkpoint": CheckpointWeights, "build": BuildWeights}
+
+
+_Tagged = Annotated[
+    Annotated[RandomWeights, Tag("random")]
+    | Annotated[CheckpointWeights, Tag("checkpoint")]
+    | Annotated[BuildWeights, Tag("build")],
+    Discriminator(_source_name),
+]
+# One source may stand without the list.
+Weights = Annotated[
+    Annotated[_Tagged, Tag("one")]
+    | Annotated[list[_Tagged], Field(min_length=1, max_length=_MAX_SOURCES), Tag("several")],
+    Discriminator(lambda value: "several" if isinstance(value, list) else "one"),
+]
+
+
+def in_order(weights: Source | list[Source]) -> list[Source]:
+    """Return the sources of a spec, one or several, as a list."""
+    return weights if isinstance(weights, list) else [weights]
+
+
+def stored(weights: Source | list[Source]) -> list[tuple[int, StoredWeights]]:
+    """Return the sources that are not random, with the places they have in the list."""
+    return [
+        (index, source)
+        for index, source in enumerate(in_order(weights))
+        if not isinstance(source, RandomWeights)
+    ]
+
+
+def seed(weights: Source | list[Source]) -> int:
+    """Return the seed of what no source fills."""
+    return next((s.seed for s in in_order(weights) if isinstance(s, RandomWeights)), 0)
+
+
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
