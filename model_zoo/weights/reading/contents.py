@@ -52,10 +52,18 @@ class Contents:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a file may hold: its tensors' bytes together, and how many there may be."""
+    """What a file may hold: bytes of all tensors, or of an unpacked archive; how many tensors."""
 
     max_bytes: int = 4 * 2**30
     max_tensors: int = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class ImportLimits(Limits):
+    """What an import may take besides: memory, and seconds of computing."""
+
+    memory_bytes: int = 2 * 2**30
+    seconds: int = 600
 
 
 def check_tensors(where: str, tensors: Sequence[StoredTensor], limits: Limits) -> None:
@@ -93,8 +101,7 @@ def check_name(where: str, name: str) -> None:
     Raises: WeightsError if it is not.
     """
     if not name or len(name) > _MAX_NAME_CHARACTERS or not name.isprintable():
-        shown = name[:40].encode("ascii", "backslashreplace").decode()
         raise WeightsError(
-            f"{where} has a tensor named '{shown}'{'...' if len(name) > 40 else ''}; a name has 1 "
-            f"to {_MAX_NAME_CHARACTERS} printable characters."
+            f"{where} has a tensor named {name[:40]!a}{'...' if len(name) > 40 else ''}; a "
+            f"name has 1 to {_MAX_NAME_CHARACTERS} printable characters."
         )
