@@ -33,6 +33,7 @@ DIRECTION = (
     "spec",
     "reports",
     "tracing",
+    "onnx_lowering",
     "weights",
     "preprocessing",
     "classification",

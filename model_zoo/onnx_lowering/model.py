@@ -1,0 +1,102 @@
+"""An ONNX model of a graph and its weights."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from model_zoo.errors import Problem, WeightsError
+from model_zoo.graph import Graph, Node, Tensor
+from model_zoo.onnx_lowering.layout import example_shape
+from model_zoo.onnx_lowering.rules import INPUT, OUTPUT, Lowering
+
+# The oldest opset with every operator that is used (Gelu came with 20), and the file version it was
+# published with: what is oldest opens in most runtimes, ONNX Runtime since 1.17.
+OPSET = 20
+IR_VERSION = 9
+PRODUCER = "model-zoo-service"
+
+
+def onnx_model(
+    graph: Graph, weights: Mapping[str, NDArray[Any]], *, metadata: Mapping[str, str] = {}
+) -> onnx.ModelProto:
+    """Return a model from `input` to `output`, the graph's output; what does not lead there is out.
+
+    `weights` are by TF-Slim's names, and so are the model's initializers, in ONNX's layout. Equal
+    arguments give equal bytes by `SerializeToString(deterministic=True)`.
+
+    Shape: (N, H, W, C) -> that of `graph.output`, as our graphs have them; N is free
+    Raises: BuildError for a primitive that has no rule, WeightsError if a weight is missing or has
+    another shape, or a dropout is active.
+    """
+    nodes = _nodes_before(graph)
+    arrays = _needed(nodes, weights)
+    model = onnx.ModelProto()
+    model.ir_version = IR_VERSION
+    model.producer_name = PRODUCER
+    model.opset_import.add(domain="", version=OPSET)
+    for key in sorted(metadata):
+        model.metadata_props.add(key=key, value=metadata[key])
+    model.graph.name = "model"
+    model.graph.input.append(_described(INPUT, graph.input))
+    model.graph.output.append(_described(OUTPUT, graph.output))
+    lowering = Lowering(model.graph, nodes, arrays)
+    lowering.bind(graph.input, INPUT, "channels_last")
+    for node in nodes:
+        if node.op == "input":
+            continue
+        try:
+            lowering.lower(node)
+        except Exception as error:
+            error.add_note(f"while lowering {node.output.name} ({node.op}) to ONNX")
+            raise
+    lowering.write_output(graph.output)
+    return model
+
+
+def _nodes_before(graph: Graph) -> list[Node]:
+    """Return the nodes that the output depends on, in order of execution."""
+    wanted, found = {graph.output}, []
+    for node in reversed(graph.nodes):
+        if node.output in wanted:
+            wanted.update(node.inputs)
+            found.append(node)
+    return found[::-1]
+
+
+def _needed(
+    nodes: Sequence[Node], weights: Mapping[str, NDArray[Any]]
+) -> dict[str, NDArray[np.float32]]:
+    """Return the weights of the nodes, as float32.
+
+    Raises: WeightsError with every weight that is missing or has another shape.
+    """
+    variables = {v.name: v for node in nodes for v in node.variables.values()}
+    arrays: dict[str, NDArray[np.float32]] = {}
+    problems: list[Problem] = []
+    for name, variable in variables.items():
+        if name not in weights:
+            problems.append(
+                Problem(f"The weights lack {name}; a value of shape {variable.shape} is needed.")
+            )
+            continue
+        arrays[name] = np.asarray(weights[name], dtype=np.float32)
+        if arrays[name].shape != variable.shape:
+            received = arrays[name].shape
+            problems.append(
+                Problem(
+                    f"{name} has shape {variable.shape}; received {received}.",
+                    received=list(received),
+                )
+            )
+    if problems:
+        raise WeightsError(*problems)
+    return arrays
+
+
+def _described(name: str, tensor: Tensor) -> onnx.ValueInfoProto:
+    return onnx.helper.make_tensor_value_info(
+        name, onnx.TensorProto.FLOAT, ["N", *example_shape(tensor)]
+    )

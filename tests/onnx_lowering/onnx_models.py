@@ -1,0 +1,70 @@
+"""ONNX models checked, run, and compared with the Keras models of the same graphs."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import onnx
+import onnxruntime
+from numpy.typing import NDArray
+
+from model_zoo import Graph, Tensor
+from model_zoo.graph import build_graph
+from model_zoo.lowering import Model
+from model_zoo.onnx_lowering import onnx_model
+
+Array = NDArray[np.float32]
+TOLERANCE = 1e-4  # of the largest value
+
+
+def lowered_weights(graph: Graph) -> dict[str, Array]:
+    """Return weights that hide nothing: no zeros, no ones."""
+    random = np.random.RandomState(3)
+    return {
+        v.name: (
+            random.uniform(0.5, 1.5, v.shape)
+            if v.name.endswith(("gamma", "variance"))
+            else random.normal(0, 0.5, v.shape)
+        ).astype(np.float32)
+        for v in graph.variables
+    }
+
+
+def run(model: onnx.ModelProto, *batches: Array) -> list[Array]:
+    """Return ONNX Runtime's output of each batch."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 2
+    options.log_severity_level = 2
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(deterministic=True), options, providers=["CPUExecutionProvider"]
+    )
+    return [session.run(["output"], {"input": batch})[0] for batch in batches]
+
+
+def difference(actual: Array, expected: Array) -> float:
+    """Return the largest difference relative to the largest value."""
+    assert actual.shape == expected.shape
+    assert np.isfinite(expected).all()
+    # One example by itself is 0 after the norm of its batch.
+    scale = np.abs(expected).max() or 1.0
+    return float(np.abs(actual - expected).max() / scale)
+
+
+def compare(graph: Graph, weights: Mapping[str, Array], batches: list[Array]) -> onnx.ModelProto:
+    """Check a graph's ONNX model, and its outputs against Keras's; return it."""
+    exported = onnx_model(graph, weights)
+    onnx.checker.check_model(exported, full_check=True)
+    keras = Model(graph)
+    keras.assign(weights)
+    for batch, actual in zip(batches, run(exported, *batches), strict=True):
+        expected = np.asarray(keras.keras_model(batch, training=False))
+        assert difference(actual, expected) < TOLERANCE
+    assert np.ptp(expected) > 0
+    return exported
+
+
+def agree(network: Callable[[Tensor], Tensor], shape: tuple[int, ...]) -> onnx.ModelProto:
+    """Compare a small network on one example and on three; return its ONNX model."""
+    graph = build_graph(network, shape)
+    random = np.random.RandomState(5)
+    batches = [random.normal(0.3, 1.2, (n, *shape)).astype(np.float32) for n in (1, 3)]
+    return compare(graph, lowered_weights(graph), batches)
