@@ -1,10 +1,9 @@
-"""Files of weights: NumPy's .npz, safetensors, and Keras's own .keras.
+"""Files of weights: the formats, and the two that need no more than NumPy.
 
-The same weights give the same bytes in every format, so a file's hash says what is in it.
+The same weights give the same bytes in every format, so a file's hash says what is in it. The rest
+is written by modules that import Keras or TensorFlow, and are imported when they write.
 """
 
-import json
-import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
@@ -17,17 +16,36 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from model_zoo.errors import WeightsError, unknown_name
+from model_zoo.graph import Graph
+from model_zoo.weights.packing import zip_entry
 
-_ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can say; NumPy and Keras use it too
+# The file is one protobuf message, and these end at 2 GiB; the rest is for the nodes.
+MAX_ONNX_BYTES = 1_900_000_000
 
 
 class SavableModel(Protocol):
-    """What is written: weights by TF-Slim's names, and the Keras model that holds them."""
+    """What is written: weights by TF-Slim's names, the Keras model that holds them, and its feed.
+
+    `variables` are those of the Keras model, by the names of `weights`; `preprocessing` is None for
+    networks that images do not feed, and `global_step` says how often the weights were trained.
+    """
 
     def weights(self) -> dict[str, NDArray[Any]]: ...
 
     @property
     def keras_model(self) -> Any: ...
+
+    @property
+    def variables(self) -> Mapping[str, Any]: ...
+
+    @property
+    def graph(self) -> Graph: ...
+
+    @property
+    def preprocessing(self) -> str | None: ...
+
+    @property
+    def global_step(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +84,7 @@ def _write_npz(model: SavableModel, path: Path) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         for name, value in _sorted_weights(model).items():
             # As numpy.savez does: the size of an entry is not known when its header is written.
-            with archive.open(_entry(f"{name}.npy"), "w", force_zip64=True) as entry:
+            with archive.open(zip_entry(f"{name}.npy"), "w", force_zip64=True) as entry:
                 np.lib.format.write_array(entry, value, allow_pickle=False)
 
 
@@ -75,52 +93,42 @@ def _write_safetensors(model: SavableModel, path: Path) -> None:
 
 
 def _write_keras(model: SavableModel, path: Path) -> None:
-    """Save the model, then write the archive anew without what differs from save to save.
+    from model_zoo.weights.keras_files import write_keras
 
-    That is: the time in the metadata and on the weights' entry, and the ids of shared objects in
-    the configuration, which are memory addresses. Keras's HDF5 file keeps no times.
-    """
-    saved_path = path.with_name(f"saved{path.suffix}")
-    model.keras_model.save(saved_path)
-    with (
-        zipfile.ZipFile(saved_path) as saved,
-        zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive,
-    ):
-        for info in saved.infolist():
-            if info.filename == "metadata.json":
-                metadata = json.loads(saved.read(info))
-                metadata.pop("date_saved", None)
-                archive.writestr(_entry(info.filename), json.dumps(metadata))
-            elif info.filename == "config.json":
-                config = _renumbered(json.loads(saved.read(info)), {})
-                archive.writestr(_entry(info.filename), json.dumps(config))
-            else:
-                entry = _entry(info.filename)
-                entry.file_size = info.file_size
-                with saved.open(info) as source, archive.open(entry, "w") as target:
-                    shutil.copyfileobj(source, target, 1 << 20)
+    write_keras(model, path)
 
 
-def _renumbered(config: Any, numbers: dict[int, int]) -> Any:
-    """Return a configuration with its shared objects numbered from 1, in the order they stand."""
-    if isinstance(config, list):
-        return [_renumbered(item, numbers) for item in config]
-    if not isinstance(config, dict):
-        return config
-    return {
-        key: numbers.setdefault(value, len(numbers) + 1)
-        if key == "shared_object_id" and isinstance(value, int)
-        else _renumbered(value, numbers)
-        for key, value in config.items()
-    }
+def _write_keras_weights(model: SavableModel, path: Path) -> None:
+    from model_zoo.weights.keras_files import write_keras_weights
+
+    write_keras_weights(model, path)
 
 
-def _entry(name: str) -> zipfile.ZipInfo:
-    """Return a zip entry that says nothing of when and where it was made."""
-    info = zipfile.ZipInfo(name, _ZIP_TIME)
-    info.create_system = 3
-    info.external_attr = 0o644 << 16
-    return info
+def _write_saved_model(model: SavableModel, path: Path) -> None:
+    from model_zoo.weights.tensorflow_files import write_saved_model
+
+    write_saved_model(model, path)
+
+
+def _write_checkpoint(model: SavableModel, path: Path) -> None:
+    from model_zoo.weights.tensorflow_files import write_checkpoint
+
+    write_checkpoint(model, path)
+
+
+def _write_onnx(model: SavableModel, path: Path) -> None:
+    from model_zoo.onnx_lowering import onnx_model
+
+    weights = model.weights()
+    size = sum(value.nbytes for value in weights.values())
+    if size > MAX_ONNX_BYTES:
+        raise WeightsError(
+            f"The network's weights have {size} bytes; an ONNX file can hold {MAX_ONNX_BYTES}. Use "
+            "another format."
+        )
+    metadata = {"preprocessing": model.preprocessing} if model.preprocessing else {}
+    written = onnx_model(model.graph, weights, metadata=metadata)
+    path.write_bytes(written.SerializeToString(deterministic=True))
 
 
 FORMATS: Mapping[str, Format] = {
@@ -147,6 +155,37 @@ FORMATS: Mapping[str, Format] = {
             ".keras",
             "The network and its weights, for keras.saving.load_model.",
             _write_keras,
+        ),
+        Format(
+            "weights.h5",
+            "application/x-hdf5",
+            ".weights.h5",
+            "The weights of the .keras file alone, for load_weights of the same Keras model.",
+            _write_keras_weights,
+        ),
+        Format(
+            "savedmodel",
+            "application/gzip",
+            ".savedmodel.tar.gz",
+            "The network and its weights for TensorFlow Serving and tf.saved_model.load, which "
+            "takes arrays and, where images feed the network, JPEG and PNG files.",
+            _write_saved_model,
+        ),
+        Format(
+            "checkpoint",
+            "application/gzip",
+            ".ckpt.tar.gz",
+            "TensorFlow's checkpoint by TF-Slim's variable names, for tf.train.load_checkpoint and "
+            "TF-Slim's own scripts.",
+            _write_checkpoint,
+        ),
+        Format(
+            "onnx",
+            "application/octet-stream",
+            ".onnx",
+            "The network and its weights for ONNX Runtime and other tools, from `input` to "
+            "`output` in the network's own layout, with a free batch.",
+            _write_onnx,
         ),
     )
 }

@@ -1,0 +1,166 @@
+"""Files that TensorFlow itself reads: TF-Slim's checkpoints, and SavedModels."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef, TensorInfo
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+from model_zoo.weights.files import SavableModel
+from model_zoo.weights.packing import write_tar_gz
+from model_zoo.weights.tensorflow_preprocessing import inputs_of, takes_images
+
+CHECKPOINT = "model.ckpt"
+SAVED_MODEL_FOLDER = "saved_model"
+
+
+def write_checkpoint(model: SavableModel, path: Path) -> None:
+    """Write every variable by TF-Slim's name, and `global_step`, which TF-Slim's scripts restore.
+
+    The archive's `checkpoint` file lets `tf.train.latest_checkpoint` find them once unpacked.
+    """
+    values: dict[str, Any] = {**model.weights(), "global_step": np.int64(model.global_step)}
+    state = f'model_checkpoint_path: "{CHECKPOINT}"\nall_model_checkpoint_paths: "{CHECKPOINT}"\n'
+    files = _save(values, path.with_name(CHECKPOINT))
+    write_tar_gz(path, {"checkpoint": state.encode(), **{file.name: file for file in files}})
+
+
+def _save(values: Mapping[str, Any], prefix: Path) -> list[Path]:
+    """Write a V2 checkpoint, and return its files."""
+    names = sorted(values)
+    # On a GPU's memory the values would only be copied to and fro.
+    with tf.device("CPU"):
+        tf.raw_ops.SaveV2(
+            prefix=str(prefix),
+            tensor_names=names,
+            shape_and_slices=[""] * len(names),
+            tensors=[tf.convert_to_tensor(values[name]) for name in names],
+        )
+    return [prefix.with_name(prefix.name + end) for end in (".index", ".data-00000-of-00001")]
+
+
+def write_saved_model(model: SavableModel, path: Path) -> None:
+    """Write the network and its weights for serving, the variables by TF-Slim's names.
+
+    `serving_default` takes arrays. Where images feed the network, `serving_images` takes JPEG and
+    PNG files and preprocesses them.
+    """
+    weights = model.weights()
+    read = {id(variable) for variable in model.keras_model.weights}
+    names = [name for name, variable in model.variables.items() if id(variable) in read]
+    saved = SavedModel(saved_model_schema_version=1)
+    saved.meta_graphs.add().CopyFrom(_meta_graph(model, names))
+    _rename_functions(saved.meta_graphs[0].graph_def)
+    files = _save({name: weights[name] for name in names}, path.with_name("variables"))
+    write_tar_gz(
+        path,
+        {
+            # Protobuf writes maps in any order, unless it is asked for one.
+            f"{SAVED_MODEL_FOLDER}/saved_model.pb": saved.SerializeToString(deterministic=True),
+            **{f"{SAVED_MODEL_FOLDER}/variables/{file.name}": file for file in files},
+        },
+    )
+
+
+def _meta_graph(model: SavableModel, names: Sequence[str]) -> Any:
+    """Return the network with its signatures, and with variables that are restored beside it.
+
+    A graph of TensorFlow 1, in which Keras calls its layers on these variables in place of its own:
+    what TensorFlow 2 writes names functions by counters of the process, and bears a random number.
+    """
+    shape = tuple(size or 0 for size in model.graph.input.shape[1:])
+    signatures = {}
+    v1 = tf.compat.v1
+    with tf.Graph().as_default() as graph:
+        variables = [
+            v1.get_variable(
+                name,
+                model.variables[name].shape,
+                tf.float32,
+                v1.zeros_initializer(),
+                use_resource=True,
+            )
+            for name in names
+        ]
+        values = [
+            (model.variables[name], variable.read_value())
+            for name, variable in zip(names, variables, strict=True)
+        ]
+        values += _dropout_seeds(model)
+        with keras.StatelessScope(values, initialize_variables=False):
+            inputs = v1.placeholder(tf.float32, (None, *shape), "input")
+            outputs = tf.identity(model.keras_model(inputs, training=False), "output")
+            signatures["serving_default"] = _signature("input", inputs, outputs)
+            if takes_images(model.preprocessing, shape):
+                # TensorFlow Serving reads base64 from JSON where a name ends so.
+                images = v1.placeholder(tf.string, (None,), "image_bytes")
+                with tf.name_scope("serving_images"):
+                    inputs = inputs_of(str(model.preprocessing), images, shape)
+                    outputs = tf.identity(model.keras_model(inputs, training=False), "output")
+                signatures["serving_images"] = _signature("image_bytes", images, outputs)
+        saver = v1.train.Saver(variables).as_saver_def()
+        # Other versions of TensorFlow read a graph that leaves out what they take as default.
+        meta_graph = v1.train.export_meta_graph(
+            graph=graph, saver_def=saver, strip_default_attrs=True
+        )
+    meta_graph.meta_info_def.tags.append(tf.saved_model.SERVING)
+    for key, signature in signatures.items():
+        meta_graph.signature_def[key].CopyFrom(signature)
+    return meta_graph
+
+
+def _dropout_seeds(model: SavableModel) -> list[tuple[Any, Any]]:
+    """Return seeds to draw at each call, if the network drops in prediction, as `predict` does."""
+    nodes = model.graph.nodes
+    if not any(node.op == "dropout" and node.attributes["is_training"] for node in nodes):
+        return []
+    return [
+        (layer.seed_generator.state, tf.random.uniform((2,), 0, 2**31 - 1, tf.int64, layer.seed))
+        for layer in model.keras_model.layers
+        if getattr(layer, "seed_generator", None) is not None
+    ]
+
+
+def _signature(input_name: str, inputs: Any, outputs: Any) -> SignatureDef:
+    return SignatureDef(
+        inputs={input_name: _tensor_info(inputs)},
+        outputs={"output": _tensor_info(outputs)},
+        method_name=tf.saved_model.PREDICT_METHOD_NAME,
+    )
+
+
+def _tensor_info(tensor: Any) -> TensorInfo:
+    # TensorFlow's own function for it warns that it is deprecated, and names no other.
+    return TensorInfo(
+        name=tensor.name,
+        dtype=tensor.dtype.as_datatype_enum,
+        tensor_shape=tensor.shape.as_proto(),
+    )
+
+
+def _rename_functions(graph: Any) -> None:
+    """Name functions by their order of use: TensorFlow numbers them over the whole process."""
+    functions = {function.signature.name: function for function in graph.library.function}
+    names: dict[str, str] = {}
+
+    def rename(nodes: Iterable[Any]) -> None:
+        for node in nodes:
+            for _, attribute in sorted(node.attr.items()):
+                for used in (attribute.func, *attribute.list.func):
+                    if used.name in functions and used.name not in names:
+                        names[used.name] = f"function_{len(names)}"
+                        rename(functions[used.name].node_def)
+                    if used.name in names:
+                        used.name = names[used.name]
+
+    rename(graph.node)
+    for old, function in functions.items():
+        function.signature.name = names[old]
+        for argument in function.signature.input_arg:
+            # A loop's condition names the arguments that it does not read after itself.
+            argument.name = argument.name.replace(old, names[old])
+    graph.library.function.sort(key=lambda function: function.signature.name)
