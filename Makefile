@@ -1,7 +1,7 @@
 # Developer commands; continuous integration (.ci/run) calls the same targets.
 #
 # PYTHON=...       the interpreter `make setup` builds .venv from
-# ARGS=...         more arguments for `make test` and `make bench`
+# ARGS=...         more arguments for `make test`, `make fuzz` and `make bench`
 # LOCK_FLAGS=...   more arguments for the locking tool: LOCK_FLAGS=--upgrade takes newer versions
 
 SHELL := /bin/bash
@@ -17,7 +17,7 @@ PYTHON ?=
 ARGS ?=
 LOCK_FLAGS ?=
 
-.PHONY: help setup run test lint format bench lock container
+.PHONY: help setup run test fuzz lint format bench lock container
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ run: setup ## Start the service (ZOO_HOST, ZOO_PORT; default 127.0.0.1:8000)
 
 test: setup ## Run the tests
 	$(BIN)/python -m pytest $(ARGS)
+
+fuzz: setup ## Run the tests of the file readers on many more damaged files (minutes)
+	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest tests/fuzz $(ARGS)
 
 lint: setup ## Check style, formatting and types
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import NoReturn
 
 from fastapi import Depends, FastAPI
@@ -10,7 +11,17 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.routing import Match
 
-from app.api import builds, catalogue, docs, health, inference, reports, weights
+from app.api import (
+    builds,
+    catalogue,
+    checkpoints,
+    docs,
+    health,
+    inference,
+    reports,
+    restores,
+    weights,
+)
 from app.api.negotiate import refuse_unknown_parameters
 from app.api.services import Services
 from app.compute.engine import Engine
@@ -19,13 +30,17 @@ from app.envelope import Envelope
 from app.problems import ServiceError
 from app.settings import Settings
 from app.store.builds import BuildStore
+from app.store.errors import StoreError
 from app.store.files import WeightFiles
+from model_zoo import CheckpointStore
 
 _ROUTERS = (
     catalogue.router,
     builds.router,
     reports.router,
+    restores.router,
     weights.router,
+    checkpoints.router,
     inference.router,
     health.router,
     docs.router,
@@ -41,6 +56,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
         settings,
         BuildStore(settings.home),
         WeightFiles(settings.home, settings.max_files_bytes),
+        _checkpoints(settings.home),
         engine or LocalEngine(settings),
     )
 
@@ -74,6 +90,13 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
     app.add_exception_handler(HTTPException, _refuse)
     app.add_middleware(Envelope, max_concurrency=settings.max_concurrency)
     return app
+
+
+def _checkpoints(home: Path) -> CheckpointStore:
+    try:
+        return CheckpointStore(home)
+    except OSError as error:
+        raise StoreError(f"{home} cannot be written: {error.strerror}.") from error
 
 
 async def _refuse(request: Request, error: Exception) -> NoReturn:

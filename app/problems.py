@@ -23,7 +23,15 @@ from app.compute.engine import (
 from app.documents import MalformedJsonError
 from app.store.errors import StoreError
 from app.wording import clip
-from model_zoo import BudgetError, BuildError, InputError, ScopeError, SpecError, ZooError
+from model_zoo import (
+    BudgetError,
+    BuildError,
+    InputError,
+    ScopeError,
+    SpecError,
+    WeightsError,
+    ZooError,
+)
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -42,8 +50,10 @@ KINDS = {
     "unknown-build": Kind(404, "There is no such build"),
     "unknown-name": Kind(404, "There is nothing of this name"),
     "method-not-allowed": Kind(405, "The method does not fit the resource"),
+    "unknown-weights": Kind(404, "There are no such weights"),
     "not-acceptable": Kind(406, "None of the accepted types can be given"),
     "slow-body": Kind(408, "The body did not arrive in time"),
+    "in-use": Kind(409, "Something else is made of it"),
     "body-too-large": Kind(413, "The body is too large"),
     "unsupported-type": Kind(415, "The body's type is not supported"),
     "unsatisfiable-range": Kind(416, "The range begins after the end"),
@@ -51,6 +61,7 @@ KINDS = {
     "invalid-spec": Kind(422, "The build spec is not valid"),
     "build-refused": Kind(422, "The network refuses its configuration"),
     "over-budget": Kind(422, "The build is over the budget"),
+    "weights-refused": Kind(422, "The weights do not fit, or cannot be read"),
     "invalid-input": Kind(422, "The input does not fit the network"),
     "unprocessable": Kind(422, "The request cannot be carried out"),
     # nginx's number: only the log sees it.
@@ -60,6 +71,7 @@ KINDS = {
     "worker-died": Kind(503, "The worker ended while it computed"),
     "worker-unavailable": Kind(503, "The worker is not available"),
     "out-of-memory": Kind(503, "There is not enough memory"),
+    "store-full": Kind(503, "The store is full"),
     "store-unavailable": Kind(503, "The store is not available"),
     "deadline-passed": Kind(504, "The deadline passed"),
 }
@@ -72,6 +84,7 @@ _LIBRARY_KINDS: tuple[tuple[type[ZooError], str], ...] = (
     (SpecError, "invalid-spec"),
     (ScopeError, "invalid-spec"),
     (InputError, "invalid-input"),
+    (WeightsError, "weights-refused"),
     (ZooError, "unprocessable"),
 )
 _ENGINE_KINDS: tuple[tuple[type[EngineError], str, int], ...] = (

@@ -54,6 +54,17 @@ class Settings(BaseSettings):
     max_image_pixels: int = _limit(50_000_000, "Pixels of an image, by its header.")
     max_batch: int = _limit(32, "Rows in one prediction.")
 
+    # What an upload of weights may be. It is read in a process of its own, within the last three.
+    max_upload_bytes: int = _limit(2 * GIB, "Bytes in an upload of weights.")
+    max_import_bytes: int = _limit(
+        4 * GIB, "Bytes of the tensors in an upload, and of its archive unpacked."
+    )
+    max_import_tensors: int = _limit(20_000, "Tensors in an upload.")
+    import_memory_bytes: int = _limit(
+        2 * GIB, "Bytes of memory to read an upload in.", minimum=256 * MIB
+    )
+    import_timeout_s: int = _limit(600, "Seconds of computing to read an upload in.")
+
     # What a build may be. Each is known exactly from the trace, before anything is allocated.
     max_parameters: int = _limit(250_000_000, "Parameters of a build.")
     max_multiply_adds: int = _limit(100_000_000_000, "Multiply-adds of a build, for one example.")
@@ -67,10 +78,17 @@ class Settings(BaseSettings):
     max_output_bytes: int = _limit(32 * MIB, "Bytes of the arrays in one answer, as float32.")
     max_models_bytes: int = _limit(2 * GIB, "Bytes of the networks kept in memory.")
     max_files_bytes: int = _limit(4 * GIB, "Bytes of the weight files kept under ZOO_HOME.")
+    max_checkpoints_bytes: int = _limit(
+        32 * GIB, "Bytes of the uploaded weights kept under ZOO_HOME."
+    )
     max_concurrency: int = _limit(256, "Requests in progress at once.")
     queue_length: int = _limit(64, "Requests that wait for the worker.")
     request_timeout_s: float = _limit(120, "Seconds a request may wait and compute.", minimum=0.001)
-    body_timeout_s: float = _limit(30, "Seconds a client may take to send a body.", minimum=0.001)
+    body_timeout_s: float = _limit(
+        30,
+        "Seconds a client may take to send a body, or the next piece of an upload.",
+        minimum=0.001,
+    )
     # Docker kills 10 s after SIGTERM: the worker needs a moment of that to end.
     drain_s: int = _limit(
         8, "Seconds that requests in flight may take to finish after SIGTERM.", minimum=0

@@ -7,7 +7,8 @@ from typing import Any
 
 from app.settings import PREFIX, Settings
 from app.store.builds import Build
-from model_zoo import Budget, BuildSpec, Trace, trace
+from app.store.sources import WeightSources
+from model_zoo import Budget, BuildSpec, Trace, plan_restore, trace
 
 
 def trace_spec(document: object, settings: Settings) -> Trace:
@@ -26,14 +27,20 @@ def trace_spec(document: object, settings: Settings) -> Trace:
     return trace(BuildSpec.read(document), budget)
 
 
-def as_build(traced: Trace) -> Build:
-    """Return what the store keeps: the spec, and facts that a listing shows without a trace."""
+def as_build(traced: Trace, sources: WeightSources) -> Build:
+    """Return what the store keeps: the spec, and facts that a listing shows without a trace.
+
+    Raises: WeightsError if a source of the weights does not exist, or is strict and does not fit.
+    """
     spec, graph = traced.spec, traced.graph
+    plan = plan_restore(traced, sources)
+    plan.check()
     facts: dict[str, Any] = {
         "input_shape": list(spec.input_shape),
         "output_shape": list(graph.output.shape),
         "end_points": {name: list(tensor.shape) for name, tensor in graph.end_points.items()},
         "totals": traced.summary().totals,
-        "warnings": list(traced.warnings),
+        "restore": plan.summary() if plan.sources else None,
+        "warnings": [*traced.warnings, *plan.warnings],
     }
     return Build(spec.digest, spec.architecture, spec.normalized(), facts)

@@ -7,11 +7,13 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from benchmarks.service import running_service
+from benchmarks.weights import bench_weights
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -174,8 +176,6 @@ def bench_imports() -> list[tuple[str, str, str, str]]:
 
 def bench_http() -> list[tuple[str, str, str, str]]:
     """A build request over HTTP against the trace in process; every request a new build."""
-    import httpx
-
     import model_zoo
 
     numbers = iter(range(1, 10_000))
@@ -187,26 +187,12 @@ def bench_http() -> list[tuple[str, str, str, str]]:
         trace = model_zoo.trace(model_zoo.BuildSpec.read(spec()))
         _ = trace.summary().totals, trace.warnings
 
-    with tempfile.TemporaryDirectory() as home:
-        port = "8765"
-        environment = {**os.environ, "ZOO_HOME": home, "ZOO_PORT": port}
-        server = subprocess.Popen(
-            [sys.executable, "-m", "app"],
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
-                _await_ready(client)
+    with running_service() as service:
 
-                def over_http() -> None:
-                    client.post("/v1/builds", json=spec()).raise_for_status()
+        def over_http() -> None:
+            service.client.post("/v1/builds", json=spec()).raise_for_status()
 
-                ours, http = median_seconds(in_process, 25), median_seconds(over_http, 25)
-        finally:
-            server.terminate()
-            server.wait(60)
+        ours, http = median_seconds(in_process, 25), median_seconds(over_http, 25)
     return [
         (
             "POST /v1/builds, inception_v3",
@@ -217,26 +203,21 @@ def bench_http() -> list[tuple[str, str, str, str]]:
     ]
 
 
-def _await_ready(client: Any, seconds: float = 120) -> None:
-    """Wait until the service answers and its worker has stopped importing on the other core."""
-    import httpx
-
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
-            if client.get("/healthz").json()["ready"]:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.2)
-    raise TimeoutError("the service did not become ready")
+BENCHES = (bench_imports, bench_scopes, bench_traces, bench_large, bench_http, bench_weights)
 
 
 def main() -> None:
     """Run every benchmark and print and keep the table."""
     lines = ["| measured | time | against | ratio |", "|---|---|---|---|"]
     print("\n".join(lines), flush=True)
-    for bench in (bench_imports, bench_scopes, bench_traces, bench_large, bench_http):
+    for bench in (
+        bench_imports,
+        bench_scopes,
+        bench_traces,
+        bench_large,
+        bench_http,
+        bench_weights,
+    ):
         for row in bench():
             lines.append("| " + " | ".join(row) + " |")
             print(lines[-1], flush=True)

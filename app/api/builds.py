@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from app.api import schemas
 from app.api.body import read_body
 from app.api.negotiate import one_of
-from app.api.services import Services, Shared
+from app.api.services import Services, Shared, refuse_if_used
 from app.documents import parse_spec
 from app.envelope import Timings, timings
 from app.problems import ServiceError, query_error
@@ -28,7 +28,7 @@ router = APIRouter(prefix="/v1/builds", tags=["builds"])
     responses={
         201: schemas.answer("The build is new.", "Build"),
         200: schemas.answer("The same build was posted before.", "Build"),
-        **schemas.problems(*schemas.BODY_PROBLEMS, *schemas.SPEC_PROBLEMS),
+        **schemas.problems(*schemas.BODY_PROBLEMS, *schemas.SPEC_PROBLEMS, "weights-refused"),
     },
 )
 async def create_build(request: Request, services: Shared) -> Response:
@@ -44,9 +44,18 @@ async def create_build(request: Request, services: Shared) -> Response:
 
 
 def _create(services: Services, body: bytes, clock: Timings) -> tuple[Build, bool]:
-    traced = trace_body(services, body, clock)
+    return keep(services, trace_body(services, body, clock), clock)
+
+
+def keep(services: Services, traced: Trace, clock: Timings) -> tuple[Build, bool]:
+    """Keep a trace as a build; return it, and whether it is new.
+
+    Raises: WeightsError if the sources of its weights do not fit.
+    """
+    with clock.measure("plan"):
+        build = as_build(traced, services.sources)
     with clock.measure("store"):
-        return services.builds.add(as_build(traced))
+        return services.builds.add(build)
 
 
 def trace_body(services: Services, body: bytes, clock: Timings) -> Trace:
@@ -108,10 +117,17 @@ async def read_build(build_id: str, services: Shared) -> Response:
     "/{build_id}",
     summary="Forget a build and its weight files",
     status_code=204,
-    responses={204: {"description": "It is forgotten."}, **schemas.problems("unknown-build")},
+    responses={
+        204: {"description": "It is forgotten."},
+        **schemas.problems("unknown-build", "in-use"),
+    },
 )
 async def delete_build(build_id: str, services: Shared) -> Response:
-    """Posting the same spec again makes the same build, with the same id and weights."""
+    """Posting the same spec again makes the same build, with the same id and weights.
+
+    Refused while another build takes weights from it.
+    """
+    await asyncio.to_thread(refuse_if_used, services, build_id)
     if not await asyncio.to_thread(services.builds.remove, build_id):
         raise _unknown(build_id)
     await asyncio.to_thread(services.files.remove, build_id)
@@ -149,6 +165,7 @@ def build_body(build: Build) -> dict[str, Any]:
             "self": path,
             "summary": f"{path}/summary",
             "explanation": f"{path}/explanation",
+            "restore-plan": f"{path}/restore-plan",
             "weights": f"{path}/weights",
             "predict": f"{path}/predict",
         },

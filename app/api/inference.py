@@ -10,16 +10,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api import schemas
-from app.api.builds import find_trace, trace_body
+from app.api.builds import find_trace, keep, trace_body
 from app.api.connection import run_while_connected
 from app.api.inputs import Input, read_form, read_inputs
 from app.api.negotiate import chosen_format
 from app.api.outputs import FORMATS, Question, Wanted, encode, wanted_outputs
 from app.api.services import Services, Shared
-from app.compute.engine import Job
 from app.envelope import timings
 from app.problems import ServiceError
-from app.tracing import as_build
 from model_zoo import Trace
 
 router = APIRouter(prefix="/v1", tags=["inference"])
@@ -35,6 +33,7 @@ _PROBLEMS = (
     "not-acceptable",
     "invalid-input",
     "unprocessable",
+    "weights-refused",
     *schemas.WORKER_PROBLEMS,
 )
 
@@ -81,9 +80,9 @@ async def infer(
     format_name = chosen_format(request, question.format, FORMATS)
     form = await read_form(request, services.settings)
     traced = await asyncio.to_thread(trace_body, services, form.spec, timings(request))
-    await asyncio.to_thread(services.builds.add, as_build(traced))
+    build, _ = await asyncio.to_thread(keep, services, traced, timings(request))
     wanted = wanted_outputs(traced, question, format_name)
-    return await _answer(request, services, traced, form.inputs, wanted, traced.warnings)
+    return await _answer(request, services, traced, form.inputs, wanted, build.facts["warnings"])
 
 
 async def _answer(
@@ -102,11 +101,11 @@ async def _answer(
             "spec with is_training false; its weights are the same.",
         )
     arguments = {
-        "spec": spec.normalized(),
         "inputs": [{"kind": item.kind, "pointer": item.pointer} for item in inputs],
         "outputs": wanted.end_points,
     }
-    job = Job("predict", arguments, [item.data for item in inputs])
+    buffers = [item.data for item in inputs]
+    job = await asyncio.to_thread(services.job, "predict", spec.normalized(), arguments, buffers)
     reply = await run_while_connected(request, services.engine, job)
     clock = timings(request)
     clock.seconds.update(reply.seconds)

@@ -9,14 +9,17 @@ from typing import NamedTuple
 
 from starlette.requests import Request
 
-from app.api.body import Part, parse_form, read_body
+from app.api.body import read_body
+from app.api.forms import Part, parse_form
 from app.problems import ServiceError
-from app.settings import Settings
+from app.settings import Settings, variable
 from model_zoo import unknown_name
 
 _ACCEPTED = (
     "image/jpeg, image/png, image/webp, application/x-npy, application/json and multipart/form-data"
 )
+# Fields of a form beside the images and arrays, whose number the batch limits.
+_OTHER_PARTS = 8
 # What clients send that know nothing better: `curl --data-binary` and plain uploads.
 _UNTOLD = ("", "application/octet-stream", "application/x-www-form-urlencoded")
 
@@ -72,7 +75,13 @@ async def read_form(request: Request, settings: Settings) -> Form:
 
 
 async def _parts(body: bytes, content_type: str, settings: Settings) -> Sequence[Part]:
-    return await asyncio.to_thread(parse_form, body, content_type, max_batch=settings.max_batch)
+    return await asyncio.to_thread(
+        parse_form,
+        body,
+        content_type,
+        max_parts=settings.max_batch + _OTHER_PARTS,
+        limit_words=f"{variable('max_batch')} and a few others allow",
+    )
 
 
 def _inputs_of(parts: Sequence[Part], fields: Sequence[str]) -> list[Input]:

@@ -65,8 +65,10 @@ def components() -> dict[str, Schema]:
     parts: dict[str, Schema] = spec.pop("$defs")
     spec["properties"]["architecture"]["enum"] = list(list_architectures())
     parts["ScopeLevel"]["properties"]["ops"]["items"]["enum"] = list(list_ops())
+    parts["Sources"] = spec["properties"]["weights"]
+    spec["properties"]["weights"] = {"$ref": "#/components/schemas/Sources"}
     build = _object(
-        ["id", "architecture", "created", "spec", "totals", "warnings", "links"],
+        ["id", "architecture", "created", "spec", "totals", "restore", "warnings", "links"],
         id={"type": "string", "pattern": "^[0-9a-f]{32}$"},
         architecture=_STRING,
         created={"type": "string", "format": "date-time"},
@@ -75,11 +77,34 @@ def components() -> dict[str, Schema]:
         output_shape=_SHAPE,
         end_points={"type": "object", "additionalProperties": _SHAPE},
         totals=_ANY_OBJECT,
+        restore={
+            "oneOf": [{"type": "null"}, _ANY_OBJECT],
+            "description": "What the sources of the weights give; null where all are random.",
+        },
         warnings=_WARNINGS,
         links={"type": "object", "additionalProperties": _STRING},
     )
     array = _object(["shape", "data"], shape=_SHAPE, data={"type": "array", "items": {}})
     best = _object(["class", "probability"], **{"class": _INTEGER}, probability={"type": "number"})
+    tensor = _object(["name", "dtype", "shape"], name=_STRING, dtype=_STRING, shape=_SHAPE)
+    weights = {
+        "id": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+        "name": _STRING,
+        "format": _STRING,
+        "size_bytes": _INTEGER,
+        "created": {"type": "string", "format": "date-time"},
+        "tensor_count": _INTEGER,
+        "parameters": _INTEGER,
+        "global_step": {"type": ["integer", "null"]},
+        "left_out": {"type": "array", "items": _STRING},
+        "links": {"type": "object", "additionalProperties": _STRING},
+    }
+    upload = {
+        "id": {**_STRING, "description": "The request's id."},
+        "size_bytes": {"type": ["integer", "null"]},
+        "received_bytes": _INTEGER,
+        "state": {"type": "string", "enum": ["receiving", "reading"]},
+    }
     limit = _object(
         ["name", "value", "counts", "setting"],
         name=_STRING,
@@ -137,6 +162,25 @@ def components() -> dict[str, Schema]:
             status=_STRING,
             ready={"type": "boolean"},
             worker=_ANY_OBJECT,
+        ),
+        "Weights": _object(
+            [*weights, "tensors"], **weights, tensors={"type": "array", "items": tensor}
+        ),
+        "WeightsList": _object(
+            ["weights", "uploads"],
+            weights={"type": "array", "items": _object([*weights], **weights)},
+            uploads={"type": "array", "items": _object([*upload], **upload)},
+        ),
+        "PublishedWeights": _list_of(
+            "published", name=_STRING, architecture=_STRING, url=_STRING, spec=_ANY_OBJECT
+        ),
+        "RestorePlan": _object(
+            ["parameters", "restored_parameters", "share", "sources", "variables"],
+            parameters=_INTEGER,
+            restored_parameters=_INTEGER,
+            share={"type": "number"},
+            sources={"type": "array", "items": _ANY_OBJECT},
+            variables={"type": "array", "items": _ANY_OBJECT},
         ),
         "Limits": _object(["limits"], limits={"type": "array", "items": limit}),
         "Problem": _problem(),
@@ -239,5 +283,32 @@ INFER_BODY: Schema = {
                 "example": '{"architecture": "mobilenet_v1_025"}',
             },
         )
+    },
+}
+SOURCES_BODY: Schema = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {"$ref": "#/components/schemas/Sources"},
+            "examples": {
+                "another head": {
+                    "summary": "All but the last layer",
+                    "value": {
+                        "source": "checkpoint",
+                        "id": "0" * 64,
+                        "exclude": ["InceptionV3/Logits*", "InceptionV3/AuxLogits*"],
+                    },
+                },
+            },
+        }
+    },
+}
+UPLOAD_BODY: Schema = {
+    "required": True,
+    "content": {
+        "application/octet-stream": {"schema": _BINARY},
+        "multipart/form-data": {
+            "schema": _object(["file"], file={"type": "array", "items": _BINARY}),
+        },
     },
 }

@@ -14,7 +14,6 @@ from app.api.connection import run_while_connected
 from app.api.files import file_response
 from app.api.negotiate import one_of
 from app.api.services import Services, Shared
-from app.compute.engine import Job
 from app.envelope import timings
 from app.store.builds import Build
 from app.store.files import WeightFile
@@ -33,7 +32,9 @@ router = APIRouter(prefix="/v1/builds", tags=["builds"])
         },
         206: {"description": "The range that was asked for."},
         304: {"description": "If-None-Match names the file's ETag."},
-        **schemas.problems("unknown-build", "unsatisfiable-range", *schemas.WORKER_PROBLEMS),
+        **schemas.problems(
+            "unknown-build", "unsatisfiable-range", "weights-refused", *schemas.WORKER_PROBLEMS
+        ),
     },
 )
 async def read_weights(
@@ -66,12 +67,11 @@ async def read_weights(
 
 async def _make(request: Request, services: Services, build: Build, format_name: str) -> WeightFile:
     arguments = {
-        "spec": build.spec,
         "build": build.id,
         "format": format_name,
         "folder": str(services.files.folder.absolute()),
     }
-    job = Job("save_weights", arguments)
+    job = await asyncio.to_thread(services.job, "save_weights", build.spec, arguments)
     reply = await run_while_connected(request, services.engine, job)
     timings(request).seconds.update(reply.seconds)
     file = WeightFile(Path(reply.result["path"]), reply.result["sha256"])

@@ -27,7 +27,7 @@ from app.compute.frames import Frame
 from app.compute.process import WorkerGoneError, WorkerProcess
 from app.documents import MalformedJsonError
 from app.settings import Settings, variable
-from model_zoo import InputError, Problem, ZooError
+from model_zoo import InputError, Problem, WeightsError, ZooError
 
 log = logging.getLogger(__name__)
 
@@ -262,6 +262,8 @@ def _as_exception(error: dict[str, Any]) -> Exception:
             return MalformedJsonError(*problems)
         case "input":
             return InputError(*problems)
+        case "weights":
+            return WeightsError(*problems)
         case "library":
             return ZooError(*problems)
         case "memory":

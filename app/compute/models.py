@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from model_zoo import BuildSpec, Model, Trace, materialize, trace
+from app.store.sources import GivenSources
+from model_zoo import BuildSpec, CheckpointStore, Model, Trace, materialize, trace
 
 # Of graph and Python objects, beside the weights: measured on mobilenet_v1 and inception_v3.
 _BYTES_PER_LAYER = 128 * 1024
@@ -24,12 +25,17 @@ class Loaded:
 class Models:
     """Networks up to a number of bytes; the one in use always stays."""
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, checkpoints: CheckpointStore) -> None:
         self._max_bytes = max_bytes
+        self._checkpoints = checkpoints
         self._loaded: OrderedDict[str, Loaded] = OrderedDict()
 
-    def get(self, spec: Mapping[str, Any]) -> Loaded:
-        """Return the network of a normalized spec, made anew if it is not held."""
+    def get(self, spec: Mapping[str, Any], builds: Mapping[str, Mapping[str, Any]]) -> Loaded:
+        """Return the network of a normalized spec, made anew if it is not held.
+
+        `builds` has the specs of those that it takes weights from.
+        Raises: WeightsError if a checkpoint that it takes weights from does not exist any more.
+        """
         parsed = BuildSpec.read(spec)
         found = self._loaded.pop(parsed.digest, None)
         if found is None:
@@ -37,7 +43,8 @@ class Models:
             totals = traced.summary().totals
             size = totals["weight_bytes"] + _BYTES_PER_LAYER * totals["layers"]
             self._make_room(size)
-            found = Loaded(traced, materialize(traced), size)
+            sources = GivenSources(self._checkpoints, builds)
+            found = Loaded(traced, materialize(traced, sources), size)
         self._loaded[parsed.digest] = found
         return found
 

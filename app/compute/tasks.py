@@ -17,7 +17,7 @@ from app.compute.frames import Frame
 from app.compute.inputs import InputReader
 from app.compute.models import Loaded, Models
 from app.settings import Settings, variable
-from model_zoo import WEIGHT_FORMATS, BuildSpec, InputError, find_architecture
+from model_zoo import WEIGHT_FORMATS, BuildSpec, CheckpointStore, InputError, find_architecture
 
 Result = tuple[dict[str, Any], Sequence[bytes]]
 
@@ -27,7 +27,7 @@ class Tasks:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._models = Models(settings.max_models_bytes)
+        self._models = Models(settings.max_models_bytes, CheckpointStore(settings.home))
         self._tasks: Mapping[str, Callable[[Mapping[str, Any], Sequence[bytes]], Result]] = {
             "predict": self._predict,
             "save_weights": self._save_weights,
@@ -60,7 +60,7 @@ class Tasks:
             reader = InputReader(spec.input_shape, preprocessing, self._settings)
             rows = reader.read(arguments["inputs"], buffers)
         with self._phase("load"):
-            loaded = self._models.get(arguments["spec"])
+            loaded = self._models.get(arguments["spec"], arguments["builds"])
         names = arguments["outputs"]
         self._check_output_size(loaded, names, len(rows))
         with self._phase("compute"):
@@ -103,7 +103,7 @@ class Tasks:
         suffix = WEIGHT_FORMATS[arguments["format"]].suffix
         folder = Path(arguments["folder"])
         with self._phase("load"):
-            loaded = self._models.get(arguments["spec"])
+            loaded = self._models.get(arguments["spec"], arguments["builds"])
         for left in folder.glob("tmp-*"):  # jobs run one at a time: an interrupted one left it
             shutil.rmtree(left)
         with self._phase("save"), tempfile.TemporaryDirectory(prefix="tmp-", dir=folder) as scratch:

@@ -18,7 +18,7 @@ from app.compute.frames import Frame, encode, read_frame_blocking
 from app.documents import MalformedJsonError
 from app.settings import Settings
 from app.wording import clip
-from model_zoo import InputError, ZooError
+from model_zoo import InputError, WeightsError, ZooError
 
 if TYPE_CHECKING:
     from app.compute.tasks import Tasks
@@ -73,6 +73,8 @@ def _answer(tasks: "Tasks", frame: Frame) -> Frame:
         return _refusal("json", error)
     except InputError as error:
         return _refusal("input", error)
+    except WeightsError as error:
+        return _refusal("weights", error)
     except ZooError as error:
         return _refusal("library", error)
     except Exception as error:

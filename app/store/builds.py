@@ -101,6 +101,14 @@ class BuildStore:
             row = connection.execute(sa.select(_builds).where(_builds.c.id == build_id)).first()
             return _build(row) if row else None
 
+    def using(self, source_id: str, limit: int) -> list[str]:
+        """Return the ids of builds that take weights from a checkpoint or build."""
+        # An id is hexadecimal of 32 digits or more: it stands in a spec for itself alone.
+        text = sa.cast(_builds.c.spec, sa.String)
+        query = sa.select(_builds.c.id).where(text.contains(f'"{source_id}"')).limit(limit)
+        with self._transaction() as connection:
+            return [row.id for row in connection.execute(query)]
+
     def list(self, *, architecture: str | None, before: int | None, limit: int) -> list[Build]:
         """Return builds, the newest first; `before` is the sequence to go on from."""
         query = sa.select(_builds).order_by(_builds.c.sequence.desc()).limit(limit)

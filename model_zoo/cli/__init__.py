@@ -9,25 +9,19 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from model_zoo.cli.common import add_home, materialized, progress, traced
+from model_zoo.cli.weights import add_commands
 from model_zoo.errors import ZooError
-from model_zoo.spec import BuildSpec
-from model_zoo.strict_json import read_json
-from model_zoo.tracing import Trace, trace
 from model_zoo.zoo import (
     describe_architecture,
     describe_architectures,
     describe_op,
-    list_architectures,
     list_ops,
 )
-
-if TYPE_CHECKING:
-    from model_zoo.lowering import Model
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -67,42 +61,19 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("--format", choices=("text", "json"), default="text")
     explain.set_defaults(run=_explain)
 
-    weights = commands.add_parser("weights", help="write the weights to a file")
-    weights.add_argument("spec", metavar="SPEC")
-    weights.add_argument("output", type=Path)
-    weights.add_argument("--format", default="safetensors", help="npz, safetensors or keras")
-    weights.set_defaults(run=_weights)
+    add_commands(commands.add_parser("weights", help="import, plan, export, fetch weights"))
 
     predict = commands.add_parser("predict", help="classify images")
     predict.add_argument("spec", metavar="SPEC")
     predict.add_argument("images", metavar="IMAGE", type=Path, nargs="+")
     predict.add_argument("--top-k", type=int, default=5)
+    add_home(predict)
     predict.set_defaults(run=_predict)
 
     verify = commands.add_parser("verify", help="replay golden records of the TF-Slim networks")
     verify.add_argument("paths", metavar="PATH", type=Path, nargs="+")
     verify.set_defaults(run=_verify)
     return parser
-
-
-def _read_spec(name: str) -> BuildSpec:
-    if name in list_architectures():
-        return BuildSpec.read({"architecture": name})
-    try:
-        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-    except OSError as error:
-        raise ZooError(
-            f"{name} is neither an architecture nor a readable file ({error.strerror}); "
-            f"architectures: {', '.join(list_architectures())}."
-        ) from error
-    return BuildSpec.read(read_json(data))
-
-
-def _traced(options: argparse.Namespace) -> Trace:
-    result = trace(_read_spec(options.spec))
-    for warning in result.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
-    return result
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -152,7 +123,7 @@ def _describe(options: argparse.Namespace) -> int:
 
 
 def _summary(options: argparse.Namespace) -> int:
-    summary = _traced(options).summary()
+    summary = traced(options).summary()
     if options.format == "json":
         print(json.dumps(summary.to_dict(), indent=2))
     else:
@@ -161,38 +132,11 @@ def _summary(options: argparse.Namespace) -> int:
 
 
 def _explain(options: argparse.Namespace) -> int:
-    explanation = _traced(options).explanation()
+    explanation = traced(options).explanation()
     if options.format == "json":
         print(json.dumps(explanation.to_dict(), indent=2))
     else:
         print(explanation.to_text(), end="")
-    return 0
-
-
-@contextmanager
-def _progress(what: str) -> Iterator[None]:
-    print(f"{what} ...", end="", file=sys.stderr, flush=True)
-    start = time.perf_counter()
-    try:
-        yield
-    except BaseException:
-        print(" failed", file=sys.stderr)
-        raise
-    print(f" {time.perf_counter() - start:.1f} s", file=sys.stderr)
-
-
-def _materialized(traced: Trace) -> "Model":
-    with _progress("loading TensorFlow"):
-        # Imported here: only these commands need it, and it takes seconds.
-        from model_zoo.lowering import materialize
-    with _progress(f"building {traced.spec.architecture}"):
-        return materialize(traced)
-
-
-def _weights(options: argparse.Namespace) -> int:
-    model = _materialized(_traced(options))
-    with _progress(f"writing {options.output}"):
-        model.save(options.output, options.format)
     return 0
 
 
@@ -203,9 +147,9 @@ def _predict(options: argparse.Namespace) -> int:
     from model_zoo.classification import class_probabilities, top_classes
     from model_zoo.preprocessing import decode_image, preprocess
 
-    traced = _traced(options)
-    shape = traced.spec.input_shape
-    preprocessing = traced.architecture.preprocessing
+    build = traced(options)
+    shape = build.spec.input_shape
+    preprocessing = build.architecture.preprocessing
     batch = []
     for path in options.images:
         try:
@@ -214,10 +158,10 @@ def _predict(options: argparse.Namespace) -> int:
             raise ZooError(f"{path} cannot be read: {error.strerror}.") from error
         image = decode_image(data, channels=shape[-1])
         batch.append(preprocess(preprocessing, image, shape))
-    if traced.classes is None:
-        raise ZooError(f"This build of {traced.spec.architecture} has no classes to predict.")
-    model = _materialized(traced)
-    with _progress(f"predicting {len(batch)}"):
+    if build.classes is None:
+        raise ZooError(f"This build of {build.spec.architecture} has no classes to predict.")
+    model = materialized(build, options)
+    with progress(f"predicting {len(batch)}"):
         probabilities = class_probabilities(model.predict(np.stack(batch)))
     for path, row in zip(options.images, probabilities, strict=True):
         print(path)
@@ -229,7 +173,7 @@ def _predict(options: argparse.Namespace) -> int:
 def _verify(options: argparse.Namespace) -> int:
     # The records were made with Eigen's kernels; oneDNN's differ in the last digits.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-    with _progress("loading TensorFlow"):
+    with progress("loading TensorFlow"):
         # Imported here: only this command needs it, and it takes seconds.
         from model_zoo.verify import find_records, verify_record
     records = find_records(options.paths)
@@ -243,7 +187,3 @@ def _verify(options: argparse.Namespace) -> int:
         print(f"{index}/{len(records)} {result.case}: {outcome} ({seconds:.1f} s)", flush=True)
     print(f"{passed}/{len(records)}")
     return 0 if passed == len(records) else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

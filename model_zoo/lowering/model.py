@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,28 +11,28 @@ from numpy.typing import ArrayLike, NDArray
 from model_zoo.errors import InputError, Problem, WeightsError, unknown_name
 from model_zoo.graph import Graph
 from model_zoo.lowering.rules import Lowering, apply_rules
-from model_zoo.weight_sources import seed
+from model_zoo.tracing import Trace
 from model_zoo.weights.random import random_value
+from model_zoo.weights.restore import BuildTensors, NoLibrary, WeightLibrary
 
 Array = NDArray[np.float32]
 
 
-class Traced(Protocol):
-    """What a trace is, to the lowering."""
-
-    @property
-    def graph(self) -> Graph: ...
-
-    @property
-    def spec(self) -> Any: ...
-
-
-def materialize(traced: Traced) -> "Model":
-    """Return a trace's network with the random weights that its spec names.
+def materialize(traced: Trace, library: WeightLibrary | None = None) -> "Model":
+    """Return a trace's network with the weights that its spec names, looked up in the library.
 
     Imports Keras; memory for weights is allocated here and nowhere before.
+    Raises: WeightsError if a source of the weights does not exist, or is strict and does not fit.
     """
-    return materialize_graph(traced.graph, seed=seed(traced.spec.weights))
+    tensors = BuildTensors(traced, library or NoLibrary())
+    tensors.plan.check()
+    model = Model(
+        traced.graph,
+        preprocessing=traced.architecture.preprocessing,
+        global_step=tensors.plan.global_step,
+    )
+    model.assign({name: tensors.read(name) for name in tensors.tensors})
+    return model
 
 
 def materialize_graph(graph: Graph, *, seed: int = 0) -> "Model":
@@ -46,11 +46,16 @@ class Model:
     """A graph lowered to Keras. `keras_model` leads from the input to the network's output.
 
     What does not lead there (Inception's auxiliary head) is in `weights` and the end points, not in
-    `keras_model`.
+    `keras_model`. `preprocessing` names how images become inputs, and `global_step` says how often
+    the weights were trained; files of weights hold both.
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(
+        self, graph: Graph, *, preprocessing: str | None = None, global_step: int = 0
+    ) -> None:
         self.graph = graph
+        self.preprocessing = preprocessing
+        self.global_step = global_step
         lowering = Lowering(graph)
         inputs = keras.Input(graph.input.shape[1:], name="input")
         self._inputs = inputs
@@ -186,7 +191,7 @@ class Model:
         self.assign(kept)
 
     def save(self, path: str | Path, format_name: str) -> None:
-        """Write the weights to a file: npz, safetensors or keras.
+        """Write the weights to a file in one of `model_zoo.WEIGHT_FORMATS`.
 
         Raises: WeightsError for an unknown format.
         """

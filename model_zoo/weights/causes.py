@@ -1,5 +1,6 @@
 """Why weights do not fit: the known causes as sentences, and renames that would mend it."""
 
+import json
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -160,19 +161,21 @@ def _gammas(missing: Sequence[str], unused: Mapping[str, Shaped]) -> list[str]:
 def _classes(traced: Trace, rows: Sequence[Found]) -> list[str]:
     """Tell where the last layer has another number of classes."""
     entry, here = traced.architecture, traced.spec.resolved().params.get("num_classes")
-    counts = {
-        row.shape[-1]
+    heads = [
+        row
         for row in rows
-        if row.status == "shape_mismatch" and row.shape and row.variable.shape
-        if row.shape[:-1] == row.variable.shape[:-1] and row.variable.shape[-1] == here
-    }
+        if row.status == "shape_mismatch" and row.shape and row.variable.shape[-1:] == (here,)
+        if row.shape[:-1] == row.variable.shape[:-1]
+    ]
+    counts = {row.shape[-1] for row in heads if row.shape}
     if not here or len(counts) != 1:
         return []
     there = counts.pop()
     background = there == entry.classes and entry.background
+    layers = dict.fromkeys(row.variable.name.rsplit("/", 1)[0] + "/*" for row in heads)
     return [
         f"The checkpoint has {there} classes{', background first' if background else ''}; this "
-        f"build {here}. Set num_classes to {there}, or exclude the layers that tell the classes."
+        f"build {here}. Set num_classes to {there}, or exclude {json.dumps(list(layers)[:3])}."
     ]
 
 

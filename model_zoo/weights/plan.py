@@ -103,6 +103,16 @@ class RestorePlan:
         """The step that the last source with one was saved at; 0 if none has any."""
         return next((s.global_step for s in reversed(self.sources) if s.global_step is not None), 0)
 
+    @property
+    def warnings(self) -> list[str]:
+        """The causes of what sources that are not strict leave random."""
+        return [
+            f"{source.pointer}: {cause}"
+            for source in self.sources
+            if any(row.status not in FILLED for row in source.rows)
+            for cause in source.causes
+        ]
+
     def check(self) -> None:
         """Raises: WeightsError with what strict sources lack, and patterns that fit nothing."""
         problems: list[Problem] = []

@@ -13,14 +13,26 @@ from typing import Any
 
 import httpx
 import numpy as np
+import safetensors.numpy
 from zoo_server import ROOT, Server, build, image_bytes, npy_bytes
 
 from app.main import create_app
 from app.problems import KINDS
 from app.settings import Settings, variable
+from model_zoo import BuildSpec, trace
 
 PAGE = ROOT / "docs" / "http.md"
+LENET = {"architecture": "lenet"}
+
+
+def lenet_weights() -> bytes:
+    """Weights of lenet as published, all of them 0.01."""
+    variables = trace(BuildSpec.read(LENET)).graph.variables
+    return safetensors.numpy.save({v.name: np.full(v.shape, 0.01, np.float32) for v in variables})
+
+
 FILES = {
+    "lenet.safetensors": lenet_weights(),
     "photo.jpg": image_bytes(size=(320, 240)),
     "row.npy": npy_bytes(np.linspace(-1, 1, 784, dtype=np.float32).reshape(28, 28, 1)),
 }
@@ -34,8 +46,10 @@ CHANGING = [
 ]
 
 
-def answer(client: httpx.Client, command: str, build_id: str) -> str:
-    """Return what a `curl` line of the page prints."""
+def answer(client: httpx.Client, command: str, builds: dict[str, str]) -> str:
+    """Return what a `curl` line of the page prints; `builds` has ids by what stands for them."""
+    for name, build_id in builds.items():
+        command = command.replace(f"{{{name}}}", build_id)
     request, _, pipe = command.partition(" | ")
     words = iter(shlex.split(request)[1:])
     method, url, headers, content = None, "", {}, None
@@ -60,7 +74,7 @@ def answer(client: httpx.Client, command: str, build_id: str) -> str:
                 is_file = value.startswith("@")
                 form.append((name, (file, FILES[file]) if is_file else (None, value)))
             case _:
-                url = word.removeprefix("http://127.0.0.1:8000").replace("{lenet}", build_id)
+                url = word.removeprefix("http://127.0.0.1:8000")
     method = method or ("POST" if content or form else "GET")
     response = client.request(method, url, headers=headers, content=content, files=form or None)
     if method == "HEAD":
@@ -74,12 +88,15 @@ def answer(client: httpx.Client, command: str, build_id: str) -> str:
 
 def rewritten(client: httpx.Client, page: str) -> str:
     """Return the page with every console block as it really goes."""
-    build_id = build(client, scopes=LENET_SCOPES)
+    builds = {
+        "lenet": build(client, scopes=LENET_SCOPES),
+        "eleven": build(client, params={"num_classes": 11}),
+    }
 
     def block(match: re.Match[str]) -> str:
         lines = []
         for command in re.findall(r"(?m)^\$ (.*)$", match[1]):
-            lines += [f"$ {command}", answer(client, command, build_id)]
+            lines += [f"$ {command}", answer(client, command, builds)]
         return "```console\n" + "\n".join(lines) + "\n```"
 
     return re.sub(r"```console\n(.*?)\n```", block, page, flags=re.DOTALL)

@@ -1,0 +1,76 @@
+"""Where the sources of a spec's weights are found: imported checkpoints, and builds."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from app.store.builds import BuildStore
+from model_zoo import BuildSpec, Checkpoint, CheckpointStore, WeightsError
+
+
+class WeightSources:
+    """What `model_zoo` asks for checkpoints and builds."""
+
+    def __init__(self, checkpoints: CheckpointStore, builds: BuildStore) -> None:
+        self._checkpoints = checkpoints
+        self._builds = builds
+
+    def checkpoint(self, checkpoint_id: str) -> Checkpoint:
+        """Return an imported checkpoint.
+
+        Raises: WeightsError if there is none of this id.
+        """
+        return self._checkpoints.get(checkpoint_id)
+
+    def build(self, build_id: str) -> BuildSpec:
+        """Return the spec of a build.
+
+        Raises: WeightsError if there is none of this id.
+        """
+        return BuildSpec.read(self._spec(build_id))
+
+    def specs_behind(self, spec: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+        """Return the specs of all builds that a spec takes weights from, directly or not.
+
+        Raises: WeightsError if one of them does not exist.
+        """
+        found: dict[str, dict[str, Any]] = {}
+        ahead = list(_builds_in(spec))
+        while ahead:
+            build_id = ahead.pop()
+            if build_id not in found:
+                found[build_id] = self._spec(build_id)
+                ahead += _builds_in(found[build_id])
+        return found
+
+    def _spec(self, build_id: str) -> dict[str, Any]:
+        build = self._builds.get(build_id)
+        if build is None:
+            raise WeightsError(f"There is no build {build_id!r}.")
+        return build.spec
+
+
+class GivenSources:
+    """The sources of a job: imported checkpoints, and the specs of builds that came with it."""
+
+    def __init__(
+        self, checkpoints: CheckpointStore, specs: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        self._checkpoints = checkpoints
+        self._specs = specs
+
+    def checkpoint(self, checkpoint_id: str) -> Checkpoint:
+        """Return an imported checkpoint.
+
+        Raises: WeightsError if there is none of this id.
+        """
+        return self._checkpoints.get(checkpoint_id)
+
+    def build(self, build_id: str) -> BuildSpec:
+        """Return the spec of a build, which came with the job."""
+        return BuildSpec.read(self._specs[build_id])
+
+
+def _builds_in(spec: Mapping[str, Any]) -> Iterable[str]:
+    weights = spec["weights"]
+    sources = weights if isinstance(weights, list) else [weights]
+    return [source["id"] for source in sources if source["source"] == "build"]

@@ -1,0 +1,111 @@
+"""What several commands do: read a spec, find the store, show progress, build the network."""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from model_zoo.errors import WeightsError, ZooError
+from model_zoo.spec import BuildSpec
+from model_zoo.strict_json import read_json
+from model_zoo.tracing import Trace, trace
+from model_zoo.weights.store import Checkpoint, CheckpointStore
+from model_zoo.zoo import list_architectures
+
+if TYPE_CHECKING:
+    from model_zoo.lowering import Model
+
+HOME = "ZOO_HOME"
+
+
+def add_home(parser: argparse.ArgumentParser) -> None:
+    """Let a command be told where imported weights are kept."""
+    default = Path(os.environ.get(HOME, "zoo-home"))
+    parser.add_argument(
+        "--home",
+        type=Path,
+        default=default,
+        help=f"folder of imported weights, as the service has it ({HOME}; {default})",
+    )
+
+
+def open_store(options: argparse.Namespace) -> CheckpointStore:
+    """Return the store of imported weights.
+
+    Raises: ZooError if its folder cannot be made.
+    """
+    try:
+        return CheckpointStore(options.home)
+    except OSError as error:
+        raise ZooError(f"{options.home} cannot be written: {error.strerror}.") from error
+
+
+class LocalLibrary:
+    """Finds the sources of a spec's weights: checkpoints in a store; builds are the service's."""
+
+    def __init__(self, store: CheckpointStore) -> None:
+        self._store = store
+
+    def checkpoint(self, checkpoint_id: str) -> Checkpoint:
+        """Return an imported checkpoint.
+
+        Raises: WeightsError if there is none of this id.
+        """
+        return self._store.get(checkpoint_id)
+
+    def build(self, build_id: str) -> BuildSpec:
+        """Raises: WeightsError, always."""
+        raise WeightsError(
+            f"Build {build_id} is kept by a service; export its weights there and import them here."
+        )
+
+
+def read_spec(name: str) -> BuildSpec:
+    """Return the spec of a JSON file, of standard input (`-`), or of an architecture.
+
+    Raises: ZooError if there is no such thing, or it is not valid.
+    """
+    if name in list_architectures():
+        return BuildSpec.read({"architecture": name})
+    try:
+        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    except OSError as error:
+        raise ZooError(
+            f"{name} is neither an architecture nor a readable file ({error.strerror}); "
+            f"architectures: {', '.join(list_architectures())}."
+        ) from error
+    return BuildSpec.read(read_json(data))
+
+
+def traced(options: argparse.Namespace) -> Trace:
+    """Return the trace of a command's spec, with its warnings on standard error."""
+    result = trace(read_spec(options.spec))
+    for warning in result.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    return result
+
+
+@contextmanager
+def progress(what: str) -> Iterator[None]:
+    """Say what goes on, and how long it took."""
+    print(f"{what} ...", end="", file=sys.stderr, flush=True)
+    start = time.perf_counter()
+    try:
+        yield
+    except BaseException:
+        print(" failed", file=sys.stderr)
+        raise
+    print(f" {time.perf_counter() - start:.1f} s", file=sys.stderr)
+
+
+def materialized(build: Trace, options: argparse.Namespace) -> "Model":
+    """Return a trace's network with its weights."""
+    with progress("loading TensorFlow"):
+        # Imported here: few commands need it, and it takes seconds.
+        from model_zoo.lowering import materialize
+    with progress(f"building {build.spec.architecture}"):
+        return materialize(build, LocalLibrary(open_store(options)))

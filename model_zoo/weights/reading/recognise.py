@@ -1,0 +1,195 @@
+"""Tells what weight files are by their content, and says what is missing or was meant instead."""
+
+import re
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from model_zoo.errors import WeightsError, suggest
+from model_zoo.weights.reading.archives import ArchiveLimits, expand
+from model_zoo.weights.reading.contents import Contents, Limits, NamedFile
+from model_zoo.weights.reading.hdf5 import read_hdf5
+from model_zoo.weights.reading.npz import read_npz
+from model_zoo.weights.reading.safetensors_file import read_safetensors
+from model_zoo.weights.reading.table import Table, refusals
+from model_zoo.weights.reading.tensor_bundle import read_tensor_bundle
+from model_zoo.weights.reading.tensor_slices import read_tensor_slices
+
+ACCEPTED = (
+    "a TensorFlow checkpoint (V2: index and data files, or V1), alone or in a tar or tar.gz; "
+    "safetensors; npz; Keras's .weights.h5"
+)
+_TABLE_MAGIC = (0xDB4775248B80FB57).to_bytes(8, "little")
+_TAR_MAGIC = (257, b"ustar")
+_DATA = re.compile(r"(.*)\.data-\d{5}-of-(\d{5})")
+_SHARD = re.compile(r"(.*)-\d{5}-of-\d{5}")
+_STATE = re.compile(rb'model_checkpoint_path: "([^"\n]{1,200})"')
+_HEAD_BYTES = 512
+# What is no weight file, and what to give instead, by the first bytes or by the name.
+_OTHERS: tuple[tuple[bytes, str], ...] = (
+    (b"version https://git-lfs", "is a pointer of Git LFS, not the file: git lfs pull fetches it"),
+    (b"<!DOCTYPE", "is a web page: its download went wrong"),
+    (b"<html", "is a web page: its download went wrong"),
+    (b"\x80\x02", "is a pickle, which runs code when it is read: save it as safetensors"),
+    (b"\x80\x03", "is a pickle, which runs code when it is read: save it as safetensors"),
+    (b"\x80\x04", "is a pickle, which runs code when it is read: save it as safetensors"),
+    (b"\x93NUMPY", "is a single array: numpy.savez writes several by name"),
+)
+_SUFFIXES: tuple[tuple[str, str], ...] = (
+    (".meta", "holds a checkpoint's graph and no weights: give its .index and .data files"),
+    (".pb", "holds a graph, which is a program: give the checkpoint it was frozen from"),
+    (".pbtxt", "holds a graph, which is a program: give the checkpoint it was frozen from"),
+    (".tflite", "is a TensorFlow Lite model: give the checkpoint it was converted from"),
+    (".onnx", "is an ONNX model, which is a program: give its weights as safetensors or npz"),
+    (".json", "is JSON: give the weights it belongs to"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Checkpoint:
+    """A whole checkpoint among the files: its name, and how it is read."""
+
+    name: str
+    read: Callable[[Limits], Contents]
+
+
+def read_files(
+    files: Sequence[NamedFile], scratch: Path, limits: Limits, member: str | None = None
+) -> Contents:
+    """Return the contents of the one checkpoint that is among the files, or in the one archive.
+
+    `member` names it where there are several: a V2 checkpoint by its prefix, others by the file.
+    Raises: WeightsError if there is none, or several and no member, or it cannot be read.
+    """
+    where = files[0].name
+    if len(files) == 1 and _is_archive(files[0]):
+        files = expand(files[0], scratch, ArchiveLimits(limits.max_bytes))
+    found = _checkpoints(files)
+    if member is not None:
+        names = [checkpoint.name for checkpoint in found]
+        if member not in names:
+            raise WeightsError(f"{where} has no member {member!r}. {suggest(member, names)}")
+        found = [found[names.index(member)]]
+    if len(found) > 1:
+        names = sorted(checkpoint.name for checkpoint in found)
+        raise WeightsError(
+            f"{where} holds {len(found)} checkpoints; name one of them as member: "
+            f"{', '.join(map(repr, names[:12]))}{', ...' if len(names) > 12 else '.'}"
+        )
+    if not found:
+        raise WeightsError(_meant(where, files))
+    return found[0].read(limits)
+
+
+def _head(file: NamedFile) -> bytes:
+    with file.path.open("rb") as stream:
+        return stream.read(_HEAD_BYTES)
+
+
+def _is_archive(file: NamedFile) -> bool:
+    head = _head(file)
+    offset, magic = _TAR_MAGIC
+    return head.startswith(b"\x1f\x8b") or head[offset:].startswith(magic)
+
+
+def _is_table(file: NamedFile) -> bool:
+    with file.path.open("rb") as stream:
+        size = stream.seek(0, 2)
+        stream.seek(max(0, size - len(_TABLE_MAGIC)))
+        return stream.read() == _TABLE_MAGIC
+
+
+def _is_v1(file: NamedFile, limits: Limits) -> bool:
+    """Return whether a table is a V1 checkpoint, which lists its tensors first, and no V2 index."""
+    with refusals(file):
+        table = Table(file, 4 * limits.max_tensors)
+        first = bytes(table.value(b"")[:1]) if b"" in table else b""
+    # The tags of the list, and of a V2 header's number of shards: wire types 2 and 0 of field 1.
+    return first == b"\x0a"
+
+
+def _checkpoints(files: Sequence[NamedFile]) -> list[_Checkpoint]:
+    found: list[_Checkpoint] = []
+    shards: dict[str, list[NamedFile]] = {}
+    for file in files:
+        head = _head(file)
+        if _DATA.fullmatch(file.name):
+            continue
+        if _is_table(file):
+            prefix = file.name.removesuffix(".index")
+            data = [other for other in files if _is_data_of(other, prefix)]
+            if data:
+                found.append(_Checkpoint(prefix, partial(read_tensor_bundle, file, data)))
+            elif _is_v1(file, Limits()):
+                match = _SHARD.fullmatch(file.name)
+                shards.setdefault(match[1] if match else file.name, []).append(file)
+        elif head.startswith(b"\x89HDF\r\n\x1a\n"):
+            found.append(_Checkpoint(file.name, partial(read_hdf5, file)))
+        elif head.startswith(b"PK\x03\x04"):
+            if any(name.endswith(".npy") for name in _zip_names(file)):
+                found.append(_Checkpoint(file.name, partial(read_npz, file)))
+        elif head[8:9] == b"{" and not head.startswith(b"{"):
+            found.append(_Checkpoint(file.name, partial(read_safetensors, file)))
+    found += [
+        _Checkpoint(name, partial(read_tensor_slices, group)) for name, group in shards.items()
+    ]
+    return found
+
+
+def _is_data_of(file: NamedFile, prefix: str) -> bool:
+    match = _DATA.fullmatch(file.name)
+    return match is not None and match[1] == prefix
+
+
+def _zip_names(file: NamedFile) -> list[str]:
+    try:
+        with zipfile.ZipFile(file.path) as archive:
+            return archive.namelist()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise WeightsError(f"{file.name} is a damaged zip: {error}.") from error
+
+
+def _meant(where: str, files: Sequence[NamedFile]) -> str:
+    """Return the sentence about files among which there is no checkpoint."""
+    told = [sentence for file in files if (sentence := _about(file, files))]
+    names = ", ".join(file.name for file in files[:6]) + (", ..." if len(files) > 6 else "")
+    held = f" It holds {names}." if [file.name for file in files] != [where] else ""
+    return " ".join(told[:3]) or f"{where} holds no weights that are known: {ACCEPTED}.{held}"
+
+
+def _about(file: NamedFile, files: Sequence[NamedFile]) -> str | None:
+    name, head = file.name, _head(file)
+    state = _STATE.search(head)
+    if state:
+        prefix = state[1].decode("utf-8", "replace").rsplit("/", 1)[-1]
+        return (
+            f"{name} is a state file, which names the checkpoint {prefix!r}: give "
+            f"{prefix}.index and {prefix}.data-00000-of-00001."
+        )
+    match = _DATA.fullmatch(name)
+    if match:
+        return f"{name} is one half of a V2 checkpoint; the other, {match[1]}.index, is missing."
+    if _is_table(file):
+        prefix = name.removesuffix(".index")
+        return (
+            f"{name} is one half of a V2 checkpoint; the other, {prefix}.data-00000-of-00001, is "
+            "missing."
+        )
+    if head.startswith(b"PK\x03\x04"):
+        inside = _zip_names(file)
+        if "model.weights.h5" in inside:
+            return (
+                f"{name} is a Keras model, which is a program: give its weights, as "
+                "model.save_weights('model.weights.h5') writes them."
+            )
+        if any(entry.endswith("data.pkl") for entry in inside):
+            return f"{name} is a PyTorch file, a pickle, which runs code: save it as safetensors."
+    for magic, what in _OTHERS:
+        if head.startswith(magic):
+            return f"{name} {what}."
+    for suffix, what in _SUFFIXES:
+        if name.endswith(suffix) and len(files) == 1:
+            return f"{name} {what}."
+    return None

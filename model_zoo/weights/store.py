@@ -1,0 +1,176 @@
+"""Imported checkpoints in a folder: one safetensors file each, named after what was imported.
+
+The file's own header has all there is to know, so no second record can disagree with it.
+"""
+
+import contextlib
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import safe_open
+
+from model_zoo.errors import Problem, WeightsError
+from model_zoo.weights.plan import TensorInfo
+from model_zoo.weights.reading.safetensors_file import read_header
+
+FOLDER = "checkpoints"
+GLOBAL_STEP = "global_step"
+_SUFFIX = ".safetensors"
+_UNFINISHED = "tmp-"
+# An import that was ended leaves its folder behind; none takes as long as this.
+_STALE_SECONDS = 24 * 3600.0
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """An imported checkpoint: where it came from, and its tensors.
+
+    `id` is the SHA-256 of what was imported, `size_bytes` its size, and `left_out` names what it
+    holds beside numbers.
+    """
+
+    id: str
+    path: Path
+    name: str
+    format: str
+    size_bytes: int
+    created: str
+    left_out: tuple[str, ...]
+    tensors: Mapping[str, TensorInfo]
+
+    @property
+    def parameters(self) -> int:
+        """The number of values in all tensors."""
+        return sum(int(np.prod(info.shape, dtype=object)) for info in self.tensors.values())
+
+    @cached_property
+    def global_step(self) -> int | None:
+        """The training step that it was saved at; None if it does not say."""
+        info = self.tensors.get(GLOBAL_STEP)
+        if info is None or info.shape or not info.dtype.startswith("int"):
+            return None
+        return int(self.read(GLOBAL_STEP))
+
+    def read(self, name: str) -> NDArray[Any]:
+        """Return the value of a tensor.
+
+        Raises: WeightsError if the checkpoint was removed meanwhile.
+        """
+        try:
+            with safe_open(self.path, framework="numpy") as file:
+                value: NDArray[Any] = file.get_tensor(name)
+        except FileNotFoundError:
+            raise _unknown(self.id) from None
+        return value
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what there is to know but the tensors, JSON-ready."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "format": self.format,
+            "size_bytes": self.size_bytes,
+            "created": self.created,
+            "tensor_count": len(self.tensors),
+            "parameters": self.parameters,
+            "global_step": self.global_step,
+            "left_out": list(self.left_out),
+        }
+
+
+def _unknown(checkpoint_id: str) -> WeightsError:
+    shown = checkpoint_id if len(checkpoint_id) <= 64 else checkpoint_id[:64] + "..."
+    return WeightsError(
+        Problem(f"There is no imported checkpoint {shown!r}.", received=checkpoint_id)
+    )
+
+
+class CheckpointStore:
+    """A folder of imported checkpoints. Several processes may use one at the same time."""
+
+    def __init__(self, home: Path) -> None:
+        """Open the folder under `home`, which is made when it is missing.
+
+        Raises: OSError if it cannot be.
+        """
+        self.folder = home / FOLDER
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for left in self.folder.glob(_UNFINISHED + "*"):
+            with contextlib.suppress(OSError):
+                if time.time() - left.stat().st_mtime > _STALE_SECONDS:
+                    shutil.rmtree(left, ignore_errors=True)
+
+    def get(self, checkpoint_id: str) -> Checkpoint:
+        """Return a checkpoint.
+
+        Raises: WeightsError if there is none of this id.
+        """
+        # Ids come from clients, and this is where one becomes a part of a path.
+        if not (len(checkpoint_id) == 64 and set(checkpoint_id) <= set("0123456789abcdef")):
+            raise _unknown(checkpoint_id)
+        path = self.folder / (checkpoint_id + _SUFFIX)
+        try:
+            header, metadata = read_header(path)
+        except FileNotFoundError:
+            raise _unknown(checkpoint_id) from None
+        return Checkpoint(
+            checkpoint_id,
+            path,
+            metadata["name"],
+            metadata["format"],
+            int(metadata["size_bytes"]),
+            metadata["created"],
+            tuple(json.loads(metadata["left_out"])),
+            {name: TensorInfo(dtype, shape) for name, (dtype, shape) in header.items()},
+        )
+
+    def list(self) -> "list[Checkpoint]":
+        """Return all checkpoints, the newest first."""
+        found = []
+        for path in self.folder.glob("*" + _SUFFIX):
+            with contextlib.suppress(WeightsError):  # removed meanwhile
+                found.append(self.get(path.name.removesuffix(_SUFFIX)))
+        return sorted(found, key=lambda checkpoint: (checkpoint.created, checkpoint.id))[::-1]
+
+    def stored_bytes(self) -> int:
+        """Return how much the checkpoints take on the disk."""
+        total = 0
+        for path in self.folder.glob("*" + _SUFFIX):
+            with contextlib.suppress(OSError):
+                total += path.stat().st_size
+        return total
+
+    def remove(self, checkpoint_id: str) -> None:
+        """Remove a checkpoint; who reads it still may go on.
+
+        Raises: WeightsError if there is none of this id.
+        """
+        self.get(checkpoint_id).path.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """Return a folder on the store's file system for what is not finished; gone afterwards."""
+        with tempfile.TemporaryDirectory(
+            prefix=_UNFINISHED, dir=self.folder, ignore_cleanup_errors=True
+        ) as folder:
+            yield Path(folder)
+
+    def add(self, finished: Path, checkpoint_id: str) -> Checkpoint:
+        """Take over a file that an import has written, in one step for whoever looks."""
+        finished.replace(self.folder / (checkpoint_id + _SUFFIX))
+        return self.get(checkpoint_id)
+
+
+def now() -> str:
+    """Return the time as a checkpoint keeps it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
