@@ -127,9 +127,9 @@ async def delete_build(build_id: str, services: Shared) -> Response:
 
     Refused while another build takes weights from it.
     """
+    await find_build(services, build_id)
     await asyncio.to_thread(refuse_if_used, services, build_id)
-    if not await asyncio.to_thread(services.builds.remove, build_id):
-        raise _unknown(build_id)
+    await asyncio.to_thread(services.builds.remove, build_id)
     await asyncio.to_thread(services.files.remove, build_id)
     return Response(status_code=204)
 
@@ -160,6 +160,7 @@ def build_body(build: Build) -> dict[str, Any]:
         "architecture": build.architecture,
         "created": build.created,
         "spec": build.spec,
+        "restore": None,
         **build.facts,
         "links": {
             "self": path,

@@ -56,8 +56,8 @@ async def upload_weights(
     upload = begin(request)
     clock = timings(request)
     try:
-        await asyncio.to_thread(_check_room, services, upload.size_bytes or 0)
         services.uploads[upload.id] = upload
+        await asyncio.to_thread(_check_room, services)
         scratch = services.checkpoints.scratch()
         folder = await asyncio.to_thread(scratch.__enter__)
         try:
@@ -87,13 +87,18 @@ async def upload_weights(
     )
 
 
-def _check_room(services: Services, size: int) -> None:
-    limit = services.settings.max_checkpoints_bytes
-    kept = services.checkpoints.stored_bytes()
-    if kept + size > limit:
+def _check_room(services: Services) -> None:
+    """Refuse an upload if it, and those that still come, would not fit beside what is kept."""
+    settings = services.settings
+    limit, kept = settings.max_checkpoints_bytes, services.checkpoints.stored_bytes()
+    coming = sum(
+        settings.max_upload_bytes if upload.size_bytes is None else upload.size_bytes
+        for upload in list(services.uploads.values())
+    )
+    if kept + coming > limit:
         raise ServiceError(
             "store-full",
-            f"{kept} bytes of weights are kept, and {size} more are to come; the limit is {limit} "
+            f"{kept} bytes of weights are kept, and {coming} are to come; the limit is {limit} "
             f"({variable('max_checkpoints_bytes')}). DELETE /v1/weights/{{id}} makes room.",
         )
 

@@ -105,7 +105,11 @@ class BuildStore:
         """Return the ids of builds that take weights from a checkpoint or build."""
         # An id is hexadecimal of 32 digits or more: it stands in a spec for itself alone.
         text = sa.cast(_builds.c.spec, sa.String)
-        query = sa.select(_builds.c.id).where(text.contains(f'"{source_id}"')).limit(limit)
+        query = (
+            sa.select(_builds.c.id)
+            .where(text.contains(f'"{source_id}"', autoescape=True))
+            .limit(limit)
+        )
         with self._transaction() as connection:
             return [row.id for row in connection.execute(query)]
 

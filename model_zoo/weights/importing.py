@@ -127,10 +127,11 @@ def _run(
 def _environment() -> dict[str, str]:
     """Return what the process needs to start, and none of our settings or secrets."""
     kept = {key: os.environ[key] for key in ("PATH", "LANG", "LC_ALL") if key in os.environ}
-    # Threads of a matrix library would take address space, and nothing here multiplies matrices.
     return {
         **kept,
         "PYTHONPATH": _ROOT,
-        "OPENBLAS_NUM_THREADS": "1",
+        "PYTHONSAFEPATH": "1",  # not the folder that it runs in, where the files are
         "PYTHONDONTWRITEBYTECODE": "1",
+        # Threads of a matrix library would take address space, and nothing here multiplies.
+        "OPENBLAS_NUM_THREADS": "1",
     }

@@ -35,8 +35,8 @@ _STALE_SECONDS = 24 * 3600.0
 class Checkpoint:
     """An imported checkpoint: where it came from, and its tensors.
 
-    `id` is the SHA-256 of what was imported, `size_bytes` its size, and `left_out` names what it
-    holds beside numbers.
+    `id` is the SHA-256 of what was imported, `size_bytes` its size, and `left_out` names some of
+    what it holds beside numbers.
     """
 
     id: str
@@ -66,12 +66,16 @@ class Checkpoint:
 
         Raises: WeightsError if the checkpoint was removed meanwhile.
         """
+        value: NDArray[Any] = self._file.get_tensor(name)
+        return value
+
+    @cached_property
+    def _file(self) -> Any:
+        # Opened once: the library reads the header anew each time.
         try:
-            with safe_open(self.path, framework="numpy") as file:
-                value: NDArray[Any] = file.get_tensor(name)
+            return safe_open(self.path, framework="numpy")
         except FileNotFoundError:
             raise _unknown(self.id) from None
-        return value
 
     def to_dict(self) -> dict[str, Any]:
         """Return what there is to know but the tensors, JSON-ready."""

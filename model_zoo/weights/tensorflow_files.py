@@ -1,6 +1,6 @@
 """Files that TensorFlow itself reads: TF-Slim's checkpoints, and SavedModels."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,9 @@ from model_zoo.weights.tensorflow_preprocessing import inputs_of, takes_images
 
 CHECKPOINT = "model.ckpt"
 SAVED_MODEL_FOLDER = "saved_model"
+# What is larger is a variable of a SavedModel, the rest are constants: TensorFlow's loader takes
+# milliseconds for each variable, and copies the constants several times.
+_LARGE_BYTES = 2**16
 
 
 def write_checkpoint(model: SavableModel, path: Path) -> None:
@@ -44,18 +47,21 @@ def _save(values: Mapping[str, Any], prefix: Path) -> list[Path]:
 
 
 def write_saved_model(model: SavableModel, path: Path) -> None:
-    """Write the network and its weights for serving, the variables by TF-Slim's names.
+    """Write the network and its weights for serving, by TF-Slim's names.
 
     `serving_default` takes arrays. Where images feed the network, `serving_images` takes JPEG and
     PNG files and preprocesses them.
     """
     weights = model.weights()
     read = {id(variable) for variable in model.keras_model.weights}
-    names = [name for name, variable in model.variables.items() if id(variable) in read]
+    used = {
+        name: weights[name] for name, variable in model.variables.items() if id(variable) in read
+    }
+    large = {name: value for name, value in used.items() if value.nbytes > _LARGE_BYTES}
     saved = SavedModel(saved_model_schema_version=1)
-    saved.meta_graphs.add().CopyFrom(_meta_graph(model, names))
+    saved.meta_graphs.add().CopyFrom(_meta_graph(model, used, large.keys()))
     _rename_functions(saved.meta_graphs[0].graph_def)
-    files = _save({name: weights[name] for name in names}, path.with_name("variables"))
+    files = _save(large, path.with_name("variables")) if large else []
     write_tar_gz(
         path,
         {
@@ -66,50 +72,57 @@ def write_saved_model(model: SavableModel, path: Path) -> None:
     )
 
 
-def _meta_graph(model: SavableModel, names: Sequence[str]) -> Any:
-    """Return the network with its signatures, and with variables that are restored beside it.
+def _meta_graph(model: SavableModel, weights: Mapping[str, Any], restored: Collection[str]) -> Any:
+    """Return the network with its signatures; the weights to restore are variables of it.
 
-    A graph of TensorFlow 1, in which Keras calls its layers on these variables in place of its own:
+    A graph of TensorFlow 1, in which Keras calls its layers on these in place of its own variables:
     what TensorFlow 2 writes names functions by counters of the process, and bears a random number.
     """
     shape = tuple(size or 0 for size in model.graph.input.shape[1:])
-    signatures = {}
     v1 = tf.compat.v1
     with tf.Graph().as_default() as graph:
-        variables = [
-            v1.get_variable(
+        variables = {
+            name: v1.get_variable(
                 name,
-                model.variables[name].shape,
+                weights[name].shape,
                 tf.float32,
                 v1.zeros_initializer(),
                 use_resource=True,
             )
-            for name in names
-        ]
+            for name in restored
+        }
         values = [
-            (model.variables[name], variable.read_value())
-            for name, variable in zip(names, variables, strict=True)
+            (
+                model.variables[name],
+                variables[name].read_value()
+                if name in variables
+                else tf.constant(value, tf.float32, name=name),
+            )
+            for name, value in weights.items()
         ]
         values += _dropout_seeds(model)
         with keras.StatelessScope(values, initialize_variables=False):
-            inputs = v1.placeholder(tf.float32, (None, *shape), "input")
-            outputs = tf.identity(model.keras_model(inputs, training=False), "output")
-            signatures["serving_default"] = _signature("input", inputs, outputs)
+            images = None
             if takes_images(model.preprocessing, shape):
                 # TensorFlow Serving reads base64 from JSON where a name ends so.
                 images = v1.placeholder(tf.string, (None,), "image_bytes")
-                with tf.name_scope("serving_images"):
-                    inputs = inputs_of(str(model.preprocessing), images, shape)
-                    outputs = tf.identity(model.keras_model(inputs, training=False), "output")
-                signatures["serving_images"] = _signature("image_bytes", images, outputs)
-        saver = v1.train.Saver(variables).as_saver_def()
+                # Whoever feeds arrays feeds them over what the images would become.
+                inputs = v1.placeholder_with_default(
+                    inputs_of(str(model.preprocessing), images, shape), (None, *shape), "input"
+                )
+            else:
+                inputs = v1.placeholder(tf.float32, (None, *shape), "input")
+            outputs = tf.identity(model.keras_model(inputs, training=False), "output")
+        saver = v1.train.Saver(list(variables.values())).as_saver_def() if variables else None
         # Other versions of TensorFlow read a graph that leaves out what they take as default.
         meta_graph = v1.train.export_meta_graph(
             graph=graph, saver_def=saver, strip_default_attrs=True
         )
     meta_graph.meta_info_def.tags.append(tf.saved_model.SERVING)
-    for key, signature in signatures.items():
-        meta_graph.signature_def[key].CopyFrom(signature)
+    meta_graph.signature_def["serving_default"].CopyFrom(_signature("input", inputs, outputs))
+    if images is not None:
+        by_image = _signature("image_bytes", images, outputs)
+        meta_graph.signature_def["serving_images"].CopyFrom(by_image)
     return meta_graph
 
 

@@ -162,7 +162,7 @@ def test_a_full_store_takes_no_more_until_something_is_removed(
     refused = problem(client.post("/v1/weights", content=more))
     assert (refused["status"], refused["type"]) == (503, "/docs#problem-store-full")
     assert refused["detail"].endswith(
-        f"{len(more)} more are to come; the limit is {len(data) + 10_000} "
+        f"{len(more)} are to come; the limit is {len(data) + 10_000} "
         "(ZOO_MAX_CHECKPOINTS_BYTES). DELETE /v1/weights/{id} makes room."
     )
     assert client.delete(f"/v1/weights/{first}").status_code == 204
@@ -287,6 +287,21 @@ def test_what_a_build_is_made_of_is_not_removed(client: TestClient) -> None:
     for path in (f"/v1/builds/{second}", f"/v1/builds/{first}", f"/v1/weights/{weights}"):
         assert client.delete(path).status_code == 204, path
     assert client.get("/v1/weights").json()["weights"] == []
+
+
+def test_only_what_is_there_can_be_in_use(client: TestClient) -> None:
+    build(client, weights={"source": "build", "id": build(client)})
+    for name in ("%25", "_" * 32, "x"):
+        assert problem(client.delete(f"/v1/builds/{name}"))["type"] == "/docs#problem-unknown-build"
+
+
+def test_an_upload_of_no_declared_size_needs_room_for_the_largest(
+    make_client: Callable[..., TestClient],
+) -> None:
+    client = make_client(max_upload_bytes=2**20, max_checkpoints_bytes=2**20 - 1)
+    found = problem(client.post("/v1/weights", content=iter([b"x"])))
+    assert found["detail"].startswith("0 bytes of weights are kept, and 1048576 are to come; ")
+    assert client.get("/v1/weights").json()["uploads"] == []
 
 
 def test_uploads_are_there_after_a_restart(make_client: Callable[..., TestClient]) -> None:

@@ -68,7 +68,8 @@ def test_a_file_s_tag_is_the_hash_of_its_content(
     assert response.headers["content-type"] == kind.media_type
     assert response.headers["etag"] == f'"{hashlib.sha256(response.content).hexdigest()}"'
     name = re.fullmatch(
-        r'attachment; filename="lenet-[0-9a-f]{8}(\.[\w.]+)"', response.headers["content-disposition"]
+        r'attachment; filename="lenet-[0-9a-f]{8}(\.[\w.]+)"',
+        response.headers["content-disposition"],
     )
     assert name
     assert name[1] == kind.suffix

@@ -352,6 +352,17 @@ def test_the_reader_gets_none_of_our_environment(
     assert "ZOO_SECRET" not in json.loads(told.read_text())
 
 
+def test_some_of_what_is_no_number_is_named(take: Callable[..., Checkpoint]) -> None:
+    stream = io.BytesIO()
+    with h5py.File(stream, "w") as file:
+        file["weights"] = np.zeros(2, np.float32)
+        for number in range(50):
+            file[f"{number:02}{'n' * 400}"] = "text"
+    checkpoint = take({"m.h5": stream.getvalue()})
+    assert list(checkpoint.tensors) == ["weights"]
+    assert [name[:3] for name in checkpoint.left_out] == [f"{number:02}n" for number in range(8)]
+
+
 @pytest.mark.parametrize("name", ["", "x" * 64, "../" * 21 + "x", "A" * 64, "0" * 63])
 def test_an_id_that_is_none_is_unknown(store: CheckpointStore, name: str) -> None:
     with pytest.raises(WeightsError, match="There is no imported checkpoint"):

@@ -144,9 +144,9 @@ def test_tensorflow_1_loads_a_saved_model(tmp_path: Path) -> None:
         variables = {v.op.name: session.run(v) for v in v1.global_variables()}
     assert_close(found, model.predict(x))
     weights = model.weights()
-    assert variables.keys() == weights.keys()
-    for name, value in weights.items():
-        np.testing.assert_array_equal(variables[name], value)
+    assert list(variables) == ["LeNet/conv2/weights", "LeNet/fc3/weights"]  # the large ones
+    for name, value in variables.items():
+        np.testing.assert_array_equal(value, weights[name])
 
 
 def test_a_network_without_preprocessing_takes_arrays_alone(tmp_path: Path) -> None:

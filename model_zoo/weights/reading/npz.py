@@ -40,11 +40,8 @@ def read_npz(file: NamedFile, limits: Limits) -> Contents:
     deflate, declares more than the limits or 200 times its own size, or has a pickled array.
     """
     where = file.name
-    size = file.path.stat().st_size
-    directory_bytes = max(_MIN_READ_BYTES, _DIRECTORY_BYTES_PER_ENTRY * limits.max_tensors)
-    with _BoundedFile(file, directory_bytes) as stream, _refusing_damage(where):
-        entries = zipfile.ZipFile(stream).infolist()
-        _check_entries(where, size, entries, limits)
+    entries = zip_entries(file, limits)
+    _check_entries(where, file.path.stat().st_size, entries, limits)
     with _refusing_damage(where):
         # Kept open, and closed with the last of the tensors: each is read when it is needed.
         archive = zipfile.ZipFile(file.path)
@@ -56,6 +53,16 @@ def read_npz(file: NamedFile, limits: Limits) -> Contents:
     check_tensors(where, tensors, limits)
     left_out = [entry.filename for entry in entries if not entry.filename.endswith(_SUFFIX)]
     return Contents("npz", tensors, left_out)
+
+
+def zip_entries(file: NamedFile, limits: Limits) -> list[zipfile.ZipInfo]:
+    """Return the directory of a zip, which is read if it has no more than the limits allow.
+
+    Raises: WeightsError if it has more, or is no whole zip.
+    """
+    directory_bytes = max(_MIN_READ_BYTES, _DIRECTORY_BYTES_PER_ENTRY * limits.max_tensors)
+    with _BoundedFile(file, directory_bytes) as stream, _refusing_damage(file.name):
+        return zipfile.ZipFile(stream).infolist()
 
 
 class _BoundedFile(io.FileIO):

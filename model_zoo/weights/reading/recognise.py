@@ -1,7 +1,6 @@
 """Tells what weight files are by their content, and says what is missing or was meant instead."""
 
 import re
-import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,7 +10,7 @@ from model_zoo.errors import WeightsError, suggest
 from model_zoo.weights.reading.archives import ArchiveLimits, expand
 from model_zoo.weights.reading.contents import Contents, Limits, NamedFile
 from model_zoo.weights.reading.hdf5 import read_hdf5
-from model_zoo.weights.reading.npz import read_npz
+from model_zoo.weights.reading.npz import read_npz, zip_entries
 from model_zoo.weights.reading.safetensors_file import read_safetensors
 from model_zoo.weights.reading.table import Table, refusals
 from model_zoo.weights.reading.tensor_bundle import read_tensor_bundle
@@ -66,7 +65,7 @@ def read_files(
     where = files[0].name
     if len(files) == 1 and _is_archive(files[0]):
         files = expand(files[0], scratch, ArchiveLimits(limits.max_bytes))
-    found = _checkpoints(files)
+    found = _checkpoints(files, limits)
     if member is not None:
         names = [checkpoint.name for checkpoint in found]
         if member not in names:
@@ -79,7 +78,7 @@ def read_files(
             f"{', '.join(map(repr, names[:12]))}{', ...' if len(names) > 12 else '.'}"
         )
     if not found:
-        raise WeightsError(_meant(where, files))
+        raise WeightsError(_meant(where, files, limits))
     return found[0].read(limits)
 
 
@@ -110,7 +109,7 @@ def _is_v1(file: NamedFile, limits: Limits) -> bool:
     return first == b"\x0a"
 
 
-def _checkpoints(files: Sequence[NamedFile]) -> list[_Checkpoint]:
+def _checkpoints(files: Sequence[NamedFile], limits: Limits) -> list[_Checkpoint]:
     found: list[_Checkpoint] = []
     shards: dict[str, list[NamedFile]] = {}
     for file in files:
@@ -122,13 +121,13 @@ def _checkpoints(files: Sequence[NamedFile]) -> list[_Checkpoint]:
             data = [other for other in files if _is_data_of(other, prefix)]
             if data:
                 found.append(_Checkpoint(prefix, partial(read_tensor_bundle, file, data)))
-            elif _is_v1(file, Limits()):
+            elif _is_v1(file, limits):
                 match = _SHARD.fullmatch(file.name)
                 shards.setdefault(match[1] if match else file.name, []).append(file)
         elif head.startswith(b"\x89HDF\r\n\x1a\n"):
             found.append(_Checkpoint(file.name, partial(read_hdf5, file)))
         elif head.startswith(b"PK\x03\x04"):
-            if any(name.endswith(".npy") for name in _zip_names(file)):
+            if any(name.endswith(".npy") for name in _zip_names(file, limits)):
                 found.append(_Checkpoint(file.name, partial(read_npz, file)))
         elif head[8:9] == b"{" and not head.startswith(b"{"):
             found.append(_Checkpoint(file.name, partial(read_safetensors, file)))
@@ -143,23 +142,19 @@ def _is_data_of(file: NamedFile, prefix: str) -> bool:
     return match is not None and match[1] == prefix
 
 
-def _zip_names(file: NamedFile) -> list[str]:
-    try:
-        with zipfile.ZipFile(file.path) as archive:
-            return archive.namelist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise WeightsError(f"{file.name} is a damaged zip: {error}.") from error
+def _zip_names(file: NamedFile, limits: Limits) -> list[str]:
+    return [entry.filename for entry in zip_entries(file, limits)]
 
 
-def _meant(where: str, files: Sequence[NamedFile]) -> str:
+def _meant(where: str, files: Sequence[NamedFile], limits: Limits) -> str:
     """Return the sentence about files among which there is no checkpoint."""
-    told = [sentence for file in files if (sentence := _about(file, files))]
+    told = [sentence for file in files if (sentence := _about(file, files, limits))]
     names = ", ".join(file.name for file in files[:6]) + (", ..." if len(files) > 6 else "")
     held = f" It holds {names}." if [file.name for file in files] != [where] else ""
     return " ".join(told[:3]) or f"{where} holds no weights that are known: {ACCEPTED}.{held}"
 
 
-def _about(file: NamedFile, files: Sequence[NamedFile]) -> str | None:
+def _about(file: NamedFile, files: Sequence[NamedFile], limits: Limits) -> str | None:
     name, head = file.name, _head(file)
     state = _STATE.search(head)
     if state:
@@ -178,7 +173,7 @@ def _about(file: NamedFile, files: Sequence[NamedFile]) -> str | None:
             "missing."
         )
     if head.startswith(b"PK\x03\x04"):
-        inside = _zip_names(file)
+        inside = _zip_names(file, limits)
         if "model.weights.h5" in inside:
             return (
                 f"{name} is a Keras model, which is a program: give its weights, as "
