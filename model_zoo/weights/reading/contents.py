@@ -1,7 +1,8 @@
 """What every reader takes and returns: named files, and the tensors in them."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -105,3 +106,17 @@ def check_name(where: str, name: str) -> None:
             f"{where} has a tensor named {name[:40]!a}{'...' if len(name) > 40 else ''}; a "
             f"name has 1 to {_MAX_NAME_CHARACTERS} printable characters."
         )
+
+
+@contextmanager
+def refusing_damage(file: str, kind: str) -> Iterator[None]:
+    """Turn whatever a library raises on damaged data into a WeightsError, as it has no one class.
+
+    `file` is the file's name, and `kind` what it should be: "npz file".
+    """
+    try:
+        yield
+    except (WeightsError, MemoryError):  # what is too much for the process is no damage
+        raise
+    except Exception as error:
+        raise WeightsError(f"{file} is not a whole {kind}: it cannot be read.") from error

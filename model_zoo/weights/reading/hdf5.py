@@ -6,8 +6,6 @@ refused before an array is allocated. Attributes are not read, but for the name 
 
 import math
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -27,6 +25,7 @@ from model_zoo.weights.reading.contents import (
     StoredTensor,
     check_name,
     check_tensors,
+    refusing_damage,
 )
 from model_zoo.weights.reading.hdf5_heaps import SIGNATURE, check_heaps
 
@@ -69,9 +68,9 @@ def read_hdf5(file: NamedFile, limits: Limits) -> Contents:
     with file.path.open("rb") as stream:
         if stream.read(len(SIGNATURE)) != SIGNATURE:
             raise WeightsError(f"{where} does not begin as an HDF5 file does.")
-        with _refusing_damage(where):
+        with refusing_damage(where, "HDF5 file"):
             check_heaps(stream)
-    with _refusing_damage(where):
+    with refusing_damage(where, "HDF5 file"):
         # Kept open, and closed with the last of the tensors: each is read when it is needed.
         opened = h5py.File(file.path, "r", locking=False)
         try:
@@ -235,21 +234,10 @@ def _name(path: str, layer: str | None) -> str:
 
 
 def _read(where: str, name: str, file: Any, array: _Array) -> NDArray[Any]:
-    with _refusing_damage(where):
+    with refusing_damage(where, "HDF5 file"):
         value = np.empty(array.shape, array.dtype)
         array.dataset.read(h5s.ALL, h5s.ALL, value)
     try:
         return npy.native(value)
     except ValueError as error:
         raise WeightsError(f"{where}: {name!r} {error}") from error
-
-
-@contextmanager
-def _refusing_damage(where: str) -> Iterator[None]:
-    """Turn whatever h5py raises on damaged data (it has no error class) into a WeightsError."""
-    try:
-        yield
-    except (WeightsError, MemoryError):  # what is too much for the process is no damage
-        raise
-    except Exception as error:
-        raise WeightsError(f"{where} is not a whole HDF5 file: it cannot be read.") from error

@@ -19,6 +19,7 @@ from model_zoo.weights.reading.contents import (
     StoredTensor,
     check_name,
     check_tensors,
+    refusing_damage,
 )
 
 _SUFFIX = ".npy"
@@ -42,7 +43,7 @@ def read_npz(file: NamedFile, limits: Limits) -> Contents:
     where = file.name
     entries = zip_entries(file, limits)
     _check_entries(where, file.path.stat().st_size, entries, limits)
-    with _refusing_damage(where):
+    with refusing_damage(where, "npz file"):
         # Kept open, and closed with the last of the tensors: each is read when it is needed.
         archive = zipfile.ZipFile(file.path)
         tensors = [
@@ -61,7 +62,7 @@ def zip_entries(file: NamedFile, limits: Limits) -> list[zipfile.ZipInfo]:
     Raises: WeightsError if it has more, or is no whole zip.
     """
     directory_bytes = max(_MIN_READ_BYTES, _DIRECTORY_BYTES_PER_ENTRY * limits.max_tensors)
-    with _BoundedFile(file, directory_bytes) as stream, _refusing_damage(file.name):
+    with _BoundedFile(file, directory_bytes) as stream, refusing_damage(file.name, "npz file"):
         return zipfile.ZipFile(stream).infolist()
 
 
@@ -129,7 +130,7 @@ def _stored_tensor(where: str, archive: zipfile.ZipFile, entry: zipfile.ZipInfo)
 
 
 def _read(where: str, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> NDArray[Any]:
-    with _refusing_damage(where), archive.open(entry) as stream, _naming(where, entry):
+    with refusing_damage(where, "npz file"), archive.open(entry) as stream, _naming(where, entry):
         header = npy.read_header(stream, entry.file_size)
         data = bytearray(header.content_bytes)
         filled = 0
@@ -150,14 +151,3 @@ def _naming(where: str, entry: zipfile.ZipInfo) -> Iterator[None]:
         yield
     except ValueError as error:
         raise WeightsError(f"{where}: {entry.filename!r} {error}") from error
-
-
-@contextmanager
-def _refusing_damage(where: str) -> Iterator[None]:
-    """Turn whatever zipfile and zlib raise on damaged data into a WeightsError."""
-    try:
-        yield
-    except (WeightsError, MemoryError):  # what is too much for the process is no damage
-        raise
-    except Exception as error:
-        raise WeightsError(f"{where} is not a whole .npz: its zip cannot be read.") from error

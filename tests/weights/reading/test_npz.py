@@ -154,7 +154,7 @@ A = ("a.npy", npy(np.arange(4, dtype=np.float32)))
 NINE = ("a.npy", described("'|u1'", "(9,)", b"8 bytes."))
 DEFLATED = zipped(A, method=zipfile.ZIP_DEFLATED)
 BOMB = f"bytes in a file of {len(DEFLATED)}; the limit is 200 times its size."
-DAMAGED = "x.npz is not a whole .npz: its zip cannot be read."
+DAMAGED = "x.npz is not a whole npz file: it cannot be read."
 
 
 @pytest.mark.parametrize(
