@@ -1,4 +1,4 @@
-"""How long fuzzing takes: HYPOTHESIS_PROFILE=fuzz (`make fuzz`) runs ten times the usual examples."""
+"""HYPOTHESIS_PROFILE=fuzz (`make fuzz`) runs ten times the usual number of examples."""
 
 import os
 
