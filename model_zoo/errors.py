@@ -102,7 +102,10 @@ def suggest(name: str, valid: Iterable[str]) -> str:
     "Valid: 'padding', 'stride'."
     """
     names = sorted(valid)
-    close = nearest(name, names)
+    return _suggestion(nearest(name, names), names)
+
+
+def _suggestion(close: list[str], names: list[str]) -> str:
     if close:
         return f"Did you mean {' or '.join(map(repr, close))}?"
     if not names:
@@ -116,4 +119,5 @@ def unknown_name(pointer: str, rule: str, name: str, valid: Iterable[str]) -> Pr
     """Return the problem of a name that is not among the valid ones; `rule` says what is wrong."""
     names = sorted(valid)
     close = nearest(name, names)
-    return Problem(f"{rule} {suggest(name, names)}", pointer, name, close[0] if close else None)
+    suggestion = _suggestion(close, names)
+    return Problem(f"{rule} {suggestion}", pointer, name, close[0] if close else None)

@@ -67,11 +67,13 @@ class _StoredWeights(Part):
         """
         if name in self.rename:
             return self.rename[name]
-        scopes = [key for key in self.rename if key.endswith("/") and name.startswith(key)]
-        if not scopes:
-            return name
-        scope = max(scopes, key=len)
-        return self.rename[scope] + name.removeprefix(scope)
+        end = name.rfind("/")
+        while end >= 0:
+            scope = name[: end + 1]
+            if scope in self.rename:
+                return self.rename[scope] + name.removeprefix(scope)
+            end = name.rfind("/", 0, end)
+        return name
 
 
 class CheckpointWeights(_StoredWeights):

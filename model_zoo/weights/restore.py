@@ -25,6 +25,9 @@ from model_zoo.weights.random import random_value
 MOVING_AVERAGE = "/ExponentialMovingAverage"
 # Builds may take weights from builds; ids are digests, so never in a circle, but in long chains.
 _MAX_BUILDS = 64
+# How many mistaken names get the nearest ones told, and among how many: each takes milliseconds.
+_MAX_SUGGESTED = 8
+_MAX_COMPARED = 3000
 
 
 class TensorSource(Protocol):
@@ -217,20 +220,23 @@ def _patterns_without_effect(
 ) -> list[Problem]:
     """Return a problem for each pattern that fits no variable, and each name that is not there."""
     names = [variable.name for variable in variables]
-    problems = []
+    build, there = _scopes(names), _scopes(held)
+    found: list[tuple[str, str, str, Collection[str]]] = []
     for field, patterns in (("include", source.include), ("exclude", source.exclude)):
         for index, pattern in enumerate(patterns):
             if not any(fnmatchcase(name, pattern) for name in names):
                 what = f"{pattern!r} fits no variable of the build."
-                place = pointer + json_pointer(field, index)
-                problems.append(unknown_name(place, what, pattern, _scopes(names)))
-    known = _scopes(held)
+                found.append((json_pointer(field, index), what, pattern, build))
     for key in source.rename:
-        if key not in known:
+        if key not in there:
             what = f"The source has no {'scope' if key.endswith('/') else 'tensor'} {key!r}."
-            place = pointer + json_pointer("rename", key)
-            problems.append(unknown_name(place, what, key, known))
-    return problems
+            found.append((json_pointer("rename", key), what, key, there))
+    return [
+        unknown_name(pointer + place, what, name, known)
+        if number < _MAX_SUGGESTED and len(known) <= _MAX_COMPARED
+        else Problem(what, pointer + place, name)
+        for number, (place, what, name, known) in enumerate(found)
+    ]
 
 
 def _scopes(names: Iterable[str]) -> set[str]:

@@ -344,6 +344,14 @@ def test_patterns_that_fit_nothing_are_refused_whatever_the_policy(
     ]
 
 
+def test_only_some_of_many_mistakes_get_the_nearest_names(arrays: dict[str, np.ndarray]) -> None:
+    source = checkpoint(exclude=["MobilenetV1/Logit/*"] * 9)
+    with pytest.raises(WeightsError) as refused:
+        plan(arrays, source).check()
+    messages = [problem.message for problem in refused.value.problems]
+    assert ["Did you mean" in message for message in messages] == [True] * 8 + [False]
+
+
 def test_two_tensors_renamed_alike_are_refused(arrays: dict[str, np.ndarray]) -> None:
     source = checkpoint(rename={"other": "MobilenetV1/Conv2d_0/weights"})
     with pytest.raises(WeightsError) as refused:
