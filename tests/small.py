@@ -25,6 +25,49 @@ _BY_FAMILY: dict[str, dict[str, Any]] = {
 }
 
 
+# One network of each module of `model_zoo.architectures`, and both of those that have two families.
+FAMILIES = (
+    "alexnet_v2",
+    "cifarnet",
+    "i3d",
+    "inception_resnet_v2",
+    "inception_v1",
+    "inception_v2",
+    "inception_v3",
+    "inception_v4",
+    "lenet",
+    "mobilenet_v1_025",
+    "mobilenet_v2_035",
+    "mobilenet_v3_small",
+    "nasnet_mobile",
+    "overfeat",
+    "pnasnet_mobile",
+    "resnet_v1_50",
+    "resnet_v2_50",
+    "s3dg",
+    "vgg_a",
+    "xception_41",
+)
+# What comes after these are layers like those before: of hundreds of megabytes, or many times.
+_ENDS = {
+    "alexnet_v2": "alexnet_v2/pool5",
+    "inception_resnet_v2": "Mixed_6a",
+    "inception_v4": "Mixed_6b",
+    "nasnet_mobile": "Reduction_Cell_0",
+    "overfeat": "overfeat/pool5",
+    "pnasnet_mobile": "Cell_3",
+    "vgg_a": "vgg_a/pool5",
+}
+
+
+def family_spec(name: str, **wire: Any) -> dict[str, Any]:
+    """Return the wire form of a small build of a family, which may end early."""
+    spec = {**small_spec(name), **wire}
+    if name in _ENDS:
+        spec["params"] = {**spec["params"], "final_endpoint": _ENDS[name]}
+    return spec
+
+
 def small_spec(name: str, num_classes: int | None = 5) -> dict[str, Any]:
     """Return the wire form of a small build."""
     family = max((known for known in _BY_FAMILY if name.startswith(known)), key=len)
