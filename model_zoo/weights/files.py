@@ -9,43 +9,18 @@ import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 
 from model_zoo.errors import WeightsError, unknown_name
-from model_zoo.graph import Graph
 from model_zoo.weights.packing import zip_entry
+from model_zoo.weights.savable import SavableModel
 
 # The file is one protobuf message, and these end at 2 GiB; the rest is for the nodes.
 MAX_ONNX_BYTES = 1_900_000_000
-
-
-class SavableModel(Protocol):
-    """What is written: weights by TF-Slim's names, the Keras model that holds them, and its feed.
-
-    `variables` are those of the Keras model, by the names of `weights`; `preprocessing` is None for
-    networks that images do not feed, and `global_step` says how often the weights were trained.
-    """
-
-    def weights(self) -> dict[str, NDArray[Any]]: ...
-
-    @property
-    def keras_model(self) -> Any: ...
-
-    @property
-    def variables(self) -> Mapping[str, Any]: ...
-
-    @property
-    def graph(self) -> Graph: ...
-
-    @property
-    def preprocessing(self) -> str | None: ...
-
-    @property
-    def global_step(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)

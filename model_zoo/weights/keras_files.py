@@ -6,8 +6,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from model_zoo.weights.files import SavableModel
 from model_zoo.weights.packing import zip_entry
+from model_zoo.weights.savable import SavableModel
 
 
 def write_keras(model: SavableModel, path: Path) -> None:

@@ -10,8 +10,8 @@ import tensorflow as tf
 from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef, TensorInfo
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
-from model_zoo.weights.files import SavableModel
 from model_zoo.weights.packing import write_tar_gz
+from model_zoo.weights.savable import SavableModel
 from model_zoo.weights.tensorflow_preprocessing import inputs_of, takes_images
 
 CHECKPOINT = "model.ckpt"
