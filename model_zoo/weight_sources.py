@@ -11,11 +11,12 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 CHECKPOINT_ID = "^[0-9a-f]{64}$"
 BUILD_ID = "^[0-9a-f]{32}$"
-_MAX_SOURCES = 16
-_MAX_PATTERNS = 64
-# A pattern with k stars may look k times at each character of each name.
+_MAX_SOURCES = 8
+_MAX_PATTERNS = 32
 _Name = Annotated[str, Field(min_length=1, max_length=256)]
-_Names = Annotated[list[_Name], Field(max_length=_MAX_PATTERNS)]
+# A pattern with k stars may look k times at each character of each name: at most eight.
+_Pattern = Annotated[_Name, Field(pattern=r"^[^*]*(\*[^*]*){0,8}$")]
+_Names = Annotated[list[_Pattern], Field(max_length=_MAX_PATTERNS)]
 
 
 class Part(BaseModel):

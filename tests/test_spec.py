@@ -111,6 +111,11 @@ SIZE = "an integer of at least 1 or a list of 2, each an integer of at least 1"
             "/weights/0/inclde: There is no field 'inclde'. Did you mean 'include' or 'exclude'?",
         ),
         (
+            {**LENET, "weights": {**OTHER_BUILD, "exclude": ["a*" * 9]}},
+            "/weights/exclude/0: This should match pattern '^[^*]*(\\*[^*]*){0,8}$'; received "
+            '"a*a*a*a*a*a*a*a*a*".',
+        ),
+        (
             {**LENET, "weights": {**OTHER_BUILD, "rename": {"a": 1}}},
             "/weights/rename/a: This should be a valid string; received 1.",
         ),

@@ -56,7 +56,7 @@ async def upload_weights(
     upload = begin(request)
     clock = timings(request)
     try:
-        services.uploads[upload.id] = upload
+        services.uploads[id(upload)] = upload
         await asyncio.to_thread(_check_room, services)
         scratch = services.checkpoints.scratch()
         folder = await asyncio.to_thread(scratch.__enter__)
@@ -79,7 +79,7 @@ async def upload_weights(
     except OSError as error:
         raise StoreError(f"The weights cannot be kept now: {error.strerror}.") from error
     finally:
-        services.uploads.pop(upload.id, None)
+        services.uploads.pop(id(upload), None)
     return JSONResponse(
         weights_body(checkpoint),
         201 if is_new else 200,

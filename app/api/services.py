@@ -32,7 +32,8 @@ class Services:
     files: WeightFiles
     checkpoints: CheckpointStore
     engine: Engine
-    uploads: "dict[str, Upload]" = field(default_factory=dict)
+    # By identity: clients choose their requests' ids, and may choose one twice.
+    uploads: "dict[int, Upload]" = field(default_factory=dict)
     import_slots: asyncio.Semaphore = field(
         default_factory=lambda: asyncio.Semaphore(_IMPORTS_AT_ONCE)
     )

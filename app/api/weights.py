@@ -16,6 +16,7 @@ from app.api.negotiate import one_of
 from app.api.services import Services, Shared
 from app.envelope import timings
 from app.store.builds import Build
+from app.store.errors import StoreError
 from app.store.files import WeightFile
 from model_zoo import WEIGHT_FORMATS
 
@@ -56,13 +57,17 @@ async def read_weights(
     file = await asyncio.to_thread(services.files.find, build.id, kind.suffix)
     if file is None:
         file = await _make(request, services, build, format)
-    return file_response(
-        request,
-        file.path,
-        sha256=file.sha256,
-        media_type=kind.media_type,
-        name=f"{build.architecture}-{build.id[:8]}{kind.suffix}",
-    )
+    try:
+        return file_response(
+            request,
+            file.path,
+            sha256=file.sha256,
+            media_type=kind.media_type,
+            name=f"{build.architecture}-{build.id[:8]}{kind.suffix}",
+        )
+    except FileNotFoundError:  # removed since: with its build, or to make room
+        await find_build(services, build_id)
+        raise StoreError("The file was removed while it was asked for; ask again.") from None
 
 
 async def _make(request: Request, services: Services, build: Build, format_name: str) -> WeightFile:

@@ -27,6 +27,7 @@ from app.compute.frames import Frame
 from app.compute.process import WorkerGoneError, WorkerProcess
 from app.documents import MalformedJsonError
 from app.settings import Settings, variable
+from app.store.errors import StoreError
 from model_zoo import InputError, Problem, WeightsError, ZooError
 
 log = logging.getLogger(__name__)
@@ -264,6 +265,8 @@ def _as_exception(error: dict[str, Any]) -> Exception:
             return InputError(*problems)
         case "weights":
             return WeightsError(*problems)
+        case "store":
+            return StoreError(problems[0].message)
         case "library":
             return ZooError(*problems)
         case "memory":

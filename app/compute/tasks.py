@@ -1,5 +1,6 @@
 """The jobs that a worker knows."""
 
+import errno
 import hashlib
 import os
 import shutil
@@ -18,6 +19,9 @@ from app.compute.inputs import InputReader
 from app.compute.models import Loaded, Models
 from app.settings import Settings, variable
 from model_zoo import WEIGHT_FORMATS, BuildSpec, CheckpointStore, InputError, find_architecture
+
+# An archive is written beside what it is made of, and Keras's file twice.
+_COPIES_WHILE_WRITING = 3
 
 Result = tuple[dict[str, Any], Sequence[bytes]]
 
@@ -106,6 +110,10 @@ class Tasks:
             loaded = self._models.get(arguments["spec"], arguments["builds"])
         for left in folder.glob("tmp-*"):  # jobs run one at a time: an interrupted one left it
             shutil.rmtree(left)
+        # Before it is tried: what the writers' libraries raise on a full disk is of any kind.
+        needed = _COPIES_WHILE_WRITING * loaded.trace.summary().totals["weight_bytes"]
+        if shutil.disk_usage(folder).free < needed:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         with self._phase("save"), tempfile.TemporaryDirectory(prefix="tmp-", dir=folder) as scratch:
             written = Path(scratch) / f"weights{suffix}"
             loaded.model.save(written, arguments["format"])

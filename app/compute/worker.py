@@ -77,6 +77,9 @@ def _answer(tasks: "Tasks", frame: Frame) -> Frame:
         return _refusal("weights", error)
     except ZooError as error:
         return _refusal("library", error)
+    except OSError as error:
+        log.exception("The disk refuses.")
+        return _refusal("store", ZooError(f"The disk refuses: {error.strerror or 'I/O error'}."))
     except Exception as error:
         if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
             tasks.free_memory()

@@ -160,3 +160,35 @@ def test_a_forgotten_build_takes_its_files_along(
     build(client)
     client.get(path)
     assert engine.jobs == 2
+
+
+def test_a_file_that_is_removed_meanwhile_is_asked_for_again(
+    make_client: Callable[..., TestClient],
+) -> None:
+    class Vanishing(Writer):
+        async def run(self, job: Job) -> Reply:
+            reply = await super().run(job)
+            Path(reply.result["path"]).unlink()
+            return reply
+
+    client = make_client(Vanishing())
+    found = problem(client.get(f"/v1/builds/{build(client)}/weights"))
+    assert (found["status"], found["type"]) == (503, "/docs#problem-store-unavailable")
+    assert found["detail"] == "The file was removed while it was asked for; ask again."
+
+
+def test_a_full_disk_of_the_worker_is_the_store_s_problem(
+    make_client: Callable[..., TestClient],
+) -> None:
+    from app.compute.local import _as_exception
+
+    class Full(Writer):
+        async def run(self, job: Job) -> Reply:
+            item = {"message": "The disk refuses: No space left on device.", "pointer": ""}
+            problems = [{**item, "received": None, "suggestion": None}]
+            raise _as_exception({"kind": "store", "problems": problems})
+
+    client = make_client(Full())
+    found = problem(client.get(f"/v1/builds/{build(client)}/weights"))
+    assert (found["status"], found["type"]) == (503, "/docs#problem-store-unavailable")
+    assert found["detail"] == "The disk refuses: No space left on device."
