@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 CHECKPOINT_ID = "^[0-9a-f]{64}$"
 BUILD_ID = "^[0-9a-f]{32}$"
+MOVING_AVERAGE = "/ExponentialMovingAverage"
 _MAX_SOURCES = 8
 _MAX_PATTERNS = 32
 _Name = Annotated[str, Field(min_length=1, max_length=256)]
@@ -68,6 +69,9 @@ class _StoredWeights(Part):
         """
         if name in self.rename:
             return self.rename[name]
+        averaged = name.removesuffix(MOVING_AVERAGE)
+        if averaged in self.rename:
+            return self.rename[averaged] + MOVING_AVERAGE
         end = name.rfind("/")
         while end >= 0:
             scope = name[: end + 1]
@@ -143,5 +147,14 @@ def seed(weights: Source | list[Source]) -> int:
     return next((s.seed for s in in_order(weights) if isinstance(s, RandomWeights)), 0)
 
 
+def fits(name: str, pattern: str) -> bool:
+    """Return whether a pattern fits a name: * stands for any characters, all else for itself.
+
+    >>> fits("a/b", "a*"), fits("ab", "a?"), fits("a[1]", "a[1]")
+    (True, False, True)
+    """
+    return fnmatchcase(name, pattern.replace("[", "[[]").replace("?", "[?]"))
+
+
 def _matches(name: str, patterns: Sequence[str]) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in patterns)
+    return any(fits(name, pattern) for pattern in patterns)

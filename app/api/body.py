@@ -41,12 +41,12 @@ async def body_chunks(request: Request, limit: str, settings: Settings) -> Async
         )
     declared = declared_size(request)
     if declared is not None:
-        _check_size(declared, limit, settings, "bytes")
+        check_size(declared, limit, settings, "bytes")
     size = 0
     try:
         async for chunk in request.stream():
             size += len(chunk)
-            _check_size(size, limit, settings, "bytes or more")
+            check_size(size, limit, settings, "bytes or more")
             yield chunk
     except ClientDisconnect:
         raise ServiceError(
@@ -70,7 +70,8 @@ def too_slow(received: int, settings: Settings) -> ServiceError:
     )
 
 
-def _check_size(size: int, name: str, settings: Settings, unit: str) -> None:
+def check_size(size: int, name: str, settings: Settings, unit: str) -> None:
+    """Raises: ServiceError (413) if a body is larger than the setting of that name allows."""
     limit, setting = getattr(settings, name), variable(name)
     if size > limit:
         raise ServiceError(

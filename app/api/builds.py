@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from app.api import schemas
 from app.api.body import read_body
 from app.api.negotiate import one_of
-from app.api.services import Services, Shared, refuse_if_used
+from app.api.services import Services, Shared, remove_unused
 from app.documents import parse_spec
 from app.envelope import Timings, timings
 from app.problems import ServiceError, query_error
@@ -54,7 +54,9 @@ def keep(services: Services, traced: Trace, clock: Timings) -> tuple[Build, bool
     """
     with clock.measure("plan"):
         build = as_build(traced, services.sources)
-    with clock.measure("store"):
+    with clock.measure("store"), services.removals:
+        # They were there when the plan was made, and may have been removed since.
+        services.sources.check(build.spec)
         return services.builds.add(build)
 
 
@@ -128,8 +130,7 @@ async def delete_build(build_id: str, services: Shared) -> Response:
     Refused while another build takes weights from it.
     """
     await find_build(services, build_id)
-    await asyncio.to_thread(refuse_if_used, services, build_id)
-    await asyncio.to_thread(services.builds.remove, build_id)
+    await asyncio.to_thread(remove_unused, services, build_id, services.builds.remove)
     await asyncio.to_thread(services.files.remove, build_id)
     return Response(status_code=204)
 

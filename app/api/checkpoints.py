@@ -1,6 +1,7 @@
 """`/v1/weights`: upload weight files, list, describe and remove them."""
 
 import asyncio
+import contextlib
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -9,11 +10,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from app.api import schemas
-from app.api.services import Services, Shared, refuse_if_used
+from app.api.body import check_size
+from app.api.services import Services, Shared, remove_unused
 from app.api.uploads import Receiver, Upload, begin, plain_name, receive
 from app.envelope import timings
 from app.problems import ServiceError
-from app.settings import Settings, variable
+from app.settings import variable
 from app.store.errors import StoreError
 from model_zoo import (
     Checkpoint,
@@ -55,6 +57,7 @@ async def upload_weights(
     settings = services.settings
     upload = begin(request)
     clock = timings(request)
+    check_size(upload.size_bytes or 0, "max_upload_bytes", settings, "bytes")
     try:
         services.uploads[id(upload)] = upload
         await asyncio.to_thread(_check_room, services)
@@ -81,7 +84,7 @@ async def upload_weights(
     finally:
         services.uploads.pop(id(upload), None)
     return JSONResponse(
-        weights_body(checkpoint),
+        await asyncio.to_thread(weights_body, checkpoint),
         201 if is_new else 200,
         {"Location": f"/v1/weights/{checkpoint.id}"},
     )
@@ -109,13 +112,16 @@ def _import(services: Services, receiver: Receiver, member: str | None) -> tuple
         receiver.files,
         digests=receiver.digests,
         member=member,
-        limits=_limits(services.settings),
+        limits=_limits(services),
     )
 
 
-def _limits(settings: Settings) -> ImportLimits:
+def _limits(services: Services) -> ImportLimits:
+    settings = services.settings
+    # A compressed file may hold more than was received.
+    room = settings.max_checkpoints_bytes - services.checkpoints.stored_bytes()
     return ImportLimits(
-        max_bytes=settings.max_import_bytes,
+        max_bytes=max(0, min(settings.max_import_bytes, room)),
         max_tensors=settings.max_import_tensors,
         memory_bytes=settings.import_memory_bytes,
         seconds=settings.import_timeout_s,
@@ -129,14 +135,22 @@ def _limits(settings: Settings) -> ImportLimits:
 )
 async def list_weights(services: Shared) -> Response:
     """`uploads` are those in progress: how much of each has arrived, and whether it is read now."""
-    kept = await asyncio.to_thread(services.checkpoints.list)
+    kept = await asyncio.to_thread(_items, services)
     return JSONResponse(
         {
-            "weights": [_item(checkpoint) for checkpoint in kept],
+            "weights": kept,
             "uploads": [_progress(upload) for upload in services.uploads.values()],
         },
         headers={"Cache-Control": "no-store"},
     )
+
+
+def _items(services: Services) -> list[dict[str, Any]]:
+    items = []
+    for checkpoint in services.checkpoints.list():
+        with contextlib.suppress(WeightsError):  # removed meanwhile
+            items.append(_item(checkpoint))
+    return items
 
 
 def _progress(upload: Upload) -> dict[str, Any]:
@@ -167,7 +181,8 @@ async def read_published() -> Response:
 )
 async def read_weights(weights_id: str, services: Shared) -> Response:
     """Each tensor by the name that the file gave it, with its dtype and shape."""
-    return JSONResponse(weights_body(await _find(services, weights_id)))
+    checkpoint = await _find(services, weights_id)
+    return JSONResponse(await asyncio.to_thread(weights_body, checkpoint))
 
 
 @router.delete(
@@ -182,8 +197,7 @@ async def read_weights(weights_id: str, services: Shared) -> Response:
 async def delete_weights(weights_id: str, services: Shared) -> Response:
     """Refused while a build takes weights from them: remove the build first."""
     await _find(services, weights_id)
-    await asyncio.to_thread(refuse_if_used, services, weights_id)
-    await asyncio.to_thread(services.checkpoints.remove, weights_id)
+    await asyncio.to_thread(remove_unused, services, weights_id, services.checkpoints.remove)
     return Response(status_code=204)
 
 

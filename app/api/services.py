@@ -1,7 +1,8 @@
 """What the routes work with: one of each, made when the application is."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -52,6 +53,9 @@ class Services:
         behind = self.sources.specs_behind(spec)
         return Job(task, {"spec": spec, "builds": behind, **arguments}, buffers)
 
+    # Held while a build is kept, and while what builds may be made of is removed.
+    removals: threading.Lock = field(default_factory=threading.Lock)
+
     @property
     def sources(self) -> WeightSources:
         """Where a spec's sources of weights are found."""
@@ -66,13 +70,18 @@ def _services(request: Request) -> Services:
 Shared = Annotated[Services, Depends(_services)]
 
 
-def refuse_if_used(services: Services, source_id: str) -> None:
-    """Raises: ServiceError (409) if a build takes weights from this checkpoint or build."""
-    users = services.builds.using(source_id, limit=6)
-    if users:
-        more = ", ..." if len(users) > 5 else ""
-        raise ServiceError(
-            "in-use",
-            f"Builds take weights from it: {', '.join(users[:5])}{more}. Remove them first.",
-            builds=users,
-        )
+def remove_unused(services: Services, source_id: str, remove: Callable[[str], object]) -> None:
+    """Remove a checkpoint or a build, unless a build takes weights from it.
+
+    Raises: ServiceError (409) if one does.
+    """
+    with services.removals:
+        users = services.builds.using(source_id, limit=6)
+        if users:
+            more = ", ..." if len(users) > 5 else ""
+            raise ServiceError(
+                "in-use",
+                f"Builds take weights from it: {', '.join(users[:5])}{more}. Remove them first.",
+                builds=users,
+            )
+        remove(source_id)

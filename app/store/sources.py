@@ -28,6 +28,14 @@ class WeightSources:
         """
         return BuildSpec.read(self._spec(build_id))
 
+    def check(self, spec: Mapping[str, Any]) -> None:
+        """Raises: WeightsError if a source that a normalized spec names does not exist."""
+        for source in _sources_in(spec):
+            if source["source"] == "checkpoint":
+                self._checkpoints.get(source["id"])
+            elif source["source"] == "build":
+                self._spec(source["id"])
+
     def specs_behind(self, spec: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         """Return the specs of all builds that a spec takes weights from, directly or not.
 
@@ -71,6 +79,9 @@ class GivenSources:
 
 
 def _builds_in(spec: Mapping[str, Any]) -> Iterable[str]:
+    return [source["id"] for source in _sources_in(spec) if source["source"] == "build"]
+
+
+def _sources_in(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
     weights = spec["weights"]
-    sources = weights if isinstance(weights, list) else [weights]
-    return [source["id"] for source in sources if source["source"] == "build"]
+    return weights if isinstance(weights, list) else [weights]

@@ -102,6 +102,8 @@ def _nothing_fits(rows: Sequence[Found], unused: Mapping[str, Shaped]) -> list[s
     scopes = Counter(name.split("/")[0] for name in unused if unused_kind(name) == "variable")
     begin = ", ".join(repr(scope) for scope, _ in scopes.most_common(3)) or "nothing"
     wanted = rows[0].variable.name.split("/")[0]
+    if wanted in scopes:
+        return []
     return [
         f"None of the {len(rows)} variables is in the checkpoint: its names begin with {begin}, "
         f"the build's with {wanted!r}."
@@ -225,7 +227,7 @@ def suggestions(
     for variable in missing:
         candidates = offered.get((_parts(variable.name)[-1], variable.shape), [])
         likest = _likest(variable.name, candidates[:_MAX_CANDIDATES])
-        if likest is not None:
+        if likest is not None and likest != variable.name:
             renames[_rename(likest, variable.name, used)] += 1
     return [
         Suggestion(name, target, count)

@@ -69,7 +69,7 @@ def import_checkpoint(
     with store.scratch() as folder:
         target = folder / "tensors.safetensors"
         _run(files, target, metadata, limits, member)
-        return store.add(target, checkpoint_id), True
+        return store.add(target, checkpoint_id)
 
 
 def _sha256(path: Path) -> str:

@@ -5,7 +5,6 @@ happen; the values follow it.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -16,13 +15,20 @@ from model_zoo.errors import Problem, WeightsError, json_pointer, unknown_name
 from model_zoo.graph import Variable
 from model_zoo.spec import BuildSpec
 from model_zoo.tracing import Trace, trace
-from model_zoo.weight_sources import CheckpointWeights, StoredWeights, Weights, seed, stored
+from model_zoo.weight_sources import (
+    MOVING_AVERAGE,
+    CheckpointWeights,
+    StoredWeights,
+    Weights,
+    fits,
+    seed,
+    stored,
+)
 from model_zoo.weights.causes import known_causes, suggestions
 from model_zoo.weights.keras_names import keras_names
 from model_zoo.weights.plan import FILLED, RestorePlan, Row, SourcePlan, Status, TensorInfo
 from model_zoo.weights.random import random_value
 
-MOVING_AVERAGE = "/ExponentialMovingAverage"
 # Builds may take weights from builds; ids are digests, so never in a circle, but in long chains.
 _MAX_BUILDS = 64
 # How many mistaken names get the nearest ones told, and among how many: each takes milliseconds.
@@ -123,7 +129,12 @@ class BuildTensors:
         if origin is None:
             return random_value(seed(self._weights), self._variables[name])
         number, name_in_source = origin
-        return self._sources[number].read(name_in_source).astype(np.float32, copy=False)
+        value = self._sources[number].read(name_in_source)
+        with np.errstate(over="ignore"):
+            converted = value.astype(np.float32, copy=False)
+        if converted is not value and np.isfinite(value).all() and not np.isfinite(converted).all():
+            raise WeightsError(f"{name_in_source} has values that are too large for float32.")
+        return converted
 
 
 def _pointer(weights: Weights, index: int) -> str:
@@ -135,10 +146,13 @@ def _find_sources(
 ) -> list[TensorSource]:
     """Return the tensors of each stored source; `builds` keeps those of builds, each made once."""
     found: list[TensorSource] = []
+    known: dict[str, TensorSource] = {}
     for index, source in stored(weights):
         try:
             if isinstance(source, CheckpointWeights):
-                found.append(library.checkpoint(source.id))
+                if source.id not in known:
+                    known[source.id] = library.checkpoint(source.id)
+                found.append(known[source.id])
                 continue
             if source.id not in builds:
                 if len(builds) >= _MAX_BUILDS:
@@ -160,13 +174,14 @@ def _plan_source(
     infos = tensors.tensors
     by_target: dict[str, str] = {}
     mistakes: list[Problem] = []
-    for name in infos:
-        target = source.renamed(name)
-        if target in by_target and target != name:
+    targets = {name: source.renamed(name) for name in infos}
+    # What is renamed first: it takes the place of what has the name already.
+    for name, target in sorted(targets.items(), key=lambda pair: pair[0] == pair[1]):
+        if target not in by_target:
+            by_target[target] = name
+        elif target != name:
             what = f"{by_target[target]!r} and {name!r} would both be {target!r}."
             mistakes.append(Problem(what, pointer + "/rename"))
-            continue
-        by_target[target] = name
     variables = traced.graph.variables
     mistakes += _patterns_without_effect(source, pointer, variables, infos)
     keras = keras_names(traced.graph)
@@ -178,16 +193,28 @@ def _plan_source(
     used = {row.name for row in rows}
     unused = {name: info for name, info in infos.items() if name not in used}
     missing = [row.variable for row in rows if row.status == "missing"]
+    no_floats = [v.name for v in missing if v.name in by_target]
     return SourcePlan(
         source,
         pointer,
         rows,
         unused,
-        known_causes(traced, rows, unused),
+        [*_no_floats(no_floats, by_target, infos), *known_causes(traced, rows, unused)],
         suggestions(missing, unused, {row.name for row in rows if row.name}),
         mistakes,
         tensors.global_step,
     )
+
+
+def _no_floats(
+    names: Sequence[str], by_target: Mapping[str, str], infos: Mapping[str, TensorInfo]
+) -> list[str]:
+    if not names:
+        return []
+    name = by_target[names[0]]
+    return [
+        f"{len(names)} of the tensors by these names are no floats: {name} is {infos[name].dtype}."
+    ]
 
 
 def _row(
@@ -224,7 +251,7 @@ def _patterns_without_effect(
     found: list[tuple[str, str, str, Collection[str]]] = []
     for field, patterns in (("include", source.include), ("exclude", source.exclude)):
         for index, pattern in enumerate(patterns):
-            if not any(fnmatchcase(name, pattern) for name in names):
+            if not any(fits(name, pattern) for name in names):
                 what = f"{pattern!r} fits no variable of the build."
                 found.append((json_pointer(field, index), what, pattern, build))
     for key in source.rename:

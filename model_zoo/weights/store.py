@@ -5,6 +5,7 @@ The file's own header has all there is to know, so no second record can disagree
 
 import contextlib
 import json
+import math
 import shutil
 import tempfile
 import time
@@ -15,7 +16,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 from safetensors import safe_open
 
@@ -51,7 +51,7 @@ class Checkpoint:
     @property
     def parameters(self) -> int:
         """The number of values in all tensors."""
-        return sum(int(np.prod(info.shape, dtype=object)) for info in self.tensors.values())
+        return sum(math.prod(info.shape) for info in self.tensors.values())
 
     @cached_property
     def global_step(self) -> int | None:
@@ -169,10 +169,16 @@ class CheckpointStore:
         ) as folder:
             yield Path(folder)
 
-    def add(self, finished: Path, checkpoint_id: str) -> Checkpoint:
-        """Take over a file that an import has written, in one step for whoever looks."""
-        finished.replace(self.folder / (checkpoint_id + _SUFFIX))
-        return self.get(checkpoint_id)
+    def add(self, finished: Path, checkpoint_id: str) -> tuple[Checkpoint, bool]:
+        """Take over a file that an import has written, in one step for whoever looks.
+
+        Returns the checkpoint, and whether it is new: another may have imported the same.
+        """
+        try:
+            return self.get(checkpoint_id), False
+        except WeightsError:
+            finished.replace(self.folder / (checkpoint_id + _SUFFIX))
+            return self.get(checkpoint_id), True
 
 
 def now() -> str:

@@ -353,13 +353,46 @@ def test_only_some_of_many_mistakes_get_the_nearest_names(arrays: dict[str, np.n
 
 
 def test_two_tensors_renamed_alike_are_refused(arrays: dict[str, np.ndarray]) -> None:
-    source = checkpoint(rename={"other": "MobilenetV1/Conv2d_0/weights"})
+    name = "MobilenetV1/Conv2d_0/weights"
+    others = {"one": arrays[name], "other": arrays[name]}
+    source = checkpoint(rename=dict.fromkeys(others, name))
     with pytest.raises(WeightsError) as refused:
-        plan({**arrays, "other": np.zeros(3, np.float32)}, source).check()
+        plan({**arrays, **others}, source).check()
     assert [str(problem) for problem in refused.value.problems] == [
-        "/weights/rename: 'MobilenetV1/Conv2d_0/weights' and 'other' would both be "
-        "'MobilenetV1/Conv2d_0/weights'."
+        f"/weights/rename: 'one' and 'other' would both be '{name}'."
     ]
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_rename_takes_the_place_of_what_has_the_name(
+    arrays: dict[str, np.ndarray], backwards: bool
+) -> None:
+    """Whatever the order in which the source names its tensors."""
+    first, second = (f"MobilenetV1/Conv2d_{number}_pointwise/" for number in (7, 8))
+    source = checkpoint(rename={first: second}, exclude=[first + "*"])
+    held = dict(reversed(arrays.items())) if backwards else arrays
+    build = traced(weights=source)
+    tensors = BuildTensors(build, Library(**{ID: Arrays(held)}))
+    tensors.plan.check()
+    np.testing.assert_array_equal(tensors.read(second + "weights"), arrays[first + "weights"])
+    assert second + "weights" in tensors.plan.sources[0].unused
+
+
+def test_an_average_is_renamed_with_its_variable(arrays: dict[str, np.ndarray]) -> None:
+    name = "MobilenetV1/Conv2d_0/weights"
+    values = {key: value for key, value in arrays.items() if key != name}
+    values |= {"conv": arrays[name], "conv/ExponentialMovingAverage": arrays[name] + 1}
+    source = checkpoint(rename={"conv": name}, moving_averages=True)
+    tensors = BuildTensors(traced(weights=source), Library(**{ID: Arrays(values)}))
+    np.testing.assert_array_equal(tensors.read(name), arrays[name] + 1)
+
+
+def test_values_beyond_float32_are_refused(arrays: dict[str, np.ndarray]) -> None:
+    name = "MobilenetV1/Conv2d_0/weights"
+    values = {**arrays, name: np.full(arrays[name].shape, 1e300)}
+    tensors = BuildTensors(traced(weights=checkpoint()), Library(**{ID: Arrays(values)}))
+    with pytest.raises(WeightsError, match=f"{name} has values that are too large for float32"):
+        tensors.read(name)
 
 
 def test_an_unknown_source_is_refused_where_it_is_named() -> None:
@@ -386,6 +419,8 @@ def test_integers_are_no_weights(arrays: dict[str, np.ndarray]) -> None:
     name = "MobilenetV1/Conv2d_0/weights"
     found = plan({**arrays, name: arrays[name].astype(np.int8)})
     assert not_filled(found) == [(name, "missing")]
+    assert causes(found) == [f"1 of the tensors by these names are no floats: {name} is int8."]
+    assert found.sources[0].suggestions == []
 
 
 def test_float64_and_float16_are_read_as_float32(arrays: dict[str, np.ndarray]) -> None:

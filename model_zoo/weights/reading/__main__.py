@@ -4,6 +4,7 @@ A request in JSON comes on standard input, the answer leaves on standard output.
 files and the sizes of files are limited before anything from outside is looked at.
 """
 
+import errno
 import json
 import resource
 import sys
@@ -17,6 +18,7 @@ from model_zoo.weights.reading.safetensors_file import write_safetensors
 # Beside what a limit allows: the header of the file that is written.
 _HEADER_BYTES = 16 * 2**20
 _OPEN_FILES = 256
+_SPARE_SECONDS = 5
 # Of what is left out: each may be long, and the header's strings may not.
 _NAMED = 8
 
@@ -47,7 +49,7 @@ def main() -> None:
             f"{files[0].name} takes more than {limits.memory_bytes} bytes of memory to read."
         ]
     except OSError as error:  # the disk is full, or gone
-        error_number = error.errno
+        error_number = error.errno or errno.EIO
     json.dump({"problems": problems, "errno": error_number}, sys.stdout)
 
 
@@ -65,7 +67,9 @@ def _restrict(limits: ImportLimits, input_bytes: int) -> None:
     ):
         hard = resource.getrlimit(what)[1]
         allowed = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
-        resource.setrlimit(what, (allowed, allowed))
+        # Time has a signal of its own, which tells it from memory; at the hard limit it is SIGKILL.
+        spare = _SPARE_SECONDS if what == resource.RLIMIT_CPU and hard != allowed else 0
+        resource.setrlimit(what, (allowed, allowed + spare))
 
 
 if __name__ == "__main__":
