@@ -32,7 +32,7 @@ from app.settings import Settings
 from app.store.builds import BuildStore
 from app.store.errors import StoreError
 from app.store.files import WeightFiles
-from model_zoo import CheckpointStore
+from model_zoo import CheckpointStore, end_imports
 
 _ROUTERS = (
     catalogue.router,
@@ -68,6 +68,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
             await services.engine.start(wait_until_ready=settings.device == "gpu")
             yield
         finally:
+            end_imports()  # whose threads would keep the process until they are done
             await services.engine.close()
             services.builds.close()
 

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from model_zoo.spec import BuildSpec
     from model_zoo.tracing import Budget, Trace, trace
     from model_zoo.weights.files import FORMATS as WEIGHT_FORMATS
-    from model_zoo.weights.importing import import_checkpoint
+    from model_zoo.weights.importing import end_imports, import_checkpoint
     from model_zoo.weights.plan import RestorePlan
     from model_zoo.weights.published import describe_published
     from model_zoo.weights.reading.contents import ImportLimits, NamedFile
@@ -104,6 +104,7 @@ __all__ = [
     "describe_architectures",
     "describe_op",
     "describe_published",
+    "end_imports",
     "end_point",
     "find_architecture",
     "has_arg_scope",
@@ -139,6 +140,7 @@ _LAZY = {
     "describe_architectures": "model_zoo.zoo",
     "describe_op": "model_zoo.zoo",
     "describe_published": "model_zoo.weights.published",
+    "end_imports": "model_zoo.weights.importing",
     "find_architecture": "model_zoo.zoo",
     "import_checkpoint": "model_zoo.weights.importing",
     "list_architectures": "model_zoo.zoo",

@@ -24,6 +24,13 @@ _GRACE_SECONDS = 30
 
 
 _DEFAULT_LIMITS = ImportLimits()
+_running: set["subprocess.Popen[bytes]"] = set()
+
+
+def end_imports() -> None:
+    """End the imports that go on in this process: whoever waits for one is refused."""
+    for process in list(_running):
+        process.kill()
 
 
 def import_id(digests: Mapping[str, str], member: str | None = None) -> str:
@@ -93,35 +100,42 @@ def _run(
         "member": member,
     }
     where = files[0].name
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", "model_zoo.weights.reading"],
-            input=json.dumps(request).encode(),
-            capture_output=True,
-            timeout=limits.seconds + _GRACE_SECONDS,
-            env=_environment(),
-            cwd=target.parent,
-            start_new_session=True,  # a terminal's Ctrl-C goes to the parent, which ends it
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise WeightsError(f"{where} was not read within {limits.seconds} s.") from None
-    if done.returncode == 0:
-        answer = json.loads(done.stdout)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "model_zoo.weights.reading"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=_environment(),
+        cwd=target.parent,
+        start_new_session=True,  # a terminal's Ctrl-C goes to the parent, which ends it
+    )
+    with process:
+        _running.add(process)
+        try:
+            stdout, stderr = process.communicate(
+                json.dumps(request).encode(), limits.seconds + _GRACE_SECONDS
+            )
+        except subprocess.TimeoutExpired:
+            raise WeightsError(f"{where} was not read within {limits.seconds} s.") from None
+        finally:
+            _running.discard(process)
+            process.kill()
+    if process.returncode == 0:
+        answer = json.loads(stdout)
         if answer["problems"]:
             raise WeightsError(*answer["problems"])
         if answer["errno"]:
             raise OSError(answer["errno"], os.strerror(answer["errno"]))
         return
-    if done.returncode == -signal.SIGXCPU:
+    if process.returncode == -signal.SIGXCPU:
         raise WeightsError(f"{where} was not read within {limits.seconds} s.")
-    if done.returncode < 0:
-        how = signal.Signals(-done.returncode).name
+    if process.returncode < 0:
+        how = signal.Signals(-process.returncode).name
         raise WeightsError(
             f"{where} cannot be read: the process that tried was ended by {how}, within "
             f"{limits.memory_bytes} bytes of memory."
         )
-    raise RuntimeError(done.stderr.decode("utf-8", "replace")[-2000:])
+    raise RuntimeError(stderr.decode("utf-8", "replace")[-2000:])
 
 
 def _environment() -> dict[str, str]:

@@ -8,12 +8,14 @@ import os
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 import safetensors.numpy
+from zoo_server import poll
 
 from model_zoo import (
     Checkpoint,
@@ -21,6 +23,7 @@ from model_zoo import (
     ImportLimits,
     NamedFile,
     WeightsError,
+    end_imports,
     import_checkpoint,
 )
 from model_zoo.weights.importing import import_id
@@ -314,6 +317,43 @@ def test_a_reader_that_takes_too_long_is_ended(
     with pytest.raises(WeightsError) as refused:
         take({"m.npz": npz()}, limits=ImportLimits(seconds=1))
     assert str(refused.value) == "m.npz was not read within 1 s."
+
+
+def test_imports_that_go_on_can_be_ended(
+    take: Callable[..., Checkpoint], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    slow = tmp_path / "slow"
+    slow.mkdir()
+    (slow / "sitecustomize.py").write_text("import time; time.sleep(60)\n")
+    from model_zoo.weights import importing
+
+    environment = {**importing._environment(), "PYTHONPATH": f"{slow}:{importing._ROOT}"}
+    monkeypatch.setattr(importing, "_environment", lambda: environment)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(take, {"m.npz": npz()})
+        poll(lambda: bool(importing._running))
+        end_imports()
+        with pytest.raises(WeightsError, match="was ended by SIGKILL"):
+            waiting.result(30)
+    assert not importing._running
+
+
+def test_computing_for_too_long_is_told_from_too_much_memory(
+    take: Callable[..., Checkpoint], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The limit of the process itself, which it reaches in a reader that never ends."""
+    endless = tmp_path / "endless"
+    endless.mkdir()
+    (endless / "sitecustomize.py").write_text(
+        "from itertools import count\nimport json\njson.dump = lambda *_: sum(count())\n"
+    )
+    from model_zoo.weights import importing
+
+    environment = {**importing._environment(), "PYTHONPATH": f"{endless}:{importing._ROOT}"}
+    monkeypatch.setattr(importing, "_environment", lambda: environment)
+    with pytest.raises(WeightsError) as refused:
+        take({"m.npz": npz()}, limits=ImportLimits(seconds=2))
+    assert str(refused.value) == "m.npz was not read within 2 s."
 
 
 def test_a_reader_that_crashes_is_told(
