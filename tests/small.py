@@ -56,7 +56,9 @@ _ENDS = {
     "nasnet_mobile": "Reduction_Cell_0",
     "overfeat": "overfeat/pool5",
     "pnasnet_mobile": "Cell_3",
+    "s3dg": "Mixed_4c",
     "vgg_a": "vgg_a/pool5",
+    "xception_41": "xception_41/entry_flow/block3",
 }
 
 
