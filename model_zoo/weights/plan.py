@@ -58,8 +58,8 @@ class SourcePlan:
     mistakes: Sequence[Problem]
     global_step: int | None
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the plan of this source, JSON-ready."""
+    def summary(self) -> dict[str, Any]:
+        """Return the plan of this source without its tensors, JSON-ready."""
         counted = Counter(row.status for row in self.rows)
         return {
             "source": self.source.model_dump(),
@@ -70,6 +70,12 @@ class SourcePlan:
             "global_step": self.global_step,
             "causes": [*map(str, self.mistakes), *self.causes],
             "suggestions": [each.to_dict() for each in self.suggestions],
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plan of this source, JSON-ready."""
+        return {
+            **self.summary(),
             "variables": [row.to_dict() for row in self.rows],
             "unused": [
                 {"name": name, "shape": list(info.shape), "kind": unused_kind(name)}
@@ -126,16 +132,11 @@ class RestorePlan:
 
     def summary(self) -> dict[str, Any]:
         """Return the plan without variables, JSON-ready."""
-        sources = []
-        for source in self.sources:
-            told = source.to_dict()
-            del told["variables"], told["unused"]
-            sources.append(told)
         return {
             "parameters": sum(variable.size for variable in self.variables),
             "restored_parameters": self.restored_parameters,
             "share": round(self.share, 6),
-            "sources": sources,
+            "sources": [source.summary() for source in self.sources],
         }
 
     def to_dict(self) -> dict[str, Any]:
@@ -157,7 +158,7 @@ class RestorePlan:
             f"{sum(v.size for v in self.variables):,} parameters ({self.share:.1%})"
         ]
         for index, source in enumerate(self.sources):
-            told = source.to_dict()
+            told = source.summary()
             counts = ", ".join(f"{count} {what}" for what, count in told["counts"].items() if count)
             lines.append(
                 f"source {index} ({source.source.source} {source.source.id[:12]}): {counts}"
