@@ -59,7 +59,7 @@ class Services:
     @property
     def sources(self) -> WeightSources:
         """Where a spec's sources of weights are found."""
-        return WeightSources(self.checkpoints, self.builds)
+        return WeightSources(self.checkpoints, self.builds.spec_of)
 
 
 def _services(request: Request) -> Services:

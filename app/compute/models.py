@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.store.sources import GivenSources
+from app.store.sources import WeightSources
 from model_zoo import BuildSpec, CheckpointStore, Model, Trace, materialize, trace
 
 # Of graph and Python objects, beside the weights: measured on mobilenet_v1 and inception_v3.
@@ -30,7 +30,7 @@ class Models:
         self._checkpoints = checkpoints
         self._loaded: OrderedDict[str, Loaded] = OrderedDict()
 
-    def get(self, spec: Mapping[str, Any], builds: Mapping[str, Mapping[str, Any]]) -> Loaded:
+    def get(self, spec: Mapping[str, Any], builds: Mapping[str, dict[str, Any]]) -> Loaded:
         """Return the network of a normalized spec, made anew if it is not held.
 
         `builds` has the specs of those that it takes weights from.
@@ -43,7 +43,7 @@ class Models:
             totals = traced.summary().totals
             size = totals["weight_bytes"] + _BYTES_PER_LAYER * totals["layers"]
             self._make_room(size)
-            sources = GivenSources(self._checkpoints, builds)
+            sources = WeightSources(self._checkpoints, builds.get)
             found = Loaded(traced, materialize(traced, sources), size)
         self._loaded[parsed.digest] = found
         return found

@@ -101,6 +101,11 @@ class BuildStore:
             row = connection.execute(sa.select(_builds).where(_builds.c.id == build_id)).first()
             return _build(row) if row else None
 
+    def spec_of(self, build_id: str) -> dict[str, Any] | None:
+        """Return the spec of a build, or None if there is none of this id."""
+        build = self.get(build_id)
+        return build.spec if build else None
+
     def using(self, source_id: str, limit: int) -> list[str]:
         """Return the ids of builds that take weights from a checkpoint or build."""
         # An id is hexadecimal of 32 digits or more: it stands in a spec for itself alone.

@@ -1,18 +1,23 @@
 """Where the sources of a spec's weights are found: imported checkpoints, and builds."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from app.store.builds import BuildStore
 from model_zoo import BuildSpec, Checkpoint, CheckpointStore, WeightsError
 
 
 class WeightSources:
-    """What `model_zoo` asks for checkpoints and builds."""
+    """What `model_zoo` asks for checkpoints and builds.
 
-    def __init__(self, checkpoints: CheckpointStore, builds: BuildStore) -> None:
+    `spec_of` returns the normalized spec of a build, or None: in the API from the store, in the
+    worker from what came with the job.
+    """
+
+    def __init__(
+        self, checkpoints: CheckpointStore, spec_of: Callable[[str], dict[str, Any] | None]
+    ) -> None:
         self._checkpoints = checkpoints
-        self._builds = builds
+        self._spec_of = spec_of
 
     def checkpoint(self, checkpoint_id: str) -> Checkpoint:
         """Return an imported checkpoint.
@@ -51,31 +56,10 @@ class WeightSources:
         return found
 
     def _spec(self, build_id: str) -> dict[str, Any]:
-        build = self._builds.get(build_id)
-        if build is None:
+        spec = self._spec_of(build_id)
+        if spec is None:
             raise WeightsError(f"There is no build {build_id!r}.")
-        return build.spec
-
-
-class GivenSources:
-    """The sources of a job: imported checkpoints, and the specs of builds that came with it."""
-
-    def __init__(
-        self, checkpoints: CheckpointStore, specs: Mapping[str, Mapping[str, Any]]
-    ) -> None:
-        self._checkpoints = checkpoints
-        self._specs = specs
-
-    def checkpoint(self, checkpoint_id: str) -> Checkpoint:
-        """Return an imported checkpoint.
-
-        Raises: WeightsError if there is none of this id.
-        """
-        return self._checkpoints.get(checkpoint_id)
-
-    def build(self, build_id: str) -> BuildSpec:
-        """Return the spec of a build, which came with the job."""
-        return BuildSpec.read(self._specs[build_id])
+        return spec
 
 
 def _builds_in(spec: Mapping[str, Any]) -> Iterable[str]:
