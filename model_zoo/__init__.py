@@ -48,6 +48,7 @@ from model_zoo.strict_json import read_json
 if TYPE_CHECKING:
     from model_zoo.classification import class_probabilities, top_classes
     from model_zoo.lowering import Model, materialize
+    from model_zoo.onnx_lowering import onnx_model
     from model_zoo.preprocessing import decode_image, preprocess
     from model_zoo.spec import BuildSpec
     from model_zoo.tracing import Budget, Trace, trace
@@ -56,7 +57,7 @@ if TYPE_CHECKING:
     from model_zoo.weights.plan import RestorePlan
     from model_zoo.weights.published import describe_published
     from model_zoo.weights.reading.contents import ImportLimits, NamedFile
-    from model_zoo.weights.restore import WeightLibrary, plan_restore
+    from model_zoo.weights.restore import WeightLibrary, build_weights, plan_restore
     from model_zoo.weights.store import Checkpoint, CheckpointStore
     from model_zoo.zoo import (
         describe_architecture,
@@ -97,6 +98,7 @@ __all__ = [
     "architecture",
     "arg_scope",
     "arg_scoped_arguments",
+    "build_weights",
     "class_probabilities",
     "current_arg_scope",
     "decode_image",
@@ -114,6 +116,7 @@ __all__ = [
     "list_architectures",
     "list_ops",
     "materialize",
+    "onnx_model",
     "plan_restore",
     "preprocess",
     "read_json",
@@ -134,6 +137,7 @@ _LAZY = {
     "RestorePlan": "model_zoo.weights.plan",
     "Trace": "model_zoo.tracing",
     "WeightLibrary": "model_zoo.weights.restore",
+    "build_weights": "model_zoo.weights.restore",
     "class_probabilities": "model_zoo.classification",
     "decode_image": "model_zoo.preprocessing",
     "describe_architecture": "model_zoo.zoo",
@@ -146,6 +150,7 @@ _LAZY = {
     "list_architectures": "model_zoo.zoo",
     "list_ops": "model_zoo.zoo",
     "materialize": "model_zoo.lowering",
+    "onnx_model": "model_zoo.onnx_lowering",
     "plan_restore": "model_zoo.weights.restore",
     "preprocess": "model_zoo.preprocessing",
     "top_classes": "model_zoo.classification",

@@ -1,24 +1,28 @@
 """A network with numbers: its weights, its predictions, its losses."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from model_zoo.errors import InputError, Problem, WeightsError, unknown_name
-from model_zoo.graph import Graph
+from model_zoo.graph import Graph, Node, Tensor
 from model_zoo.lowering.rules import Lowering, apply_rules
 from model_zoo.tracing import Trace
 from model_zoo.weights.random import random_value
 from model_zoo.weights.restore import BuildTensors, NoLibrary, WeightLibrary
 
 Array = NDArray[np.float32]
+Precision = Literal["float32", "bfloat16"]
 
 
-def materialize(traced: Trace, library: WeightLibrary | None = None) -> "Model":
+def materialize(
+    traced: Trace, library: WeightLibrary | None = None, *, precision: Precision = "float32"
+) -> "Model":
     """Return a trace's network with the weights that its spec names, looked up in the library.
 
     Imports Keras; memory for weights is allocated here and nowhere before.
@@ -30,6 +34,7 @@ def materialize(traced: Trace, library: WeightLibrary | None = None) -> "Model":
         traced.graph,
         preprocessing=traced.architecture.preprocessing,
         global_step=tensors.plan.global_step,
+        precision=precision,
     )
     model.assign({name: tensors.read(name) for name in tensors.tensors})
     return model
@@ -47,11 +52,17 @@ class Model:
 
     What does not lead there (Inception's auxiliary head) is in `weights` and the end points, not in
     `keras_model`. `preprocessing` names how images become inputs, and `global_step` says how often
-    the weights were trained; files of weights hold both.
+    the weights were trained; files of weights hold both. With `precision` bfloat16, layers compute
+    in it and keep their weights in float32.
     """
 
     def __init__(
-        self, graph: Graph, *, preprocessing: str | None = None, global_step: int = 0
+        self,
+        graph: Graph,
+        *,
+        preprocessing: str | None = None,
+        global_step: int = 0,
+        precision: Precision = "float32",
     ) -> None:
         self.graph = graph
         self.preprocessing = preprocessing
@@ -59,12 +70,35 @@ class Model:
         lowering = Lowering(graph)
         inputs = keras.Input(graph.input.shape[1:], name="input")
         self._inputs = inputs
-        self._tensors = apply_rules(lowering, graph, inputs)
+        with _computing_in(precision):
+            self._tensors = apply_rules(lowering, graph, inputs)
         self._variables = {v.name: lowering.variables[v.name] for v in graph.variables}
-        self.keras_model = self._submodel(self._tensors[graph.output], name="model")
+        self.keras_model = self._model_to(self._tensors[graph.output], name="model")
         self._end_point_models: dict[tuple[str, ...], Any] = {}
 
-    def _submodel(self, outputs: Any, name: str) -> Any:
+    def keras_model_to(self, outputs: Mapping[str, Tensor]) -> Any:
+        """Return a Keras model from the input to a dictionary of tensors of the graph.
+
+        A dictionary, since Keras answers a list of one output without the list.
+        """
+        found = {name: self._tensors[tensor] for name, tensor in outputs.items()}
+        return self._model_to(found, name="end_points")
+
+    def step(self, node: Node) -> Callable[..., Any] | None:
+        """Return what computes a node's output from its inputs; None if that is its first input.
+
+        It takes tensors of the backend, one for each of `node.inputs`.
+        """
+        inputs = [self._tensors[tensor] for tensor in node.inputs]
+        output = self._tensors[node.output]
+        if any(output is tensor for tensor in inputs):
+            return None
+        # A node may read a tensor twice, and the biases after a layer are part of it.
+        places = {id(tensor): index for index, tensor in enumerate(inputs)}
+        function = keras.Function([inputs[index] for index in places.values()], output)
+        return lambda *values: function([values[index] for index in places.values()])
+
+    def _model_to(self, outputs: Any, name: str) -> Any:
         model = keras.Model(self._inputs, outputs, name=name)
         # Keras would compile with XLA, which is slower than TensorFlow's kernels on a CPU.
         model.jit_compile = False
@@ -133,9 +167,8 @@ class Model:
     def _end_point_model(self, names: tuple[str, ...]) -> Any:
         model = self._end_point_models.get(names)
         if model is None:
-            # A dictionary, since Keras answers a list of one output without the list.
-            outputs = {name: self._tensors[self.graph.end_points[name]] for name in names}
-            model = self._end_point_models[names] = self._submodel(outputs, name="end_points")
+            outputs = {name: self.graph.end_points[name] for name in names}
+            model = self._end_point_models[names] = self.keras_model_to(outputs)
         return model
 
     def _checked(self, x: ArrayLike) -> Array:
@@ -199,3 +232,14 @@ class Model:
         from model_zoo.weights.files import write_weights
 
         write_weights(self, Path(path), format_name)
+
+
+@contextmanager
+def _computing_in(precision: Precision) -> Iterator[None]:
+    """Let the layers that are made inside compute in a precision."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bfloat16" else "float32")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

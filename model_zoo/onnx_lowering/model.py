@@ -20,18 +20,25 @@ PRODUCER = "model-zoo-service"
 
 
 def onnx_model(
-    graph: Graph, weights: Mapping[str, NDArray[Any]], *, metadata: Mapping[str, str] = {}
+    graph: Graph,
+    weights: Mapping[str, NDArray[Any]],
+    *,
+    outputs: Mapping[str, Tensor] | None = None,
+    metadata: Mapping[str, str] = {},
 ) -> onnx.ModelProto:
-    """Return a model from `input` to `output`, the graph's output; what does not lead there is out.
+    """Return a model from `input` to the outputs, by name; what does not lead there is out.
+
+    Without `outputs` there is one, `output`: the graph's.
 
     `weights` are by TF-Slim's names, and so are the model's initializers, in ONNX's layout. Equal
     arguments give equal bytes by `SerializeToString(deterministic=True)`.
 
-    Shape: (N, H, W, C) -> that of `graph.output`, as our graphs have them; N is free
+    Shape: (N, H, W, C) -> those of the outputs, as our graphs have them; N is free
     Raises: BuildError for a primitive that has no rule, WeightsError if a weight is missing or has
     another shape, or a dropout is active.
     """
-    nodes = _nodes_before(graph)
+    ends = {OUTPUT: graph.output} if outputs is None else outputs
+    nodes = graph.nodes_before(ends.values())
     arrays = _needed(nodes, weights)
     model = onnx.ModelProto()
     model.ir_version = IR_VERSION
@@ -41,8 +48,8 @@ def onnx_model(
         model.metadata_props.add(key=key, value=metadata[key])
     model.graph.name = "model"
     model.graph.input.append(_described(INPUT, graph.input))
-    model.graph.output.append(_described(OUTPUT, graph.output))
-    lowering = Lowering(model.graph, nodes, arrays)
+    model.graph.output.extend(_described(name, tensor) for name, tensor in ends.items())
+    lowering = Lowering(model.graph, nodes, arrays, ends)
     lowering.bind(graph.input, INPUT, "channels_last")
     for node in nodes:
         if node.op == "input":
@@ -52,18 +59,9 @@ def onnx_model(
         except Exception as error:
             error.add_note(f"while lowering {node.output.name} ({node.op}) to ONNX")
             raise
-    lowering.write_output(graph.output)
+    for name, tensor in ends.items():
+        lowering.write_output(name, tensor)
     return model
-
-
-def _nodes_before(graph: Graph) -> list[Node]:
-    """Return the nodes that the output depends on, in order of execution."""
-    wanted, found = {graph.output}, []
-    for node in reversed(graph.nodes):
-        if node.output in wanted:
-            wanted.update(node.inputs)
-            found.append(node)
-    return found[::-1]
 
 
 def _needed(

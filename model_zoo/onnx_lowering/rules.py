@@ -47,10 +47,11 @@ class Lowering:
         proto: onnx.GraphProto,
         nodes: Sequence[Node],
         weights: Mapping[str, NDArray[np.float32]],
+        outputs: Mapping[str, Tensor],
     ) -> None:
         self._proto = proto
         self._weights = weights
-        self._names = {INPUT, OUTPUT, *weights}
+        self._names = {INPUT, *outputs, *weights}
         self._unused = set(weights)
         self._initializers: dict[Hashable, str] = {}
         self._values: dict[Tensor, dict[Layout, str]] = {}
@@ -64,6 +65,7 @@ class Lowering:
             if node.op == "bias_add"
             and producers[node.inputs[0]].op in _WITH_BIASES
             and readers[node.inputs[0]] == 1
+            and node.inputs[0] not in outputs.values()
         }
 
     def lower(self, node: Node) -> None:
@@ -107,13 +109,13 @@ class Lowering:
             known[layout] = value
         return known[layout]
 
-    def write_output(self, tensor: Tensor) -> None:
-        """Make a tensor the model's output, channels last."""
+    def write_output(self, name: str, tensor: Tensor) -> None:
+        """Make a tensor an output of the model, channels last."""
         known = self._values[tensor].get("channels_last")
         if known is None:
-            self._transpose(tensor, "channels_last", OUTPUT)
+            self._transpose(tensor, "channels_last", name)
         else:
-            self._proto.node.append(onnx.helper.make_node("Identity", [known], [OUTPUT], OUTPUT))
+            self._proto.node.append(onnx.helper.make_node("Identity", [known], [name], name))
 
     def _transpose(self, tensor: Tensor, layout: Layout, value: str) -> None:
         (known,) = self._values[tensor].values()

@@ -76,6 +76,18 @@ def plan_restore(traced: Trace, library: WeightLibrary) -> RestorePlan:
     return BuildTensors(traced, library).plan
 
 
+def build_weights(
+    traced: Trace, library: WeightLibrary | None = None
+) -> dict[str, NDArray[np.float32]]:
+    """Return the weights of a trace's spec by TF-Slim's names, in order of creation.
+
+    Raises: WeightsError if a source of the weights does not exist, or is strict and does not fit.
+    """
+    tensors = BuildTensors(traced, library or NoLibrary())
+    tensors.plan.check()
+    return {name: tensors.read(name) for name in tensors.tensors}
+
+
 class BuildTensors:
     """The weights of a build as its spec says: from its sources, else random."""
 
