@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import logging
 import signal
 import socket
 import sys
@@ -10,19 +9,19 @@ from collections.abc import Callable, Iterator
 
 import uvicorn
 
+from app.bounded_http import BoundedHttpProtocol
 from app.compute.engine import DeviceError
 from app.main import create_app
 from app.settings import Settings, SettingsError, load_settings
 from app.store.errors import StoreError
+from app.telemetry.logs import announce, configure_logging
 
 
 def main() -> int:
     """Run the service and return the exit status."""
     try:
         settings = load_settings()
-        logging.basicConfig(
-            level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s"
-        )
+        configure_logging(settings)
         asyncio.run(_serve(settings))
     except (SettingsError, StoreError, DeviceError, OSError) as error:
         print(f"The service does not start: {error}", file=sys.stderr)
@@ -45,7 +44,7 @@ async def _serve(settings: Settings) -> None:
         config = uvicorn.Config(
             app,
             lifespan="off",  # run here, so that an error of the start is an exception here
-            http="h11",  # bounds the headers, as httptools does not
+            http=BoundedHttpProtocol,
             access_log=False,
             log_config=None,
             server_header=False,
@@ -55,7 +54,7 @@ async def _serve(settings: Settings) -> None:
             address, port = listener.getsockname()[:2]
             host = f"[{address}]" if listener.family == socket.AF_INET6 else address
             server = _Server(config, app.state.services.engine.stop_accepting)
-            print(f"Serving on http://{host}:{port} (docs: /docs)", file=sys.stderr, flush=True)
+            announce(f"Serving on http://{host}:{port} (docs: /docs)")
             await server.serve(sockets=[listener])
 
 

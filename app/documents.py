@@ -1,8 +1,11 @@
 """JSON from clients, read within limits and told apart from JSON that says something wrong."""
 
 import json
+import math
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
+from app.settings import variable
 from model_zoo import SpecError, ZooError, read_json
 
 
@@ -29,15 +32,45 @@ def parse_instances(data: bytes, *, max_nodes: int) -> object:
 
     Raises: MalformedJsonError, with what is wrong.
     """
+    # Python reads an int of any length; a row's numbers become floats.
+    return _read(data, max_nodes, parse_constant=_refuse_constant, parse_int=float)
+
+
+# What `parse_tensors` reads these tokens as. Each is one object: a literal beyond 64-bit floats is
+# read as an infinity too, and is not this one.
+CONSTANTS: Mapping[str, float] = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+def parse_tensors(data: bytes, *, max_nodes: int) -> object:
+    """Return a document of another server's protocol: 1 is not 1.0 there, and NaN is a number.
+
+    Raises: MalformedJsonError, with what is wrong.
+    """
+    return _read(
+        data,
+        max_nodes,
+        parse_constant=CONSTANTS.__getitem__,
+        parse_int=int,
+        setting=f" ({variable('max_instance_nodes')})",
+    )
+
+
+def _read(
+    data: bytes,
+    max_nodes: int,
+    parse_constant: Callable[[str], float],
+    parse_int: Callable[[str], float],
+    setting: str = "",
+) -> object:
     # A comma stands between any two values, so this bounds the memory before it is taken.
     if data.count(b",") >= max_nodes:
-        raise MalformedJsonError(f"The JSON has more than {max_nodes} values.")
+        raise MalformedJsonError(f"The JSON has more than {max_nodes} values{setting}.")
     try:
         return json.loads(
             data.decode(),
             object_pairs_hook=_object,
-            parse_constant=_refuse_constant,
-            parse_int=float,  # Python reads an int of any length; a row's numbers become floats
+            parse_constant=parse_constant,
+            parse_int=parse_int,
         )
     except UnicodeDecodeError as error:
         raise MalformedJsonError(f"The JSON is not valid UTF-8 at byte {error.start}.") from error
@@ -47,6 +80,8 @@ def parse_instances(data: bytes, *, max_nodes: int) -> object:
         ) from error
     except RecursionError:
         raise MalformedJsonError("The JSON is nested too deeply.") from None
+    except ValueError:  # Python's own limit, of 4300 digits
+        raise MalformedJsonError("The JSON holds an integer of thousands of digits.") from None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,41 +1,45 @@
-"""What every request gets, whatever its route: an id, a time, safe headers, and an answer.
+"""What every request gets, whatever its route: an id, a time, a place, safe headers, an answer.
 
 Plain ASGI, outermost: an exception that no handler knows becomes a 500 that says nothing of the
-inside, and the log has the rest under the same id.
+inside, and the log has the rest under the same id. It runs at every request, so it is frugal.
 """
 
 import logging
 import re
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.problems import ServiceError, as_service_error, problem_response
-from app.settings import variable
+from app.admission import Admission, is_always_admitted
+from app.problems import as_service_error, problem_response, rejection_reason
+from app.telemetry.logs import about_request, log_fields
+from app.telemetry.metrics import Metrics
+from app.telemetry.spans import Phase, Spans
+from app.telemetry.trace_context import TraceContext, random_id, read_trace_context
 
 log = logging.getLogger("app.access")
 
 _SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-# Liveness must answer while everything else is full.
-_ALWAYS_ADMITTED = "/healthz"
+_NOSNIFF = (b"x-content-type-options", b"nosniff")
+_READ_HERE = frozenset((b"x-request-id", b"traceparent", b"tracestate"))
 
 
 class Timings:
-    """Seconds by phase, for the `Server-Timing` header."""
+    """Seconds by phase, for the `Server-Timing` header and for spans."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
+        self._began: dict[str, float] = {}
 
     @contextmanager
     def measure(self, phase: str) -> Iterator[None]:
         """Count the time inside as one phase."""
         started = time.perf_counter()
+        self._began.setdefault(phase, started)
         try:
             yield
         finally:
@@ -44,6 +48,17 @@ class Timings:
     def header(self) -> str:
         """Return the header's value, in milliseconds."""
         return ", ".join(f"{name};dur={1000 * s:.1f}" for name, s in self.seconds.items())
+
+    def phases(self, began: float) -> Iterator[tuple[str, float, float]]:
+        """Yield each phase with its first moment and its length, as `perf_counter` tells time.
+
+        Of phases that another process measured only the length is known: they follow what is
+        before them. `began` is when the first may begin.
+        """
+        for name, seconds in self.seconds.items():
+            began = self._began.get(name, began)
+            yield name, began, seconds
+            began += seconds
 
 
 def timings(request: Request) -> Timings:
@@ -55,47 +70,63 @@ def timings(request: Request) -> Timings:
 class Envelope:
     """Wraps the whole application."""
 
-    def __init__(self, app: ASGIApp, max_concurrency: int) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        max_concurrency: int,
+        max_client_concurrency: int = 0,
+        metrics: Metrics | None = None,
+        spans: Spans | None = None,
+    ) -> None:
         self._app = app
-        self._max_concurrency = max_concurrency
-        self._in_progress = 0
+        self._admission = Admission(max_concurrency, max_client_concurrency)
+        self._metrics = metrics or Metrics()
+        self._spans = spans
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = _Exchange(scope, send)
-        full = self._in_progress >= self._max_concurrency
-        self._in_progress += 1
-        try:
-            if full and scope["path"] != _ALWAYS_ADMITTED:
-                raise ServiceError(
-                    "overloaded",
-                    f"{self._max_concurrency} requests are in progress already "
-                    f"({variable('max_concurrency')}).",
-                    headers={"Retry-After": "1"},
-                )
-            await self._app(exchange.scope, receive, exchange.send)
-        except Exception as error:
-            if exchange.status:  # too late for another answer; the server closes the connection
-                raise
-            await exchange.answer_error(error, receive)
-        finally:
-            self._in_progress -= 1
-            exchange.log()
+        always = is_always_admitted(scope)
+        # Probes come every few seconds and are nobody's work: no spans of them.
+        exchange = _Exchange(scope, send, None if always else self._spans)
+        self._metrics.request_began(scope["method"])
+        admitted = False
+        with about_request(exchange.log_fields):
+            try:
+                if not always:
+                    self._admission.enter(scope)
+                    admitted = True
+                await self._app(exchange.scope, receive, exchange.send)
+            except Exception as error:
+                if exchange.status:  # too late for another answer; the server closes the connection
+                    raise
+                reason = await exchange.answer_error(error, receive)
+                if reason is not None:
+                    self._metrics.rejected(reason)
+            finally:
+                if admitted:
+                    self._admission.leave(scope)
+                route, seconds = exchange.end()
+                self._metrics.request_ended(scope["method"], route, exchange.status, seconds)
 
 
 class _Exchange:
     """One request and its answer."""
 
-    def __init__(self, scope: Scope, send: Send) -> None:
-        given = Headers(scope=scope).get("x-request-id", "")
-        self.request_id = given if _SAFE_ID.fullmatch(given) else uuid.uuid4().hex
+    def __init__(self, scope: Scope, send: Send, spans: Spans | None) -> None:
         self.status = 0
+        self._started = time.perf_counter()
         self._send = send
         self._timings = Timings()
-        self._started = time.perf_counter()
-        self._method = scope["method"]
+        self._method: str = scope["method"]
+        given = _headers(scope)
+        request_id = given.get(b"x-request-id", "")
+        self.request_id = request_id if _SAFE_ID.fullmatch(request_id) else random_id(128)
+        self._begin_trace(given, spans)
+        self.log_fields: dict[str, Any] = {"request_id": self.request_id}
+        if self._trace is not None:
+            self.log_fields["trace_id"] = self._trace.trace_id
         # A HEAD is a GET whose body is not sent; routes know only the GET. The server's own scope
         # stays as it is: the server must know that no body follows.
         self._bodiless = self._method == "HEAD"
@@ -110,33 +141,101 @@ class _Exchange:
             },
         }
 
+    def _begin_trace(self, given: dict[bytes, str], spans: Spans | None) -> None:
+        """Have a trace where one leads somewhere: to the caller's, or to a collector."""
+        parent = None
+        if b"traceparent" in given:
+            parent = read_trace_context(given[b"traceparent"], given.get(b"tracestate", ""))
+        self._span = None
+        self._trace: TraceContext | None = None
+        if spans is not None:
+            self._began_ns = time.time_ns()
+            self._span = spans.begin(self._method, parent, self._began_ns)
+            self._trace = self._span.context
+        elif parent is not None:
+            self._trace = parent.child()
+
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            headers = MutableHeaders(scope=message)
-            headers["X-Request-ID"] = self.request_id
-            headers["X-Content-Type-Options"] = "nosniff"
+            headers = [
+                *message.get("headers", ()),
+                (b"x-request-id", self.request_id.encode()),
+                _NOSNIFF,
+            ]
             if self._timings.seconds:
-                headers["Server-Timing"] = self._timings.header()
+                headers.append((b"server-timing", self._timings.header().encode()))
+            if self._trace is not None:
+                headers.append((b"traceresponse", self._trace.header().encode()))
+            message = {**message, "headers": headers}
         elif self._bodiless and message["type"] == "http.response.body":
             message = {**message, "body": b""}
         await self._send(message)
 
-    async def answer_error(self, error: Exception, receive: Receive) -> None:
+    async def answer_error(self, error: Exception, receive: Receive) -> str | None:
+        """Answer, and return the reason if the request was rejected for want of something."""
         service_error = as_service_error(error)
         if service_error.kind == "internal-error":
             log.error("Request %s failed.", self.request_id, exc_info=error)
-        response = problem_response(service_error, self.request_id)
-        await response(self.scope, receive, self.send)
-
-    def log(self) -> None:
-        # The raw path is percent-encoded, so a client cannot write lines of its own into the log.
-        path: Any = self.scope.get("raw_path") or self.scope["path"].encode()
-        log.info(
-            "%s %s %s %.1f ms id=%s",
-            self._method,
-            path.decode("ascii", "backslashreplace"),
-            self.status or "aborted",
-            1000 * (time.perf_counter() - self._started),
-            self.request_id,
+        response = problem_response(
+            service_error, self.log_fields, self._method, self.scope["path"]
         )
+        await response(self.scope, receive, self.send)
+        return rejection_reason(service_error)
+
+    def end(self) -> tuple[str, float]:
+        """Log the request and end its span; return its route's template, and its seconds."""
+        seconds = time.perf_counter() - self._started
+        # The raw path is percent-encoded, so a client cannot write lines of its own into the log.
+        raw: bytes = self.scope.get("raw_path") or self.scope["path"].encode()
+        path = raw.decode("ascii", "backslashreplace")
+        route: str = getattr(self.scope.get("route"), "path", "")  # none took it: ""
+        model = self.scope["state"].get("model")
+        fields = {
+            "method": self._method,
+            "path": path,
+            "route": route,
+            "status": self.status,
+            "duration_ms": round(1000 * seconds, 3),
+        }
+        if model is not None:
+            fields["model"] = model
+        log_fields(
+            log,
+            "%s %s %s %.1f ms id=%s",
+            (self._method, path, self.status or "aborted", 1000 * seconds, self.request_id),
+            fields,
+        )
+        if self._span is not None:
+            attributes = {
+                "http.request.method": self._method,
+                "http.response.status_code": self.status,
+                "url.path": path,
+                "url.scheme": self.scope.get("scheme", "http"),
+                "zoo.request_id": self.request_id,
+            }
+            if route:
+                attributes["http.route"] = route
+            if model is not None:
+                attributes["zoo.model"] = model
+            self._span.end(
+                f"{self._method} {route}".rstrip(), self.status, attributes, self._phases()
+            )
+        return route, seconds
+
+    def _phases(self) -> Iterator[Phase]:
+        for name, began, seconds in self._timings.phases(self._started):
+            began_ns = self._began_ns + round((began - self._started) * 1e9)
+            yield Phase(name, began_ns, began_ns + round(seconds * 1e9))
+
+
+def _headers(scope: Scope) -> dict[bytes, str]:
+    """Return the headers that are read here; of a second `traceparent` nothing holds any more."""
+    found: dict[bytes, str] = {}
+    for name, value in scope["headers"]:
+        if name in _READ_HERE:
+            if name == b"x-request-id" and name in found:
+                continue
+            text = value.decode("latin-1")
+            found[name] = f"{found[name]},{text}" if name in found else text
+    return found

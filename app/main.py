@@ -1,6 +1,6 @@
 """Puts the application together."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NoReturn
@@ -18,46 +18,78 @@ from app.api import (
     docs,
     health,
     inference,
+    metrics,
+    models,
+    open_inference,
+    open_inference_infer,
+    open_inference_repository,
     reports,
     restores,
+    tensorflow_serving,
     weights,
 )
 from app.api.negotiate import refuse_unknown_parameters
 from app.api.services import Services
 from app.compute.engine import Engine
-from app.compute.local import LocalEngine
+from app.compute.local import LocalEngine, OnBatch
 from app.envelope import Envelope
 from app.problems import ServiceError
+from app.serving.loading import Loading
+from app.serving.models import startup_models
+from app.serving.statistics import Statistics
 from app.settings import Settings
 from app.store.builds import BuildStore
+from app.store.database import Database
 from app.store.errors import StoreError
 from app.store.files import WeightFiles
+from app.store.models import ModelStore
+from app.telemetry.metrics import Metrics
+from app.telemetry.spans import spans_of_environment
 from model_zoo import CheckpointStore, end_imports
 
-_ROUTERS = (
-    catalogue.router,
+# The first that fits is taken: what is asked for most stands first.
+_FOREIGN_ROUTERS = (
+    open_inference_infer.router,
+    tensorflow_serving.router,
+    # Its statistics of all models stand where otherwise a model of the name `stats` would.
+    open_inference_repository.router,
+    open_inference.router,
+)
+_OWN_ROUTERS = (
+    inference.router,
     builds.router,
     reports.router,
+    catalogue.router,
     restores.router,
     weights.router,
     checkpoints.router,
-    inference.router,
+    models.router,
     health.router,
+    metrics.router,
     docs.router,
 )
+_ROUTERS = (*_FOREIGN_ROUTERS, *_OWN_ROUTERS)
 
 
 def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
     """Return the service; entering its lifespan starts the engine, leaving it ends the engine.
 
-    Raises: StoreError if ZOO_HOME cannot be used.
+    Raises: StoreError if ZOO_HOME cannot be used, SettingsError if OTEL_* cannot.
     """
+    statistics = Statistics()
+    engine = engine or LocalEngine(settings, _counting(statistics))
+    spans = spans_of_environment()
+    database = Database(settings.home)
     services = Services(
         settings,
-        BuildStore(settings.home),
+        BuildStore(database),
         WeightFiles(settings.home, settings.max_files_bytes),
         _checkpoints(settings.home),
-        engine or LocalEngine(settings),
+        engine,
+        ModelStore(database),
+        Loading(engine),
+        statistics=statistics,
+        metrics=Metrics(statistics, lambda: services.engine.figures()),
     )
 
     @asynccontextmanager
@@ -66,11 +98,16 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
             # The API answers while the worker still imports TensorFlow, but with ZOO_DEVICE=gpu
             # nothing is answered before the GPU is seen.
             await services.engine.start(wait_until_ready=settings.device == "gpu")
+            for pinned in await startup_models(services):
+                services.loading.load(pinned)
             yield
         finally:
             end_imports()  # whose threads would keep the process until they are done
+            await services.loading.close()
             await services.engine.close()
-            services.builds.close()
+            if spans is not None:
+                await spans.close()
+            database.close()
 
     app = FastAPI(
         title="Model zoo",
@@ -84,13 +121,34 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
         openapi_url=None,
     )
     app.state.services = services
-    for router in _ROUTERS:
+    # The servers whose protocols these are ignore query parameters that they do not know.
+    for router in _FOREIGN_ROUTERS:
+        app.include_router(router)
+    for router in _OWN_ROUTERS:
         app.include_router(router, dependencies=[Depends(refuse_unknown_parameters)])
     # Errors travel on to the envelope, which is the one place that answers them.
     app.exception_handlers.clear()
     app.add_exception_handler(HTTPException, _refuse)
-    app.add_middleware(Envelope, max_concurrency=settings.max_concurrency)
+    app.add_middleware(
+        Envelope,
+        max_concurrency=settings.max_concurrency,
+        max_client_concurrency=settings.max_client_concurrency,
+        metrics=services.metrics,
+        spans=spans,
+    )
     return app
+
+
+def _counting(statistics: Statistics) -> OnBatch:
+    """Return what the engine calls for each batch."""
+
+    def count(label: tuple[str, str], rows: int, seconds: Mapping[str, float]) -> None:
+        phases = {"input": "input", "infer": "compute", "output": "output"}
+        statistics.executed(
+            *label, rows=rows, seconds={ours: seconds[theirs] for ours, theirs in phases.items()}
+        )
+
+    return count
 
 
 def _checkpoints(home: Path) -> CheckpointStore:

@@ -1,5 +1,7 @@
 """Every error answer of the service, as `application/problem+json` (RFC 9457).
 
+On the paths of the foreign protocols the same members stand in the form that their clients read.
+
 The only place that turns an exception into a status. What a client cannot mend says "internal
 error" and the request id, nothing of the inside.
 """
@@ -21,6 +23,8 @@ from app.compute.engine import (
     WorkerUnavailableError,
 )
 from app.documents import MalformedJsonError
+from app.foreign import MEDIA_TYPE as FOREIGN_MEDIA_TYPE
+from app.foreign import foreign_error, foreign_status, is_foreign
 from app.store.errors import StoreError
 from app.wording import clip
 from model_zoo import (
@@ -46,13 +50,16 @@ class Kind(NamedTuple):
 KINDS = {
     "malformed-json": Kind(400, "The body is not JSON that can be read"),
     "malformed-body": Kind(400, "The body cannot be read"),
+    "malformed-request": Kind(400, "The protocol has no such request"),
     "not-found": Kind(404, "There is nothing here"),
     "unknown-build": Kind(404, "There is no such build"),
+    "unknown-model": Kind(404, "There is no such model"),
     "unknown-name": Kind(404, "There is nothing of this name"),
     "method-not-allowed": Kind(405, "The method does not fit the resource"),
     "unknown-weights": Kind(404, "There are no such weights"),
     "not-acceptable": Kind(406, "None of the accepted types can be given"),
     "slow-body": Kind(408, "The body did not arrive in time"),
+    "conflict": Kind(409, "It is something else already"),
     "in-use": Kind(409, "Something else is made of it"),
     "body-too-large": Kind(413, "The body is too large"),
     "unsupported-type": Kind(415, "The body's type is not supported"),
@@ -64,9 +71,12 @@ KINDS = {
     "weights-refused": Kind(422, "The weights do not fit, or cannot be read"),
     "invalid-input": Kind(422, "The input does not fit the network"),
     "unprocessable": Kind(422, "The request cannot be carried out"),
+    "too-many-requests": Kind(429, "The client has too many requests in progress"),
     # nginx's number: only the log sees it.
     "client-gone": Kind(499, "The client closed the connection"),
     "internal-error": Kind(500, "Internal error"),
+    "not-implemented": Kind(501, "The service does not offer this"),
+    "not-ready": Kind(503, "It is not ready"),
     "overloaded": Kind(503, "The service is full"),
     "worker-died": Kind(503, "The worker ended while it computed"),
     "worker-unavailable": Kind(503, "The worker is not available"),
@@ -88,7 +98,6 @@ _LIBRARY_KINDS: tuple[tuple[type[ZooError], str], ...] = (
     (ZooError, "unprocessable"),
 )
 _ENGINE_KINDS: tuple[tuple[type[EngineError], str, int], ...] = (
-    (QueueFullError, "overloaded", 1),
     (WorkerDiedError, "worker-died", 1),
     (WorkerUnavailableError, "worker-unavailable", 5),
     (OutOfMemoryError, "out-of-memory", 1),
@@ -160,6 +169,12 @@ def from_library(error: ZooError) -> ServiceError:
     )
 
 
+def unknown_build(build_id: str) -> ServiceError:
+    """Return the answer where a build is asked for that there is not."""
+    shown = build_id if len(build_id) <= 64 else build_id[:64] + "..."
+    return ServiceError("unknown-build", f"There is no build {shown!r}. GET /v1/builds lists them.")
+
+
 def query_error(name: str, message: str, received: object, suggestion: str | None) -> ServiceError:
     """Return the answer to a query parameter that is unknown or does not fit."""
     return ServiceError(
@@ -167,29 +182,52 @@ def query_error(name: str, message: str, received: object, suggestion: str | Non
     )
 
 
-def problem_response(error: ServiceError, request_id: str) -> Response:
-    """Return the answer in RFC 9457's form."""
+def rejection_reason(error: ServiceError) -> str | None:
+    """Return why a request was rejected that may well be answered at another time, if it was."""
+    # not-ready is the answer that a probe asked for, and refuses nobody.
+    if KINDS[error.kind].status not in (429, 503, 504) or error.kind == "not-ready":
+        return None
+    return str(error.members.get("reason", error.kind))
+
+
+def problem_response(
+    error: ServiceError, ids: Mapping[str, Any], method: str, path: str
+) -> Response:
+    """Return the answer in RFC 9457's form, or in that of the foreign protocol of the path.
+
+    `ids` has the request's id, and its trace's if it is in one.
+    """
     kind = KINDS[error.kind]
+    status = foreign_status(kind.status, method, path)
     body = {
         "type": f"/docs#problem-{error.kind}",
         "title": kind.title,
-        "status": kind.status,
+        "status": status,
         "detail": error.detail,
-        "request_id": request_id,
+        **ids,
         **error.members,
         "errors": list(error.errors),
     }
+    if is_foreign(path):
+        body = {"error": foreign_error(error.kind, status, error.detail), **body}
     content = json.dumps(body, ensure_ascii=False, allow_nan=False)
     # A lone surrogate in a client's text is valid in Python and not in UTF-8.
     return Response(
         content.encode("utf-8", "backslashreplace"),
-        kind.status,
+        status,
         headers={"Cache-Control": "no-store", **error.headers},
-        media_type=MEDIA_TYPE,
+        media_type=FOREIGN_MEDIA_TYPE if is_foreign(path) else MEDIA_TYPE,
     )
 
 
 def _from_engine(error: EngineError) -> ServiceError:
+    if isinstance(error, QueueFullError):
+        return ServiceError(
+            "overloaded",
+            str(error),
+            headers=_retry_after(error.retry_after_s),
+            reason="queue-full",
+        )
     for base, kind, seconds in _ENGINE_KINDS:
         if isinstance(error, base):
             return ServiceError(kind, str(error), headers=_retry_after(seconds))

@@ -41,8 +41,27 @@ class Settings(BaseSettings):
     device: Literal["auto", "cpu", "gpu"] = Field(
         "auto", description="Where networks run; gpu refuses to start where there is none."
     )
+    engine: Literal["auto", "tensorflow", "onnxruntime"] = Field(
+        "auto", description="What computes; auto measures both on a CPU, and keeps the faster."
+    )
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="What networks compute in; bfloat16 where the device has it."
+    )
+    xla: bool = Field(False, description="Compile networks with XLA, one batch size at a time.")
+    readers: int = Field(
+        0, ge=0, description="Processes that decode images and JSON; 0 is one for two cores."
+    )
+    batch_rows: int = Field(
+        8, ge=1, description="Rows that are computed at once, from one request or from several."
+    )
+    batch_delay_s: float = Field(
+        0, ge=0, description="Seconds that a request waits for others to be computed with."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="The least severe message that is logged."
+    )
+    log_format: Literal["text", "json"] = Field(
+        "text", description="The log as lines for people, or as one JSON object a line."
     )
 
     # What a client may send.
@@ -81,8 +100,20 @@ class Settings(BaseSettings):
     max_checkpoints_bytes: int = _limit(
         32 * GIB, "Bytes of the uploaded weights kept under ZOO_HOME."
     )
-    max_concurrency: int = _limit(256, "Requests in progress at once.")
+    max_named_models: int = _limit(1000, "Versions of named models.")
+    max_concurrency: int = _limit(
+        256, "Reads in progress at once, and requests of all other kinds."
+    )
+    max_client_concurrency: int = _limit(
+        0, "Requests of one client address in progress at once; 0 is no limit.", minimum=0
+    )
     queue_length: int = _limit(64, "Requests that wait for the worker.")
+    max_queue_bytes: int = _limit(
+        512 * MIB, "Bytes of the rows that wait or are computed.", minimum=MIB
+    )
+    load_timeout_s: float = _limit(
+        300, "Seconds to bring a network into memory and run it at each batch size.", minimum=1
+    )
     request_timeout_s: float = _limit(120, "Seconds a request may wait and compute.", minimum=0.001)
     body_timeout_s: float = _limit(
         30,

@@ -4,7 +4,7 @@ Names follow TensorFlow's variable scopes, because TF-Slim's published checkpoin
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -91,6 +91,15 @@ class Graph:
     variables: tuple[Variable, ...]
     end_points: Mapping[str, Tensor]
     calls: tuple[Call, ...]
+
+    def nodes_before(self, tensors: Iterable[Tensor]) -> list[Node]:
+        """Return the nodes that tensors depend on, in order of execution."""
+        wanted, found = set(tensors), []
+        for node in reversed(self.nodes):
+            if node.output in wanted:
+                wanted.update(node.inputs)
+                found.append(node)
+        return found[::-1]
 
 
 class _FinalEndPoint(Exception):  # noqa: N818 - control flow, never an error

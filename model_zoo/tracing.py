@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from model_zoo.architectures.registry import Architecture
 from model_zoo.arg_scope import arg_scope
 from model_zoo.errors import BudgetError, Problem, SpecError
-from model_zoo.graph import Graph, Tensor, build_graph
+from model_zoo.graph import Graph, Node, Tensor, build_graph
 from model_zoo.provenance import written_as
 from model_zoo.reports.explanation import Explanation, explain
-from model_zoo.reports.summary import Summary, summarize
+from model_zoo.reports.summary import Summary, layer_nodes, summarize
 from model_zoo.spec import BuildSpec, Resolved
 from model_zoo.zoo import default_scope, ends_itself
 
@@ -96,6 +96,10 @@ class Trace:
     @functools.cached_property
     def _summary(self) -> Summary:
         return summarize(self.graph)
+
+    def layer_nodes(self) -> tuple[tuple[Node, ...], ...]:
+        """Return the nodes of each layer, in the order of the summary's rows."""
+        return layer_nodes(self.graph)
 
     def explanation(self) -> Explanation:
         """Return who set each argument of each call, and what became of each override."""

@@ -16,7 +16,8 @@ import httpx
 import numpy as np
 from PIL import Image
 
-from app.compute.engine import EngineStatus, Job, Reply
+from app.compute.engine import Answer, EngineStatus, Job, ModelRef, ModelState, Reply, Rows
+from app.telemetry.figures import EngineFigures
 
 ROOT = Path(__file__).resolve().parents[1]
 START_SECONDS = 60
@@ -28,11 +29,32 @@ class NoEngine:
     async def start(self, *, wait_until_ready: bool) -> None:
         pass
 
+    def check_admission(self) -> None:
+        pass
+
+    async def infer(self, model: ModelRef, rows: Rows, outputs: Any, **_options: Any) -> Answer:
+        raise AssertionError(f"an inference of {model.build} reached the engine")
+
+    async def load(self, model: ModelRef) -> ModelState:
+        raise AssertionError(f"a load of {model.build} reached the engine")
+
+    async def unload(self, model: ModelRef) -> None:
+        raise AssertionError(f"an unload of {model.build} reached the engine")
+
+    def state(self, model: ModelRef) -> ModelState:
+        return ModelState()
+
+    async def read(self, task: str, arguments: Any, buffers: Any) -> Reply:
+        raise AssertionError(f"{task} reached the engine")
+
     async def run(self, job: Job) -> Reply:
         raise AssertionError(f"{job.task} reached the engine")
 
     def status(self) -> EngineStatus:
         return EngineStatus(True, "ready", "cpu", 0, 0, 0, None)
+
+    def figures(self) -> EngineFigures:
+        return EngineFigures(worker_up=True)
 
     def stop_accepting(self) -> None:
         pass

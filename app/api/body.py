@@ -4,40 +4,55 @@ Bodies are read raw: no framework decodes them by their Content-Type before the 
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+import zlib
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 
 from app.problems import ServiceError
 from app.settings import Settings, variable
 
+_LIMIT = "max_body_bytes"
+# zlib's numbers for the encodings: deflate in HTTP is zlib's own format.
+_WINDOW_BITS = {"gzip": 31, "deflate": 15}
+# Other requests are answered between two pieces of an inflated body.
+_PIECE_BYTES = 2**18
 
-async def read_body(request: Request, settings: Settings) -> bytes:
-    """Return the whole body.
 
-    Raises: ServiceError if it is too large, encoded, or too slow.
+async def read_body(request: Request, settings: Settings, encodings: Sequence[str] = ()) -> bytes:
+    """Return the whole body, inflated if it is in one of the encodings (gzip, deflate).
+
+    Raises: ServiceError if it is too large as it comes or inflated, in another encoding, or slow.
     """
     body = bytearray()
+    chunks = body_chunks(request, _LIMIT, settings, encodings)
+    if (encoding := _encoding(request)) in encodings:
+        chunks = _inflated(chunks, encoding, settings)
     try:
         async with asyncio.timeout(settings.body_timeout_s):
-            async for chunk in body_chunks(request, "max_body_bytes", settings):
+            async for chunk in chunks:
                 body += chunk
     except TimeoutError:
         raise too_slow(len(body), settings) from None
     return bytes(body)
 
 
-async def body_chunks(request: Request, limit: str, settings: Settings) -> AsyncIterator[bytes]:
-    """Yield the body as it arrives; `limit` names the setting that bounds its size.
+async def body_chunks(
+    request: Request, limit: str, settings: Settings, encodings: Sequence[str] = ()
+) -> AsyncIterator[bytes]:
+    """Yield the body as it arrives, not inflated; `limit` names the setting that bounds its size.
 
-    Raises: ServiceError if it is too large, encoded, or the client goes away.
+    Raises: ServiceError if it is too large, in an encoding that is not among those given, or the
+    client goes away.
     """
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in ("", "identity"):
+    encoding = _encoding(request)
+    if encoding not in ("", "identity", *encodings):
+        instead = f"send {', '.join(encodings)}, or " if encodings else "send "
         raise ServiceError(
             "unsupported-type",
-            f"Content-Encoding {encoding!r} is not supported; send the body as it is.",
-            headers={"Accept-Encoding": "identity"},
+            f"Content-Encoding {encoding!r} is not supported; {instead}the body as it is.",
+            headers={"Accept-Encoding": ", ".join(encodings) or "identity"},
         )
     declared = declared_size(request)
     if declared is not None:
@@ -52,6 +67,49 @@ async def body_chunks(request: Request, limit: str, settings: Settings) -> Async
         raise ServiceError(
             "malformed-body", "The client went away before the body's end."
         ) from None
+
+
+async def _inflated(
+    chunks: AsyncIterator[bytes], encoding: str, settings: Settings
+) -> AsyncIterator[bytes]:
+    """Yield a body inflated, piece by piece, and no more of it than the limit allows."""
+    inflater = zlib.decompressobj(_WINDOW_BITS[encoding])
+    size = 0
+    async for chunk in chunks:
+        while chunk:
+            if inflater.eof:  # a second gzip member included: there could be millions
+                raise _malformed(encoding, "something follows its end")
+            try:
+                piece = inflater.decompress(chunk, _PIECE_BYTES)
+            except zlib.error:
+                raise _malformed(encoding, "its data is corrupt") from None
+            chunk = inflater.unconsumed_tail or inflater.unused_data
+            size += len(piece)
+            check_size(size, _LIMIT, settings, "bytes or more when it is inflated")
+            yield piece
+            await asyncio.sleep(0)
+    # zlib may still hold what the last few bits of the input were.
+    if not inflater.eof and (piece := _end(inflater, encoding)):
+        check_size(size + len(piece), _LIMIT, settings, "bytes when it is inflated")
+        yield piece
+
+
+def _end(inflater: Any, encoding: str) -> bytes:
+    try:
+        piece: bytes = inflater.flush()
+    except zlib.error:
+        raise _malformed(encoding, "its data is corrupt") from None
+    if not inflater.eof:
+        raise _malformed(encoding, "it ends too early")
+    return piece
+
+
+def _malformed(encoding: str, why: str) -> ServiceError:
+    return ServiceError("malformed-body", f"The body cannot be inflated as {encoding}: {why}.")
+
+
+def _encoding(request: Request) -> str:
+    return ", ".join(request.headers.getlist("content-encoding")).strip().lower()
 
 
 def declared_size(request: Request) -> int | None:

@@ -10,10 +10,11 @@ from starlette.responses import JSONResponse, Response
 from app.api import schemas
 from app.api.body import read_body
 from app.api.negotiate import one_of
+from app.api.paging import before_of
 from app.api.services import Services, Shared, remove_unused
 from app.documents import parse_spec
 from app.envelope import Timings, timings
-from app.problems import ServiceError, query_error
+from app.problems import unknown_build
 from app.store.builds import Build
 from app.tracing import as_build, trace_spec
 from model_zoo import Trace, list_architectures
@@ -52,12 +53,16 @@ def keep(services: Services, traced: Trace, clock: Timings) -> tuple[Build, bool
 
     Raises: WeightsError if the sources of its weights do not fit.
     """
-    with clock.measure("plan"):
-        build = as_build(traced, services.sources)
-    with clock.measure("store"), services.removals:
-        # They were there when the plan was made, and may have been removed since.
-        services.sources.check(build.spec)
-        return services.builds.add(build)
+    architecture = traced.spec.architecture
+    with services.metrics.refusals(architecture):
+        with clock.measure("plan"):
+            build = as_build(traced, services.sources)
+        with clock.measure("store"), services.removals:
+            # They were there when the plan was made, and may have been removed since.
+            services.sources.check(build.spec)
+            kept, is_new = services.builds.add(build)
+    services.metrics.built(architecture, is_new=is_new, seconds=clock.seconds)
+    return kept, is_new
 
 
 def trace_body(services: Services, body: bytes, clock: Timings) -> Trace:
@@ -67,7 +72,9 @@ def trace_body(services: Services, body: bytes, clock: Timings) -> Trace:
         document = parse_spec(
             body, max_depth=settings.max_json_depth, max_nodes=settings.max_json_nodes
         )
-        return trace_spec(document, settings)
+        named = document.get("architecture") if isinstance(document, dict) else None
+        with services.metrics.refusals(named):
+            return trace_spec(document, settings)
 
 
 @router.get(
@@ -88,13 +95,11 @@ async def list_builds(
     """Each item has the build's totals and number of warnings; `next` leads to the next page."""
     if architecture is not None:
         one_of("architecture", architecture, list_architectures())
-    if cursor is not None and not (cursor.isascii() and cursor.isdecimal() and len(cursor) < 19):
-        message = "Query parameter cursor must be taken from the `next` of another page."
-        raise query_error("cursor", message, cursor, None)
+    before = before_of(cursor)
     builds = await asyncio.to_thread(
         services.builds.list,
         architecture=architecture,
-        before=int(cursor) if cursor else None,
+        before=before,
         limit=limit + 1,  # one more tells whether there is a next page
     )
     page = builds[:limit]
@@ -131,6 +136,8 @@ async def delete_build(build_id: str, services: Shared) -> Response:
     """
     await find_build(services, build_id)
     await asyncio.to_thread(remove_unused, services, build_id, services.builds.remove)
+    services.servables.forget(build_id)
+    services.statistics.forget(build_id)
     await asyncio.to_thread(services.files.remove, build_id)
     return Response(status_code=204)
 
@@ -142,7 +149,7 @@ async def find_build(services: Services, build_id: str) -> Build:
     """
     build = await asyncio.to_thread(services.builds.get, build_id)
     if build is None:
-        raise _unknown(build_id)
+        raise unknown_build(build_id)
     return build
 
 
@@ -183,8 +190,3 @@ def _item(build: Build) -> dict[str, Any]:
         "warnings": len(build.facts["warnings"]),
         "links": {"self": f"/v1/builds/{build.id}"},
     }
-
-
-def _unknown(build_id: str) -> ServiceError:
-    shown = build_id if len(build_id) <= 64 else build_id[:64] + "..."
-    return ServiceError("unknown-build", f"There is no build {shown!r}. GET /v1/builds lists them.")

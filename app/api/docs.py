@@ -8,6 +8,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from app.api import schemas
+from app.foreign import MEDIA_TYPE as FOREIGN_MEDIA_TYPE
+from app.foreign import foreign_status, is_foreign
 from app.problems import KINDS, MEDIA_TYPE, ServiceError
 
 router = APIRouter(tags=["service"])
@@ -65,12 +67,25 @@ def openapi_document(app: Any) -> dict[str, Any]:
     document["paths"]["/v1/builds"]["post"]["requestBody"] = schemas.SPEC_BODY
     # The framework's own 422 has another form than ours.
     ours = schemas.problems()[422]
-    for operations in document["paths"].values():
-        for operation in operations.values():
-            if MEDIA_TYPE not in operation["responses"].get("422", {}).get("content", {}):
-                operation["responses"]["422"] = ours
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            responses = operation["responses"]
+            if foreign_status(422, method.upper(), path) != 422:
+                responses.pop("422", None)
+            elif MEDIA_TYPE not in responses.get("422", {}).get("content", {}):
+                responses["422"] = ours
+            if is_foreign(path):
+                operation["responses"] = {key: _foreign(each) for key, each in responses.items()}
     document["x-problems"] = [
         {"type": f"/docs#problem-{name}", "status": kind.status, "title": kind.title}
         for name, kind in KINDS.items()
     ]
     return document
+
+
+def _foreign(response: dict[str, Any]) -> dict[str, Any]:
+    """Return an answer's description with problems of the type that they have there."""
+    content = response.get("content", {})
+    if MEDIA_TYPE not in content:
+        return response
+    return {**response, "content": {FOREIGN_MEDIA_TYPE: content[MEDIA_TYPE]}}

@@ -4,21 +4,21 @@ import asyncio
 from collections.abc import Sequence
 from typing import Annotated
 
-import numpy as np
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api import schemas
-from app.api.builds import find_trace, keep, trace_body
-from app.api.connection import run_while_connected
-from app.api.inputs import Input, read_form, read_inputs
+from app.api.builds import keep, trace_body
+from app.api.inputs import Input, read_form
+from app.api.inputs import read_inputs as read_body_inputs
 from app.api.negotiate import chosen_format
 from app.api.outputs import FORMATS, Question, Wanted, encode, wanted_outputs
 from app.api.services import Services, Shared
 from app.envelope import timings
-from app.problems import ServiceError
-from model_zoo import Trace
+from app.serving.inference import check_admission, check_rows, infer, read_inputs
+from app.serving.servable import Servable, find_servable
+from app.serving.served import served
 
 router = APIRouter(prefix="/v1", tags=["inference"])
 
@@ -54,11 +54,12 @@ async def predict(
 
     The type is read from Content-Type, or from the first bytes where that says nothing.
     """
-    traced = await find_trace(services, build_id, timings(request))
+    servable = await find_servable(services, build_id)
     format_name = chosen_format(request, question.format, FORMATS)
-    inputs = await read_inputs(request, services.settings)
-    wanted = wanted_outputs(traced, question, format_name)
-    return await _answer(request, services, traced, inputs, wanted, [])
+    check_admission(services)
+    inputs = await read_body_inputs(request, services.settings)
+    wanted = wanted_outputs(servable, question, format_name)
+    return await _answer(request, services, servable, inputs, wanted, [])
 
 
 @router.post(
@@ -71,58 +72,45 @@ async def predict(
         **schemas.problems(*schemas.SPEC_PROBLEMS[1:], *_PROBLEMS),
     },
 )
-async def infer(
+async def build_and_infer(
     request: Request,
     services: Shared,
     question: Asked,
 ) -> Response:
     """A form with the spec, and one image or array for each row. The build is kept."""
     format_name = chosen_format(request, question.format, FORMATS)
+    check_admission(services)
     form = await read_form(request, services.settings)
     traced = await asyncio.to_thread(trace_body, services, form.spec, timings(request))
     build, _ = await asyncio.to_thread(keep, services, traced, timings(request))
-    wanted = wanted_outputs(traced, question, format_name)
-    return await _answer(request, services, traced, form.inputs, wanted, build.facts["warnings"])
+    servable = await find_servable(services, build.id)
+    wanted = wanted_outputs(servable, question, format_name)
+    return await _answer(request, services, servable, form.inputs, wanted, build.facts["warnings"])
 
 
 async def _answer(
     request: Request,
     services: Services,
-    traced: Trace,
+    servable: Servable,
     inputs: Sequence[Input],
     wanted: Wanted,
     warnings: Sequence[str],
 ) -> Response:
-    spec = traced.spec
-    if spec.is_training:
-        raise ServiceError(
-            "unprocessable",
-            "The build has is_training true, and predictions are made in inference mode. Post the "
-            "spec with is_training false; its weights are the same.",
-        )
-    arguments = {
-        "inputs": [{"kind": item.kind, "pointer": item.pointer} for item in inputs],
-        "outputs": wanted.end_points,
-    }
-    buffers = [item.data for item in inputs]
-    job = await asyncio.to_thread(services.job, "predict", spec.normalized(), arguments, buffers)
-    reply = await run_while_connected(request, services.engine, job)
+    check_rows(servable, 1, services.settings)
     clock = timings(request)
-    clock.seconds.update(reply.seconds)
+    read = await read_inputs(request, services, servable, inputs)
+    clock.seconds["decode"] = read.seconds
+    model = served(servable, services.settings)
+    answer = await infer(request, services, model, read.rows, wanted.outputs)
+    clock.seconds.update(answer.seconds)
     facts = {
-        "build": spec.digest,
-        "architecture": spec.architecture,
-        "rows": reply.result["rows"],
-        "preprocessing": reply.result["preprocessing"],
-    }
-    arrays = {
-        name: np.frombuffer(data, np.float32).reshape(shape)
-        for name, data, shape in zip(
-            wanted.end_points, reply.buffers, reply.result["shapes"], strict=True
-        )
+        "build": servable.build,
+        "architecture": servable.architecture,
+        "rows": read.rows.count,
+        "preprocessing": servable.preprocessing if read.has_images else None,
     }
     with clock.measure("encode"):
         body = await asyncio.to_thread(
-            encode, wanted, arrays, facts, [*warnings, *reply.result["warnings"]]
+            encode, wanted, answer.arrays, facts, [*warnings, *read.warnings]
         )
     return Response(body, media_type=FORMATS[wanted.format])

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from app.api.body import read_body
 from app.api.forms import Part, parse_form
 from app.problems import ServiceError
+from app.protocols.images import starts_as_image
 from app.settings import Settings, variable
 from model_zoo import unknown_name
 
@@ -122,7 +123,6 @@ def _kind(media_type: str, body: bytes) -> str:
 def _sniffed(body: bytes) -> str | None:
     if body.startswith(b"\x93NUMPY"):
         return "npy"
-    is_webp = body.startswith(b"RIFF") and body[8:12] == b"WEBP"
-    if is_webp or body.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")):
+    if starts_as_image(body):
         return "image"
     return "json" if body[:64].lstrip().startswith((b"{", b"[")) else None

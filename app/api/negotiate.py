@@ -8,7 +8,7 @@ from app.problems import ServiceError, query_error
 from model_zoo import unknown_name
 
 
-def refuse_unknown_parameters(request: Request) -> None:
+async def refuse_unknown_parameters(request: Request) -> None:
     """Refuse a query parameter that the route does not have; mistyped, it would do nothing."""
     own = request.scope["route"].dependant
     known = [field.alias for each in (own, *own.dependencies) for field in each.query_params]

@@ -12,7 +12,9 @@ from fastapi import Query
 
 from app.api.negotiate import one_of
 from app.problems import query_error
-from model_zoo import Trace, class_probabilities, top_classes
+from app.protocols.names import OUTPUT, PROBABILITIES
+from app.serving.servable import Servable
+from model_zoo import top_classes
 
 FORMATS = {
     "json": "application/json",
@@ -21,8 +23,6 @@ FORMATS = {
 }
 OUTPUTS = ("logits", "probabilities")
 DEFAULT_TOP_K = 5
-# Among the arrays by end point, the one that is computed here; no end point has this name.
-_PROBABILITIES = ""
 
 Array = npt.NDArray[np.float32]
 
@@ -57,80 +57,64 @@ class Wanted:
     """What to answer with: the best classes, and arrays under their names in the answer."""
 
     top_k: int | None
-    arrays: Mapping[str, str]  # name in the answer -> end point
+    arrays: Mapping[str, str]  # name in the answer -> output
     format: str
-    logits: str | None  # the end point that probabilities come from
 
     @property
-    def end_points(self) -> list[str]:
-        """The end points to compute, each once."""
-        names = [name for name in self.arrays.values() if name != _PROBABILITIES]
-        if self.logits is not None:
-            names.append(self.logits)
+    def outputs(self) -> list[str]:
+        """What to compute, each once."""
+        names = [*self.arrays.values(), *([PROBABILITIES] if self.top_k else [])]
         return list(dict.fromkeys(names))
 
 
-def wanted_outputs(traced: Trace, question: Question, format_name: str) -> Wanted:
+def wanted_outputs(servable: Servable, question: Question, format_name: str) -> Wanted:
     """Return what a query asks of a network; by default the best five classes.
 
     Raises: ServiceError for what this network does not have, or the format cannot carry.
     """
     top_k, output, end_points = question.top_k, question.output, question.end_points
-    known = traced.graph.end_points
+    known = servable.end_points
     arrays: dict[str, str] = {}
     if output is not None:
-        arrays[one_of("output", output, OUTPUTS)] = (
-            _probabilities(traced, "output", output) if output == "probabilities" else _raw(traced)
-        )
+        arrays[one_of("output", output, OUTPUTS)] = OUTPUT
+    if output == "probabilities":
+        arrays[output] = _probabilities(servable, "output", output)
     for name in end_points.split(",") if end_points is not None else ():
         arrays[name] = one_of("end_points", name, list(known))
     if format_name == "json":
         if top_k is None and not arrays:
-            if traced.classes is None:  # the raw output is the answer
-                return Wanted(None, {"logits": _raw(traced)}, format_name, None)
+            if servable.classes is None:  # the raw output is the answer
+                return Wanted(None, {"logits": OUTPUT}, format_name)
             top_k = DEFAULT_TOP_K
         if top_k is not None:
-            _probabilities(traced, "top_k", str(top_k))
+            _probabilities(servable, "top_k", str(top_k))
     else:
         if top_k is not None:
             message = f"Query parameter top_k is answered as JSON only, not as {format_name}."
             raise query_error("top_k", message, top_k, None)
         if not arrays:
-            arrays["logits"] = _raw(traced)
+            arrays["logits"] = OUTPUT
         if format_name == "npy" and len(arrays) > 1:
             message = f"An .npy file holds one array, not {len(arrays)}; ask for npz."
             raise query_error("format", message, "npy", "npz")
-    needs_logits = top_k is not None or _PROBABILITIES in arrays.values()
-    return Wanted(top_k, arrays, format_name, _raw(traced) if needs_logits else None)
+    return Wanted(top_k, arrays, format_name)
 
 
-def _probabilities(traced: Trace, parameter: str, received: str) -> str:
-    if traced.classes is None:
+def _probabilities(servable: Servable, parameter: str, received: str) -> str:
+    if servable.classes is None:
         message = (
             f"Query parameter {parameter}: this build has no class probabilities. "
             "Ask for output=logits or end_points."
         )
         raise query_error(parameter, message, received, "logits")
-    return _PROBABILITIES
-
-
-def _raw(traced: Trace) -> str:
-    """Return the end point that is the network's output."""
-    graph = traced.graph
-    for name, tensor in graph.end_points.items():
-        if tensor is graph.output:
-            return name
-    message = "The output of this build is not one of its end points. Ask for end_points."
-    raise query_error("output", message, "logits", None)
+    return PROBABILITIES
 
 
 def encode(
     wanted: Wanted, arrays: Mapping[str, Array], facts: Mapping[str, Any], warnings: Sequence[str]
 ) -> bytes:
-    """Return the body of the answer; `arrays` are by end point."""
-    if wanted.logits is not None:
-        arrays = {**arrays, _PROBABILITIES: class_probabilities(arrays[wanted.logits])}
-    named = {name: arrays[end_point] for name, end_point in wanted.arrays.items()}
+    """Return the body of the answer; `arrays` are by output."""
+    named = {name: arrays[output] for name, output in wanted.arrays.items()}
     stream = io.BytesIO()
     if wanted.format == "npy":
         (array,) = named.values()
@@ -142,7 +126,7 @@ def encode(
     notes = list(warnings)
     body = dict(facts)
     if wanted.top_k:
-        probabilities = arrays[_PROBABILITIES]
+        probabilities = arrays[PROBABILITIES]
         _note_non_finite("probabilities", probabilities, notes)
         body["predictions"] = [_best(row, wanted.top_k) for row in probabilities]
     if named:

@@ -1,7 +1,8 @@
 """What OpenAPI says about bodies: they are read raw, so nothing else would describe them."""
 
-from typing import Any
+from typing import Any, get_args
 
+from app.compute.engine import Precision, RuntimeName
 from app.problems import KINDS, MEDIA_TYPE
 from model_zoo import BuildSpec, list_architectures, list_ops
 
@@ -57,6 +58,34 @@ def _object(required: list[str], **properties: Schema) -> Schema:
 def _list_of(kind: str, **properties: Schema) -> Schema:
     item = _object(list(properties), **properties)
     return _object([kind], **{kind: {"type": "array", "items": item}})
+
+
+_NAMING: dict[str, Schema] = {
+    "build": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+    "version": {"type": "integer", "minimum": 1, "description": "The next, if not given."},
+    "labels": {
+        "type": "array",
+        "items": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
+        "maxItems": 16,
+    },
+    "engine": {"type": ["string", "null"], "enum": [*get_args(RuntimeName), None]},
+    "precision": {"type": ["string", "null"], "enum": [*get_args(Precision), None]},
+    "pinned": {"type": "boolean", "description": "Keep it in memory, and load it at the start."},
+}
+_MODEL: dict[str, Schema] = {
+    "name": _STRING,
+    "version": _INTEGER,
+    "build": _STRING,
+    "labels": _WARNINGS,
+    "options": _object(
+        ["engine", "precision", "pinned"],
+        **{key: _NAMING[key] for key in ("engine", "precision", "pinned")},
+    ),
+    "created": {"type": "string", "format": "date-time"},
+    "state": {"type": "string", "enum": ["unavailable", "loading", "ready", "unloading"]},
+    "reason": {**_STRING, "description": "Why it is unavailable."},
+    "links": {"type": "object", "additionalProperties": _STRING},
+}
 
 
 def components() -> dict[str, Schema]:
@@ -182,6 +211,13 @@ def components() -> dict[str, Schema]:
             sources={"type": "array", "items": _ANY_OBJECT},
             variables={"type": "array", "items": _ANY_OBJECT},
         ),
+        "Model": _object([*_MODEL], **_MODEL),
+        "Models": _object(
+            ["models", "next"],
+            models={"type": "array", "items": _object([*_MODEL], **_MODEL)},
+            next={"type": ["string", "null"]},
+        ),
+        "Naming": _object(["build"], **_NAMING),
         "Limits": _object(["limits"], limits={"type": "array", "items": limit}),
         "Problem": _problem(),
     }
@@ -302,6 +338,10 @@ SOURCES_BODY: Schema = {
             },
         }
     },
+}
+MODEL_BODY: Schema = {
+    "required": True,
+    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Naming"}}},
 }
 UPLOAD_BODY: Schema = {
     "required": True,

@@ -11,10 +11,15 @@ from starlette.requests import Request
 
 from app.compute.engine import Engine, Job
 from app.problems import ServiceError
+from app.serving.loading import Loading
+from app.serving.servable import Servables
+from app.serving.statistics import Statistics
 from app.settings import Settings
 from app.store.builds import BuildStore
 from app.store.files import WeightFiles
+from app.store.models import ModelStore
 from app.store.sources import WeightSources
+from app.telemetry.metrics import Metrics
 from model_zoo import CheckpointStore
 
 if TYPE_CHECKING:
@@ -33,6 +38,11 @@ class Services:
     files: WeightFiles
     checkpoints: CheckpointStore
     engine: Engine
+    models: ModelStore
+    loading: Loading
+    servables: Servables = field(default_factory=Servables)
+    statistics: Statistics = field(default_factory=Statistics)
+    metrics: Metrics = field(default_factory=Metrics)
     # By identity: clients choose their requests' ids, and may choose one twice.
     uploads: "dict[int, Upload]" = field(default_factory=dict)
     import_slots: asyncio.Semaphore = field(
@@ -41,7 +51,7 @@ class Services:
 
     def job(
         self,
-        task: Literal["predict", "save_weights"],
+        task: Literal["save_weights", "profile"],
         spec: Mapping[str, Any],
         arguments: Mapping[str, Any],
         buffers: Sequence[bytes] = (),
@@ -62,7 +72,7 @@ class Services:
         return WeightSources(self.checkpoints, self.builds.spec_of)
 
 
-def _services(request: Request) -> Services:
+async def _services(request: Request) -> Services:
     found: Services = request.app.state.services
     return found
 
@@ -71,17 +81,29 @@ Shared = Annotated[Services, Depends(_services)]
 
 
 def remove_unused(services: Services, source_id: str, remove: Callable[[str], object]) -> None:
-    """Remove a checkpoint or a build, unless a build takes weights from it.
+    """Remove a checkpoint or a build, unless a build takes weights from it, or a model is it.
 
     Raises: ServiceError (409) if one does.
     """
     with services.removals:
         users = services.builds.using(source_id, limit=6)
         if users:
-            more = ", ..." if len(users) > 5 else ""
             raise ServiceError(
                 "in-use",
-                f"Builds take weights from it: {', '.join(users[:5])}{more}. Remove them first.",
+                f"Builds take weights from it: {_first_five(users)}. Remove them first.",
                 builds=users,
             )
+        models = [
+            f"{each.name} version {each.version}" for each in services.models.using(source_id)
+        ]
+        if models:
+            raise ServiceError(
+                "in-use",
+                f"Models are this build: {_first_five(models)}. DELETE /v1/models/{{name}} first.",
+                models=models[:6],
+            )
         remove(source_id)
+
+
+def _first_five(users: Sequence[str]) -> str:
+    return ", ".join(users[:5]) + (", ..." if len(users) > 5 else "")

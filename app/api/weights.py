@@ -10,11 +10,11 @@ from starlette.responses import Response
 
 from app.api import schemas
 from app.api.builds import find_build
-from app.api.connection import run_while_connected
 from app.api.files import file_response
 from app.api.negotiate import one_of
 from app.api.services import Services, Shared
 from app.envelope import timings
+from app.serving.inference import while_connected
 from app.store.builds import Build
 from app.store.errors import StoreError
 from app.store.files import WeightFile
@@ -77,7 +77,7 @@ async def _make(request: Request, services: Services, build: Build, format_name:
         "folder": str(services.files.folder.absolute()),
     }
     job = await asyncio.to_thread(services.job, "save_weights", build.spec, arguments)
-    reply = await run_while_connected(request, services.engine, job)
+    reply = await while_connected(request, services.engine.run(job))
     timings(request).seconds.update(reply.seconds)
     file = WeightFile(Path(reply.result["path"]), reply.result["sha256"])
     await asyncio.to_thread(services.files.prune, file.path)

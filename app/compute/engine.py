@@ -12,8 +12,18 @@
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from app.telemetry.figures import EngineFigures
+
+Array = npt.NDArray[np.float32]
+Buffer = bytes | bytearray | memoryview
+RuntimeName = Literal["auto", "tensorflow", "onnxruntime"]
+Precision = Literal["float32", "bfloat16"]
 
 
 class EngineError(Exception):
@@ -22,6 +32,10 @@ class EngineError(Exception):
 
 class QueueFullError(EngineError):
     """Too many requests wait already."""
+
+    def __init__(self, message: str, retry_after_s: int = 1) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(message)
 
 
 class WorkerDiedError(EngineError):
@@ -50,11 +64,11 @@ class DeviceError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One piece of work: its name, small JSON-ready arguments, and raw buffers."""
+    """Work of other kinds than inference: its name, small JSON-ready arguments, and buffers."""
 
-    task: Literal["predict", "save_weights"]
+    task: str
     arguments: Mapping[str, Any]
-    buffers: Sequence[bytes] = ()
+    buffers: Sequence[Buffer] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +76,68 @@ class Reply:
     """What came of a job: a small JSON-ready result, raw buffers, and seconds by phase."""
 
     result: Mapping[str, Any]
-    buffers: Sequence[bytes]
+    buffers: Sequence[Buffer]
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRef:
+    """A build as it is to be run."""
+
+    build: str
+    spec: Mapping[str, Any]
+    behind: Mapping[str, Any]  # the specs of builds that its weights come from
+    engine: RuntimeName = "auto"
+    precision: Precision = "float32"
+    pinned: bool = False
+    estimated_bytes: int = 0
+
+    @property
+    def key(self) -> str:
+        """What the engine holds it by."""
+        return f"{self.build}-{self.engine}-{self.precision}"
+
+
+@dataclass(frozen=True, slots=True)
+class Warmed:
+    """A batch size that the model was run at before it was ready: the first time, and the next."""
+
+    rows: int
+    seconds: float
+    first_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ModelState:
+    """Whether a model is in memory, and what was found when it came there."""
+
+    state: Literal["unavailable", "loading", "ready", "unloading"] = "unavailable"
+    reason: str = ""
+    size_bytes: int = 0
+    engine: str | None = None
+    precision: str | None = None
+    warmed: tuple[Warmed, ...] = ()
+    difference: float | None = None
+    measured: Mapping[str, float] = field(default_factory=dict)
+    pinned: bool = False
+    failed: bool = False  # the last load did, and `reason` says why
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A batch of inputs: float32, little-endian, row-major."""
+
+    data: Buffer
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Arrays by output, (rows, ...) each; seconds by phase; the rows of the whole batch."""
+
+    arrays: Mapping[str, Array]
     seconds: Mapping[str, float]
+    batch_rows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +154,51 @@ class EngineStatus:
 
 
 class Engine(Protocol):
-    """Runs jobs somewhere that may import TensorFlow."""
+    """Runs networks somewhere that may import TensorFlow."""
 
     async def start(self, *, wait_until_ready: bool) -> None:
         """Begin. Raises DeviceError if it waits and the device is not there."""
 
+    async def infer(
+        self,
+        model: ModelRef,
+        rows: Rows,
+        outputs: Sequence[str],
+        *,
+        label: tuple[str, str],
+        timeout_s: float | None = None,
+    ) -> Answer:
+        """Compute outputs of a model, loading it first where it is not in memory.
+
+        `label` is the model's name and version, as statistics count it.
+        Raises: EngineError, or a ZooError for what does not fit.
+        """
+
+    def check_admission(self) -> None:
+        """Raises: QueueFullError if an inference that came now would be refused."""
+
+    async def load(self, model: ModelRef) -> ModelState:
+        """Bring a model into memory and run it once at each of its batch sizes."""
+
+    async def unload(self, model: ModelRef) -> None:
+        """Give a model's memory back, when what runs on it is done."""
+
+    def state(self, model: ModelRef) -> ModelState:
+        """Return where a model stands, at once."""
+
+    async def read(
+        self, task: str, arguments: Mapping[str, Any], buffers: Sequence[Buffer]
+    ) -> Reply:
+        """Read what a client sent, in a process apart from everything else."""
+
     async def run(self, job: Job) -> Reply:
-        """Do one job. Raises EngineError, or a ZooError for input that does not fit."""
+        """Do one job of the worker. Raises EngineError, or a ZooError for what does not fit."""
 
     def status(self) -> EngineStatus:
         """Return the state, at once."""
+
+    def figures(self) -> EngineFigures:
+        """Return what the metrics show, at once."""
 
     def stop_accepting(self) -> None:
         """Be not ready from now on; what was accepted is still done."""

@@ -9,6 +9,8 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
+from app.compute.engine import Buffer
+
 _LENGTH = struct.Struct(">I")
 
 
@@ -16,10 +18,10 @@ class Frame(NamedTuple):
     """One message."""
 
     header: Mapping[str, Any]
-    buffers: Sequence[bytes] = ()
+    buffers: Sequence[Buffer] = ()
 
 
-def encode(frame: Frame) -> list[bytes]:
+def encode(frame: Frame) -> list[Buffer]:
     """Return the pieces to write; buffers are not copied."""
     header = {**frame.header, "buffers": [len(buffer) for buffer in frame.buffers]}
     text = json.dumps(header).encode()

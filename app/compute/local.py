@@ -1,275 +1,282 @@
-"""An engine on this machine: one supervised worker process, one job at a time.
+"""An engine on this machine: a supervised worker for each device, and the requests that wait.
 
-A worker that dies fails the job in flight, says how it died, and is started again; the jobs that
-wait are done by the next one. TensorFlow uses all cores for one job, so two would only compete.
+A worker that dies fails the request that it computed alone, says how it died, and is started again;
+the requests that wait are done by the next one. TensorFlow and ONNX Runtime use all cores for one
+batch, so a second worker on a CPU would only compete.
 """
 
 import asyncio
-import logging
+import os
 import time
-from collections import deque
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
+from app.compute.arena import Arena, Block
+from app.compute.batching import Pending, Waiting
+from app.compute.device_worker import DeviceWorker
 from app.compute.engine import (
+    Answer,
+    Buffer,
     DeadlineError,
-    DeviceError,
     EngineStatus,
     Job,
-    OutOfMemoryError,
+    ModelRef,
+    ModelState,
     QueueFullError,
     Reply,
-    WorkerDiedError,
-    WorkerFaultError,
+    Rows,
     WorkerUnavailableError,
 )
-from app.compute.frames import Frame
-from app.compute.process import WorkerGoneError, WorkerProcess
-from app.documents import MalformedJsonError
+from app.compute.readers import Readers
 from app.settings import Settings, variable
-from app.store.errors import StoreError
-from model_zoo import InputError, Problem, WeightsError, ZooError
+from app.telemetry.figures import EngineFigures, ProcessRole
 
-log = logging.getLogger(__name__)
-
-_START_SECONDS = 180.0
-# Fewer may be an accident; after these, a request is told at once instead of waiting in vain.
-_HOPELESS_STARTS = 3
-_FIRST_BACK_OFF_SECONDS = 0.5
-_LONGEST_BACK_OFF_SECONDS = 30.0
-
-
-@dataclass(eq=False, slots=True)
-class _Pending:
-    job: Job
-    answer: asyncio.Future[Reply]
-    arrived: float
+OnBatch = Callable[[tuple[str, str], int, Mapping[str, float]], None]
 
 
 class LocalEngine:
     """See `app.compute.engine.Engine`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self, settings: Settings, on_batch: OnBatch = lambda label, rows, seconds: None
+    ) -> None:
         self._settings = settings
-        self._waiting: deque[_Pending] = deque()
-        self._arrival = asyncio.Event()
-        self._current: _Pending | None = None
-        self._worker: WorkerProcess | None = None
-        self._supervisor: asyncio.Task[None] | None = None
-        self._state: Literal["starting", "ready", "restarting", "stopped"] = "starting"
+        self._arena = Arena(settings.max_queue_bytes)
+        self._waiting = Waiting()
+        self._blocks: dict[Pending, Block] = {}
         self._accepting = True
-        self._device: str | None = None
-        self._restarts = 0
-        self._failed_starts = 0
-        self._reason: str | None = None
+        self._is_closed = False
+        self._seconds_per_request = 0.0
+        self._readers = Readers(settings)
+        self._workers = [
+            DeviceWorker(settings, self._arena, self._waiting, on_batch, self._release, gpu)
+            for gpu in _gpus(settings.device)
+        ]
 
     @property
-    def worker_pid(self) -> int | None:
-        """The process id of the worker, while there is one."""
-        return self._worker.pid if self._worker else None
-
-    def status(self) -> EngineStatus:
-        """Return the state, at once."""
-        return EngineStatus(
-            ready=self._state == "ready" and self._accepting,
-            state=self._state,
-            device=self._device,
-            restarts=self._restarts,
-            in_flight=int(self._current is not None),
-            queued=len(self._waiting),
-            reason=self._reason,
-        )
+    def worker_pids(self) -> list[int]:
+        """The process ids of the workers that run now."""
+        processes = [worker.supervisor.process for worker in self._workers]
+        return [process.pid for process in processes if process is not None]
 
     async def start(self, *, wait_until_ready: bool) -> None:
-        """Start the worker.
+        """Start the processes.
 
         Raises: DeviceError if it waits and the device is not there.
         """
-        first = asyncio.get_running_loop().create_future()
-        self._supervisor = asyncio.create_task(self._supervise(first))
+        self._readers.start()
+        firsts = [worker.start() for worker in self._workers]
         if wait_until_ready:
-            await first
-        else:  # nobody waits: an exception that is not looked at would be logged as lost
-            first.add_done_callback(lambda done: done.cancelled() or done.exception())
+            await asyncio.gather(*firsts)
+
+    def status(self) -> EngineStatus:
+        """Return the state, at once: ready as soon as one worker is."""
+        supervisors = [worker.supervisor for worker in self._workers]
+        best = next((each for each in supervisors if each.state == "ready"), supervisors[0])
+        computing = sum(len(batch) for worker in self._workers for batch in worker.computing)
+        return EngineStatus(
+            ready=best.state == "ready" and self._accepting and self._pinned_are_ready(),
+            state=best.state,
+            device=best.facts.get("device"),
+            restarts=sum(each.restarts for each in supervisors),
+            in_flight=computing + sum(worker.jobs + worker.loading for worker in self._workers),
+            queued=len(self._waiting) + self._readers.in_progress,
+            reason=best.reason,
+        )
+
+    def _pinned_are_ready(self) -> bool:
+        return all(
+            worker.residency.batch_rows(ref)
+            for worker in self._workers
+            for ref in worker.pinned.values()
+        )
 
     def stop_accepting(self) -> None:
         """Be not ready from now on; what was accepted is still done."""
         self._accepting = False
 
     async def close(self) -> None:
-        """End the worker; jobs that still wait fail."""
-        self._accepting = False
-        self._state = "stopped"
-        if self._supervisor is not None:
-            self._supervisor.cancel()
-            await asyncio.gather(self._supervisor, return_exceptions=True)
-        for pending in [*self._waiting, *([self._current] if self._current else [])]:
-            _fail(pending, WorkerUnavailableError("The service is stopping."))
+        """End the processes; requests that still wait fail."""
+        if self._is_closed:
+            return
+        self._is_closed, self._accepting = True, False
+        await asyncio.gather(*(worker.close() for worker in self._workers), self._readers.close())
+        for pending in list(self._blocks):
+            self._waiting.remove(pending)
+            if not pending.answer.done():
+                pending.answer.set_exception(WorkerUnavailableError("The service is stopping."))
+            self._release(pending)
+        self._arena.close()
 
-    async def run(self, job: Job) -> Reply:
-        """Do one job, after those that wait already.
+    # Inference --------------------------------------------------------------------------------
 
-        Raises: EngineError, or a ZooError for input that does not fit.
-        """
+    def check_admission(self) -> None:
+        """Raises: EngineError if an inference that came now would be refused."""
         settings = self._settings
-        if self._failed_starts >= _HOPELESS_STARTS:
-            raise WorkerUnavailableError(
-                f"The worker does not start, though it was tried {self._failed_starts} times: "
-                f"it {self._reason}."
-            )
-        if len(self._waiting) >= settings.queue_length:
+        if all(worker.supervisor.connection is None for worker in self._workers):
+            self._workers[0].supervisor.refuse_hopeless()
+        jobs = sum(worker.jobs for worker in self._workers)
+        waiting = len(self._waiting) + self._readers.in_progress + jobs
+        if waiting >= settings.queue_length:
             raise QueueFullError(
-                f"{len(self._waiting)} requests wait for the worker already; the limit is "
-                f"{settings.queue_length} ({variable('queue_length')})."
+                f"{waiting} requests wait for the worker already; the limit is "
+                f"{settings.queue_length} ({variable('queue_length')}).",
+                self._retry_after_s(waiting),
             )
-        pending = _Pending(job, asyncio.get_running_loop().create_future(), time.perf_counter())
-        self._waiting.append(pending)
-        self._arrival.set()
-        try:
-            async with asyncio.timeout(settings.request_timeout_s):
-                return await pending.answer
-        except TimeoutError:
-            raise self._too_late(pending) from None
-        finally:
-            if pending in self._waiting:  # a job that nobody waits for is not done
-                self._waiting.remove(pending)
 
-    def _too_late(self, pending: _Pending) -> Exception:
-        limit = f"{self._settings.request_timeout_s:g} s ({variable('request_timeout_s')})"
-        if self._state != "ready" and pending in self._waiting:
-            why = f": it {self._reason}" if self._reason else ""
+    def _retry_after_s(self, waiting: int) -> int:
+        return max(1, min(60, round(waiting * self._seconds_per_request)))
+
+    async def infer(
+        self,
+        model: ModelRef,
+        rows: Rows,
+        outputs: Sequence[str],
+        *,
+        label: tuple[str, str],
+        timeout_s: float | None = None,
+    ) -> Answer:
+        """Compute outputs of a model, after what waits already; see `Engine.infer`."""
+        self.check_admission()
+        limit_s = min(
+            timeout_s or self._settings.request_timeout_s, self._settings.request_timeout_s
+        )
+        block = self._arena.put(rows.data)
+        if block is None:
+            raise QueueFullError(
+                f"{len(rows.data)} bytes do not fit beside the {self._arena.used} that wait; the "
+                f"limit is {self._arena.capacity} ({variable('max_queue_bytes')}).",
+                self._retry_after_s(len(self._waiting)),
+            )
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        pending = Pending(
+            model, tuple(outputs), block, rows.count, label, time.perf_counter(), answer
+        )
+        self._blocks[pending] = block
+        self._waiting.add(pending)
+        for worker in self._workers:
+            worker.wake()
+        try:
+            async with asyncio.timeout(limit_s):
+                found = await answer
+        except TimeoutError:
+            raise self._too_late(pending, limit_s) from None
+        finally:
+            if self._waiting.remove(pending) or not pending.is_computed:
+                self._release(pending)  # otherwise the worker still reads from it
+        self._count_time(found)
+        return found
+
+    def _count_time(self, answer: Answer) -> None:
+        """Move the average time that a request takes the worker."""
+        seconds = answer.seconds.get("compute", 0.0) / len(self._workers)
+        share = seconds / max(1, answer.batch_rows)
+        self._seconds_per_request += (share - self._seconds_per_request) / 8
+
+    def _release(self, pending: Pending) -> None:
+        block = self._blocks.pop(pending, None)
+        if block is not None:
+            self._arena.free(block)
+
+    def _too_late(self, pending: Pending, limit_s: float) -> Exception:
+        limit = f"{limit_s:g} s"
+        if limit_s == self._settings.request_timeout_s:
+            limit += f" ({variable('request_timeout_s')})"
+        supervisor = self._workers[0].supervisor
+        if supervisor.connection is None and not pending.is_computed:
+            why = f": it {supervisor.reason}" if supervisor.reason else ""
             return WorkerUnavailableError(f"The worker did not come up within {limit}{why}.")
-        doing = "waited for the worker" if pending in self._waiting else "computed"
+        doing = "computed" if pending.is_computed else "waited for the worker"
         return DeadlineError(f"The request {doing} for longer than {limit}.")
 
-    async def _supervise(self, first: asyncio.Future[None]) -> None:
-        while True:
-            self._failed_starts += 1  # until it has started
-            try:
-                worker = self._worker = await WorkerProcess.spawn(self._settings.device)
-                try:
-                    log.info("Worker %d starts.", worker.pid)
-                    await worker.send(Frame(self._settings.model_dump(mode="json")))
-                    self._device = await _device_of(worker)
-                    self._state, self._reason, self._failed_starts = "ready", None, 0
-                    log.info("Worker %d is ready on %s.", worker.pid, self._device)
-                    if not first.done():
-                        first.set_result(None)
-                    await self._serve(worker)
-                finally:
-                    self._worker = None
-                    await worker.end()
-            except DeviceError as error:
-                self._reason = f"refused to start: {error}"
-                if first.done():
-                    log.error("The worker %s", self._reason)
-                else:
-                    first.set_exception(error)
-            except (WorkerGoneError, OSError) as error:
-                self._reason = str(error)
-                log.error("The worker %s.", error)
-            self._state = "restarting"
-            self._restarts += 1
-            await asyncio.sleep(_back_off(self._failed_starts))
+    # Models -----------------------------------------------------------------------------------
 
-    async def _serve(self, worker: WorkerProcess) -> None:
-        """Do jobs until the worker is gone, which raises WorkerGoneError."""
-        death = asyncio.create_task(worker.wait())
-        try:
-            while True:
-                while not self._waiting:
-                    self._arrival.clear()
-                    arrival = asyncio.create_task(self._arrival.wait())
-                    await asyncio.wait({arrival, death}, return_when=asyncio.FIRST_COMPLETED)
-                    arrival.cancel()
-                    if death.done():
-                        raise WorkerGoneError(death.result())
-                self._current = self._waiting.popleft()
-                await self._do(worker, self._current)
-                self._current = None
-        finally:
-            death.cancel()
+    async def load(self, model: ModelRef) -> ModelState:
+        """Bring a model into the memory of every worker."""
+        # What is pinned before the start is done belongs to it; a service that is ready stays so.
+        if model.pinned and not self.status().ready:
+            self._pin(model)
+        loads = [asyncio.shield(worker.begin_load(model)) for worker in self._workers]
+        states: list[ModelState] = await asyncio.gather(*loads)
+        self._pin(model)
+        return states[0]
 
-    async def _do(self, worker: WorkerProcess, pending: _Pending) -> None:
-        started = time.perf_counter()
-        job = pending.job
+    def _pin(self, model: ModelRef) -> None:
+        """Keep a model in memory from now on, or no longer."""
+        for worker in self._workers:
+            if model.pinned:
+                worker.pinned[model.key] = model
+            else:
+                worker.pinned.pop(model.key, None)
+            worker.residency.pin(model)
+
+    async def unload(self, model: ModelRef) -> None:
+        """Give a model's memory back, when what runs on it is done."""
+        for worker in self._workers:
+            worker.pinned.pop(model.key, None)
+        await asyncio.gather(*(worker.unload(model) for worker in self._workers))
+
+    def state(self, model: ModelRef) -> ModelState:
+        """Return where a model stands: ready as soon as one worker has it."""
+        states = [worker.residency.state(model) for worker in self._workers]
+        order = ("ready", "loading", "unloading", "unavailable")
+        return min(states, key=lambda state: order.index(state.state))
+
+    # Other work -------------------------------------------------------------------------------
+
+    async def read(
+        self, task: str, arguments: Mapping[str, object], buffers: Sequence[Buffer]
+    ) -> Reply:
+        """Read what a client sent; see `Engine.read`."""
+        return await self._readers.read(task, arguments, buffers)
+
+    async def run(self, job: Job) -> Reply:
+        """Do one job of the first worker that is up; see `Engine.run`."""
+        workers = self._workers
+        worker = next((w for w in workers if w.supervisor.connection is not None), workers[0])
+        self.check_admission()
+        limit_s = self._settings.request_timeout_s
         try:
-            async with asyncio.timeout(self._settings.request_timeout_s):
-                await worker.send(
-                    Frame({"task": job.task, "arguments": job.arguments}, job.buffers)
-                )
-                frame = await worker.receive()
+            async with asyncio.timeout(limit_s):
+                return await worker.run(job.task, job.arguments)
         except TimeoutError:
-            worker.kill()
-            self._current = None
-            raise WorkerGoneError(
-                f"was ended: a job took longer than {self._settings.request_timeout_s:g} s "
-                f"({variable('request_timeout_s')})"
-            ) from None
-        except WorkerGoneError as gone:
-            self._current = None
-            _fail(
-                pending,
-                WorkerDiedError(
-                    f"The worker {gone} while it did this request. It is started again; the "
-                    "request may be sent again."
-                ),
-            )
-            raise
-        if pending.answer.done():
-            return
-        error = frame.header.get("error")
-        if error is not None:
-            pending.answer.set_exception(_as_exception(error))
-        else:
-            seconds = {"queue": started - pending.arrived, **frame.header["seconds"]}
-            pending.answer.set_result(Reply(frame.header["result"], frame.buffers, seconds))
+            limit = f"{limit_s:g} s ({variable('request_timeout_s')})"
+            if worker.supervisor.connection is None:
+                reason = worker.supervisor.reason
+                why = f": it {reason}" if reason else ""
+                message = f"The worker did not come up within {limit}{why}."
+                raise WorkerUnavailableError(message) from None
+            raise DeadlineError(f"The request computed for longer than {limit}.") from None
+
+    def figures(self) -> EngineFigures:
+        """Return what the metrics show."""
+        residencies = [worker.residency for worker in self._workers]
+        evictions: Counter[str] = Counter()
+        for residency in residencies:
+            evictions.update(residency.evictions)
+        status = self.status()
+        return EngineFigures(
+            models=sum(len(residency.held) for residency in residencies),
+            model_bytes=sum(residency.bytes for residency in residencies),
+            evictions=evictions,
+            waiting=self._waiting.depths(),
+            worker_up=status.state == "ready",
+            worker_restarts=status.restarts,
+            processes={role: tuple(pids) for role, pids in self._pids().items()},
+        )
+
+    def _pids(self) -> dict[ProcessRole, list[int]]:
+        return {"worker": self.worker_pids, "reader": self._readers.pids}
 
 
-async def _device_of(worker: WorkerProcess) -> str:
-    """Return the device that the worker reports when it has started."""
-    try:
-        async with asyncio.timeout(_START_SECONDS):
-            header = (await worker.receive()).header
-    except TimeoutError:
-        worker.kill()
-        raise WorkerGoneError(f"did not start within {_START_SECONDS:g} s") from None
-    if "refused" in header:
-        raise DeviceError(header["refused"])
-    return str(header["device"])
-
-
-def _back_off(failed_starts: int) -> float:
-    """Return how long to wait before the next start; a worker that had started is replaced at once.
-
-    >>> [_back_off(count) for count in (0, 1, 2, 3, 100)]
-    [0.0, 0.5, 1.0, 2.0, 30.0]
-    """
-    if not failed_starts:
-        return 0.0
-    return float(min(_FIRST_BACK_OFF_SECONDS * 2 ** (failed_starts - 1), _LONGEST_BACK_OFF_SECONDS))
-
-
-def _fail(pending: _Pending, error: Exception) -> None:
-    if not pending.answer.done():
-        pending.answer.set_exception(error)
-
-
-def _as_exception(error: dict[str, Any]) -> Exception:
-    """Return the exception that the worker's answer describes."""
-    problems = [Problem(**problem) for problem in error["problems"]]
-    match error["kind"]:
-        case "json":
-            return MalformedJsonError(*problems)
-        case "input":
-            return InputError(*problems)
-        case "weights":
-            return WeightsError(*problems)
-        case "store":
-            return StoreError(problems[0].message)
-        case "library":
-            return ZooError(*problems)
-        case "memory":
-            return OutOfMemoryError(problems[0].message)
-        case _:
-            return WorkerFaultError("internal error")
+def _gpus(device: str) -> list[str | None]:
+    """Return what each worker may see: one GPU each, or, with one or none, all that is there."""
+    if device == "cpu":
+        return [None]
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        names = [name for name in visible.split(",") if name.strip() not in ("", "-1")]
+    else:
+        names = [str(index) for index in range(len(list(Path("/dev").glob("nvidia[0-9]*"))))]
+    return list(names) if len(names) > 1 else [None]

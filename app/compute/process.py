@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from app.compute.frames import Frame, encode, read_frame
@@ -20,7 +21,7 @@ class WorkerGoneError(Exception):
 
 
 class WorkerProcess:
-    """A process that runs `app.compute.worker`, in a session of its own.
+    """A process that runs a module of this package, in a session of its own.
 
     Its own session keeps a terminal's Ctrl-C away from it: the API ends it when it has drained.
     """
@@ -34,10 +35,13 @@ class WorkerProcess:
         self._process = process
         self._reader = reader
         self._writer = writer
+        self._ended_for: str | None = None
 
     @classmethod
-    async def spawn(cls, device: str) -> "WorkerProcess":
-        """Start a worker; it waits for its configuration."""
+    async def spawn(
+        cls, module: str, *, shared: Sequence[int] = (), environment: Mapping[str, str]
+    ) -> "WorkerProcess":
+        """Start a module with a socket, and other descriptors; it waits for its configuration."""
         ours, theirs = socket.socketpair()
         with theirs:
             reader, writer = await asyncio.open_connection(sock=ours, limit=_READ_AHEAD_BYTES)
@@ -45,13 +49,13 @@ class WorkerProcess:
                 process = await asyncio.create_subprocess_exec(
                     sys.executable,
                     "-m",
-                    "app.compute.worker",
-                    str(theirs.fileno()),
-                    pass_fds=[theirs.fileno()],
+                    module,
+                    *map(str, (theirs.fileno(), *shared)),
+                    pass_fds=(theirs.fileno(), *shared),
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=2,  # a library that prints must not mix into our standard output
                     start_new_session=True,
-                    env=_environment(device),
+                    env={**os.environ, **_search_path(), **environment},
                 )
             except BaseException:
                 writer.close()
@@ -85,10 +89,12 @@ class WorkerProcess:
 
     async def wait(self) -> str:
         """Wait for the end and return how it came about."""
-        return how_it_ended(await self._process.wait())
+        status = await self._process.wait()
+        return self._ended_for or how_it_ended(status)
 
-    def kill(self) -> None:
-        """End the process and whatever it started, now."""
+    def kill(self, reason: str | None = None) -> None:
+        """End the process and whatever it started, now; the reason is told as how it ended."""
+        self._ended_for = self._ended_for or reason
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
 
@@ -117,18 +123,22 @@ def how_it_ended(status: int) -> str:
     return f"was killed by {name}"
 
 
-def _environment(device: str) -> dict[str, str]:
-    # The worker finds this package wherever the API found it, not only in the working directory.
-    root = str(Path(__file__).resolve().parents[2])
-    path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+def worker_environment(device: str, gpu: str | None = None) -> dict[str, str]:
+    """Return what TensorFlow reads of the environment; `gpu` is the only one that it sees."""
+    # Without these, TensorFlow logs its build options and takes the whole GPU at once.
+    defaults = {"TF_CPP_MIN_LOG_LEVEL": "2", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
     environment = {
-        # Without these, TensorFlow logs its build options and takes the whole GPU at once.
-        "TF_CPP_MIN_LOG_LEVEL": "2",
-        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
-        **os.environ,
-        "PYTHONPATH": path,
+        **{name: os.environ.get(name, value) for name, value in defaults.items()},
         "KERAS_BACKEND": "tensorflow",
     }
     if device == "cpu":
         environment["CUDA_VISIBLE_DEVICES"] = "-1"
+    elif gpu is not None:
+        environment["CUDA_VISIBLE_DEVICES"] = gpu
     return environment
+
+
+def _search_path() -> dict[str, str]:
+    # A process finds this package wherever the API found it, not only in the working directory.
+    root = str(Path(__file__).resolve().parents[2])
+    return {"PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))}

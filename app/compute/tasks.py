@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import mmap
 import os
 import shutil
 import tempfile
@@ -12,114 +13,128 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from app.compute.engine import Buffer
 from app.compute.frames import Frame
-from app.compute.inputs import InputReader
-from app.compute.models import Loaded, Models
-from app.settings import Settings, variable
-from model_zoo import WEIGHT_FORMATS, BuildSpec, CheckpointStore, InputError, find_architecture
+from app.compute.runtimes import Array
+from app.compute.runtimes.loading import Loaded, give_memory_back, load
+from app.settings import Settings
+from app.store.sources import WeightSources
+from model_zoo import WEIGHT_FORMATS, BuildSpec, CheckpointStore, materialize, trace
 
 # An archive is written beside what it is made of, and Keras's file twice.
 _COPIES_WHILE_WRITING = 3
 
-Result = tuple[dict[str, Any], Sequence[bytes]]
+Result = tuple[dict[str, Any], Sequence[Buffer]]
+Seconds = dict[str, float]
 
 
 class Tasks:
-    """Runs jobs on the networks that it holds."""
+    """Runs jobs on the networks that it holds; two threads call it, for jobs of different kinds."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, arena: int, device: str) -> None:
         self._settings = settings
-        self._models = Models(settings.max_models_bytes, CheckpointStore(settings.home))
-        self._tasks: Mapping[str, Callable[[Mapping[str, Any], Sequence[bytes]], Result]] = {
-            "predict": self._predict,
+        self._device = device
+        self._arena = mmap.mmap(arena, 0, prot=mmap.PROT_READ)
+        self._checkpoints = CheckpointStore(settings.home)
+        self._loaded: dict[str, Loaded] = {}
+        self._tasks: Mapping[str, Callable[[Mapping[str, Any], Seconds], Result]] = {
+            "load": self._load,
+            "unload": self._unload,
+            "compute": self._compute,
             "save_weights": self._save_weights,
         }
-        self._seconds: dict[str, float] = {}
 
     def run(self, frame: Frame) -> Frame:
         """Do one job and return the answer to it, with the seconds each phase took."""
-        self._seconds = {}
-        task = self._tasks[frame.header["task"]]
-        result, buffers = task(frame.header["arguments"], frame.buffers)
-        return Frame({"result": result, "seconds": self._seconds}, buffers)
+        seconds: Seconds = {}
+        result, buffers = self._tasks[frame.header["task"]](frame.header["arguments"], seconds)
+        return Frame({"result": result, "seconds": seconds}, buffers)
 
-    def free_memory(self) -> None:
-        """Forget all networks."""
-        self._models.clear()
+    def _sources(self, arguments: Mapping[str, Any]) -> WeightSources:
+        return WeightSources(self._checkpoints, arguments["builds"].get)
 
-    @contextmanager
-    def _phase(self, name: str) -> Iterator[None]:
-        started = time.perf_counter()
-        yield
-        self._seconds[name] = time.perf_counter() - started
+    def _load(self, arguments: Mapping[str, Any], seconds: Seconds) -> Result:
+        """Bring a network into memory, under the name that `compute` calls it by.
 
-    def _predict(self, arguments: Mapping[str, Any], buffers: Sequence[bytes]) -> Result:
-        """Compute end points (`outputs`, by name) of a spec for the inputs."""
-        spec = BuildSpec.read(arguments["spec"])
-        preprocessing = find_architecture(spec.architecture).preprocessing
-        # First: an input that does not fit must not cost the seconds of loading a network.
-        with self._phase("decode"):
-            reader = InputReader(spec.input_shape, preprocessing, self._settings)
-            rows = reader.read(arguments["inputs"], buffers)
-        with self._phase("load"):
-            loaded = self._models.get(arguments["spec"], arguments["builds"])
-        names = arguments["outputs"]
-        self._check_output_size(loaded, names, len(rows))
-        with self._phase("compute"):
-            arrays = self._compute(loaded, rows, names)
-        result = {
-            "rows": len(rows),
-            "preprocessing": preprocessing if reader.has_images else None,
-            "warnings": reader.warnings,
-            "shapes": [list(array.shape) for array in arrays],
-        }
-        return result, [array.tobytes() for array in arrays]
-
-    def _compute(
-        self, loaded: Loaded, rows: npt.NDArray[np.float32], names: Sequence[str]
-    ) -> list[npt.NDArray[np.float32]]:
-        """Return the end points, computing as many rows at once as the activation limit allows."""
-        peak = loaded.trace.summary().totals["peak_activation_bytes"]
-        step = max(1, self._settings.max_activation_bytes // max(peak, 1))
-        parts = [
-            loaded.model.predict_end_points(rows[start : start + step], names)
-            for start in range(0, len(rows), step)
-        ]
-        return [
-            np.ascontiguousarray(np.concatenate([part[name] for part in parts]), np.float32)
-            for name in names
-        ]
-
-    def _check_output_size(self, loaded: Loaded, names: Sequence[str], rows: int) -> None:
-        end_points = loaded.trace.graph.end_points
-        size = 4 * rows * sum(end_points[name].size for name in names)
-        limit = self._settings.max_output_bytes
-        if size > limit:
-            raise InputError(
-                f"The answer's arrays would have {size} bytes; the limit is {limit} "
-                f"({variable('max_output_bytes')}). Ask for fewer end points or rows."
+        Raises: WeightsError if a checkpoint that it takes weights from does not exist any more.
+        """
+        with _phase(seconds, "load"):
+            loaded = load(
+                trace(BuildSpec.read(arguments["spec"])),
+                self._sources(arguments),
+                self._settings,
+                device=self._device,
+                engine=arguments["engine"],
+                precision=arguments["precision"],
+                known=arguments["known"],
             )
+        self._loaded[arguments["model"]] = loaded
+        return dict(loaded.facts), ()
 
-    def _save_weights(self, arguments: Mapping[str, Any], _buffers: Sequence[bytes]) -> Result:
+    def _unload(self, arguments: Mapping[str, Any], _seconds: Seconds) -> Result:
+        self._loaded.pop(arguments["model"], None)
+        give_memory_back()
+        return {}, ()
+
+    def _compute(self, arguments: Mapping[str, Any], seconds: Seconds) -> Result:
+        """Compute outputs for rows that lie in the arena, as [offset, count] each."""
+        loaded = self._loaded[arguments["model"]]
+        with _phase(seconds, "input"):
+            rows = self._rows(arguments["rows"], loaded.traced.spec.input_shape)
+        with _phase(seconds, "compute"):
+            step = loaded.batch_rows
+            parts = [
+                loaded.runtime.run(rows[start : start + step], arguments["outputs"])
+                for start in range(0, len(rows), step)
+            ]
+        with _phase(seconds, "output"):
+            arrays = [
+                np.ascontiguousarray(np.concatenate(each) if len(each) > 1 else each[0])
+                for each in zip(*parts, strict=True)
+            ]
+        result = {"shapes": [list(array.shape) for array in arrays]}
+        return result, [array.data.cast("B") for array in arrays]
+
+    def _rows(self, places: Sequence[Sequence[int]], shape: tuple[int, ...]) -> Array:
+        size = int(np.prod(shape))
+        parts = [
+            np.frombuffer(self._arena, np.float32, count * size, offset).reshape(count, *shape)
+            for offset, count in places
+        ]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _save_weights(self, arguments: Mapping[str, Any], seconds: Seconds) -> Result:
         """Write a weight file and name it after its content, in one step for whoever looks."""
         suffix = WEIGHT_FORMATS[arguments["format"]].suffix
         folder = Path(arguments["folder"])
-        with self._phase("load"):
-            loaded = self._models.get(arguments["spec"], arguments["builds"])
-        for left in folder.glob("tmp-*"):  # jobs run one at a time: an interrupted one left it
+        traced = trace(BuildSpec.read(arguments["spec"]))
+        for left in folder.glob("tmp-*"):  # files are written one at a time: this one was given up
             shutil.rmtree(left)
         # Before it is tried: what the writers' libraries raise on a full disk is of any kind.
-        needed = _COPIES_WHILE_WRITING * loaded.trace.summary().totals["weight_bytes"]
+        needed = _COPIES_WHILE_WRITING * traced.summary().totals["weight_bytes"]
         if shutil.disk_usage(folder).free < needed:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        with self._phase("save"), tempfile.TemporaryDirectory(prefix="tmp-", dir=folder) as scratch:
+        with _phase(seconds, "load"):
+            model = materialize(traced, self._sources(arguments))
+        with (
+            _phase(seconds, "save"),
+            tempfile.TemporaryDirectory(prefix="tmp-", dir=folder) as scratch,
+        ):
             written = Path(scratch) / f"weights{suffix}"
-            loaded.model.save(written, arguments["format"])
+            model.save(written, arguments["format"])
             with written.open("rb") as stream:
                 sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
                 os.fsync(stream.fileno())
             target = folder / f"{arguments['build']}.{sha256}{suffix}"
             written.replace(target)
+        del model
+        give_memory_back()
         return {"path": str(target), "sha256": sha256}, ()
+
+
+@contextmanager
+def _phase(seconds: Seconds, name: str) -> Iterator[None]:
+    started = time.perf_counter()
+    yield
+    seconds[name] = time.perf_counter() - started

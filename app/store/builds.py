@@ -4,25 +4,17 @@ A build's id is the digest of its spec, so the same build posted twice, even at 
 Every method blocks: the API calls them in threads.
 """
 
-import contextlib
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
-from app.store.errors import StoreError
+from app.store.database import Database, now
 
-FILE_NAME = "builds.sqlite"
-SCHEMA_VERSION = 1
-
-_metadata = sa.MetaData()
 _builds = sa.Table(
     "builds",
-    _metadata,
+    sa.MetaData(),
     # The order of arrival, and so the cursor of a listing: never given twice.
     sa.Column("sequence", sa.Integer, primary_key=True, autoincrement=True),
     sa.Column("id", sa.String, unique=True, nullable=False),
@@ -49,44 +41,23 @@ class Build:
 class BuildStore:
     """Keeps builds between restarts."""
 
-    def __init__(self, home: Path) -> None:
-        """Open the database, making it if there is none.
+    def __init__(self, database: Database) -> None:
+        """Use a database, making the table if there is none.
 
-        Raises: StoreError if the folder cannot be written, or a newer version has written it.
+        Raises: StoreError
         """
-        try:
-            home.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(f"{home} cannot be made: {error.strerror}.") from error
-        self._path = home / FILE_NAME
-        self._engine = sa.create_engine(f"sqlite:///{self._path}", connect_args={"timeout": 10})
-        sa.event.listen(self._engine, "connect", _configure)
-        try:
-            self._prepare()
-        except sa.exc.DatabaseError as error:
-            raise StoreError(f"{self._path} cannot be used: {error.orig}.") from error
-
-    def _prepare(self) -> None:
-        with self._engine.begin() as connection:
-            version = connection.scalar(sa.text("PRAGMA user_version"))
-            if version is not None and version > SCHEMA_VERSION:
-                raise StoreError(
-                    f"{self._path} was written by a newer version of the service (schema "
-                    f"{version}; this one knows {SCHEMA_VERSION})."
-                )
-            _metadata.create_all(connection)
-            connection.execute(sa.text(f"PRAGMA user_version = {SCHEMA_VERSION}"))
+        self._database = database
+        database.create(_builds)
 
     def add(self, build: Build) -> tuple[Build, bool]:
         """Keep a build and return it as kept, and whether it is new."""
-        created = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        with self._transaction() as connection:
+        with self._database.transaction() as connection:
             result = connection.execute(
                 insert(_builds)
                 .values(
                     id=build.id,
                     architecture=build.architecture,
-                    created=created,
+                    created=now(),
                     spec=build.spec,
                     facts=build.facts,
                 )
@@ -97,7 +68,7 @@ class BuildStore:
 
     def get(self, build_id: str) -> Build | None:
         """Return a build, or None if there is none of this id."""
-        with self._transaction() as connection:
+        with self._database.transaction() as connection:
             row = connection.execute(sa.select(_builds).where(_builds.c.id == build_id)).first()
             return _build(row) if row else None
 
@@ -115,7 +86,7 @@ class BuildStore:
             .where(text.contains(f'"{source_id}"', autoescape=True))
             .limit(limit)
         )
-        with self._transaction() as connection:
+        with self._database.transaction() as connection:
             return [row.id for row in connection.execute(query)]
 
     def list(self, *, architecture: str | None, before: int | None, limit: int) -> list[Build]:
@@ -125,33 +96,15 @@ class BuildStore:
             query = query.where(_builds.c.architecture == architecture)
         if before is not None:
             query = query.where(_builds.c.sequence < before)
-        with self._transaction() as connection:
+        with self._database.transaction() as connection:
             return [_build(row) for row in connection.execute(query)]
 
     def remove(self, build_id: str) -> bool:
         """Forget a build; return whether there was one."""
-        with self._transaction() as connection:
+        with self._database.transaction() as connection:
             result = connection.execute(sa.delete(_builds).where(_builds.c.id == build_id))
             return result.rowcount == 1
-
-    def close(self) -> None:
-        """Close all connections."""
-        self._engine.dispose()
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[sa.Connection]:
-        try:
-            with self._engine.begin() as connection:
-                yield connection
-        except sa.exc.DatabaseError as error:
-            raise StoreError("The builds' database cannot be read or written now.") from error
 
 
 def _build(row: Any) -> Build:
     return Build(row.id, row.architecture, row.spec, row.facts, row.created, row.sequence)
-
-
-def _configure(connection: Any, _record: object) -> None:
-    # WAL lets readers go on while one writes; NORMAL loses at most the last builds of a power cut.
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=NORMAL")

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -84,18 +84,23 @@ def summarize(graph: Graph) -> Summary:
 
     Multiply-adds are those of convolutions and matrix products for one example.
     """
+    counted: set[str] = set()
+    rows = tuple(_row(nodes, counted) for nodes in layer_nodes(graph))
+    return Summary(rows, _totals(graph, rows))
+
+
+def layer_nodes(graph: Graph) -> tuple[tuple[Node, ...], ...]:
+    """Return the nodes of each layer, in the order of the summary's rows."""
     groups: dict[int, list[Node]] = {}
     order = {id(call): index for index, call in enumerate(graph.calls)}
     for index, node in enumerate(graph.nodes):
         # A node outside of any call is a row of its own; negative keys cannot meet a call's index.
         key = -1 - index if node.call is None else order[id(node.call)]
         groups.setdefault(key, []).append(node)
-    counted: set[str] = set()
-    rows = tuple(_row(nodes, counted) for nodes in groups.values())
-    return Summary(rows, _totals(graph, rows))
+    return tuple(map(tuple, groups.values()))
 
 
-def _row(nodes: list[Node], counted: set[str]) -> Row:
+def _row(nodes: Sequence[Node], counted: set[str]) -> Row:
     last = nodes[-1]
     parameters = 0
     for node in nodes:

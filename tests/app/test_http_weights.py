@@ -180,13 +180,13 @@ def test_a_file_that_is_removed_meanwhile_is_asked_for_again(
 def test_a_full_disk_of_the_worker_is_the_store_s_problem(
     make_client: Callable[..., TestClient],
 ) -> None:
-    from app.compute.local import _as_exception
+    from app.compute.connection import as_exception
 
     class Full(Writer):
         async def run(self, job: Job) -> Reply:
             item = {"message": "The disk refuses: No space left on device.", "pointer": ""}
             problems = [{**item, "received": None, "suggestion": None}]
-            raise _as_exception({"kind": "store", "problems": problems})
+            raise as_exception({"kind": "store", "problems": problems})
 
     client = make_client(Full())
     found = problem(client.get(f"/v1/builds/{build(client)}/weights"))

@@ -52,7 +52,9 @@ def test_an_image_is_preprocessed_and_answered_with_its_top_5(
     assert probabilities == sorted(probabilities, reverse=True)
     assert len({item["class"] for item in row}) == 5
     phases = [item.split(";")[0] for item in response.headers["server-timing"].split(", ")]
-    assert phases == ["trace", "queue", "decode", "load", "compute", "encode"]
+    # Only the first request waits for the network to come into memory.
+    expected = ["decode", "load", "queue", "input", "compute", "output", "encode"]
+    assert phases in (expected, [phase for phase in expected if phase != "load"])
 
 
 def test_every_way_to_send_an_array_gives_the_same_answer(live: httpx.Client, path: str) -> None:

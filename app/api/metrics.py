@@ -1,0 +1,32 @@
+"""`/metrics`: numbers for Prometheus."""
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.api import schemas
+from app.api.negotiate import chosen_format
+from app.api.services import Shared
+from app.telemetry.exposition import FORMATS
+
+router = APIRouter(tags=["service"])
+
+
+@router.get(
+    "/metrics",
+    summary="Read the metrics, for Prometheus",
+    responses={
+        200: {
+            "description": "Metrics as text, or as OpenMetrics where Accept asks for it.",
+            "content": {"text/plain": {}, "application/openmetrics-text": {}},
+        },
+        **schemas.problems("not-acceptable"),
+    },
+)
+async def read_metrics(request: Request, services: Shared) -> Response:
+    """Answered while everything else is full; docs/observability.md lists the metrics."""
+    format_name = chosen_format(request, None, FORMATS)
+    return Response(
+        await services.metrics.exposition.write(format_name),
+        headers={"Content-Type": FORMATS[format_name], "Cache-Control": "no-store"},
+    )

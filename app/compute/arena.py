@@ -1,0 +1,73 @@
+"""Memory that the API and the workers share: the rows of the requests that wait.
+
+A row is written once, as it arrives, and the worker computes from where it lies. The file has no
+name, so it goes with the processes that have it open.
+"""
+
+import mmap
+import os
+from bisect import insort
+from dataclasses import dataclass
+
+from app.compute.engine import Buffer
+
+_ALIGNMENT = 64
+# Above this, an arena that is empty gives its pages back.
+_KEPT_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Block:
+    """A piece of the arena."""
+
+    offset: int
+    size: int
+
+    @property
+    def end(self) -> int:
+        return self.offset + self.size
+
+
+class Arena:
+    """A number of bytes, given out in blocks, the lowest gap first."""
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self.fd = os.memfd_create("zoo-rows")
+        os.ftruncate(self.fd, capacity)
+        self._memory = mmap.mmap(self.fd, capacity)
+        self._blocks: list[Block] = []
+        self._touched = 0
+
+    @property
+    def used(self) -> int:
+        """Bytes in blocks that are not freed yet."""
+        return sum(block.size for block in self._blocks)
+
+    def put(self, data: Buffer) -> Block | None:
+        """Copy data into a block of its own and return it, or None where no gap is large enough."""
+        size = -(-len(data) // _ALIGNMENT) * _ALIGNMENT
+        start = 0
+        for block in self._blocks:
+            if block.offset - start >= size:
+                break
+            start = block.end
+        if start + size > self.capacity:
+            return None
+        found = Block(start, size)
+        insort(self._blocks, found)
+        self._memory[start : start + len(data)] = data
+        self._touched = max(self._touched, found.end)
+        return found
+
+    def free(self, block: Block) -> None:
+        """Give a block back; nobody may read it any more."""
+        self._blocks.remove(block)
+        if not self._blocks and self._touched > _KEPT_BYTES:
+            self._memory.madvise(mmap.MADV_REMOVE, 0, self.capacity)
+            self._touched = 0
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self._memory.close()
+        os.close(self.fd)

@@ -1,0 +1,33 @@
+"""What computes a network in the worker: TensorFlow, or ONNX Runtime on a CPU."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from model_zoo import Tensor, Trace
+
+Array = npt.NDArray[np.float32]
+# The name of the network's own output; end points have theirs.
+OUTPUT = "output"
+# Programs for other outputs than the network's own that a model keeps at once.
+MAX_PROGRAMS = 4
+
+
+class Runtime(Protocol):
+    """A network that can compute."""
+
+    name: str
+
+    def run(self, rows: Array, outputs: Sequence[str]) -> list[Array]:
+        """Return outputs of a batch, by the names of end points or OUTPUT.
+
+        Shape: (N, *input) -> (N, *output) each
+        """
+
+
+def tensors_of(traced: Trace, outputs: Sequence[str]) -> dict[str, Tensor]:
+    """Return the tensors of the graph that outputs name."""
+    graph = traced.graph
+    return {name: graph.output if name == OUTPUT else graph.end_points[name] for name in outputs}

@@ -1,0 +1,165 @@
+"""Keeps one process running: starts it, sees it end and why, and starts it again."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Literal
+
+from app.compute.connection import Connection
+from app.compute.engine import DeviceError, WorkerUnavailableError
+from app.compute.frames import Frame
+from app.compute.process import WorkerGoneError, WorkerProcess
+
+log = logging.getLogger(__name__)
+
+_START_SECONDS = 180.0
+# Fewer may be an accident; after these, a request is told at once instead of waiting in vain.
+_HOPELESS_STARTS = 3
+_FIRST_BACK_OFF_SECONDS = 0.5
+_LONGEST_BACK_OFF_SECONDS = 30.0
+
+
+class Supervisor:
+    """One process and its successors. `name` is how messages call it."""
+
+    def __init__(
+        self,
+        name: str,
+        spawn: Callable[[], Awaitable[WorkerProcess]],
+        configuration: Mapping[str, Any],
+        *,
+        on_up: Callable[[Connection], None] = lambda connection: None,
+        on_down: Callable[[str], None] = lambda reason: None,
+    ) -> None:
+        self.name = name
+        self.state: Literal["starting", "ready", "restarting", "stopped"] = "starting"
+        self.reason: str | None = None
+        self.restarts = 0
+        self.facts: Mapping[str, Any] = {}
+        self.connection: Connection | None = None
+        self.failed_starts = 0
+        self.process: WorkerProcess | None = None
+        self._spawn = spawn
+        self._configuration = configuration
+        self._on_up = on_up
+        self._on_down = on_down
+        self._up = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> "asyncio.Future[None]":
+        """Begin; the future is done when the process is up for the first time.
+
+        It raises DeviceError if the device is not there.
+        """
+        first = asyncio.get_running_loop().create_future()
+        # Nobody may wait: an exception that is not looked at would be logged as lost.
+        first.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self._task = asyncio.create_task(self._supervise(first))
+        return first
+
+    async def up(self) -> Connection:
+        """Return the connection, waiting for one.
+
+        Raises: WorkerUnavailableError if the process has not started several times.
+        """
+        while self.connection is None:
+            if self.state == "stopped":
+                raise WorkerUnavailableError("The service is stopping.")
+            self.refuse_hopeless()
+            await self._up.wait()
+        return self.connection
+
+    def refuse_hopeless(self) -> None:
+        """Raises: WorkerUnavailableError if the process has not started several times."""
+        if self.failed_starts >= _HOPELESS_STARTS:
+            raise WorkerUnavailableError(
+                f"The {self.name} does not start, though it was tried {self.failed_starts} times: "
+                f"it {self.reason}."
+            )
+
+    async def close(self) -> None:
+        """End the process."""
+        self.state = "stopped"
+        self._tell_waiting()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def _tell_waiting(self) -> None:
+        """Let who waits look again: the process is up, or there is less hope."""
+        self._up.set()
+        self._up.clear()
+
+    async def _supervise(self, first: asyncio.Future[None]) -> None:
+        while True:
+            self.failed_starts += 1  # until it has started
+            try:
+                await self._run(first)
+            except DeviceError as error:
+                self.reason = f"refused to start: {error}"
+                if first.done():
+                    log.error("The %s %s", self.name, self.reason)
+                else:
+                    first.set_exception(error)
+            except (WorkerGoneError, OSError) as error:
+                self.reason = str(error)
+                log.error("The %s %s.", self.name, error)
+            self.state = "restarting"
+            self.restarts += 1
+            self._tell_waiting()
+            await asyncio.sleep(_back_off(self.failed_starts))
+
+    async def _run(self, first: asyncio.Future[None]) -> None:
+        """Run one process to its end, which raises WorkerGoneError."""
+        process = self.process = await self._spawn()
+        try:
+            log.info("%s %d starts.", self.name.capitalize(), process.pid)
+            await process.send(Frame(self._configuration))
+            self.facts = await _first_facts(process)
+            self.connection = Connection(process)
+            self.state, self.reason, self.failed_starts = "ready", None, 0
+            log.info("%s %d is ready%s.", self.name.capitalize(), process.pid, _on(self.facts))
+            self._on_up(self.connection)
+            self._tell_waiting()
+            if not first.done():
+                first.set_result(None)
+            await self.connection.listen()
+        except WorkerGoneError as gone:
+            if self.connection is not None:
+                self.connection = None
+                self.state = "restarting"
+                self._on_down(str(gone))
+            raise
+        finally:
+            if self.connection is not None:
+                self.connection.fail(WorkerUnavailableError("The service is stopping."))
+            self.connection = self.process = None
+            await process.end()
+
+
+async def _first_facts(process: WorkerProcess) -> Mapping[str, Any]:
+    """Return what the process reports when it has started."""
+    try:
+        async with asyncio.timeout(_START_SECONDS):
+            header = (await process.receive()).header
+    except TimeoutError:
+        process.kill(f"did not start within {_START_SECONDS:g} s")
+        raise WorkerGoneError(await process.wait()) from None
+    if "refused" in header:
+        raise DeviceError(header["refused"])
+    return header
+
+
+def _on(facts: Mapping[str, Any]) -> str:
+    return f" on {facts['device']}" if "device" in facts else ""
+
+
+def _back_off(failed_starts: int) -> float:
+    """Return how long to wait before the next start; one that had started is replaced at once.
+
+    >>> [_back_off(count) for count in (0, 1, 2, 3, 100)]
+    [0.0, 0.5, 1.0, 2.0, 30.0]
+    """
+    if not failed_starts:
+        return 0.0
+    return float(min(_FIRST_BACK_OFF_SECONDS * 2 ** (failed_starts - 1), _LONGEST_BACK_OFF_SECONDS))

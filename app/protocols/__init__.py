@@ -1,0 +1,1 @@
+"""The wire formats of other model servers, as functions that know nothing of HTTP."""

@@ -1,0 +1,154 @@
+"""Reads the input of a request: an array of numbers, or image files in its place."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.compute.engine import Buffer
+from app.protocols.images import starts_as_image
+from app.protocols.names import IMAGES, INPUT
+from app.protocols.open_inference.fields import optional, refused, required, unknown
+from app.protocols.open_inference.parameters import parameters
+from app.protocols.open_inference.target import DATATYPES, Target
+from app.protocols.open_inference.tensors import (
+    bytes_elements,
+    float32_bytes,
+    images_of_json,
+    spelled,
+)
+from app.settings import variable
+from app.wording import clip
+
+_POINTER = "/inputs/0"
+_SIZE = f"{_POINTER}/parameters/binary_data_size"
+
+
+@dataclass(frozen=True, slots=True)
+class InputTensor:
+    """An input: `input` or `image_bytes`, its rows, and whether they follow the JSON."""
+
+    name: str
+    rows: int
+    is_in_tail: bool
+
+
+def read_input(
+    inputs: list[Any], tail_bytes: int, target: Target
+) -> tuple[InputTensor, Sequence[Buffer]]:
+    """Return the one input, and its data where that is in the JSON: the rows, or each file.
+
+    Raises: InputError for what does not fit the model.
+    """
+    if len(inputs) != 1:
+        message = (
+            f"A request has one input, {INPUT!r} (FP32) or {IMAGES!r} (BYTES) in its place; "
+            f"this one has {len(inputs)}."
+        )
+        raise refused("/inputs", message, len(inputs))
+    name = required(inputs[0], "name", str, _POINTER)
+    tensor: dict[str, Any] = inputs[0]
+    if name not in DATATYPES:
+        raise unknown(f"{_POINTER}/name", target.name, "input", name, DATATYPES)
+    _check_datatype(tensor, name, target)
+    shape = _shape(tensor, name, target)
+    size = parameters(tensor, _POINTER).get("binary_data_size")
+    data = optional(tensor, "data", list, _POINTER)
+    if (size is None) == (data is None):
+        given = "neither" if size is None else "both"
+        message = f"An input has data or parameters.binary_data_size; this one has {given}."
+        raise refused(_POINTER, message, None)
+    rows = shape[0]
+    if data is None:
+        assert size is not None
+        _check_size(size, tail_bytes, name, shape)
+        return InputTensor(name, rows, True), []
+    if tail_bytes:
+        message = f"unexpected additional input data: {tail_bytes} bytes follow the JSON."
+        raise refused(_POINTER, message, tail_bytes)
+    found = InputTensor(name, rows, False)
+    if name == IMAGES:
+        return found, images_of_json(data, rows, f"{_POINTER}/data")
+    return found, [float32_bytes(data, shape, f"{_POINTER}/data")]
+
+
+def raw_input(body: Buffer, target: Target) -> tuple[InputTensor, Sequence[Buffer]]:
+    """Return the input that a body without JSON is: one row of numbers, or one image file.
+
+    What starts as an image file is one: as numbers, its first would be beyond any input's range.
+    Raises: InputError if it is neither.
+    """
+    if starts_as_image(body):
+        return InputTensor(IMAGES, 1, False), [body]
+    if len(body) != target.row_bytes():
+        message = (
+            f"A body without JSON is one row of {INPUT!r}, {target.row_bytes()} bytes for shape "
+            f"{spelled((1, *target.input_shape))} of FP32, or an image file; this one has "
+            f"{len(body)} bytes."
+        )
+        raise refused("", message, len(body))
+    return InputTensor(INPUT, 1, False), [body]
+
+
+def tail_buffers(tensor: InputTensor, tail: Buffer) -> Sequence[Buffer]:
+    """Return the data of an input that follows the JSON: the rows, uncopied, or each file.
+
+    Raises: InputError for image files whose lengths do not add up.
+    """
+    return [tail] if tensor.name == INPUT else bytes_elements(tail, tensor.rows, _SIZE)
+
+
+def _check_datatype(tensor: Mapping[str, Any], name: str, target: Target) -> None:
+    datatype, expected = required(tensor, "datatype", str, _POINTER), DATATYPES[name]
+    if datatype != expected:
+        message = (
+            f"unexpected datatype for input {name!r} for model {target.name!r}. Expected "
+            f"{expected}, got {clip(datatype)}."
+        )
+        raise refused(f"{_POINTER}/datatype", message, datatype, expected)
+
+
+def _shape(tensor: Mapping[str, Any], name: str, target: Target) -> list[int]:
+    """Return the shape, which is known to fit the model and the limits."""
+    pointer = f"{_POINTER}/shape"
+    shape = required(tensor, "shape", list, _POINTER)
+    if not all(type(size) is int and size >= 0 for size in shape):
+        raise refused(pointer, "shape must be a list of integers, 0 or more each.", shape)
+    row = list(target.row_shape(name))
+    if shape[1:] != row or not shape or shape[0] == 0:
+        message = (
+            f"unexpected shape for input {name!r} for model {target.name!r}. Expected "
+            f"{spelled(target.shape_of(name))}, got {spelled(shape)}. NOTE: the first dimension is "
+            f"the batch dimension, for one row it is {spelled((1, *row))}."
+        )
+        raise refused(pointer, message, shape)
+    if shape[0] > target.max_rows:
+        message = (
+            f"The request has {clip(shape[0])} rows; the limit is {target.max_rows} "
+            f"({variable('max_batch')}). Send several requests."
+        )
+        raise refused(pointer, message, shape[0])
+    return shape
+
+
+def _check_size(size: int, tail_bytes: int, name: str, shape: Sequence[int]) -> None:
+    if size > tail_bytes:
+        missing = clip(size - tail_bytes)
+        message = (
+            f"expecting {missing} additional bytes for input {name!r}: {tail_bytes} "
+            "bytes follow the JSON, whose length Inference-Header-Content-Length tells."
+        )
+        raise refused(_SIZE, message, size)
+    if size < tail_bytes:
+        message = (
+            f"unexpected additional input data: {tail_bytes} bytes follow the JSON, and "
+            f"{name!r} has {size} of them."
+        )
+        raise refused(_SIZE, message, size)
+    if name == INPUT:
+        wanted = 4 * math.prod(shape)
+        if size != wanted:
+            message = (
+                f"binary_data_size is {size}; shape {spelled(shape)} of FP32 has {wanted} bytes."
+            )
+            raise refused(_SIZE, message, size, str(wanted))

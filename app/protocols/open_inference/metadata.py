@@ -1,0 +1,133 @@
+"""What the protocol tells about a model: its metadata and its configuration."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.compute.engine import ModelState
+from app.protocols.names import IMAGES, INPUT, OUTPUT
+from app.protocols.open_inference.target import DATATYPES
+
+EXTENSIONS = (
+    "binary_tensor_data",
+    "classification",
+    "model_configuration",
+    "model_repository",
+    "model_repository(unload_dependents)",
+    "statistics",
+)
+PLATFORM = "modelzoo_graph"
+_BACKEND = "modelzoo"
+# Triton has another name for BYTES in its configurations.
+_CONFIG_TYPES = {INPUT: "TYPE_FP32", IMAGES: "TYPE_STRING"}
+# What image files can become: height, width, and one channel or three.
+_IMAGE_DIMENSIONS = 3
+_IMAGE_CHANNELS = (1, 3)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """A version of a model; shapes are of one row."""
+
+    name: str
+    build: str
+    architecture: str
+    spec: Mapping[str, Any]
+    preprocessing: str
+    input_shape: tuple[int, ...]
+    # What can be asked for: the output first, then probabilities if there are, and end points.
+    outputs: Mapping[str, tuple[int, ...]]
+    max_batch: int
+    batch_delay_s: float
+    state: ModelState
+
+    @property
+    def takes_images(self) -> bool:
+        """Whether image files can be sent in the array's place."""
+        shape = self.input_shape
+        return len(shape) == _IMAGE_DIMENSIONS and shape[-1] in _IMAGE_CHANNELS
+
+
+def model_metadata(facts: ModelFacts, versions: Sequence[int]) -> dict[str, Any]:
+    """Return the metadata: the input and output that a client which knows no more should use."""
+    return {
+        "name": facts.name,
+        "versions": [str(version) for version in versions],
+        "platform": PLATFORM,
+        "inputs": [_tensor(INPUT, facts.input_shape)],
+        "outputs": [_tensor(OUTPUT, facts.outputs[OUTPUT])],
+        "properties": _properties(facts),
+    }
+
+
+def _tensor(name: str, row: tuple[int, ...]) -> dict[str, Any]:
+    return {"name": name, "datatype": DATATYPES[INPUT], "shape": [-1, *row]}
+
+
+def _properties(facts: ModelFacts) -> dict[str, str]:
+    state = facts.state
+    properties = {
+        "build": facts.build,
+        "architecture": facts.architecture,
+        "preprocessing": facts.preprocessing,
+        "outputs": ", ".join(facts.outputs),
+        "state": state.state,
+    }
+    if facts.takes_images:
+        properties[IMAGES] = (
+            f"May be sent instead of {INPUT}: {DATATYPES[IMAGES]} of shape [-1], JPEG, PNG or WebP "
+            f"files, which are given the {facts.preprocessing} preprocessing. In JSON: base64."
+        )
+    if state.engine:
+        properties["engine"] = state.engine
+    if state.precision:
+        properties["precision"] = state.precision
+    if state.warmed:
+        properties["warmed_batch_sizes"] = ", ".join(str(each.rows) for each in state.warmed)
+    if state.difference is not None:
+        properties["measured_difference"] = f"{state.difference:g}"
+    return properties
+
+
+def model_config(facts: ModelFacts) -> dict[str, Any]:
+    """Return the configuration as Triton writes one; dims are without the batch dimension."""
+    inputs = [_config_tensor(INPUT, facts.input_shape)]
+    if facts.takes_images:
+        inputs.append(_config_tensor(IMAGES, ()))
+    warmed = [each.rows for each in facts.state.warmed]
+    return {
+        "name": facts.name,
+        "platform": PLATFORM,
+        "backend": _BACKEND,
+        "version_policy": {"all": {}},
+        "max_batch_size": facts.max_batch,
+        # One of them is sent.
+        "input": [{**tensor, "optional": True} for tensor in inputs],
+        "output": [_config_tensor(name, row) for name, row in facts.outputs.items()],
+        "dynamic_batching": {
+            "preferred_batch_size": [rows for rows in warmed if rows > 1],
+            "max_queue_delay_microseconds": round(facts.batch_delay_s * 1e6),
+        },
+        "parameters": {
+            key: {"string_value": value} for key, value in _config_parameters(facts).items()
+        },
+    }
+
+
+def _config_tensor(name: str, row: tuple[int, ...]) -> dict[str, Any]:
+    return {"name": name, "data_type": _CONFIG_TYPES.get(name, "TYPE_FP32"), "dims": list(row)}
+
+
+def _config_parameters(facts: ModelFacts) -> dict[str, str]:
+    spec, state = facts.spec, facts.state
+    return {
+        "build": facts.build,
+        "architecture": facts.architecture,
+        "preprocessing": facts.preprocessing,
+        "spec": json.dumps(spec),
+        "default_scope": json.dumps(spec.get("default_scope")),
+        "scopes": json.dumps(spec.get("scopes", [])),
+        "engine": state.engine or "",
+        "precision": state.precision or "",
+    }

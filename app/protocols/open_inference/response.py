@@ -1,0 +1,69 @@
+"""Writes the answer to an inference request: JSON, and binary data after it where asked for."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from app.compute.engine import Buffer
+from app.protocols.open_inference.classification import best_classes
+from app.protocols.open_inference.request import Asked, InferRequest
+from app.protocols.open_inference.tensors import bytes_tensor, float32_json, float32_tensor
+
+Array = npt.NDArray[np.float32]
+
+
+class Encoded(NamedTuple):
+    """An answer; `json_bytes` is None where all of it is JSON."""
+
+    body: bytes
+    json_bytes: int | None
+
+
+def encode_response(
+    name: str,
+    version: str,
+    request: InferRequest,
+    arrays: Mapping[str, Array],
+    warnings: Sequence[str] = (),
+) -> Encoded:
+    """Return the answer with the outputs asked for, in that order; JSON data is flat.
+
+    Numbers that are not finite are the tokens NaN and Infinity, as clients write them.
+    """
+    document: dict[str, Any] = {"model_name": name, "model_version": version}
+    if request.id is not None:
+        document["id"] = request.id
+    if warnings:
+        document["parameters"] = {"warnings": " ".join(warnings)}
+    tail: list[Buffer] = []
+    outputs = ",".join(_output(asked, arrays[asked.name], tail) for asked in request.outputs)
+    text = _with(document, "outputs", f"[{outputs}]").encode()
+    if not any(asked.is_binary for asked in request.outputs):
+        return Encoded(text, None)
+    return Encoded(b"".join([text, *tail]), len(text))
+
+
+def _output(asked: Asked, array: Array, tail: list[Buffer]) -> str:
+    """Return an output in JSON; its data goes into the tail where it is binary."""
+    output: dict[str, Any] = {"name": asked.name, "datatype": "FP32", "shape": list(array.shape)}
+    texts: list[str] = []
+    if asked.classes:
+        output["datatype"] = "BYTES"
+        output["shape"], texts = best_classes(array, asked.classes)
+    if asked.is_binary:
+        data = bytes_tensor(texts) if asked.classes else float32_tensor(array)
+        tail.append(data)
+        return _dumped({**output, "parameters": {"binary_data_size": len(data)}})
+    return _with(output, "data", _dumped(texts) if asked.classes else f"[{float32_json(array)}]")
+
+
+def _with(document: Mapping[str, Any], key: str, value: str) -> str:
+    """Return an object in JSON with one more member, whose value is in JSON already."""
+    return f'{_dumped(document)[:-1]},"{key}":{value}}}'
+
+
+def _dumped(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))

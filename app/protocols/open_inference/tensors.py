@@ -1,0 +1,188 @@
+"""The data of tensors: JSON numbers, nested or flat, and BYTES, which have a length before each."""
+
+import base64
+import binascii
+import math
+import struct
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from app.compute.engine import Buffer
+from app.documents import CONSTANTS
+from app.protocols.open_inference.fields import refused
+from app.wording import clip
+
+Shape = Sequence[int]
+
+_LENGTH = struct.Struct("<I")
+_FLOAT32 = np.dtype("<f4")
+_PIECE_VALUES = 4096
+_INFINITIES = (CONSTANTS["Infinity"], CONSTANTS["-Infinity"])
+
+
+def float32_bytes(data: list[Any], shape: Shape, pointer: str) -> bytes:
+    """Return JSON numbers as little-endian float32, row-major.
+
+    Raises: InputError for another number of values than `shape` has, or a value that is no number
+    or beyond float32. The tokens NaN and Infinity are numbers.
+    """
+    values = flattened(data, shape, pointer)
+    if not set(map(type, values)) <= {int, float}:
+        index = next(i for i, value in enumerate(values) if type(value) not in (int, float))
+        place = _pointer(data, shape, index, pointer)
+        raise refused(
+            place, f"A number must stand here, got {clip(values[index])!r}.", values[index]
+        )
+    try:
+        exact = np.array(values, np.float64)
+    except OverflowError:
+        raise _beyond(data, shape, pointer, values, _first_beyond(values)) from None
+    with np.errstate(over="ignore"):
+        found = exact.astype(_FLOAT32)
+    for index in np.flatnonzero(np.isinf(found)).tolist():
+        if not any(values[index] is infinity for infinity in _INFINITIES):
+            raise _beyond(data, shape, pointer, values, index)
+    return found.tobytes()
+
+
+def flattened(data: list[Any], shape: Shape, pointer: str) -> list[Any]:
+    """Return the values of a list that is flat already, or nested as `shape` says.
+
+    Raises: InputError if it is neither.
+    """
+    count = math.prod(shape)
+    if len(shape) == 1 or not isinstance(data[0] if data else None, list):
+        if len(data) != count:
+            message = f"data has {len(data)} values; shape {spelled(shape)} has {count}."
+            raise refused(pointer, message, len(data))
+        return data
+    level: list[Any] = [data]
+    for depth, size in enumerate(shape):
+        for index, item in enumerate(level):
+            if type(item) is not list or len(item) != size:
+                got = f"a list of {len(item)}" if type(item) is list else repr(clip(item))
+                place = pointer + _path(index, shape[:depth])
+                rule = f"A list of {size} must stand here, got {got}: shape is {spelled(shape)}."
+                raise refused(place, rule, len(item) if type(item) is list else item)
+        level = list(chain.from_iterable(level))
+    return level
+
+
+def images_of_json(data: list[Any], rows: int, pointer: str) -> list[bytes]:
+    """Return the files that JSON strings hold in base64: no image is text in UTF-8.
+
+    Raises: InputError for another number of them than `rows`, or a string that is not base64.
+    """
+    images = []
+    for index, text in enumerate(flattened(data, (rows,), pointer)):
+        try:
+            images.append(base64.b64decode(text if isinstance(text, str) else "?", validate=True))
+        except (binascii.Error, ValueError):
+            message = "An image in JSON is a string in base64; or send it as binary data."
+            raise refused(f"{pointer}/{index}", message, text) from None
+    return images
+
+
+def bytes_elements(data: Buffer, count: int, pointer: str) -> list[bytes]:
+    """Return the elements of a binary BYTES tensor: u32 length, then as many bytes, for each.
+
+    Raises: InputError if they are not `count`, or end before their lengths say.
+    """
+    elements: list[bytes] = []
+    offset = 0
+    for index in range(count):
+        start = offset + _LENGTH.size
+        length = _LENGTH.unpack_from(data, offset)[0] if start <= len(data) else 0
+        offset = start + length
+        if offset > len(data):
+            missing = offset - len(data)
+            message = (
+                f"Element {index} of {count} ends {missing} bytes after the data does. An element "
+                "is its length, an unsigned 32-bit little-endian integer, and as many bytes."
+            )
+            raise refused(pointer, message, len(data))
+        elements.append(bytes(data[start:offset]))
+    if offset < len(data):
+        message = f"{len(data) - offset} bytes follow the last of {count} elements."
+        raise refused(pointer, message, len(data))
+    return elements
+
+
+def bytes_tensor(elements: Iterable[str]) -> bytes:
+    """Return strings as a binary BYTES tensor.
+
+    >>> bytes_tensor(["a", "bc"])
+    b'\\x01\\x00\\x00\\x00a\\x02\\x00\\x00\\x00bc'
+    """
+    encoded = [element.encode() for element in elements]
+    return b"".join(_LENGTH.pack(len(element)) + element for element in encoded)
+
+
+def float32_tensor(array: npt.NDArray[np.float32]) -> memoryview:
+    """Return an array's bytes as the wire has them, not copied where they lie that way already."""
+    return np.ascontiguousarray(array, _FLOAT32).data.cast("B")
+
+
+def float32_json(array: npt.NDArray[np.float32]) -> str:
+    """Return an array's values as JSON numbers between commas, NaN and Infinity bare.
+
+    Nine digits are enough to tell any two float32 numbers apart, and quicker to write than those
+    that tell float64 numbers apart.
+
+    >>> float32_json(np.array([[1, 0.1], [np.nan, -np.inf]], np.float32))
+    '1,0.100000001,NaN,-Infinity'
+    """
+    flat = array.ravel()
+    pieces = []
+    # A piece takes a millisecond or two, and between two of them another thread can run.
+    for start in range(0, flat.size, _PIECE_VALUES):
+        values = flat[start : start + _PIECE_VALUES]
+        text = ",".join(["%.9g"] * values.size) % tuple(values.tolist())
+        if not np.isfinite(values).all():
+            text = text.replace("nan", "NaN").replace("inf", "Infinity")
+        pieces.append(text)
+    return ",".join(pieces)
+
+
+def spelled(shape: Iterable[int]) -> str:
+    """Return a shape as messages spell it, cut where it is long.
+
+    >>> spelled((-1, 28, 28)), spelled(range(1000))
+    ('[-1,28,28]', '[0,1,2,3,4,5,6,7,...]')
+    """
+    sizes = [str(size)[:20] for size in shape]
+    return f"[{','.join(sizes if len(sizes) <= 8 else [*sizes[:8], '...'])}]"
+
+
+def _path(index: int, shape: Shape) -> str:
+    """Return the pointer of a flat index within nested lists."""
+    return "".join(f"/{each}" for each in np.unravel_index(index, shape)) if shape else ""
+
+
+def _pointer(data: list[Any], shape: Shape, index: int, pointer: str) -> str:
+    is_nested = isinstance(data[0], list)
+    return pointer + (_path(index, shape) if is_nested else f"/{index}")
+
+
+def _first_beyond(values: Sequence[int | float]) -> int:
+    """Return the index of the first integer that no float64 is near."""
+    for index, value in enumerate(values):
+        try:
+            float(value)
+        except OverflowError:
+            return index
+    raise ValueError("Every value has a float64 near it.")
+
+
+def _beyond(
+    data: list[Any], shape: Shape, pointer: str, values: Sequence[int | float], index: int
+) -> Exception:
+    value = values[index]
+    limit = np.finfo(np.float32).max
+    message = f"The number is beyond FP32, which ends at {limit!s}."
+    received = str(value)[:40] if type(value) is int else value
+    return refused(_pointer(data, shape, index, pointer), message, received)

@@ -1,0 +1,1 @@
+"""TensorFlow Serving's REST protocol: what paths and bodies say, and what is answered."""

@@ -1,0 +1,54 @@
+"""Writes answers: numbers as TensorFlow Serving does, and NaN and Infinity bare."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float32]
+
+# NumPy's words for what JSON has none for, and JavaScript's.
+_WORDS = {b"nan": b"NaN", b"inf": b"Infinity", b"-inf": b"-Infinity"}
+# The longest shortest text of a float32 has 15: -1.17549435e-38.
+_TEXT = "S16"
+
+
+def predictions(array: Array, *, is_column: bool) -> bytes:
+    """Return the answer to `:predict`: the one output, row by row or as one tensor.
+
+    >>> predictions(np.array([[0.1, 3], [np.nan, 1e-7]], np.float32), is_column=False)
+    b'{"predictions": [[0.1, 3.0], [NaN, 1e-07]]}'
+    """
+    texts = _texts(array)
+    for size in reversed(array.shape):
+        texts = [
+            b"[" + b", ".join(texts[start : start + size]) + b"]"
+            for start in range(0, len(texts), size)
+        ]
+    return b'{"%s": %s}' % (b"outputs" if is_column else b"predictions", texts[0])
+
+
+def results(probabilities: Array) -> bytes:
+    """Return the answer to `:classify`: every class of each row, in their order, with its score.
+
+    Shape: (rows, classes)
+
+    >>> results(np.array([[0.25, 0.75]], np.float32))
+    b'{"results": [[["0", 0.25], ["1", 0.75]]]}'
+    """
+    rows, classes = probabilities.shape
+    scores = _texts(probabilities)
+    pairs = [b'["%d", %s]' % (index % classes, score) for index, score in enumerate(scores)]
+    lists = [
+        b"[%s]" % b", ".join(pairs[start : start + classes])
+        for start in range(0, rows * classes, classes)
+    ]
+    return b'{"results": [%s]}' % b", ".join(lists)
+
+
+def _texts(array: Array) -> Sequence[bytes]:
+    """Return each number in the fewest digits that read back as the same float32."""
+    texts: list[bytes] = array.astype(_TEXT).ravel().tolist()
+    if not np.isfinite(array).all():
+        return [_WORDS.get(text, text) for text in texts]
+    return texts

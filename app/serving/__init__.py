@@ -1,0 +1,1 @@
+"""What every protocol's routes share: models by name, inference, statistics."""

@@ -1,0 +1,68 @@
+"""The metrics of the engine: the models in memory, the worker, and the processes beside the API."""
+
+import os
+import resource
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+
+from app.telemetry.figures import EngineFigures
+
+_PAGE_BYTES = resource.getpagesize()
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def engine_families(figures: EngineFigures) -> Iterator[Metric]:
+    """Yield what the engine holds, and what of it runs."""
+    yield GaugeMetricFamily("zoo_cache_models", "Models in memory.", figures.models)
+    yield GaugeMetricFamily(
+        "zoo_cache_bytes", "Bytes that the models in memory count for.", figures.model_bytes
+    )
+    evictions = CounterMetricFamily(
+        "zoo_cache_evictions", "Models that had to leave the memory.", labels=("reason",)
+    )
+    for reason, count in sorted(figures.evictions.items()):
+        evictions.add_metric((reason,), count)
+    yield evictions
+    yield GaugeMetricFamily(
+        "zoo_worker_up", "Whether a worker is ready to compute.", int(figures.worker_up)
+    )
+    yield CounterMetricFamily(
+        "zoo_worker_restarts", "Workers that had to be replaced.", figures.worker_restarts
+    )
+    yield from _processes(figures)
+
+
+def _processes(figures: EngineFigures) -> Iterator[Metric]:
+    memory = GaugeMetricFamily(
+        "zoo_process_resident_memory_bytes",
+        "Memory of the processes beside the API, by what they do.",
+        labels=("process",),
+    )
+    cpu = CounterMetricFamily(
+        "zoo_process_cpu_seconds",
+        "Processor time of the processes beside the API, by what they do.",
+        labels=("process",),
+    )
+    for role, process_ids in figures.processes.items():
+        resident_bytes, seconds = _usage(process_ids)
+        memory.add_metric((role,), resident_bytes)
+        cpu.add_metric((role,), seconds)
+    yield from (memory, cpu)
+
+
+def _usage(process_ids: Iterable[int]) -> tuple[int, float]:
+    """Return memory and processor time together; a process that has just ended has none."""
+    pages = ticks = 0
+    for process_id in process_ids:
+        try:
+            text = Path(f"/proc/{process_id}/stat").read_text()
+        except OSError:
+            continue
+        # After the name, which may hold spaces: field 3 and on, of proc_pid_stat(5).
+        fields = text.rpartition(")")[2].split()
+        pages += int(fields[21])  # rss
+        ticks += int(fields[11]) + int(fields[12])  # utime, stime
+    return pages * _PAGE_BYTES, ticks / _TICKS

@@ -1,0 +1,106 @@
+"""How every process of the service logs: as text for people, or as one JSON object a line."""
+
+import json
+import logging
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import MappingProxyType
+from typing import Any, Literal
+
+from app.settings import Settings
+
+Process = Literal["api", "worker", "reader"]
+
+# What each line says of the request that it is about: request_id, trace_id.
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+_request: ContextVar[Mapping[str, Any]] = ContextVar("request", default=_NOTHING)
+
+_TEXT: dict[Process, str] = {
+    "api": "%(asctime)s %(levelname)s %(message)s",
+    "worker": "%(levelname)s worker %(process)d: %(message)s",
+    "reader": "%(levelname)s reader %(process)d: %(message)s",
+}
+
+
+def configure_logging(settings: Settings, process: Process = "api") -> None:
+    """Log to standard error, in the form and from the level that the settings say."""
+    handler = logging.StreamHandler(sys.stderr)
+    if settings.log_format == "json":
+        handler.setFormatter(JsonFormatter(process))
+    else:
+        handler.setFormatter(logging.Formatter(_TEXT[process]))
+    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
+
+
+def announce(message: str) -> None:
+    """Say something to the operator whatever the level, in the form of the log."""
+    handlers = logging.getLogger().handlers
+    formatter = handlers[0].formatter if handlers else None
+    if isinstance(formatter, JsonFormatter):
+        record = logging.LogRecord("app", logging.INFO, __file__, 0, message, None, None)
+        message = formatter.format(record)
+    print(message, file=sys.stderr, flush=True)
+
+
+def log_fields(
+    logger: logging.Logger, message: str, args: tuple[Any, ...], fields: Mapping[str, Any]
+) -> None:
+    """Log at level info, with fields for the log as JSON; where from is not looked up."""
+    if logger.isEnabledFor(logging.INFO):
+        record = logging.LogRecord(logger.name, logging.INFO, "", 0, message, args, None)
+        record.__dict__["fields"] = fields
+        logger.handle(record)
+
+
+@contextmanager
+def about_request(fields: Mapping[str, Any]) -> Iterator[None]:
+    """Put these fields into every line that is logged inside."""
+    token = _request.set(fields)
+    try:
+        yield
+    finally:
+        _request.reset(token)
+
+
+def request_fields() -> Mapping[str, Any]:
+    """Return the fields of the request in progress here, for a process that works for it."""
+    return _request.get()
+
+
+class JsonFormatter(logging.Formatter):
+    """One line of JSON: time, level, logger, process, pid, message, and what is known beside.
+
+    Escaped as ASCII, so that no text of a client's can begin a line or upset a terminal.
+    """
+
+    def __init__(self, process: Process) -> None:
+        super().__init__()
+        self._process = process
+        self._encode = json.JSONEncoder(default=str).encode
+        self._second, self._second_text = -1, ""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line of a record; its `fields`, if it has any, are part of it."""
+        line = {
+            "time": self._time(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "process": self._process,
+            "pid": record.process,
+            "message": record.getMessage(),
+            **_request.get(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return self._encode(line)
+
+    def _time(self, record: logging.LogRecord) -> str:
+        second = int(record.created)
+        if second != self._second:  # most lines are of the same second as the one before
+            self._second_text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+            self._second = second
+        return f"{self._second_text}.{int(record.msecs):03d}Z"

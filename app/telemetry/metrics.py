@@ -1,0 +1,134 @@
+"""The service's metrics, in a registry of their own: two services in one process do not meet.
+
+Every label has few values: routes as templates, models that exist, architectures of the catalogue,
+reasons of ours. Never what a client made up.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.process_collector import ProcessCollector
+
+from app.serving.statistics import Statistics
+from app.telemetry.exposition import Exposition
+from app.telemetry.figures import EngineFigures
+from app.version import VERSION
+from model_zoo import ZooError, list_architectures
+
+# OpenTelemetry's, for http.server.request.duration.
+_HTTP_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
+# A trace takes milliseconds; a plan over a large checkpoint, or a busy machine, seconds.
+_BUILD_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+_METHODS = frozenset(
+    ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE")
+)
+# Those there are from the start, at 0: of a count that appears with its first rejection, Prometheus
+# sees no increase.
+_REASONS = (
+    "concurrency",
+    "client-concurrency",
+    "queue-full",
+    "deadline-passed",
+    "out-of-memory",
+    "worker-died",
+    "worker-unavailable",
+)
+_OTHER_METHOD = "_OTHER"  # as OpenTelemetry names it
+
+
+class Metrics:
+    """What is counted as it happens; `exposition` adds what is only looked at."""
+
+    def __init__(
+        self,
+        statistics: Statistics | None = None,
+        figures: Callable[[], EngineFigures] = EngineFigures,
+    ) -> None:
+        registry = CollectorRegistry()
+        info = Gauge(
+            "zoo_build_info", "The service's version; always 1.", ["version"], registry=registry
+        )
+        info.labels(VERSION).set(1)
+        self._requests = Histogram(
+            "http_server_request_duration_seconds",
+            "Requests, from their headers to the last byte of their answer.",
+            ["http_request_method", "http_route", "http_response_status_code"],
+            buckets=_HTTP_SECONDS,
+            registry=registry,
+        )
+        self._active = Gauge(
+            "http_server_active_requests",
+            "Requests in progress.",
+            ["http_request_method"],
+            registry=registry,
+        )
+        self._rejected = Counter(
+            "zoo_rejected",
+            "Requests that were refused or given up for want of a place, a worker or time.",
+            ["reason"],
+            registry=registry,
+        )
+        for reason in _REASONS:
+            self._rejected.labels(reason)
+        self._builds = Counter(
+            "zoo_builds",
+            "Specs that were posted: created, existing or refused.",
+            ["arch", "outcome"],
+            registry=registry,
+        )
+        self._build_seconds = Histogram(
+            "zoo_build_duration_seconds",
+            "Tracing a spec, planning its weights and keeping it.",
+            ["arch"],
+            buckets=_BUILD_SECONDS,
+            registry=registry,
+        )
+        # By the values of their labels: the library takes microseconds to find them again.
+        self._active_of: dict[str, Gauge] = {}
+        self._requests_of: dict[tuple[str, str, int], Histogram] = {}
+        ProcessCollector(registry=registry)
+        self.exposition = Exposition(registry, statistics or Statistics(), figures)
+
+    def request_began(self, method: str) -> None:
+        """Count a request as in progress."""
+        active = self._active_of.get(method)
+        if active is None:
+            method = _known_method(method)
+            active = self._active_of[method] = self._active.labels(method)
+        active.inc()
+
+    def request_ended(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request by its route's template; status 0 is an answer that never began."""
+        method = _known_method(method)
+        self._active_of[method].dec()
+        requests = self._requests_of.get((method, route, status))
+        if requests is None:
+            requests = self._requests.labels(method, route, status or "")
+            self._requests_of[method, route, status] = requests
+        requests.observe(seconds)
+
+    def rejected(self, reason: str) -> None:
+        """Count a refusal that another time or place would not have met."""
+        self._rejected.labels(reason).inc()
+
+    @contextmanager
+    def refusals(self, architecture: object) -> Iterator[None]:
+        """Count a build that is refused inside; the name is the client's and may be anything."""
+        try:
+            yield
+        except ZooError:
+            known = isinstance(architecture, str) and architecture in list_architectures()
+            self._builds.labels(architecture if known else "", "refused").inc()
+            raise
+
+    def built(self, architecture: str, *, is_new: bool, seconds: Mapping[str, float]) -> None:
+        """Count a build that was kept, or was there; `seconds` has its phases."""
+        self._builds.labels(architecture, "created" if is_new else "existing").inc()
+        self._build_seconds.labels(architecture).observe(
+            sum(seconds.get(phase, 0.0) for phase in ("trace", "plan", "store"))
+        )
+
+
+def _known_method(method: str) -> str:
+    return method if method in _METHODS else _OTHER_METHOD

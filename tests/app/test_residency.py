@@ -1,0 +1,84 @@
+"""Which models stay in memory, and which leave to make room."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.compute.engine import ModelRef, ModelState, Warmed
+from app.compute.residency import Residency
+
+
+def ref(name: str, size: int = 10, *, pinned: bool = False) -> ModelRef:
+    return ModelRef(name, {}, {}, estimated_bytes=size, pinned=pinned)
+
+
+def bring(residency: Residency, model: ModelRef, size: int | None = None) -> None:
+    residency.begin(model)
+    bytes_now = model.estimated_bytes if size is None else size
+    state = ModelState("ready", size_bytes=bytes_now, warmed=(Warmed(1, 0.1, 0.1),))
+    residency.finish(model, state, 0.0)
+
+
+def test_the_least_recently_used_leaves_first() -> None:
+    residency = Residency(30)
+    for name in "abc":
+        bring(residency, ref(name))
+    residency.use(ref("a")).in_use -= 1
+    residency.begin(ref("d"))
+    victim = residency.victim()
+    assert victim is not None
+    assert victim.ref.build == "b"
+
+
+def test_models_in_use_loading_or_pinned_stay() -> None:
+    residency = Residency(10)
+    bring(residency, ref("pinned", pinned=True))
+    bring(residency, ref("used"))
+    residency.use(ref("used"))
+    residency.begin(ref("loading"))
+    assert residency.is_over()
+    assert residency.victim() is None
+
+
+def test_the_measured_size_counts_and_is_remembered() -> None:
+    residency = Residency(100)
+    bring(residency, ref("a"), size=70)
+    assert residency.bytes == 70
+    residency.left(ref("a"), "room")
+    assert residency.bytes == 0
+    assert residency.evictions == {"room": 1}
+    residency.begin(ref("a"))
+    assert residency.bytes == 70
+
+
+def test_a_single_model_may_be_larger_than_the_limit() -> None:
+    residency = Residency(5)
+    residency.begin(ref("large"))
+    assert not residency.is_over()
+
+
+def test_a_failure_is_told_until_the_next_try() -> None:
+    residency = Residency(5)
+    assert residency.state(ref("a")).reason == "not loaded: its next request loads it"
+    residency.begin(ref("a"))
+    assert residency.state(ref("a")).state == "loading"
+    residency.fail(ref("a"), "no such checkpoint")
+    assert residency.state(ref("a")) == ModelState("unavailable", "no such checkpoint", failed=True)
+    assert residency.batch_rows(ref("a")) == 0
+    bring(residency, ref("a"))
+    assert residency.state(ref("a")).state == "ready"
+    assert residency.batch_rows(ref("a")) == 1
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcdefgh"), st.integers(1, 60)), max_size=60))
+def test_the_budget_holds_whatever_is_asked_for(steps: list[tuple[str, int]]) -> None:
+    residency = Residency(100)
+    for name, size in steps:
+        if residency.find(ref(name)) is None:
+            residency.begin(ref(name, size))
+            while residency.is_over():
+                victim = residency.victim()
+                assert victim is not None  # nothing is in use here
+                assert victim.ref.build != name
+                residency.left(victim.ref, "room")
+            assert residency.bytes <= 100
+            bring(residency, ref(name, residency.held[ref(name).key].size_bytes))

@@ -1,0 +1,184 @@
+"""What computes in the worker: both engines agree, on the output and on every end point."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from small import FAMILIES, family_spec, random_rows
+
+from app.compute.runtimes import OUTPUT, Runtime
+from app.compute.runtimes import loading as loading_module
+from app.compute.runtimes.keras_runtime import KerasRuntime
+from app.compute.runtimes.loading import AGREEMENT, check_bfloat16, load, relative_difference
+from app.compute.runtimes.onnx_runtime import OnnxRuntime
+from app.settings import Settings
+from app.store.sources import WeightSources
+from model_zoo import BuildSpec, CheckpointStore, Trace, ZooError, materialize, trace
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> WeightSources:
+    return WeightSources(CheckpointStore(tmp_path), {}.get)
+
+
+def traced_build(name: str, **wire: Any) -> Trace:
+    return trace(BuildSpec.read(family_spec(name, **wire)))
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_onnx_runtime_computes_what_keras_does(name: str, sources: WeightSources) -> None:
+    traced = traced_build(name)
+    ends = tuple(traced.graph.end_points)
+    names = (OUTPUT, *dict.fromkeys((ends[0], ends[len(ends) // 2])))
+    rows = random_rows(3, traced.graph.input.shape)
+    model = materialize(traced, sources)
+    expected = [model.predict(rows), *model.predict_end_points(rows, names[1:]).values()]
+    for output, one, other in zip(
+        names, expected, OnnxRuntime(traced, sources).run(rows, names), strict=True
+    ):
+        assert other.shape == one.shape, output
+        assert other.dtype == np.float32
+        assert relative_difference(other, one) < AGREEMENT, output
+
+
+def test_the_frozen_network_computes_what_keras_does(sources: WeightSources) -> None:
+    traced = traced_build("mobilenet_v3_small")
+    rows = random_rows(2, traced.graph.input.shape)
+    names = (OUTPUT, "layer_2")
+    model = materialize(traced, sources)
+    expected = [model.predict(rows), *model.predict_end_points(rows, ["layer_2"]).values()]
+    found = KerasRuntime(traced, sources).run(rows, names)
+    for one, other in zip(expected, found, strict=True):
+        assert relative_difference(other, one) < 1e-6
+
+
+def test_xla_fills_a_batch_up_and_answers_for_its_own_rows(sources: WeightSources) -> None:
+    traced = traced_build("lenet")
+    rows = random_rows(3, traced.graph.input.shape)
+    plain, compiled = KerasRuntime(traced, sources), KerasRuntime(traced, sources, xla=True)
+    (one,), (other,) = plain.run(rows, (OUTPUT,)), compiled.run(rows, (OUTPUT,))
+    assert other.shape == one.shape
+    assert relative_difference(other, one) < AGREEMENT
+
+
+def test_a_row_is_the_same_in_every_batch(sources: WeightSources) -> None:
+    traced = traced_build("mobilenet_v1_025")
+    runtime = OnnxRuntime(traced, sources)
+    rows = random_rows(7, traced.graph.input.shape)
+    (together,) = runtime.run(rows, (OUTPUT,))
+    for index in range(len(rows)):
+        (alone,) = runtime.run(rows[index : index + 1], (OUTPUT,))
+        assert relative_difference(together[index : index + 1], alone) < 1e-5
+
+
+class Fixed:
+    """A runtime of a known speed and output."""
+
+    def __init__(self, name: str, output: float) -> None:
+        self.name = name
+        self._output = output
+
+    def run(self, rows: Any, outputs: Any) -> list[Any]:
+        return [np.full((len(rows), 2), self._output, np.float32)]
+
+
+def load_with(
+    monkeypatch: pytest.MonkeyPatch,
+    seconds: dict[str, float],
+    outputs: dict[str, float],
+    sources: WeightSources,
+    **how: Any,
+) -> dict[str, Any]:
+    """Load a network whose engines take these seconds a row and compute these outputs."""
+
+    def runtime(name: str, *_: Any) -> Runtime:
+        if name not in outputs:
+            raise ZooError("there is no rule for this")
+        return Fixed(name, outputs[name])
+
+    monkeypatch.setattr(loading_module, "_runtime", runtime)
+    monkeypatch.setattr(loading_module, "_seconds_per_row", lambda found, _: seconds[found.name])
+    options = {"device": "cpu", "engine": "auto", "precision": "float32", "known": None, **how}
+    loaded = load(traced_build("lenet"), sources, Settings(), **options)
+    assert loaded.runtime.name == loaded.facts["engine"]
+    return dict(loaded.facts)
+
+
+BOTH = {"onnxruntime": 1.0, "tensorflow": 1.0}
+
+
+@pytest.mark.parametrize("faster", ["onnxruntime", "tensorflow"])
+def test_auto_keeps_the_faster_engine(
+    monkeypatch: pytest.MonkeyPatch, sources: WeightSources, faster: str
+) -> None:
+    seconds = {"onnxruntime": 0.2, "tensorflow": 0.2, faster: 0.1}
+    facts = load_with(monkeypatch, seconds, BOTH, sources)
+    assert (facts["engine"], facts["measured"], facts["difference"]) == (faster, seconds, 0)
+    assert [each["rows"] for each in facts["warmed"]] == [1, 2, 4, 8]
+
+
+def test_auto_does_not_keep_an_engine_that_disagrees(
+    monkeypatch: pytest.MonkeyPatch, sources: WeightSources
+) -> None:
+    seconds = {"onnxruntime": 0.1, "tensorflow": 0.2}
+    outputs = {"onnxruntime": 1.001, "tensorflow": 1.0}
+    facts = load_with(monkeypatch, seconds, outputs, sources)
+    assert facts["engine"] == "tensorflow"
+    assert facts["difference"] == pytest.approx(1e-3, rel=1e-3)
+    broken = {"onnxruntime": float("nan"), "tensorflow": 1.0}
+    assert load_with(monkeypatch, seconds, broken, sources)["engine"] == "tensorflow"
+
+
+def test_what_has_no_form_in_onnx_is_computed_by_tensorflow(
+    monkeypatch: pytest.MonkeyPatch, sources: WeightSources
+) -> None:
+    facts = load_with(monkeypatch, {"tensorflow": 0.1}, {"tensorflow": 1.0}, sources)
+    assert (facts["engine"], facts["difference"]) == ("tensorflow", None)
+
+
+def test_a_gpu_is_tensorflow_s(monkeypatch: pytest.MonkeyPatch, sources: WeightSources) -> None:
+    facts = load_with(monkeypatch, {}, BOTH, sources, device="gpu")
+    assert facts["engine"] == "tensorflow"
+
+
+def test_what_was_found_before_is_not_measured_again(
+    monkeypatch: pytest.MonkeyPatch, sources: WeightSources
+) -> None:
+    known = {"engine": "onnxruntime", "measured": {"onnxruntime": 3.0}, "difference": 1e-7}
+    facts = load_with(monkeypatch, {}, BOTH, sources, known=known)
+    assert {key: facts[key] for key in known} == known
+
+
+def test_bfloat16_tells_how_far_it_is_from_float32(
+    monkeypatch: pytest.MonkeyPatch, sources: WeightSources
+) -> None:
+    # Where the processor lacks it, it is only slow.
+    monkeypatch.setattr(loading_module, "check_bfloat16", lambda *_: None)
+    facts = load(
+        traced_build("mobilenet_v1_025"),
+        sources,
+        Settings(),
+        device="cpu",
+        engine="auto",
+        precision="bfloat16",
+        known=None,
+    ).facts
+    assert (facts["engine"], facts["precision"]) == ("tensorflow", "bfloat16")
+    assert 1e-4 < facts["difference"] < 0.1
+
+
+def test_bfloat16_is_refused_where_it_would_only_be_slower(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Path, "read_text", lambda *_args, **_kwargs: "flags: sse avx2 fma")
+    with pytest.raises(ZooError) as refusal:
+        check_bfloat16("cpu", "auto")
+    assert str(refusal.value) == (
+        "precision bfloat16 needs a CPU with avx512_bf16 or amx_bf16, which this one has not; "
+        "it would be slower than float32. Use float32 (ZOO_PRECISION)."
+    )
+    monkeypatch.setattr(Path, "read_text", lambda *_args, **_kwargs: "flags: avx512_bf16")
+    check_bfloat16("cpu", "auto")
+    with pytest.raises(ZooError, match="ONNX Runtime computes float32"):
+        check_bfloat16("cpu", "onnxruntime")
