@@ -15,6 +15,7 @@ from app.api import (
     builds,
     catalogue,
     checkpoints,
+    compare,
     docs,
     health,
     inference,
@@ -23,6 +24,7 @@ from app.api import (
     open_inference,
     open_inference_infer,
     open_inference_repository,
+    profiles,
     reports,
     restores,
     tensorflow_serving,
@@ -57,8 +59,10 @@ _FOREIGN_ROUTERS = (
 )
 _OWN_ROUTERS = (
     inference.router,
+    compare.router,
     builds.router,
     reports.router,
+    profiles.router,
     catalogue.router,
     restores.router,
     weights.router,

@@ -190,6 +190,21 @@ def rejection_reason(error: ServiceError) -> str | None:
     return str(error.members.get("reason", error.kind))
 
 
+def problem_document(
+    error: ServiceError, status: int, ids: Mapping[str, Any] = {}
+) -> dict[str, Any]:
+    """Return the members of a problem."""
+    return {
+        "type": f"/docs#problem-{error.kind}",
+        "title": KINDS[error.kind].title,
+        "status": status,
+        "detail": error.detail,
+        **ids,
+        **error.members,
+        "errors": list(error.errors),
+    }
+
+
 def problem_response(
     error: ServiceError, ids: Mapping[str, Any], method: str, path: str
 ) -> Response:
@@ -197,17 +212,8 @@ def problem_response(
 
     `ids` has the request's id, and its trace's if it is in one.
     """
-    kind = KINDS[error.kind]
-    status = foreign_status(kind.status, method, path)
-    body = {
-        "type": f"/docs#problem-{error.kind}",
-        "title": kind.title,
-        "status": status,
-        "detail": error.detail,
-        **ids,
-        **error.members,
-        "errors": list(error.errors),
-    }
+    status = foreign_status(KINDS[error.kind].status, method, path)
+    body = problem_document(error, status, ids)
     if is_foreign(path):
         body = {"error": foreign_error(error.kind, status, error.detail), **body}
     content = json.dumps(body, ensure_ascii=False, allow_nan=False)

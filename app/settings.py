@@ -66,6 +66,9 @@ class Settings(BaseSettings):
 
     # What a client may send.
     max_body_bytes: int = _limit(32 * MIB, "Bytes in a request body.")
+    max_document_bytes: int = _limit(
+        MIB, "Bytes of a JSON document that is no prediction: a build spec, sources, a name."
+    )
     max_json_depth: int = _limit(64, "Nesting of a JSON document.")
     max_json_nodes: int = _limit(50_000, "Values in the JSON of a build spec.")
     # An image of 299 x 299 x 3 is 268,203 numbers: this lets a small batch of them pass.

@@ -32,6 +32,7 @@ from model_zoo.errors import (
     SpecError,
     WeightsError,
     ZooError,
+    json_pointer,
     unknown_name,
 )
 from model_zoo.graph import (
@@ -111,6 +112,7 @@ __all__ = [
     "find_architecture",
     "has_arg_scope",
     "import_checkpoint",
+    "json_pointer",
     "layer_scope",
     "layers",
     "list_architectures",

@@ -26,7 +26,8 @@ def read_json(data: bytes, *, max_depth: int = MAX_DEPTH, max_nodes: int = MAX_N
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise SpecError(f"The JSON is not valid UTF-8 at byte {error.start}.") from error
-    _check_depth(text, max_depth)
+    if text.count("[") + text.count("{") > max_depth:
+        _check_depth(text, max_depth)
     try:
         value = json.loads(
             text,

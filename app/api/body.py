@@ -13,22 +13,34 @@ from starlette.requests import ClientDisconnect, Request
 from app.problems import ServiceError
 from app.settings import Settings, variable
 
-_LIMIT = "max_body_bytes"
 # zlib's numbers for the encodings: deflate in HTTP is zlib's own format.
 _WINDOW_BITS = {"gzip": 31, "deflate": 15}
 # Other requests are answered between two pieces of an inflated body.
 _PIECE_BYTES = 2**18
 
 
-async def read_body(request: Request, settings: Settings, encodings: Sequence[str] = ()) -> bytes:
+async def read_document(
+    request: Request, settings: Settings, encodings: Sequence[str] = ()
+) -> bytes:
+    """Return a body that is one JSON document, and no prediction; see `read_body`."""
+    return await read_body(request, settings, encodings, limit="max_document_bytes")
+
+
+async def read_body(
+    request: Request,
+    settings: Settings,
+    encodings: Sequence[str] = (),
+    *,
+    limit: str = "max_body_bytes",
+) -> bytes:
     """Return the whole body, inflated if it is in one of the encodings (gzip, deflate).
 
     Raises: ServiceError if it is too large as it comes or inflated, in another encoding, or slow.
     """
     body = bytearray()
-    chunks = body_chunks(request, _LIMIT, settings, encodings)
+    chunks = body_chunks(request, limit, settings, encodings)
     if (encoding := _encoding(request)) in encodings:
-        chunks = _inflated(chunks, encoding, settings)
+        chunks = _inflated(chunks, encoding, limit, settings)
     try:
         async with asyncio.timeout(settings.body_timeout_s):
             async for chunk in chunks:
@@ -70,7 +82,7 @@ async def body_chunks(
 
 
 async def _inflated(
-    chunks: AsyncIterator[bytes], encoding: str, settings: Settings
+    chunks: AsyncIterator[bytes], encoding: str, limit: str, settings: Settings
 ) -> AsyncIterator[bytes]:
     """Yield a body inflated, piece by piece, and no more of it than the limit allows."""
     inflater = zlib.decompressobj(_WINDOW_BITS[encoding])
@@ -85,12 +97,12 @@ async def _inflated(
                 raise _malformed(encoding, "its data is corrupt") from None
             chunk = inflater.unconsumed_tail or inflater.unused_data
             size += len(piece)
-            check_size(size, _LIMIT, settings, "bytes or more when it is inflated")
+            check_size(size, limit, settings, "bytes or more when it is inflated")
             yield piece
             await asyncio.sleep(0)
     # zlib may still hold what the last few bits of the input were.
     if not inflater.eof and (piece := _end(inflater, encoding)):
-        check_size(size + len(piece), _LIMIT, settings, "bytes when it is inflated")
+        check_size(size + len(piece), limit, settings, "bytes when it is inflated")
         yield piece
 
 

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from app.api import schemas
-from app.api.body import read_body
+from app.api.body import read_document
 from app.api.negotiate import one_of
 from app.api.paging import before_of
 from app.api.services import Services, Shared, remove_unused
@@ -37,7 +37,7 @@ async def create_build(request: Request, services: Shared) -> Response:
 
     The build's id is the digest of its normalized spec: the same spec is the same build.
     """
-    body = await read_body(request, services.settings)
+    body = await read_document(request, services.settings)
     build, is_new = await asyncio.to_thread(_create, services, body, timings(request))
     return JSONResponse(
         build_body(build), 201 if is_new else 200, {"Location": f"/v1/builds/{build.id}"}

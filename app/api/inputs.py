@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from starlette.requests import Request
 
-from app.api.body import read_body
+from app.api.body import check_size, read_body
 from app.api.forms import Part, parse_form
 from app.problems import ServiceError
 from app.protocols.images import starts_as_image
@@ -71,6 +71,7 @@ async def read_form(request: Request, settings: Settings) -> Form:
     if len(specs) != 1:
         count = f"{len(specs)} fields" if specs else "no field"
         raise ServiceError("malformed-body", f"The form has {count} spec; it takes one.")
+    check_size(len(specs[0]), "max_document_bytes", settings, "bytes in its field spec")
     others = [part for part in parts if part.name != "spec"]
     return Form(_inputs_of(others, ("image", "array", "spec")), specs[0])
 

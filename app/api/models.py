@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from app.api import schemas
-from app.api.body import read_body
+from app.api.body import read_document
 from app.api.paging import before_of
 from app.api.services import Services, Shared
 from app.documents import parse_spec
@@ -54,8 +54,9 @@ async def put_model(request: Request, name: str, services: Shared) -> Response:
     """
     check_name(name)
     settings = services.settings
-    document = parse_spec(
-        await read_body(request, settings),
+    document = await asyncio.to_thread(
+        parse_spec,
+        await read_document(request, settings),
         max_depth=settings.max_json_depth,
         max_nodes=settings.max_json_nodes,
     )

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from app.api import schemas
-from app.api.body import read_body
+from app.api.body import read_document
 from app.api.open_inference import Named
 from app.api.open_inference_schemas import OPTIONAL_BODY, VERSION, answers
 from app.api.services import Services, Shared
@@ -35,7 +35,7 @@ _STATES = {
 
 async def _document(request: Request, services: Services) -> dict[str, Any]:
     """Return the body of a request that may have none."""
-    body = await read_body(request, services.settings, ENCODINGS)
+    body = await read_document(request, services.settings, ENCODINGS)
     if not body:
         return {}
     return checked(parse_tensors(body, max_nodes=services.settings.max_json_nodes), dict, "")

@@ -123,6 +123,15 @@ def encode(
     if wanted.format == "npz":
         np.savez(stream, allow_pickle=False, **named)
         return stream.getvalue()
+    document = describe(wanted, arrays, facts, warnings)
+    return json.dumps(document, allow_nan=False).encode()
+
+
+def describe(
+    wanted: Wanted, arrays: Mapping[str, Array], facts: Mapping[str, Any], warnings: Sequence[str]
+) -> dict[str, Any]:
+    """Return the answer, JSON-ready; `arrays` are by output."""
+    named = {name: arrays[output] for name, output in wanted.arrays.items()}
     notes = list(warnings)
     body = dict(facts)
     if wanted.top_k:
@@ -134,7 +143,7 @@ def encode(
         for name, array in named.items():
             _note_non_finite(name, array, notes)
             body["outputs"][name] = {"shape": list(array.shape), "data": _nested(array)}
-    return json.dumps({**body, "warnings": notes}, allow_nan=False).encode()
+    return {**body, "warnings": notes}
 
 
 def _best(row: Array, count: int) -> list[dict[str, Any]]:

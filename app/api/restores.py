@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from app.api import schemas
-from app.api.body import read_body
+from app.api.body import read_document
 from app.api.builds import find_build
 from app.api.negotiate import chosen_format
 from app.api.services import Services, Shared
@@ -75,7 +75,7 @@ async def try_plan(
     """
     chosen = chosen_format(request, format, _FORMATS)
     build = await find_build(services, build_id)
-    body = await read_body(request, services.settings)
+    body = await read_document(request, services.settings)
     plan = await asyncio.to_thread(_try, services, build, body, timings(request))
     return await asyncio.to_thread(_answer, plan, chosen)
 

@@ -1,5 +1,6 @@
 """What OpenAPI says about bodies: they are read raw, so nothing else would describe them."""
 
+from collections.abc import Iterable
 from typing import Any, get_args
 
 from app.compute.engine import Precision, RuntimeName
@@ -218,9 +219,120 @@ def components() -> dict[str, Schema]:
             next={"type": ["string", "null"]},
         ),
         "Naming": _object(["build"], **_NAMING),
+        "Profile": _profile(),
+        "Comparison": _comparison(array, best),
         "Limits": _object(["limits"], limits={"type": "array", "items": limit}),
         "Problem": _problem(),
     }
+
+
+def _profile() -> Schema:
+    number: Schema = {"type": "number"}
+    seconds: Schema = {
+        "type": ["number", "null"],
+        "description": "Null if the layer does not lead to the output.",
+    }
+    share: Schema = {"type": ["number", "null"], "description": "Of the sum."}
+    layer = {
+        "name": _STRING,
+        "op": _STRING,
+        "output_shape": _SHAPE,
+        "parameters": _INTEGER,
+        "multiply_adds": {**_INTEGER, "description": "Of one row."},
+        "seconds": seconds,
+        "share": share,
+        "gigaops_per_second": {
+            "type": ["number", "null"],
+            "description": "Of all rows; a multiply-add is two operations.",
+        },
+        "kernels": {**_WARNINGS, "description": "What the engine calls them, where it does."},
+        "computed_with": {
+            "type": ["string", "null"],
+            "description": "The layer whose kernel computes this one too.",
+        },
+    }
+    other = _object(
+        ["kernel", "count", "seconds", "share"],
+        kernel=_STRING,
+        count=_INTEGER,
+        seconds=number,
+        share=share,
+    )
+    totals = {
+        "layers": _INTEGER,
+        "parameters": _INTEGER,
+        "multiply_adds": _INTEGER,
+        "seconds": {**number, "description": "The sum of the layers and the others."},
+        "other_seconds": number,
+        "call_seconds": {
+            "type": ["number", "null"],
+            "description": "Of each step, to call it; only where steps are run one by one.",
+        },
+        "network_seconds": {**number, "description": "Of the whole, measured by itself."},
+        "gigaops_per_second": {"type": ["number", "null"]},
+    }
+    facts = {
+        "build": _STRING,
+        "architecture": _STRING,
+        "engine": {**_STRING, "enum": ["onnxruntime", "tensorflow"]},
+        "precision": _STRING,
+        "device": _STRING,
+        "measured": {**_STRING, "description": "How."},
+        "rows": _INTEGER,
+        "runs": {**_INTEGER, "description": "Those that were made; seconds are their medians."},
+        "runs_asked": _INTEGER,
+    }
+    return _object(
+        [*facts, "layers", "other", "totals"],
+        **facts,
+        layers={"type": "array", "items": _object([*layer], **layer)},
+        other={"type": "array", "items": other, "description": "What is no layer's."},
+        totals=_object([*totals], **totals),
+    )
+
+
+def _comparison(array: Schema, best: Schema) -> Schema:
+    fraction: Schema = {"type": ["number", "null"]}
+    agreement = {
+        "same_top_1": {**fraction, "description": "The share of the rows."},
+        "largest_difference": {**fraction, "description": "Of the outputs."},
+        "mean_kl_divergence": {**fraction, "description": "Of the second from the first, in nats."},
+    }
+    result = _object(
+        ["model", "build", "version", "architecture"],
+        model={**_STRING, "description": "As the query names it."},
+        build=_STRING,
+        version=_INTEGER,
+        architecture=_STRING,
+        engine={"type": ["string", "null"]},
+        precision={"type": ["string", "null"]},
+        preprocessing={"type": ["string", "null"]},
+        predictions={"type": "array", "items": {"type": "array", "items": best}},
+        outputs={"type": "object", "additionalProperties": array},
+        seconds={"type": "object", "additionalProperties": {"type": "number"}},
+        batch_rows={**_INTEGER, "description": "With those of other requests."},
+        warnings=_WARNINGS,
+        with_reference=_object([*agreement], **agreement),
+        problem={**_ANY_OBJECT, "description": "In the place of the answer, where there is none."},
+    )
+    difference = _object(
+        ["pointer", "values"],
+        pointer={**_STRING, "description": "Into the normalized specs."},
+        values={**_ANY_OBJECT, "description": "By model; one that lacks it is left out."},
+    )
+    pair = {
+        "models": {"type": "array", "items": _STRING, "minItems": 2, "maxItems": 2},
+        **agreement,
+    }
+    return _object(
+        ["rows", "reference", "results", "pairs", "spec_differences", "more_spec_differences"],
+        rows=_INTEGER,
+        reference={**_STRING, "description": "The first model that answered."},
+        results={"type": "array", "items": result},
+        pairs={"type": "array", "items": _object([*pair], **pair)},
+        spec_differences={"type": "array", "items": difference},
+        more_spec_differences={**_INTEGER, "description": "How many are left out."},
+    )
 
 
 def _problem() -> Schema:
@@ -249,6 +361,16 @@ def answer(description: str, component: str | None = None) -> dict[str, Any]:
     """Return the description of a JSON answer."""
     schema = {"$ref": f"#/components/schemas/{component}"} if component else _ANY_OBJECT
     return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+def answer_as(
+    description: str, component: str, media_types: Iterable[str]
+) -> dict[int | str, dict[str, Any]]:
+    """Return the description of an answer in several forms, of which JSON has a schema."""
+    found = answer(description, component)
+    others = {media_type.partition(";")[0] for media_type in media_types} - {"application/json"}
+    found["content"] |= {media_type: {"schema": _STRING} for media_type in sorted(others)}
+    return {200: found}
 
 
 def problems(*kinds: str) -> dict[int | str, dict[str, Any]]:

@@ -49,6 +49,9 @@ class Services:
         default_factory=lambda: asyncio.Semaphore(_IMPORTS_AT_ONCE)
     )
 
+    # Held while a profile is measured: two would disturb each other.
+    profiling: asyncio.Lock = field(default_factory=asyncio.Lock)
+
     def job(
         self,
         task: Literal["save_weights", "profile"],

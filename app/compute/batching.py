@@ -38,6 +38,25 @@ class Pending:
         )
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Batch:
+    """Requests to compute together, the oldest first."""
+
+    requests: list[Pending]
+    rows: int
+    is_full: bool  # no request that comes later could join it
+
+    @property
+    def model(self) -> ModelRef:
+        """The model of all of them."""
+        return self.requests[0].model
+
+    @property
+    def arrived(self) -> float:
+        """When the first of them arrived."""
+        return self.requests[0].arrived
+
+
 class Waiting:
     """Requests in the order of their arrival."""
 
@@ -72,19 +91,11 @@ class Waiting:
             counts[pending.label] = counts.get(pending.label, 0) + 1
         return counts
 
-    def take(
-        self,
-        limit_of: Callable[[ModelRef], int],
-        *,
-        only_full: bool = False,
-        arrived_before: float = float("inf"),
-    ) -> list[Pending]:
-        """Return the next batch, which waits no longer; empty if there is none.
+    def next(self, limit_of: Callable[[ModelRef], int]) -> "Batch | None":
+        """Return the next batch, which goes on to wait; None if there is none.
 
         `limit_of` says how many rows of a model a batch may have, 0 where it is not in memory. A
-        request with more rows than that goes by itself. `only_full` takes a batch only where no
-        request that comes later could still join it; `arrived_before` takes others only if their
-        first request came earlier.
+        request with more rows than that goes by itself.
         """
         for index, first in enumerate(self._pending):
             limit = limit_of(first.model)
@@ -100,10 +111,5 @@ class Waiting:
                     else:
                         batch.append(other)
                         rows += other.count
-            is_full = is_full or rows >= limit
-            if not is_full and (only_full or first.arrived >= arrived_before):
-                continue
-            for pending in batch:
-                self._pending.remove(pending)
-            return batch
-        return []
+            return Batch(batch, rows, is_full or rows >= limit)
+        return None

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from app.compute.arena import Arena
-from app.compute.batching import Pending, Waiting
+from app.compute.batching import Batch, Pending, Waiting
 from app.compute.connection import Connection
 from app.compute.engine import (
     Answer,
@@ -29,9 +29,6 @@ from app.settings import Settings, variable
 log = logging.getLogger(__name__)
 
 _MODULE = "app.compute.worker"
-# One batch computes and, where it cannot grow any more, one follows at once.
-_BATCHES_AHEAD = 2
-
 OnBatch = Callable[[tuple[str, str], int, Mapping[str, float]], None]
 
 
@@ -64,7 +61,7 @@ class DeviceWorker:
             on_up=self._on_up,
             on_down=self._on_down,
         )
-        self.computing: list[list[Pending]] = []
+        self.computing: list[Batch] = []
         self.jobs = 0
         self.pinned: dict[str, ModelRef] = {}
         self._wake = asyncio.Event()
@@ -123,72 +120,77 @@ class DeviceWorker:
                 if self.residency.find(pending.model) is None:
                     self.begin_load(pending.model)
             while batch := self._next_batch():
-                self._keep(self._compute(self.supervisor.connection, batch))
+                is_alone = not self.computing and not self._waiting
+                self.computing.append(batch)
+                self._keep(self._compute(self.supervisor.connection, batch, is_alone))
 
-    def _next_batch(self) -> list[Pending]:
+    def _next_batch(self) -> Batch | None:
+        """Return what to compute now, if there is anything and a lane for it."""
+        batch = self._waiting.next(self.residency.batch_rows)
+        if batch is None:
+            return None
+        under_way = len(self.computing)
+        lanes = self.residency.held[batch.model.key].state.lanes
+        if under_way > lanes or (under_way == lanes and not batch.is_full):
+            return None
         delay = self._settings.batch_delay_s
-        batch: list[Pending] = []
-        if not self.computing:
-            before = time.perf_counter() - delay if delay else float("inf")
-            batch = self._waiting.take(self.residency.batch_rows, arrived_before=before)
-            if delay and not batch and len(self._waiting):
-                asyncio.get_running_loop().call_later(delay, self.wake)
-        elif len(self.computing) < _BATCHES_AHEAD:
-            batch = self._waiting.take(self.residency.batch_rows, only_full=True)
-        if batch:
-            self.residency.use(batch[0].model)
-            self.computing.append(batch)
+        if delay and not batch.is_full:
+            too_early = batch.arrived + delay - time.perf_counter()
+            if too_early > 0:
+                asyncio.get_running_loop().call_later(too_early, self.wake)
+                return None
+        for pending in batch.requests:
+            self._waiting.remove(pending)
+        self.residency.use(batch.model)
         return batch
 
-    async def _compute(self, connection: Connection, batch: Sequence[Pending]) -> None:
+    async def _compute(self, connection: Connection, batch: Batch, is_alone: bool) -> None:
         started = time.perf_counter()
-        first = batch[0]
-        held = self.residency.find(first.model)
-        for pending in batch:
+        requests = batch.requests
+        held = self.residency.find(batch.model)
+        for pending in requests:
             pending.is_computed = True
         try:
             reply = await self._timed(
                 connection,
                 "compute",
                 {
-                    "model": first.model.key,
-                    "outputs": first.outputs,
-                    "rows": [[pending.block.offset, pending.count] for pending in batch],
+                    "model": batch.model.key,
+                    "outputs": requests[0].outputs,
+                    "rows": [[pending.block.offset, pending.count] for pending in requests],
+                    "is_alone": is_alone,
                 },
                 "request_timeout_s",
             )
         except asyncio.CancelledError:
-            for pending in batch:
+            for pending in requests:
                 _fail(pending, WorkerUnavailableError("The service is stopping."))
             raise
         except Exception as error:
-            self._failed(batch, error)
+            self._failed(requests, error)
         else:
             ready_at = held.ready_at if held else 0.0
             self._answer(batch, reply, started, ready_at)
         finally:
-            self.computing = [other for other in self.computing if other is not batch]
+            self.computing.remove(batch)
             if held is not None:
                 held.in_use -= 1
-            for pending in batch:
+            for pending in requests:
                 pending.is_computed = False
                 if pending.answer.done():
                     self._release(pending)
             self.wake()
             await self._notify()
 
-    def _answer(
-        self, batch: Sequence[Pending], reply: Reply, started: float, ready_at: float
-    ) -> None:
-        rows = sum(pending.count for pending in batch)
-        self._on_batch(batch[0].label, rows, reply.seconds)
+    def _answer(self, batch: Batch, reply: Reply, started: float, ready_at: float) -> None:
+        self._on_batch(batch.requests[0].label, batch.rows, reply.seconds)
         shapes = reply.result["shapes"]
         arrays = [
             np.frombuffer(data, np.float32).reshape(shape)
             for data, shape in zip(reply.buffers, shapes, strict=True)
         ]
         start = 0
-        for pending in batch:
+        for pending in batch.requests:
             loaded = max(0.0, min(ready_at, started) - pending.arrived)
             seconds = {"queue": started - pending.arrived - loaded, **reply.seconds}
             if loaded:
@@ -198,7 +200,7 @@ class DeviceWorker:
                 name: array[start:stop] for name, array in zip(pending.outputs, arrays, strict=True)
             }
             if not pending.answer.done():
-                pending.answer.set_result(Answer(parts, seconds, rows))
+                pending.answer.set_result(Answer(parts, seconds, batch.rows))
             start = stop
 
     def _failed(self, batch: Sequence[Pending], error: Exception) -> None:

@@ -117,6 +117,9 @@ class ModelState:
     engine: str | None = None
     precision: str | None = None
     warmed: tuple[Warmed, ...] = ()
+    # How many batches are computed side by side, and the rows of several requests in one.
+    lanes: int = 1
+    batch_rows: int = 1
     difference: float | None = None
     measured: Mapping[str, float] = field(default_factory=dict)
     pinned: bool = False

@@ -74,7 +74,9 @@ class LocalEngine:
         """Return the state, at once: ready as soon as one worker is."""
         supervisors = [worker.supervisor for worker in self._workers]
         best = next((each for each in supervisors if each.state == "ready"), supervisors[0])
-        computing = sum(len(batch) for worker in self._workers for batch in worker.computing)
+        computing = sum(
+            len(batch.requests) for worker in self._workers for batch in worker.computing
+        )
         return EngineStatus(
             ready=best.state == "ready" and self._accepting and self._pinned_are_ready(),
             state=best.state,

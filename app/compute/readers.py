@@ -4,10 +4,10 @@ They hold no network and no one else's data: what a hostile file breaks is one o
 """
 
 import asyncio
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from app.compute.cores import cores
 from app.compute.engine import Buffer, DeadlineError, Reply, WorkerDiedError
 from app.compute.process import WorkerGoneError, WorkerProcess
 from app.compute.supervisor import Supervisor
@@ -21,7 +21,7 @@ class Readers:
 
     def __init__(self, settings: Settings) -> None:
         self._limit_s = settings.request_timeout_s
-        count = settings.readers or max(1, len(os.sched_getaffinity(0)) // 2)
+        count = settings.readers or max(1, cores() // 2)
         self._supervisors = [
             Supervisor("reader", _spawn, settings.model_dump(mode="json")) for _ in range(count)
         ]

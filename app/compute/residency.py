@@ -28,7 +28,7 @@ class Held:
         """How many rows a batch may have; 0 while the model cannot compute."""
         if self.state.state != "ready":
             return 0
-        return max((warmed.rows for warmed in self.state.warmed), default=1)
+        return self.state.batch_rows
 
     @property
     def may_leave(self) -> bool:

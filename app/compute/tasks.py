@@ -18,6 +18,7 @@ from app.compute.engine import Buffer
 from app.compute.frames import Frame
 from app.compute.runtimes import Array
 from app.compute.runtimes.loading import Loaded, give_memory_back, load
+from app.compute.runtimes.profiling import Repeats, profile
 from app.settings import Settings
 from app.store.sources import WeightSources
 from model_zoo import WEIGHT_FORMATS, BuildSpec, CheckpointStore, materialize, trace
@@ -30,7 +31,7 @@ Seconds = dict[str, float]
 
 
 class Tasks:
-    """Runs jobs on the networks that it holds; two threads call it, for jobs of different kinds."""
+    """Runs jobs on the networks that it holds; several threads call it."""
 
     def __init__(self, settings: Settings, *, arena: int, device: str) -> None:
         self._settings = settings
@@ -43,6 +44,7 @@ class Tasks:
             "unload": self._unload,
             "compute": self._compute,
             "save_weights": self._save_weights,
+            "profile": self._profile,
         }
 
     def run(self, frame: Frame) -> Frame:
@@ -82,10 +84,14 @@ class Tasks:
         loaded = self._loaded[arguments["model"]]
         with _phase(seconds, "input"):
             rows = self._rows(arguments["rows"], loaded.traced.spec.input_shape)
-        with _phase(seconds, "compute"):
-            step = loaded.batch_rows
+        with loaded.lanes, _phase(seconds, "compute"):
+            step = loaded.most_rows
             parts = [
-                loaded.runtime.run(rows[start : start + step], arguments["outputs"])
+                loaded.runtime.run(
+                    rows[start : start + step],
+                    arguments["outputs"],
+                    is_alone=arguments["is_alone"],
+                )
                 for start in range(0, len(rows), step)
             ]
         with _phase(seconds, "output"):
@@ -95,6 +101,24 @@ class Tasks:
             ]
         result = {"shapes": [list(array.shape) for array in arrays]}
         return result, [array.data.cast("B") for array in arrays]
+
+    def _profile(self, arguments: Mapping[str, Any], seconds: Seconds) -> Result:
+        """Measure each layer of a network, whether it is in memory or not."""
+        served = self._loaded.get(arguments["model"])
+        until = arguments["until"]
+        with _phase(seconds, "profile"):
+            result = profile(
+                trace(BuildSpec.read(arguments["spec"])),
+                self._sources(arguments),
+                self._settings,
+                device=self._device,
+                engine=arguments["engine"],
+                precision=arguments["precision"],
+                served=served.runtime if served else None,
+                rows=arguments["rows"],
+                repeats=Repeats(arguments["runs"], until["layers"], until["network"]),
+            )
+        return result, ()
 
     def _rows(self, places: Sequence[Sequence[int]], shape: tuple[int, ...]) -> Array:
         size = int(np.prod(shape))

@@ -1,7 +1,6 @@
 """The process that owns TensorFlow and the device: `python -m app.compute.worker FD ARENA`.
 
-It has two lanes, each doing one thing at a time: batches are computed in one while a network is
-loaded or a file is written in the other.
+Batches are computed while a network is loaded or a file is written, which are done one at a time.
 """
 
 import logging
@@ -11,6 +10,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from app.compute.child import Parent, answer
+from app.compute.cores import cores
 from app.compute.device import choose_device
 from app.compute.engine import DeviceError
 from app.compute.frames import Frame
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("app.worker")
 
-Lane = queue.SimpleQueue[Frame]
+Inbox = queue.SimpleQueue[Frame]
 
 
 def main() -> None:
@@ -30,33 +30,36 @@ def main() -> None:
     parent = Parent(int(sys.argv[1]))
     settings = Settings.model_validate(parent.receive().header)
     configure_logging(settings, process="worker")
-    lanes: dict[str, Lane] = {"compute": queue.SimpleQueue(), "load": queue.SimpleQueue()}
-    threading.Thread(target=_receive, args=(parent, lanes), daemon=True).start()
+    inboxes: dict[str, Inbox] = {"compute": queue.SimpleQueue(), "load": queue.SimpleQueue()}
+    threading.Thread(target=_receive, args=(parent, inboxes), daemon=True).start()
     try:
         # Imports TensorFlow for seconds: only now, so that the end of the API is noticed meanwhile.
         device = choose_device(settings.device)
     except DeviceError as refusal:
         parent.send(Frame({"refused": str(refusal)}))
-        lanes["compute"].get()  # nothing comes: the API closes the socket, which ends the process
+        inboxes["compute"].get()  # nothing comes: the API closes the socket, which ends the process
         return
     from app.compute.tasks import Tasks  # imports Keras, and must not do so before the device
 
     tasks = Tasks(settings, arena=int(sys.argv[2]), device=device)
-    threading.Thread(target=_work, args=(parent, lanes["load"], tasks), daemon=True).start()
+    # One more than batches are computed at once: the API sends that one ahead.
+    workers = [inboxes["load"], *[inboxes["compute"]] * cores()]
+    for inbox in workers:
+        threading.Thread(target=_work, args=(parent, inbox, tasks), daemon=True).start()
     parent.send(Frame({"device": device}))
-    _work(parent, lanes["compute"], tasks)
+    _work(parent, inboxes["compute"], tasks)
 
 
-def _receive(parent: Parent, lanes: dict[str, Lane]) -> None:
+def _receive(parent: Parent, inboxes: dict[str, Inbox]) -> None:
     while True:
         frame = parent.receive()
         is_compute = frame.header["task"] in ("compute", "profile")
-        lanes["compute" if is_compute else "load"].put(frame)
+        inboxes["compute" if is_compute else "load"].put(frame)
 
 
-def _work(parent: Parent, lane: Lane, tasks: "Tasks") -> None:
+def _work(parent: Parent, inbox: Inbox, tasks: "Tasks") -> None:
     while True:
-        parent.send(answer(lane.get(), tasks.run))
+        parent.send(answer(inbox.get(), tasks.run))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -77,7 +77,7 @@ async def infer(
     statistics = services.statistics
     try:
         check_rows(servable, rows.count, services.settings)
-        _check_outputs(servable, rows.count, outputs, services.settings)
+        check_output_bytes(output_bytes(servable, rows.count, outputs), services.settings)
         computed = [OUTPUT if name == PROBABILITIES else name for name in outputs]
         work = services.engine.infer(
             served.ref, rows, tuple(dict.fromkeys(computed)), label=label, timeout_s=timeout_s
@@ -131,12 +131,15 @@ def check_rows(servable: Servable, rows: int, settings: Settings) -> None:
         )
 
 
-def _check_outputs(
-    servable: Servable, rows: int, outputs: Sequence[str], settings: Settings
-) -> None:
+def output_bytes(servable: Servable, rows: int, outputs: Iterable[str]) -> int:
+    """Return how large the arrays of some outputs are."""
     shapes = {**servable.end_points, OUTPUT: servable.output_shape}
     shapes[PROBABILITIES] = servable.output_shape
-    size = 4 * rows * sum(math.prod(shapes[name]) for name in outputs)
+    return 4 * rows * sum(math.prod(shapes[name]) for name in outputs)
+
+
+def check_output_bytes(size: int, settings: Settings) -> None:
+    """Raises: InputError if an answer's arrays are larger than the limit."""
     limit = settings.max_output_bytes
     if size > limit:
         raise InputError(

@@ -21,6 +21,8 @@ FACTS = {
     "difference": None,
     "warmed": [{"rows": rows, "seconds": 0.1, "first_seconds": 0.1} for rows in (1, 2, 4)],
     "size_bytes": 100,
+    "lanes": 1,
+    "batch_rows": 4,
 }
 Behaviour = Callable[[str, dict[str, Any]], Awaitable[dict[str, Any] | None]]
 

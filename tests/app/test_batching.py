@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.compute.arena import Block
-from app.compute.batching import Pending, Waiting
+from app.compute.batching import Batch, Pending, Waiting
 from app.compute.engine import ModelRef
 
 OUTPUT = ("output",)
@@ -44,11 +44,18 @@ class Queue:
         self.waiting.add(pending)
         return pending
 
-    def take(self, limits: dict[str, int] | int = 8, **options: Any) -> list[str]:
+    def next(self, limits: dict[str, int] | int = 8) -> Batch | None:
         def limit_of(model: ModelRef) -> int:
             return limits if isinstance(limits, int) else limits.get(model.build, 0)
 
-        return [self.names[p] for p in self.waiting.take(limit_of, **options)]
+        return self.waiting.next(limit_of)
+
+    def take(self, limits: dict[str, int] | int = 8) -> list[str]:
+        batch = self.next(limits)
+        requests = batch.requests if batch else []
+        for pending in requests:
+            self.waiting.remove(pending)
+        return [self.names[pending] for pending in requests]
 
 
 @pytest.fixture
@@ -94,32 +101,24 @@ def test_builds_in_training_mode_are_not_batched(requests: Queue) -> None:
 def test_those_of_a_failed_batch_go_alone(requests: Queue) -> None:
     first, second = requests.add("1"), requests.add("2")
     requests.add("3")
-    batch = requests.waiting.take(lambda model: 2)
-    assert batch == [first, second]
-    for pending in batch:
+    assert requests.take(2) == ["1", "2"]
+    for pending in (first, second):
         pending.alone = True
-    requests.waiting.add_first(batch)
+    requests.waiting.add_first([first, second])
     assert [requests.take() for _ in range(3)] == [["1"], ["2"], ["3"]]
 
 
-def test_only_full_batches_are_sent_ahead(requests: Queue) -> None:
-    requests.add("1")
-    requests.add("2")
-    assert requests.take(3, only_full=True) == []
-    requests.add("3", "b", rows=3)
-    assert requests.take(3, only_full=True) == ["3"]
-    requests.add("4", rows=2)  # would not fit: the batch before it is as full as it gets
-    assert requests.take(3, only_full=True) == ["1", "2"]
-    assert requests.take(3, only_full=True) == []
-
-
-def test_a_delay_holds_a_batch_that_can_still_grow(requests: Queue) -> None:
-    requests.add("1", arrived=10.0)
-    requests.add("2", arrived=11.0)
-    assert requests.take(8, arrived_before=9.5) == []
-    assert requests.take(2, arrived_before=9.5) == ["1", "2"]
-    requests.add("3", arrived=12.0)
-    assert requests.take(8, arrived_before=12.5) == ["3"]
+@pytest.mark.parametrize(
+    ("rows", "is_full"), [((1, 1), False), ((1, 2), True), ((1, 1, 2), True), ((5,), True)]
+)
+def test_a_batch_is_full_when_no_later_request_could_join(
+    requests: Queue, rows: tuple[int, ...], is_full: bool
+) -> None:
+    for index, count in enumerate(rows):
+        requests.add(str(index), rows=count)
+    batch = requests.next(3)
+    assert batch is not None
+    assert (batch.rows <= 3 or len(batch.requests) == 1, batch.is_full) == (True, is_full)
 
 
 def test_a_request_that_leaves_is_not_taken(requests: Queue) -> None:

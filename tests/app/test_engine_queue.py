@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fake_worker import obey, refused, run_with
+from fake_worker import FACTS, obey, refused, run_with
 
 from app.compute.engine import (
     Answer,
@@ -92,6 +92,43 @@ def test_a_full_batch_is_sent_while_another_is_computed(monkeypatch: pytest.Monk
         await asyncio.gather(*requests)
 
     run_with(monkeypatch, gate, test)
+
+
+def test_a_model_of_several_lanes_computes_batches_side_by_side(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gate = Gate()
+
+    async def behave(task: str, arguments: Any) -> Any:
+        if task == "load":
+            return {"result": {**FACTS, "lanes": 2, "batch_rows": 1}}
+        return await gate(task, arguments)
+
+    async def test(engine: LocalEngine, calls: Calls) -> None:
+        first = ask(engine)
+        await until(lambda: batches(calls))
+        requests = [ask(engine) for _ in range(4)]
+        await until(lambda: len(batches(calls)) == 3)
+        await asyncio.sleep(0.01)
+        assert batches(calls) == [[1], [1], [1]]  # one in each lane, and one that follows at once
+        assert engine.status().queued == 2
+        gate.open.set()
+        await asyncio.gather(first, *requests)
+        # Only the first was by itself, and could use what the lanes share.
+        alone = [arguments["is_alone"] for task, arguments in calls if task == "compute"]
+        assert alone == [True, False, False, False, False]
+
+    run_with(monkeypatch, behave, test)
+
+
+def test_a_delay_lets_requests_gather(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(engine: LocalEngine, calls: Calls) -> None:
+        await engine.load(ref())
+        await asyncio.gather(*(ask(engine) for _ in range(2)))
+        await asyncio.gather(*(ask(engine) for _ in range(4)))  # full: waits no longer
+        assert batches(calls) == [[1, 1], [1, 1, 1, 1]]
+
+    run_with(monkeypatch, obey, test, batch_delay_s=0.05)
 
 
 def test_the_requests_of_a_failed_batch_are_retried_alone(monkeypatch: pytest.MonkeyPatch) -> None:

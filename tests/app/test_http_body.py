@@ -16,7 +16,7 @@ from app.settings import Settings
 Make = Callable[..., TestClient]
 
 
-def too_large(detail: str, received: int) -> dict[str, object]:
+def too_large(detail: str, received: int, setting: str = "ZOO_MAX_BODY_BYTES") -> dict[str, object]:
     return {
         "type": "/docs#problem-body-too-large",
         "title": "The body is too large",
@@ -24,17 +24,35 @@ def too_large(detail: str, received: int) -> dict[str, object]:
         "detail": detail,
         "received": received,
         "limit": 100,
-        "setting": "ZOO_MAX_BODY_BYTES",
+        "setting": setting,
         "errors": [],
     }
 
 
-@pytest.mark.parametrize("path", ["/v1/builds", "/v1/infer"])
-def test_a_declared_body_over_the_limit_is_refused_unread(make_client: Make, path: str) -> None:
-    response = make_client(max_body_bytes=100).post(path, content=b"x" * 101)
+@pytest.mark.parametrize(
+    ("path", "limit"),
+    [("/v1/infer", "max_body_bytes"), ("/v1/builds", "max_document_bytes")],
+)
+def test_a_declared_body_over_the_limit_is_refused_unread(
+    make_client: Make, path: str, limit: str
+) -> None:
+    client = make_client(**{limit: 100})
+    response = client.post(path, content=b"x" * 101)
     assert response.headers["connection"] == "close"
+    setting = f"ZOO_{limit.upper()}"
     assert problem(response) == too_large(
-        "The body has 101 bytes; the limit is 100 (ZOO_MAX_BODY_BYTES).", 101
+        f"The body has 101 bytes; the limit is 100 ({setting}).", 101, setting
+    )
+
+
+def test_a_spec_in_a_form_has_the_limit_of_a_spec(make_client: Make) -> None:
+    client = make_client(max_document_bytes=100)
+    files = {"image": b"x"}
+    response = client.post("/v1/infer", data={"spec": "x" * 101}, files=files)
+    assert problem(response) == too_large(
+        "The body has 101 bytes in its field spec; the limit is 100 (ZOO_MAX_DOCUMENT_BYTES).",
+        101,
+        "ZOO_MAX_DOCUMENT_BYTES",
     )
 
 
@@ -43,7 +61,7 @@ def test_a_body_of_unknown_length_is_counted_while_it_arrives(make_client: Make)
         for _ in range(30):
             yield b"0123456789"
 
-    response = make_client(max_body_bytes=100).post("/v1/builds", content=chunks())
+    response = make_client(max_body_bytes=100).post("/v1/infer", content=chunks())
     body = problem(response)
     assert body == too_large(
         f"The body has {body['received']} bytes or more; the limit is 100 (ZOO_MAX_BODY_BYTES).",
@@ -54,7 +72,7 @@ def test_a_body_of_unknown_length_is_counted_while_it_arrives(make_client: Make)
 
 def test_a_body_at_the_limit_is_read(make_client: Make) -> None:
     body = b'{"architecture": "lenet"}'
-    client = make_client(max_body_bytes=len(body))
+    client = make_client(max_document_bytes=len(body))
     assert client.post("/v1/builds", content=body).status_code == 201
 
 
@@ -146,7 +164,7 @@ def test_the_real_server_refuses_a_huge_body_before_it_is_sent(server: Server) -
     request = b"POST /v1/builds HTTP/1.1\r\nHost: zoo\r\nContent-Length: 99999999999\r\n\r\n"
     answer = exchange(server, request)
     assert answer.startswith(b"HTTP/1.1 413 ")
-    assert b"The body has 99999999999 bytes; the limit is 33554432" in answer
+    assert b"The body has 99999999999 bytes; the limit is 1048576" in answer
 
 
 def test_many_tiny_chunks_are_a_body_like_any_other(server: Server) -> None:

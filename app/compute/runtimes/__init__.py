@@ -19,9 +19,14 @@ class Runtime(Protocol):
     """A network that can compute."""
 
     name: str
+    # How many batches may be computed side by side, and about how long a row takes in each then.
+    lanes: int
+    lane_seconds: float
 
-    def run(self, rows: Array, outputs: Sequence[str]) -> list[Array]:
+    def run(self, rows: Array, outputs: Sequence[str], *, is_alone: bool = True) -> list[Array]:
         """Return outputs of a batch, by the names of end points or OUTPUT.
+
+        A batch that is not alone keeps to the cores of one lane.
 
         Shape: (N, *input) -> (N, *output) each
         """

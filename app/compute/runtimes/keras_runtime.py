@@ -23,6 +23,8 @@ class KerasRuntime:
     """See `Runtime`. With `xla`, batches are filled up to a power of two, each compiled once."""
 
     name = "tensorflow"
+    lanes = 1
+    lane_seconds = 0.0
 
     def __init__(
         self,
@@ -54,7 +56,7 @@ class KerasRuntime:
             return lambda rows: concrete(rows)
         return convert_variables_to_constants_v2(concrete)  # type: ignore[no-any-return]
 
-    def run(self, rows: Array, outputs: Sequence[str]) -> list[Array]:
+    def run(self, rows: Array, outputs: Sequence[str], *, is_alone: bool = True) -> list[Array]:
         """See `Runtime.run`."""
         count = len(rows)
         if self._xla and count & (count - 1):

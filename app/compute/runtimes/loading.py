@@ -4,6 +4,7 @@ import ctypes
 import gc
 import logging
 import os
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ log = logging.getLogger("app.worker")
 
 # Larger batches gain nothing where a row takes this long already.
 _LONGEST_WARM_UP_SECONDS = 0.5
+_LANE_BATCH_SECONDS = 0.01
 # Of the largest value of the output: how far two engines may be apart.
 AGREEMENT = 1e-4
 
@@ -33,8 +35,11 @@ class Loaded:
     runtime: Runtime
     facts: Mapping[str, Any]
 
+    # As many batches as the runtime has lanes are computed at once.
+    lanes: threading.Semaphore
+
     @property
-    def batch_rows(self) -> int:
+    def most_rows(self) -> int:
         """The largest batch that it was run at."""
         rows: int = self.facts["warmed"][-1]["rows"]
         return rows
@@ -66,8 +71,25 @@ def load(
     give_memory_back()
     least = traced.summary().totals["weight_bytes"]
     size = max(_resident_bytes() - before, least)
-    facts = {**known, "precision": precision, "warmed": warmed, "size_bytes": size}
-    return Loaded(traced, runtime, facts)
+    facts = {
+        **known,
+        "precision": precision,
+        "warmed": warmed,
+        "size_bytes": size,
+        "lanes": runtime.lanes,
+        "batch_rows": _batch_rows(runtime, warmed[-1]["rows"]),
+    }
+    return Loaded(traced, runtime, facts, threading.Semaphore(runtime.lanes))
+
+
+def _batch_rows(runtime: Runtime, most: int) -> int:
+    """Return how many rows of several requests to compute at once.
+
+    In a lane, more rows save nothing but messages: those are few enough beside a few milliseconds.
+    """
+    if runtime.lanes == 1 or not runtime.lane_seconds:
+        return most
+    return max(1, min(most, int(_LANE_BATCH_SECONDS / runtime.lane_seconds)))
 
 
 def _compared(
@@ -142,9 +164,9 @@ def sample(traced: Trace, rows: int) -> Array:
     return np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
 
 
-def _warm_up(runtime: Runtime, rows: Array) -> list[dict[str, float]]:
+def _warm_up(runtime: Runtime, rows: Array) -> list[dict[str, Any]]:
     """Run batches of doubling size twice each, and return the times of both."""
-    warmed: list[dict[str, float]] = []
+    warmed: list[dict[str, Any]] = []
     size = 1
     while True:
         first, second = (_seconds(runtime, rows[:size]) for _ in range(2))

@@ -1,26 +1,30 @@
 """A network on ONNX Runtime, for CPUs: batch norms are folded into the convolutions before them.
 
-One row uses all cores. Of several rows, each may take one core: the cores need not wait for each
-other at every layer then. Which of the two is faster depends on the network, and is measured.
+A row alone uses all cores. Of several rows, each may take a core or a few: a lane. Lanes need not
+wait for each other at every layer. Which of the two is faster depends on the network, and is
+measured.
 """
 
 import itertools
-import os
+import queue
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import onnxruntime as ort
 
+from app.compute.cores import cores
 from app.compute.runtimes import Array, tensors_of
 from app.compute.runtimes.programs import Programs
 from model_zoo import Trace, WeightLibrary, build_weights, onnx_model
 
-CORES = len(os.sched_getaffinity(0))
-_THREADS = ThreadPoolExecutor(CORES, "row")
-# Below this gain, the memory of a second session is not worth it.
+CORES = cores()
+# Each of more lanes than this would hold the weights once more.
+_LANES = min(CORES, 4)
+_THREADS = ThreadPoolExecutor(_LANES, "lane")
+# Below this gain, the memory of more sessions is not worth it.
 _WORTH = 0.97
 
 
@@ -28,7 +32,8 @@ _WORTH = 0.97
 class _Program:
     outputs: tuple[str, ...]
     wide: ort.InferenceSession  # all cores for one batch
-    narrow: ort.InferenceSession | None  # one core; several run at once
+    # Those that are free; none where rows go together.
+    lanes: "queue.SimpleQueue[ort.InferenceSession]"
 
 
 class OnnxRuntime:
@@ -41,70 +46,93 @@ class OnnxRuntime:
         self._traced = traced
         self._library = library
         # Settled by the first program, which is the one for the network's own output.
-        self._splits_rows: bool | None = None if CORES > 1 else False
+        self.lanes = _LANES
+        self.lane_seconds = 0.0
         self._programs: Programs[_Program] = Programs(self._make)
 
     def _make(self, outputs: tuple[str, ...]) -> _Program:
         weights = build_weights(self._traced, self._library)
         tensors = tensors_of(self._traced, outputs)
         model = onnx_model(self._traced.graph, weights, outputs=tensors).SerializeToString()
-        program = _Program(outputs, open_session(model, CORES), None)
-        if self._splits_rows is not False:
-            program.narrow = open_session(model, 1)
-        if self._splits_rows is None:
-            self._splits_rows = self._is_faster_apart(program)
-            program.narrow = program.narrow if self._splits_rows else None
+        program = _Program(outputs, open_session(model, CORES), queue.SimpleQueue())
+        if self.lanes > 1:
+            self._open_lanes(program, model)
+        if self.lanes > 1 and not self.lane_seconds and not self._are_lanes_faster(program):
+            self.lanes = 1
+            program.lanes = queue.SimpleQueue()
         return program
 
-    def _is_faster_apart(self, program: _Program) -> bool:
-        """Measure whether rows take less time each on one core than all on all cores."""
-        rows = np.zeros((2 * CORES, *self._traced.spec.input_shape), np.float32)
-        assert program.narrow is not None
-        seconds = {}
-        for run in (self._run_together, self._run_apart):
-            times = []
-            for _ in range(2):
-                started = time.perf_counter()
-                run(program, rows)
-                times.append(time.perf_counter() - started)
-            seconds[run] = min(times)
-        return seconds[self._run_apart] < _WORTH * seconds[self._run_together]
+    def _open_lanes(self, program: _Program, model: bytes) -> None:
+        threads = CORES // self.lanes
+        # A session of one thread computes in its callers', so that all can share it.
+        shared = open_session(model, 1) if threads == 1 else None
+        for _ in range(self.lanes):
+            program.lanes.put(shared or open_session(model, threads))
 
-    def run(self, rows: Array, outputs: Sequence[str]) -> list[Array]:
+    def _are_lanes_faster(self, program: _Program) -> bool:
+        """Measure whether rows take less time each in a lane than all on all cores."""
+        rows = np.zeros((2 * self.lanes, *self._traced.spec.input_shape), np.float32)
+        together = _seconds(lambda: _run(program.wide, program, rows))
+        apart = _seconds(lambda: self._run_apart(program, rows))
+        self.lane_seconds = self.lanes * apart / len(rows)
+        return apart < _WORTH * together
+
+    def run(self, rows: Array, outputs: Sequence[str], *, is_alone: bool = True) -> list[Array]:
         """See `Runtime.run`."""
         program = self._programs.get(outputs)
-        whole = len(rows) - len(rows) % CORES
-        if program.narrow is None or not whole:
-            return self._run_together(program, rows)
-        apart = self._run_apart(program, rows[:whole])
-        if whole == len(rows):
-            return apart
-        rest = self._run_together(program, rows[whole:])
-        return [np.concatenate(pair) for pair in zip(apart, rest, strict=True)]
-
-    def _run_together(self, program: _Program, rows: Array) -> list[Array]:
-        return _run(program.wide, program, rows)
+        if self.lanes == 1:
+            return _run(program.wide, program, rows)
+        if not is_alone:
+            return _run_in_lane(program, rows)
+        whole = len(rows) - len(rows) % self.lanes
+        parts = [self._run_apart(program, rows[:whole])] if whole else []
+        if whole < len(rows):
+            parts.append(_run(program.wide, program, rows[whole:]))
+        return _joined(parts)
 
     def _run_apart(self, program: _Program, rows: Array) -> list[Array]:
-        """Compute each row on one core; a core that is done takes the next."""
+        """Compute the rows one by one; a lane that is done takes the next."""
         ahead = itertools.count()
         found: list[list[Array]] = [[] for _ in rows]
 
         def work() -> None:
             while (index := next(ahead)) < len(rows):
-                found[index] = _run(program.narrow, program, rows[index : index + 1])
+                found[index] = _run_in_lane(program, rows[index : index + 1])
 
-        others = [_THREADS.submit(work) for _ in range(CORES - 1)]
+        others = [_THREADS.submit(work) for _ in range(self.lanes - 1)]
         work()
         for other in others:
             other.result()
-        return [np.concatenate(arrays) for arrays in zip(*found, strict=True)]
+        return _joined(found)
 
 
-def _run(session: ort.InferenceSession | None, program: _Program, rows: Array) -> list[Array]:
-    assert session is not None
+def _joined(parts: Sequence[list[Array]]) -> list[Array]:
+    if len(parts) == 1:
+        return parts[0]
+    return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
+
+
+def _run_in_lane(program: _Program, rows: Array) -> list[Array]:
+    session = program.lanes.get()
+    try:
+        return _run(session, program, rows)
+    finally:
+        program.lanes.put(session)
+
+
+def _run(session: ort.InferenceSession, program: _Program, rows: Array) -> list[Array]:
     found: list[Array] = session.run(list(program.outputs), {"input": rows})
     return found
+
+
+def _seconds(run: Callable[[], object]) -> float:
+    """Return the shorter time of two."""
+    times = []
+    for _ in range(2):
+        started = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - started)
+    return min(times)
 
 
 def open_session(

@@ -1,0 +1,114 @@
+"""The time of each layer on ONNX Runtime, by its own profiler."""
+
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from app.compute.runtimes import OUTPUT, Array, tensors_of
+from app.compute.runtimes.kernels import Kernel, Placement, number_nodes, place
+from app.compute.runtimes.onnx_runtime import CORES, open_session
+from app.compute.runtimes.profiling import LayerTime, Measured, Repeats, layers_of
+from model_zoo import Node, Trace, WeightLibrary, build_weights, onnx_model
+
+# The profiler keeps a kilobyte of each in memory until it writes the file.
+_MAX_EVENTS = 50_000
+_SUFFIX = "_kernel_time"
+
+
+@dataclass(frozen=True, slots=True)
+class _Event:
+    kernel: Kernel
+    seconds: float
+
+
+def profile_onnx(traced: Trace, library: WeightLibrary, rows: Array, repeats: Repeats) -> Measured:
+    """Return the time of each layer for a batch that all cores compute.
+
+    Raises: ZooError if the network has no form in ONNX.
+    """
+    model = onnx_model(
+        traced.graph, build_weights(traced, library), outputs=tensors_of(traced, (OUTPUT,))
+    )
+    numbered = number_nodes(model, traced.graph)
+    content = model.SerializeToString()
+    del model
+    with tempfile.TemporaryDirectory(prefix="zoo-profile-") as folder:
+        session = open_session(content, CORES, profile_prefix=str(Path(folder) / "profile"))
+        del content
+
+        def run() -> None:
+            session.run([OUTPUT], {"input": rows})
+
+        repeats.check()
+        run()  # the first takes memory, and is left out below
+        made = len(repeats.layers(run, at_most=_MAX_EVENTS // max(1, len(numbered))))
+        runs = list(_runs(Path(session.end_profiling())))[-made:]
+    network = repeats.network(run)  # which nothing is written of any more
+    kernels = [event.kernel for event in runs[0]]
+    seconds = [median(each) for each in zip(*(map(_seconds, run) for run in runs), strict=True)]
+    placement = place(traced.graph, numbered, kernels)
+    return Measured(
+        layers=_layers(traced, placement, kernels, seconds),
+        other=_other(placement, kernels, seconds),
+        runs=made,
+        network=tuple(network),
+    )
+
+
+def _seconds(event: _Event) -> float:
+    return event.seconds
+
+
+def _runs(path: Path) -> Iterator[Sequence[_Event]]:
+    """Yield the kernels of each run, in the order of execution."""
+    events: list[_Event] = []
+    with path.open(encoding="utf-8") as lines:
+        for line in lines:  # of a list, one object each
+            if not line.startswith("{"):
+                continue
+            found = json.loads(line.rstrip().removesuffix(","))
+            if found["cat"] == "Node" and found["name"].endswith(_SUFFIX):
+                name = found["name"].removesuffix(_SUFFIX)
+                events.append(_Event(Kernel(name, found["args"]["op_name"]), found["dur"] / 1e6))
+            elif found["name"] == "model_run":
+                yield events
+                events = []
+
+
+def _layers(
+    traced: Trace, placement: Placement, kernels: Sequence[Kernel], seconds: Sequence[float]
+) -> list[LayerTime]:
+    own: dict[Node, list[int]] = {}
+    for index, node in enumerate(placement.nodes):
+        if node is not None:
+            own.setdefault(node, []).append(index)
+
+    def time_of(nodes: Sequence[Node]) -> LayerTime:
+        indices = sorted(index for node in nodes for index in own.get(node, ()))
+        if indices:
+            names = tuple(dict.fromkeys(kernels[index].op for index in indices))
+            return LayerTime(sum(seconds[index] for index in indices), names)
+        hosts = [
+            placement.kernels[node.output] for node in nodes if node.output in placement.kernels
+        ]
+        host = placement.nodes[hosts[-1]] if hosts else None
+        if any(node.multiply_adds for node in nodes):
+            return LayerTime(None)  # its kernel has a name that says nothing
+        return LayerTime(0.0, computed_with=host)
+
+    return layers_of(traced, time_of)
+
+
+def _other(
+    placement: Placement, kernels: Sequence[Kernel], seconds: Sequence[float]
+) -> dict[str, tuple[int, float]]:
+    """Return what is no layer's, by the kind of kernel: how many, and their time."""
+    found: dict[str, tuple[int, float]] = {}
+    for node, kernel, each in zip(placement.nodes, kernels, seconds, strict=True):
+        if node is None:
+            count, sum_ = found.get(kernel.op, (0, 0.0))
+            found[kernel.op] = count + 1, sum_ + each
+    return found

@@ -1,0 +1,109 @@
+"""How far networks agree on the same rows, and where their specs differ."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from app.wording import clip
+from model_zoo import json_pointer, top_classes
+
+Array = npt.NDArray[np.float32]
+
+MAX_DIFFERENCES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What a network answered: (rows, ...), and how many classes that tells apart."""
+
+    array: Array
+    classes: int | None
+
+
+def agreement(first: Output, second: Output) -> dict[str, float | None]:
+    """Return how far two outputs agree; None for what cannot be compared.
+
+    Classes are compared where both tell the same number of them apart: 0 of 1001 is another class
+    than 0 of 1000.
+    """
+    same_rows = len(first.array) == len(second.array)
+    comparable = same_rows and first.classes is not None and first.classes == second.classes
+    return {
+        "same_top_1": _same_top_1(first.array, second.array) if comparable else None,
+        "largest_difference": _largest_difference(first.array, second.array),
+        "mean_kl_divergence": _mean_kl(first.array, second.array) if comparable else None,
+    }
+
+
+def _same_top_1(first: Array, second: Array) -> float:
+    """Return the share of rows with the same most probable class."""
+    pairs = zip(_rows(first), _rows(second), strict=True)
+    same = [top_classes(one, 1) == top_classes(other, 1) for one, other in pairs]
+    return sum(same) / len(same)
+
+
+def _largest_difference(first: Array, second: Array) -> float | None:
+    if first.shape != second.shape:
+        return None
+    with np.errstate(invalid="ignore"):  # infinities less infinities
+        return _number(np.abs(first.astype(np.float64) - second).max())
+
+
+def _mean_kl(first: Array, second: Array) -> float | None:
+    """Return the mean over the rows of the divergence of the second from the first, in nats."""
+    one, other = _log_probabilities(first), _log_probabilities(second)
+    with np.errstate(invalid="ignore"):
+        # Rounding may leave a tiny negative number of what cannot be one.
+        return _number(np.maximum(np.sum(np.exp(one) * (one - other), axis=1), 0).mean())
+
+
+def _log_probabilities(logits: Array) -> npt.NDArray[np.float64]:
+    rows = _rows(logits).astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        shifted = rows - rows.max(axis=1, keepdims=True)
+        found: npt.NDArray[np.float64] = shifted - np.log(
+            np.exp(shifted).sum(axis=1, keepdims=True)
+        )
+    return found
+
+
+def _rows(array: Array) -> Array:
+    return array.reshape(len(array), -1)
+
+
+def _number(value: np.floating[Any]) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def spec_differences(specs: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the leaves that are not the same in all specs, by JSON pointer, with each one's value.
+
+    >>> spec_differences({"a": {"seed": 1, "scopes": []}, "b": {"seed": 2, "scopes": []}})
+    [{'pointer': '/seed', 'values': {'a': 1, 'b': 2}}]
+    """
+    leaves = {name: dict(_leaves(spec)) for name, spec in specs.items()}
+    pointers = dict.fromkeys(pointer for found in leaves.values() for pointer in found)
+    differences = []
+    for pointer in pointers:
+        values = {name: found[pointer] for name, found in leaves.items() if pointer in found}
+        first, *others = values.values()
+        # 1 and true are equal to Python, 1 and 1.0 to a spec.
+        same = all(type(value) is type(first) and value == first for value in others)
+        if len(values) < len(specs) or not same:
+            shown = {name: clip(value) for name, value in values.items()}
+            differences.append({"pointer": pointer, "values": shown})
+    return differences
+
+
+def _leaves(value: Any, path: Sequence[str | int] = ()) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping) and value:
+        for key, item in value.items():
+            yield from _leaves(item, [*path, key])
+    elif isinstance(value, list) and value:
+        for index, item in enumerate(value):
+            yield from _leaves(item, [*path, index])
+    else:
+        yield json_pointer(*path), value

@@ -1,0 +1,116 @@
+"""A comparison as tables for people."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from app.serving.models import is_build_id
+from app.tables import aligned
+
+_ID_DIGITS = 8
+_MAX_CELL_CHARACTERS = 40
+Comparison = Mapping[str, Any]
+
+
+def as_text(comparison: Comparison) -> str:
+    """Return what was computed where, the classes side by side, the agreement and the specs."""
+    results = comparison["results"]
+    names = _short_names([result["model"] for result in results])
+    blocks = [
+        _results(results, names),
+        _predictions(results, names),
+        _pairs(comparison["pairs"], names),
+        _differences(comparison, names),
+    ]
+    return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
+
+
+def _short_names(models: Sequence[str]) -> dict[str, str]:
+    """Return what models are called in the tables: a build's id by its first digits.
+
+    >>> _short_names(["0" * 32, "mine"])
+    {'00000000000000000000000000000000': '00000000', 'mine': 'mine'}
+    """
+    short = {name: name[:_ID_DIGITS] if is_build_id(name) else name for name in models}
+    return short if len(set(short.values())) == len(short) else {name: name for name in models}
+
+
+def _results(results: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> list[str]:
+    header = ("model", "architecture", "engine", "precision", "rows", "load ms", "compute ms")
+    table, notes = [], []
+    for result in results:
+        name, seconds = names[result["model"]], result.get("seconds", {})
+        table.append(
+            (
+                name,
+                result["architecture"],
+                *(str(result.get(key) or "") for key in ("engine", "precision", "rows")),
+                *(_ms(seconds.get(phase)) for phase in ("load", "compute")),
+            )
+        )
+        if "problem" in result:
+            notes.append(f"{name}: {result['problem']['detail']}")
+        notes += [f"{name}: {warning}" for warning in result.get("warnings", ())]
+    return [*aligned(header, table, left=4), *notes]
+
+
+def _predictions(results: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> list[str]:
+    """Return a line for each row and rank, a column for each model."""
+    found = {names[result["model"]]: result.get("predictions") or [] for result in results}
+    table = []
+    for row in range(max(map(len, found.values()))):
+        ranked = [lists[row] if row < len(lists) else [] for lists in found.values()]
+        for rank in range(max(map(len, ranked))):
+            cells = (_class(best[rank]) if rank < len(best) else "" for best in ranked)
+            table.append((str(row), str(rank + 1), *cells))
+    return aligned(("row", "top", *found), table, left=2) if table else []
+
+
+def _class(best: Mapping[str, Any]) -> str:
+    probability = best["probability"]
+    return f"{best['class']} ({'-' if probability is None else f'{probability:.4f}'})"
+
+
+def _pairs(pairs: Iterable[Mapping[str, Any]], names: Mapping[str, str]) -> list[str]:
+    header = ("model", "and model", "same top 1", "largest difference", "mean KL (nats)")
+    table = []
+    for pair in pairs:
+        same = pair["same_top_1"]
+        table.append(
+            (
+                *(names[model] for model in pair["models"]),
+                "-" if same is None else f"{100 * same:.1f}%",
+                _number(pair["largest_difference"]),
+                _number(pair["mean_kl_divergence"]),
+            )
+        )
+    return aligned(header, table, left=2) if table else []
+
+
+def _differences(comparison: Comparison, names: Mapping[str, str]) -> list[str]:
+    table = [
+        (
+            each["pointer"],
+            *(_cell(each["values"][name]) if name in each["values"] else "-" for name in names),
+        )
+        for each in comparison["spec_differences"]
+    ]
+    if not table:
+        return ["The specs are the same."]
+    lines = aligned(("spec", *names.values()), table, left=1)
+    more = comparison["more_spec_differences"]
+    return [*lines, f"and {more} more"] if more else lines
+
+
+def _cell(value: object) -> str:
+    text = json.dumps(value)
+    limit = _MAX_CELL_CHARACTERS
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def _ms(seconds: float | None) -> str:
+    return "" if seconds is None else f"{1000 * seconds:.1f}"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}"
