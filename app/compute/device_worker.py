@@ -360,9 +360,7 @@ class DeviceWorker:
         self.jobs += 1
         try:
             connection = await self.supervisor.up()
-            call = asyncio.create_task(
-                self._timed(connection, task, arguments, "request_timeout_s")
-            )
+            call = asyncio.create_task(self._call(connection, task, arguments))
             call.add_done_callback(lambda done: done.cancelled() or done.exception())
             return await asyncio.shield(call)
         except WorkerGoneError as gone:
@@ -372,6 +370,13 @@ class DeviceWorker:
             ) from None
         finally:
             self.jobs -= 1
+
+    async def _call(self, connection: Connection, task: str, arguments: Mapping[str, Any]) -> Reply:
+        if task != "save_weights":
+            return await self._timed(connection, task, arguments, "request_timeout_s")
+        # The process does one of these and of the loads at a time: what waits is not late yet.
+        async with self._one_load:
+            return await self._timed(connection, task, arguments, "request_timeout_s")
 
     async def _timed(
         self, connection: Connection, task: str, arguments: Mapping[str, Any], limit: str

@@ -297,6 +297,19 @@ def test_a_batch_that_takes_too_much_memory_is_refused(
     )
 
 
+def test_one_profile_is_measured_at_a_time(client: TestClient) -> None:
+    path = f"/v1/builds/{build(client)}/profile"
+    assert client.portal is not None
+    client.portal.call(client.app.state.services.profiling.acquire)  # type: ignore[attr-defined]
+    response = client.get(path)
+    body = problem(response)
+    assert (body["status"], body["detail"]) == (
+        503,
+        "Another profile is being measured; one is at a time.",
+    )
+    assert response.headers["retry-after"] == "1"
+
+
 def test_a_build_that_trains_has_no_profile(client: TestClient) -> None:
     body = problem(client.get(f"/v1/builds/{build(client, is_training=True)}/profile"))
     assert body["type"] == "/docs#problem-unprocessable"
