@@ -4,6 +4,9 @@ Reads and work are counted apart, so that summaries answer while every place for
 probes and metrics are never refused.
 """
 
+import re
+from collections.abc import Callable
+
 from starlette.types import Scope
 
 from app.problems import ServiceError
@@ -12,12 +15,27 @@ from app.settings import variable
 _READS = ("GET", "HEAD")
 _ALWAYS = ("/healthz", "/metrics")
 _ALWAYS_BELOW = "/v2/health/"
+_INFERENCES = re.compile(
+    r"/v2/models/[^/]+(/versions/[^/]+)?/infer|/v1/models/.*:[a-z]+|/v1/builds/[^/]+/predict|"
+    r"/v1/infer|/v1/compare",
+    re.IGNORECASE,
+)
 
 
 class Admission:
-    """Counts the requests in progress; of one thread, the event loop's."""
+    """Counts the requests in progress; of one thread, the event loop's.
 
-    def __init__(self, max_concurrency: int, max_client_concurrency: int = 0) -> None:
+    `check_inference` raises where an inference would be refused: it is, before any of its body is
+    read and before anything else is done for it.
+    """
+
+    def __init__(
+        self,
+        max_concurrency: int,
+        max_client_concurrency: int = 0,
+        check_inference: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._check_inference = check_inference
         self._max_concurrency = max_concurrency
         self._max_client_concurrency = max_client_concurrency  # 0 is no limit
         self._reads = 0
@@ -27,8 +45,10 @@ class Admission:
     def enter(self, scope: Scope) -> None:
         """Count a request in; each that entered must leave.
 
-        Raises: ServiceError if there is no place for it; it did not enter then.
+        Raises: ServiceError or EngineError if there is no place for it; it did not enter then.
         """
+        if scope["method"] == "POST" and _INFERENCES.fullmatch(scope["path"]):
+            self._check_inference()
         is_read = scope["method"] in _READS
         in_progress = self._reads if is_read else self._work
         if in_progress >= self._max_concurrency:

@@ -73,13 +73,12 @@ class Envelope:
     def __init__(
         self,
         app: ASGIApp,
-        max_concurrency: int,
-        max_client_concurrency: int = 0,
+        admission: Admission,
         metrics: Metrics | None = None,
         spans: Spans | None = None,
     ) -> None:
         self._app = app
-        self._admission = Admission(max_concurrency, max_client_concurrency)
+        self._admission = admission
         self._metrics = metrics or Metrics()
         self._spans = spans
 

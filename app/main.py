@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.routing import Match
 
+from app.admission import Admission
 from app.api import (
     builds,
     catalogue,
@@ -135,8 +136,11 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
     app.add_exception_handler(HTTPException, _refuse)
     app.add_middleware(
         Envelope,
-        max_concurrency=settings.max_concurrency,
-        max_client_concurrency=settings.max_client_concurrency,
+        admission=Admission(
+            settings.max_concurrency,
+            settings.max_client_concurrency,
+            lambda: services.engine.check_admission(),
+        ),
         metrics=services.metrics,
         spans=spans,
     )

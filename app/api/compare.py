@@ -17,7 +17,7 @@ from app.api.services import Services, Shared
 from app.envelope import timings
 from app.problems import ServiceError, query_error
 from app.serving.comparison_text import as_text
-from app.serving.inference import check_admission, check_rows
+from app.serving.inference import check_rows
 from app.serving.models import resolve
 
 router = APIRouter(prefix="/v1", tags=["inference"])
@@ -70,7 +70,6 @@ async def compare(
     """
     format_name = chosen_format(request, question.format, FORMATS)
     entries = [await _entry(services, name, question) for name in _names(builds)]
-    check_admission(services)
     inputs = await read_inputs(request, services.settings)
     run = ComparisonRun(request, services, inputs)
     await run.check(entries)

@@ -16,7 +16,7 @@ from app.api.negotiate import chosen_format
 from app.api.outputs import FORMATS, Question, Wanted, encode, wanted_outputs
 from app.api.services import Services, Shared
 from app.envelope import timings
-from app.serving.inference import check_admission, check_rows, infer, read_inputs
+from app.serving.inference import check_rows, infer, read_inputs
 from app.serving.servable import Servable, find_servable
 from app.serving.served import served
 
@@ -56,7 +56,6 @@ async def predict(
     """
     servable = await find_servable(services, build_id)
     format_name = chosen_format(request, question.format, FORMATS)
-    check_admission(services)
     inputs = await read_body_inputs(request, services.settings)
     wanted = wanted_outputs(servable, question, format_name)
     return await _answer(request, services, servable, inputs, wanted, [])
@@ -79,7 +78,6 @@ async def build_and_infer(
 ) -> Response:
     """A form with the spec, and one image or array for each row. The build is kept."""
     format_name = chosen_format(request, question.format, FORMATS)
-    check_admission(services)
     form = await read_form(request, services.settings)
     traced = await asyncio.to_thread(trace_body, services, form.spec, timings(request))
     build, _ = await asyncio.to_thread(keep, services, traced, timings(request))

@@ -30,7 +30,6 @@ from app.protocols.open_inference.request import (
 from app.protocols.open_inference.response import Encoded, encode_response
 from app.protocols.open_inference.target import Target
 from app.serving.inference import (
-    check_admission,
     check_rows,
     infer,
     read_inputs,
@@ -77,7 +76,6 @@ async def infer_model(request: Request, services: Shared, model: Named) -> Respo
     may the answer be. A model that is not in memory is loaded first.
     """
     request.state.model = model.name
-    check_admission(services)
     body = await read_body(request, services.settings, ENCODINGS)
     asked, data = await _read(request, services, model, body)
     check_rows(model.servable, asked.tensor.rows, services.settings)

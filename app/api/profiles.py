@@ -15,7 +15,7 @@ from app.api.services import Services, Shared
 from app.compute.engine import Job, QueueFullError, Reply
 from app.envelope import timings
 from app.problems import query_error
-from app.serving.inference import check_admission, check_rows, while_connected
+from app.serving.inference import check_rows, while_connected
 from app.serving.layer_times import as_csv, as_text, describe
 from app.serving.servable import Servable, find_servable
 from app.serving.served import served
@@ -76,7 +76,6 @@ async def read_profile(
     servable = await find_servable(services, build_id)
     check_rows(servable, 1, services.settings)
     _check_rows(servable, rows, services.settings)
-    check_admission(services)
     clock = timings(request)
     traced = await find_trace(services, build_id, clock)
     job = await asyncio.to_thread(_job, services, servable, asked, rows, runs)

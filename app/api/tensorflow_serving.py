@@ -25,7 +25,6 @@ from app.protocols.tensorflow_serving import documents, reading, writing
 from app.protocols.tensorflow_serving.paths import PathError, Target, read_path
 from app.protocols.tensorflow_serving.signatures import Inputs
 from app.serving.inference import (
-    check_admission,
     check_rows,
     infer,
     read_inputs,
@@ -137,7 +136,6 @@ async def run_model(request: Request, services: Shared) -> Response:
     request.state.model = served.name
     _check_action(target, served)
     check_rows(served.servable, 1, services.settings)
-    check_admission(services)
     body = await read_body(request, services.settings, encodings=("gzip",))
     rows, is_column = await _read(request, services, served, target, body)
     clock = timings(request)

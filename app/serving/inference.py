@@ -105,14 +105,6 @@ async def infer(
     return Answer({**answer.arrays, PROBABILITIES: probabilities}, seconds, answer.batch_rows)
 
 
-def check_admission(services: "Services") -> None:
-    """Refuse an inference before its body is read, where it would be refused afterwards.
-
-    Raises: EngineError
-    """
-    services.engine.check_admission()
-
-
 def check_rows(servable: Servable, rows: int, settings: Settings) -> None:
     """Raises: ServiceError or InputError if a network cannot take so many rows, or any."""
     if servable.is_training:

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 from starlette.types import Receive, Scope, Send
-from zoo_server import problem
+from zoo_server import NoEngine, problem
 
 from app.admission import Admission, is_always_admitted
 from app.compute.engine import (
@@ -77,7 +77,7 @@ def test_reads_and_work_have_places_of_their_own(
     busy: str, refused: tuple[str, ...], admitted: str
 ) -> None:
     application = Held()
-    client = TestClient(Envelope(application, max_concurrency=2))
+    client = TestClient(Envelope(application, Admission(2)))
     with held(application, client, busy, busy):
         for method in refused:
             response = client.request(method, "/other")
@@ -88,7 +88,7 @@ def test_reads_and_work_have_places_of_their_own(
 
 def test_probes_and_metrics_answer_while_everything_is_full() -> None:
     application = Held()
-    client = TestClient(Envelope(application, max_concurrency=0, max_client_concurrency=1))
+    client = TestClient(Envelope(application, Admission(0, 1)))
     for path in ("/healthz", "/metrics", "/v2/health/live", "/v2/health/ready"):
         assert client.get(path).status_code == 200
         assert client.head(path).status_code == 200
@@ -101,7 +101,7 @@ def test_probes_and_metrics_answer_while_everything_is_full() -> None:
 def test_a_client_has_only_so_many_places() -> None:
     metrics = Metrics()
     application = Held()
-    envelope = Envelope(application, 10, max_client_concurrency=2, metrics=metrics)
+    envelope = Envelope(application, Admission(10, 2), metrics=metrics)
     client = TestClient(envelope, client=("10.0.0.1", 50000))
     other = TestClient(envelope, client=("10.0.0.2", 50000))
     with held(application, client, "POST", "GET"):
@@ -167,7 +167,7 @@ def test_every_rejection_is_counted_by_its_reason(error: Exception, reason: str 
         raise error
 
     metrics = Metrics()
-    TestClient(Envelope(refuse, 1, metrics=metrics)).post("/v1/infer")
+    TestClient(Envelope(refuse, Admission(1), metrics=metrics)).post("/v1/infer")
     assert rejections(metrics) == ({reason: 1} if reason else {})
 
 
@@ -175,7 +175,7 @@ def test_a_full_queue_says_when_to_come_back() -> None:
     async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
         raise QueueFullError("9 requests wait already.", retry_after_s=4)
 
-    response = TestClient(Envelope(refuse, 1)).post("/v1/infer")
+    response = TestClient(Envelope(refuse, Admission(1))).post("/v1/infer")
     assert response.headers["retry-after"] == "4"
     assert problem(response)["reason"] == "queue-full"
 
@@ -184,7 +184,7 @@ def test_a_place_is_given_back_whatever_happens() -> None:
     async def fail(scope: Scope, receive: Receive, send: Send) -> None:
         raise RuntimeError
 
-    client = TestClient(Envelope(fail, 1, max_client_concurrency=1))
+    client = TestClient(Envelope(fail, Admission(1, 1)))
     assert [client.get("/x").status_code for _ in range(3)] == [500, 500, 500]
 
 
@@ -200,5 +200,46 @@ def test_the_order_of_the_body_is_that_of_every_problem() -> None:
     async def fail(scope: Scope, receive: Receive, send: Send) -> None:
         raise ServiceError("overloaded", "full", reason="queue-full")
 
-    body: dict[str, Any] = TestClient(Envelope(fail, 1)).get("/x").json()
+    body: dict[str, Any] = TestClient(Envelope(fail, Admission(1))).get("/x").json()
     assert list(body) == ["type", "title", "status", "detail", "request_id", "reason", "errors"]
+
+
+class Full(NoEngine):
+    """An engine that takes nothing more."""
+
+    def check_admission(self) -> None:
+        raise QueueFullError("64 requests wait for the worker already.", 7)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/builds/x/predict",
+        "/v1/infer",
+        "/v1/compare",
+        "/v2/models/x/infer",
+        "/v2/models/x/versions/1/infer",
+        "/v1/models/x:predict",
+        "/V1/Models/x/labels/stable:Classify",
+        "/v1/models/x/versions/1:regress",
+    ],
+)
+def test_inference_is_refused_before_its_body_is_read(
+    make_client: Callable[..., TestClient], path: str
+) -> None:
+    client = make_client(Full(), max_body_bytes=10)
+    response = client.post(path, content=b"x" * 100)
+    assert response.status_code == 503
+    assert response.headers["retry-after"] == "7"
+    assert response.json()["reason"] == "queue-full"
+
+
+def test_what_is_no_inference_goes_on_while_the_queue_is_full(
+    make_client: Callable[..., TestClient],
+) -> None:
+    client = make_client(Full())
+    made = client.post("/v1/builds", json={"architecture": "lenet"})
+    assert made.status_code == 201
+    assert client.get(f"/v1/builds/{made.json()['id']}/summary").status_code == 200
+    assert client.post("/v2/repository/index").status_code == 200
+    assert client.get("/v1/models").status_code == 200

@@ -6,6 +6,7 @@ import pytest
 from starlette.testclient import TestClient
 from starlette.types import Receive, Scope, Send
 
+from app.admission import Admission
 from app.envelope import Envelope
 from app.problems import KINDS, ServiceError, query_error
 from model_zoo import InputError, Problem
@@ -15,7 +16,7 @@ def refused(error: Exception, method: str, path: str) -> Any:
     async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
         raise error
 
-    return TestClient(Envelope(refuse, 8)).request(method, path)
+    return TestClient(Envelope(refuse, Admission(8))).request(method, path)
 
 
 def test_the_members_of_a_problem_stand_beside_the_error() -> None:

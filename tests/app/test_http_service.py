@@ -9,6 +9,7 @@ import pytest
 from starlette.testclient import TestClient
 from zoo_server import NoEngine, build, problem
 
+from app.admission import Admission
 from app.api.schemas import SPEC_EXAMPLES
 from app.envelope import Envelope
 from app.problems import KINDS
@@ -102,7 +103,7 @@ def test_an_internal_error_tells_nothing_of_the_inside(
 
 def test_more_requests_than_the_limit_are_refused_but_not_the_health(make_client: Make) -> None:
     application = make_client().app
-    client = TestClient(Envelope(application, max_concurrency=0))
+    client = TestClient(Envelope(application, Admission(0)))
     response = client.get("/v1/limits")
     assert response.headers["retry-after"] == "1"
     assert problem(response) == {

@@ -16,6 +16,7 @@ from starlette.testclient import TestClient
 from starlette.types import Receive, Scope, Send
 from zoo_server import NoEngine, Server, build
 
+from app.admission import Admission
 from app.envelope import Envelope
 from app.settings import Settings
 from app.telemetry.logs import (
@@ -144,7 +145,7 @@ def test_the_model_of_a_request_is_a_field_once_it_is_known(
         await Response()(scope, receive, send)
 
     configure()
-    TestClient(Envelope(application, 1)).get("/v2/models/cat/infer")
+    TestClient(Envelope(application, Admission(1))).get("/v2/models/cat/infer")
     (line,) = logged(capsys)
     assert (line["model"], line["route"]) == ("cat", "")
 

@@ -12,9 +12,9 @@ from app.compute.runtimes import Array, tensors_of
 from app.compute.runtimes.programs import Programs
 from model_zoo import Trace, WeightLibrary, materialize
 
-# Freezing saves a tenth to a fifth of the time where there is little to compute; TensorFlow takes
-# long to copy what is larger, and gains nothing.
-_LARGEST_FROZEN_BYTES = 256 * 2**20
+# Freezing saves a tenth of the time or more; but what is larger takes TensorFlow long to copy, half
+# a minute for the 200 MB of alexnet_v2.
+_LARGEST_FROZEN_BYTES = 64 * 2**20
 
 Function = Callable[[Any], Sequence[Any]]
 

@@ -146,6 +146,7 @@ def open_session(
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    # Threads that spin between batches would take the cores from the API.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Threads that spin between layers are ready for the next; between batches, they would take the
+    # cores from the API.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
