@@ -1,7 +1,8 @@
 # Developer commands; continuous integration (.ci/run) calls the same targets.
 #
 # PYTHON=...       the interpreter `make setup` builds .venv from
-# ARGS=...         more arguments for `make test`, `make fuzz` and `make bench`
+# ARGS=...         more arguments for `make test`, `make fuzz`, `make bench`, `make bench-serve`,
+#                  `make soak` and `make overload`
 # LOCK_FLAGS=...   more arguments for the locking tool: LOCK_FLAGS=--upgrade takes newer versions
 
 SHELL := /bin/bash
@@ -17,10 +18,10 @@ PYTHON ?=
 ARGS ?=
 LOCK_FLAGS ?=
 
-.PHONY: help setup run test fuzz lint format bench lock container
+.PHONY: help setup run test fuzz lint format bench bench-serve soak overload lock container
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Create .venv with the locked development requirements (nothing to do when current)
 
@@ -66,6 +67,15 @@ format: setup ## Fix what can be fixed, and format
 
 bench: setup ## Run the benchmarks
 	$(BIN)/python -m benchmarks.bench $(ARGS)
+
+bench-serve: setup ## Compare serving with LitServe, BentoML, MLServer, FastAPI and in process (minutes)
+	$(BIN)/python -m benchmarks.serving $(ARGS)
+
+soak: setup ## Load, ask and unload networks hundreds of times, and see what grows (minutes)
+	$(BIN)/python -m benchmarks.serving.soak $(ARGS)
+
+overload: setup ## Send ten times what can be served, and kill the worker under load (minutes)
+	$(BIN)/python -m benchmarks.serving.overload $(ARGS)
 
 # cpu.txt constrains the other two, so that every variant runs the same versions.
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

@@ -1,0 +1,84 @@
+"""`make bench-serve`: this service, its peers and the call in process, at every point, in one run.
+
+Prints what it measures and writes `benchmarks/serving.md`; the status is 1 if a requirement fails.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from benchmarks.serving import in_process
+from benchmarks.serving.apart import apart
+from benchmarks.serving.cold_start import measure_cold_start
+from benchmarks.serving.compare import Plan, Result, compare
+from benchmarks.serving.contestants import contestants
+from benchmarks.serving.in_process import InProcess, Task
+from benchmarks.serving.report import report
+from benchmarks.serving.requirements import Run, requirements
+from benchmarks.serving.workload import FORMS, NETWORKS
+
+RESULTS = Path(__file__).parents[1] / "serving.md"
+# Of the ways to run many rows in process, those measured again after the servers.
+_AGAIN = 3
+
+
+def main() -> int:
+    """Run everything and return the exit status."""
+    chosen = _arguments()
+    plan = Plan(chosen.networks, chosen.forms, chosen.concurrencies, chosen.seconds, chosen.warm_up)
+    every = contestants(chosen.peer_engine)
+    servers = [each for each in every if each.name == "ours" or each.name in chosen.peers]
+    results = {each.title: Result() for each in servers}
+    before: dict[str, InProcess] = {}
+    after: dict[str, InProcess] = {}
+    seconds = min(1.0, chosen.seconds / 4)
+    for network in plan.networks:
+        _say(f"{network} in process")
+        before[network] = apart(in_process.measure, Task(network, seconds))
+        for server in servers:
+            compare(server, network, before[network], plan, results[server.title])
+        _say(f"{network} in process, again")
+        after[network] = apart(in_process.measure, _again(network, seconds, before[network]))
+    cold = None
+    if not chosen.no_cold_start:
+        _say("cold start")
+        cold = measure_cold_start()
+    run = Run(plan, before, after, results, cold)
+    found = requirements(run)
+    page = report(run, found, chosen.peer_engine)
+    print(page)
+    chosen.output.write_text(page, encoding="utf-8")
+    return 0 if all(each.holds for each in found) else 1
+
+
+def _again(network: str, seconds: float, before: InProcess) -> Task:
+    """Return the measurement of only what was fastest: how much the machine has changed."""
+    ways = tuple(way for form in FORMS for way in before.fastest(form)[:_AGAIN])
+    return Task(network, seconds, ways)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make bench-serve ARGS=...", description=__doc__)
+    peers = [each.name for each in contestants() if each.name != "ours"]
+    parser.add_argument("--seconds", type=float, default=8, help="of each point (default 8)")
+    parser.add_argument("--warm-up", type=float, default=2, help="seconds before each (default 2)")
+    parser.add_argument("--networks", nargs="+", choices=list(NETWORKS), default=list(NETWORKS))
+    parser.add_argument("--forms", nargs="+", choices=list(FORMS), default=list(FORMS))
+    parser.add_argument("--concurrencies", nargs="+", type=int, default=[1, 8, 32])
+    parser.add_argument("--peers", nargs="*", choices=peers, default=peers)
+    parser.add_argument(
+        "--peer-engine",
+        choices=("tensorflow", "onnxruntime"),
+        help="what all peers compute with, to compare the servers alone",
+    )
+    parser.add_argument("--no-cold-start", action="store_true")
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
