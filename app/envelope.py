@@ -4,6 +4,7 @@ Plain ASGI, outermost: an exception that no handler knows becomes a 500 that say
 inside, and the log has the rest under the same id. It runs at every request, so it is frugal.
 """
 
+import asyncio
 import logging
 import re
 import time
@@ -15,6 +16,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.admission import Admission, is_always_admitted
+from app.compute.engine import WorkerUnavailableError
 from app.problems import as_service_error, problem_response, rejection_reason
 from app.telemetry.logs import about_request, log_fields
 from app.telemetry.metrics import Metrics
@@ -97,6 +99,11 @@ class Envelope:
                     self._admission.enter(scope)
                     admitted = True
                 await self._app(exchange.scope, receive, exchange.send)
+            except asyncio.CancelledError:  # it did not finish in the time to drain
+                if exchange.status:
+                    raise
+                stopping = WorkerUnavailableError("The service is stopping.")
+                await exchange.answer_error(stopping, receive)
             except Exception as error:
                 if exchange.status:  # too late for another answer; the server closes the connection
                     raise

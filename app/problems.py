@@ -97,6 +97,8 @@ _LIBRARY_KINDS: tuple[tuple[type[ZooError], str], ...] = (
     (WeightsError, "weights-refused"),
     (ZooError, "unprocessable"),
 )
+# Where nothing says when a full or stopping service may take more.
+_LATER_S = 10
 _ENGINE_KINDS: tuple[tuple[type[EngineError], str, int], ...] = (
     (WorkerDiedError, "worker-died", 1),
     (WorkerUnavailableError, "worker-unavailable", 5),
@@ -217,11 +219,12 @@ def problem_response(
     if is_foreign(path):
         body = {"error": foreign_error(error.kind, status, error.detail), **body}
     content = json.dumps(body, ensure_ascii=False, allow_nan=False)
+    later = _retry_after(_LATER_S) if status == 503 else {}
     # A lone surrogate in a client's text is valid in Python and not in UTF-8.
     return Response(
         content.encode("utf-8", "backslashreplace"),
         status,
-        headers={"Cache-Control": "no-store", **error.headers},
+        headers={"Cache-Control": "no-store", **later, **error.headers},
         media_type=FOREIGN_MEDIA_TYPE if is_foreign(path) else MEDIA_TYPE,
     )
 

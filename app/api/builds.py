@@ -15,6 +15,7 @@ from app.api.services import Services, Shared, remove_unused
 from app.documents import parse_spec
 from app.envelope import Timings, timings
 from app.problems import unknown_build
+from app.serving.served import served
 from app.store.builds import Build
 from app.tracing import as_build, trace_spec
 from model_zoo import Trace, list_architectures
@@ -132,11 +133,14 @@ async def read_build(build_id: str, services: Shared) -> Response:
 async def delete_build(build_id: str, services: Shared) -> Response:
     """Posting the same spec again makes the same build, with the same id and weights.
 
-    Refused while another build takes weights from it.
+    Refused while another build takes weights from it, or a model of a name is it.
     """
+    servable = services.servables.get(build_id)
     await find_build(services, build_id)
     await asyncio.to_thread(remove_unused, services, build_id, services.builds.remove)
     services.servables.forget(build_id)
+    if servable is not None:
+        services.loading.unload(served(servable, services.settings).ref)
     services.statistics.forget(build_id)
     await asyncio.to_thread(services.files.remove, build_id)
     return Response(status_code=204)

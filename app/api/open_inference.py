@@ -175,6 +175,7 @@ def _facts(services: Services, model: Served) -> ModelFacts:
         max_batch=settings.max_batch,
         batch_delay_s=settings.batch_delay_s,
         state=services.loading.state(model.ref),
+        takes_images=servable.takes_images,
     )
 
 

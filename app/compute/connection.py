@@ -42,6 +42,8 @@ class Connection:
             frame = await answer
         finally:
             self._open.pop(number, None)
+            if answer.done() and not answer.cancelled():
+                answer.exception()  # looked at: sending may have failed first
         error = frame.header.get("error")
         if error is not None:
             raise as_exception(error)

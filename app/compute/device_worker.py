@@ -119,10 +119,14 @@ class DeviceWorker:
             for pending in self._waiting:
                 if self.residency.find(pending.model) is None:
                     self.begin_load(pending.model)
-            while batch := self._next_batch():
-                is_alone = not self.computing and not self._waiting
-                self.computing.append(batch)
-                self._keep(self._compute(self.supervisor.connection, batch, is_alone))
+            self._send_batches(self.supervisor.connection)
+            await self._notify()  # who waits for a request to be gone, or a model to be used
+
+    def _send_batches(self, connection: Connection) -> None:
+        while batch := self._next_batch():
+            is_alone = not self.computing and not self._waiting
+            self.computing.append(batch)
+            self._keep(self._compute(connection, batch, is_alone))
 
     def _next_batch(self) -> Batch | None:
         """Return what to compute now, if there is anything and a lane for it."""
@@ -141,6 +145,7 @@ class DeviceWorker:
                 return None
         for pending in batch.requests:
             self._waiting.remove(pending)
+            pending.is_computed = True  # from now on, the worker may read its rows
         self.residency.use(batch.model)
         return batch
 
@@ -148,8 +153,6 @@ class DeviceWorker:
         started = time.perf_counter()
         requests = batch.requests
         held = self.residency.find(batch.model)
-        for pending in requests:
-            pending.is_computed = True
         try:
             reply = await self._timed(
                 connection,
@@ -232,8 +235,8 @@ class DeviceWorker:
 
     async def _load(self, ref: ModelRef) -> ModelState:
         try:
-            connection = await self.supervisor.up()
             async with self._one_load:
+                connection = await self.supervisor.up()
                 await self._until_left(connection, ref)
                 held = self.residency.find(ref)
                 if held is not None and held.state.state == "ready":
@@ -277,6 +280,7 @@ class DeviceWorker:
         warmed = tuple(Warmed(**each) for each in result.pop("warmed"))
         state = ModelState("ready", pinned=ref.pinned, warmed=warmed, **result)
         self.residency.finish(ref, state, time.perf_counter())
+        self._send_batches(connection)  # what waits for it goes before it could leave again
         await self._make_room(connection, besides=ref)
         return state
 
@@ -286,7 +290,8 @@ class DeviceWorker:
         `besides` is in memory already, and stays even where that is over the limit.
         """
         while self.residency.is_over():
-            victim = self.residency.victim()
+            wanted = {pending.model.key for pending in self._waiting}
+            victim = self.residency.victim(wanted)
             if victim is not None and (besides is None or victim.ref.key != besides.key):
                 await self._unload(connection, victim, "room")
             elif besides is not None:
@@ -306,21 +311,23 @@ class DeviceWorker:
         loading = self._loads.get(ref.key)
         if loading is not None:
             await asyncio.gather(loading, return_exceptions=True)
-        held = self.residency.find(ref)
-        connection = self.supervisor.connection
-        if held is None or connection is None or held.state.state != "ready":
-            return
+        async with self._one_load:  # whose thread in the worker unloads as well
+            held = self.residency.find(ref)
+            connection = self.supervisor.connection
+            if held is not None and connection is not None and held.state.state == "ready":
+                await self._unload(connection, held, "request")
+
+    async def _unload(self, connection: Connection, held: Held, reason: str) -> None:
+        """Let a model take no more work, and leave when what it does is done."""
         self.residency.leaving(held)
         async with self._changed:
             await self._changed.wait_for(lambda: not held.in_use)
-        await self._unload(connection, held, "request")
-
-    async def _unload(self, connection: Connection, held: Held, reason: str) -> None:
-        self.residency.leaving(held)
         try:
             await self._timed(connection, "unload", {"model": held.ref.key}, "request_timeout_s")
         except WorkerGoneError:
             return  # and all its models with it
+        except Exception as error:
+            log.error("Build %s was not unloaded: %s", held.ref.build, error)
         self.residency.left(held.ref, reason)
         self.wake()
         await self._notify()
@@ -338,10 +345,11 @@ class DeviceWorker:
 
     async def _free_memory(self) -> None:
         """Unload what is not in use: something has run out of memory."""
-        connection = self.supervisor.connection
-        for held in list(self.residency.held.values()):
-            if connection is not None and held.may_leave:
-                await self._unload(connection, held, "memory")
+        async with self._one_load:
+            connection = self.supervisor.connection
+            for held in list(self.residency.held.values()):
+                if connection is not None and held.may_leave:
+                    await self._unload(connection, held, "memory")
 
     def _refuse(self, ref: ModelRef, error: Exception) -> None:
         """Fail the requests that wait for a model that could not be loaded."""
@@ -360,9 +368,14 @@ class DeviceWorker:
         self.jobs += 1
         try:
             connection = await self.supervisor.up()
-            call = asyncio.create_task(self._call(connection, task, arguments))
+            begun = asyncio.Event()
+            call = asyncio.create_task(self._call(connection, task, arguments, begun))
             call.add_done_callback(lambda done: done.cancelled() or done.exception())
-            return await asyncio.shield(call)
+            try:
+                return await asyncio.shield(call)
+            finally:
+                if not begun.is_set():
+                    call.cancel()
         except WorkerGoneError as gone:
             raise WorkerDiedError(
                 f"The worker {gone} while it did this request. It is started again; the request "
@@ -371,11 +384,15 @@ class DeviceWorker:
         finally:
             self.jobs -= 1
 
-    async def _call(self, connection: Connection, task: str, arguments: Mapping[str, Any]) -> Reply:
+    async def _call(
+        self, connection: Connection, task: str, arguments: Mapping[str, Any], begun: asyncio.Event
+    ) -> Reply:
         if task != "save_weights":
+            begun.set()
             return await self._timed(connection, task, arguments, "request_timeout_s")
         # The process does one of these and of the loads at a time: what waits is not late yet.
         async with self._one_load:
+            begun.set()
             return await self._timed(connection, task, arguments, "request_timeout_s")
 
     async def _timed(

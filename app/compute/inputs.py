@@ -1,4 +1,4 @@
-"""Turns what a client sent into one batch of float32 rows. Runs in the worker: it decodes.
+"""Turns what a client sent into one batch of float32 rows. Runs in a reader: it decodes.
 
 Every size is checked on a header or a count before memory of that size is taken.
 """

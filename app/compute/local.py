@@ -45,6 +45,8 @@ class LocalEngine:
         self._arena = Arena(settings.max_queue_bytes)
         self._waiting = Waiting()
         self._blocks: dict[Pending, Block] = {}
+        # Pinned models that the start is not done without, by key.
+        self._awaited: dict[str, str] = {}
         self._accepting = True
         self._is_closed = False
         self._seconds_per_request = 0.0
@@ -78,21 +80,19 @@ class LocalEngine:
             len(batch.requests) for worker in self._workers for batch in worker.computing
         )
         return EngineStatus(
-            ready=best.state == "ready" and self._accepting and self._pinned_are_ready(),
+            ready=best.state == "ready" and self._accepting and not self._awaited,
             state=best.state,
             device=best.facts.get("device"),
             restarts=sum(each.restarts for each in supervisors),
             in_flight=computing + sum(worker.jobs + worker.loading for worker in self._workers),
             queued=len(self._waiting) + self._readers.in_progress,
-            reason=best.reason,
+            reason=best.reason or self._reason(),
         )
 
-    def _pinned_are_ready(self) -> bool:
-        return all(
-            worker.residency.batch_rows(ref)
-            for worker in self._workers
-            for ref in worker.pinned.values()
-        )
+    def _reason(self) -> str | None:
+        if not self._awaited:
+            return None
+        return f"waits for the pinned builds {', '.join(self._awaited.values())}"
 
     def stop_accepting(self) -> None:
         """Be not ready from now on; what was accepted is still done."""
@@ -198,10 +198,11 @@ class LocalEngine:
         """Bring a model into the memory of every worker."""
         # What is pinned before the start is done belongs to it; a service that is ready stays so.
         if model.pinned and not self.status().ready:
-            self._pin(model)
+            self._awaited[model.key] = model.build
+        self._pin(model)
         loads = [asyncio.shield(worker.begin_load(model)) for worker in self._workers]
         states: list[ModelState] = await asyncio.gather(*loads)
-        self._pin(model)
+        self._awaited.pop(model.key, None)
         return states[0]
 
     def _pin(self, model: ModelRef) -> None:
@@ -215,6 +216,7 @@ class LocalEngine:
 
     async def unload(self, model: ModelRef) -> None:
         """Give a model's memory back, when what runs on it is done."""
+        self._awaited.pop(model.key, None)
         for worker in self._workers:
             worker.pinned.pop(model.key, None)
         await asyncio.gather(*(worker.unload(model) for worker in self._workers))

@@ -4,6 +4,7 @@ One that computes, loads or is pinned never leaves. The worker does what is deci
 """
 
 from collections import Counter, OrderedDict
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -22,6 +23,7 @@ class Held:
     size_bytes: int
     in_use: int = 0
     ready_at: float = 0.0
+    is_new: bool = True  # nothing has been computed with it yet
 
     @property
     def batch_rows(self) -> int:
@@ -71,6 +73,7 @@ class Residency:
         """Count one more computation that needs the model; it was used last now."""
         held = self.held[ref.key]
         held.in_use += 1
+        held.is_new = False
         self.held.move_to_end(ref.key)
         return held
 
@@ -96,11 +99,22 @@ class Residency:
         self.failures[ref.key] = reason
         _bound(self.failures)
 
-    def victim(self) -> Held | None:
-        """Return the model that has to leave for the others to be within the limit, if one can."""
+    def victim(self, wanted: Collection[str]) -> Held | None:
+        """Return the model that has to leave for the others to be within the limit, if one can.
+
+        It may be in use, where none is idle: it takes no more work then, and leaves after that.
+        One that is new and `wanted`, by its key, stays: models would only drive each other out.
+        """
         if self.bytes <= self.max_bytes:
             return None
-        return next((held for held in self.held.values() if held.may_leave), None)
+        candidates = [
+            held
+            for key, held in self.held.items()
+            if held.state.state == "ready"
+            and not held.ref.pinned
+            and not (held.is_new and key in wanted)
+        ]
+        return min(candidates, key=lambda held: held.in_use > 0, default=None)
 
     def is_over(self) -> bool:
         """Whether the models are over the limit; a single one may be larger than it."""
@@ -108,9 +122,9 @@ class Residency:
 
     @property
     def may_shrink(self) -> bool:
-        """Whether a model will be gone, or can go, when what is under way is done."""
+        """Whether a model can be gone when what is under way is done."""
         return any(
-            held.state.state == "unloading" or (held.in_use and not held.ref.pinned)
+            held.state.state in ("ready", "unloading") and not held.ref.pinned
             for held in self.held.values()
         )
 

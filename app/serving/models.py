@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_MAX_COMPARED = 256
 _BUILD_ID = re.compile(r"[0-9a-f]{32}")
 # Versions are 64-bit integers to TensorFlow Serving's clients.
 MAX_VERSION = 2**63 - 1
@@ -174,7 +175,7 @@ def numbered(name: str, versions: Sequence[ModelVersion], version: int | str) ->
     for found in versions:
         if str(found.version) == str(version):
             return found
-    valid = [str(found.version) for found in versions]
+    valid = [str(found.version) for found in versions][:_MAX_COMPARED]
     rule = f"Model {name!r} has {_no_version(version)}."
     raise _unknown(unknown_name("", rule, str(version)[:64], valid).message)
 
@@ -183,7 +184,8 @@ def _labelled(name: str, versions: Sequence[ModelVersion], label: str) -> ModelV
     for found in versions:
         if label in found.labels:
             return found
-    valid = [each for found in versions for each in found.labels]
+    # The nearest of thousands would take seconds to find.
+    valid = [each for found in versions for each in found.labels][:_MAX_COMPARED]
     rule = f"Model {name!r} has no label {clip(label)!r}."
     raise _unknown(unknown_name("", rule, label[:64], valid).message)
 
@@ -194,7 +196,7 @@ def _no_version(version: int | str | None) -> str:
 
 def _unknown_name(services: "Services", name: str) -> ServiceError:
     rule = f"There is no model {clip(name)!r}."
-    message = unknown_name("", rule, name[:128], services.models.names()).message
+    message = unknown_name("", rule, name[:128], services.models.names()[:_MAX_COMPARED]).message
     return _unknown(f"{message} PUT /v1/models/{{name}} names a build.")
 
 

@@ -60,6 +60,7 @@ class Servables:
 
     def __init__(self, capacity: int = 1024) -> None:
         self._capacity = capacity
+        self.forgotten = 0  # how many builds were removed
         self._found: OrderedDict[str, Servable] = OrderedDict()
 
     def get(self, build_id: str) -> Servable | None:
@@ -77,6 +78,7 @@ class Servables:
 
     def forget(self, build_id: str) -> None:
         """Forget a build that was removed."""
+        self.forgotten += 1
         self._found.pop(build_id, None)
 
 
@@ -87,8 +89,10 @@ async def find_servable(services: "Services", build_id: str) -> Servable:
     """
     found = services.servables.get(build_id)
     if found is None:
+        forgotten = services.servables.forgotten
         found = await asyncio.to_thread(_servable, services, build_id)
-        services.servables.keep(found)
+        if services.servables.forgotten == forgotten:  # else it may have been removed meanwhile
+            services.servables.keep(found)
     return found
 
 

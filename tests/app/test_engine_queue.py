@@ -258,6 +258,96 @@ def test_models_leave_for_others_but_not_while_they_compute(
     run_with(monkeypatch, gate, test, max_models_bytes=150)
 
 
+def test_models_that_do_not_fit_together_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(engine: LocalEngine, calls: Calls) -> None:
+        async def client(name: str) -> int:
+            return sum([(await ask(engine, ref(name, size=60))).batch_rows for _ in range(5)])
+
+        assert await asyncio.gather(*map(client, "abc")) == [5, 5, 5]
+
+    run_with(monkeypatch, obey, test, max_models_bytes=1)
+
+
+def test_a_busy_model_makes_room_for_one_that_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(engine: LocalEngine, calls: Calls) -> None:
+        is_over = asyncio.Event()
+
+        async def client() -> None:
+            while not is_over.is_set():
+                await ask(engine, ref("busy", size=60))
+
+        clients = [asyncio.create_task(client()) for _ in range(4)]
+        await until(lambda: len(batches(calls)) > 3)
+        await ask(engine, ref("other", size=60))
+        is_over.set()
+        await asyncio.gather(*clients)
+
+    run_with(monkeypatch, obey, test, max_models_bytes=1)
+
+
+def test_a_pinned_model_that_is_unloaded_while_it_loads_is_pinned_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loads = asyncio.Event()
+
+    async def behave(task: str, arguments: Any) -> Any:
+        if task == "load":
+            await loads.wait()
+        return await obey(task, arguments)
+
+    async def test(engine: LocalEngine, calls: Calls) -> None:
+        load = asyncio.create_task(engine.load(ref(pinned=True)))
+        await until(lambda: calls)
+        unload = asyncio.create_task(engine.unload(ref(pinned=True)))
+        await asyncio.sleep(0)
+        loads.set()
+        await asyncio.gather(load, unload)
+        assert [task for task, _ in calls] == ["load", "unload"]
+        assert engine.status().ready
+        (worker,) = engine._workers
+        assert not worker.pinned
+
+    run_with(monkeypatch, behave, test)
+
+
+def test_an_unload_behind_a_long_load_is_not_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    loads = asyncio.Event()
+
+    async def behave(task: str, arguments: Any) -> Any:
+        if task == "load" and arguments["model"].startswith("long"):
+            await loads.wait()
+        return await obey(task, arguments)
+
+    async def test(engine: LocalEngine, calls: Calls) -> None:
+        await engine.load(ref("small"))
+        load = asyncio.create_task(engine.load(ref("long")))
+        await until(lambda: len(calls) == 2)
+        unload = asyncio.create_task(engine.unload(ref("small")))
+        await asyncio.sleep(0.1)
+        loads.set()
+        await asyncio.gather(load, unload)
+        assert engine.status().restarts == 0
+
+    run_with(monkeypatch, behave, test, request_timeout_s=0.05)
+
+
+def test_what_waits_for_another_model_survives_a_death_in_a_load(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def behave(task: str, arguments: Any) -> Any:
+        if task == "load" and arguments["model"].startswith("deadly"):
+            return None
+        return await obey(task, arguments)
+
+    async def test(engine: LocalEngine, calls: Calls) -> None:
+        requests = [ask(engine, ref(name)) for name in ("deadly", "good")]
+        deadly, good = await asyncio.gather(*requests, return_exceptions=True)
+        assert isinstance(deadly, WorkerDiedError)
+        assert isinstance(good, Answer)
+
+    run_with(monkeypatch, behave, test)
+
+
 def test_pinned_models_stay_and_come_back_after_a_death(monkeypatch: pytest.MonkeyPatch) -> None:
     async def behave(task: str, arguments: Any) -> Any:
         return None if task == "profile" else await obey(task, arguments)

@@ -697,6 +697,7 @@ FACTS = ModelFacts(
         warmed=(Warmed(1, 0.1, 1.0), Warmed(8, 0.2, 1.0)),
         difference=2e-7,
     ),
+    takes_images=True,
 )
 
 

@@ -24,19 +24,44 @@ def test_the_least_recently_used_leaves_first() -> None:
         bring(residency, ref(name))
     residency.use(ref("a")).in_use -= 1
     residency.begin(ref("d"))
-    victim = residency.victim()
+    victim = residency.victim(())
     assert victim is not None
     assert victim.ref.build == "b"
 
 
-def test_models_in_use_loading_or_pinned_stay() -> None:
+def test_models_that_load_or_are_pinned_stay() -> None:
     residency = Residency(10)
     bring(residency, ref("pinned", pinned=True))
-    bring(residency, ref("used"))
-    residency.use(ref("used"))
     residency.begin(ref("loading"))
     assert residency.is_over()
-    assert residency.victim() is None
+    assert residency.victim(()) is None
+    assert not residency.may_shrink
+
+
+def test_one_in_use_leaves_only_where_none_is_idle() -> None:
+    residency = Residency(20)
+    for name in ("used", "idle"):
+        bring(residency, ref(name))
+    residency.use(ref("used"))
+    residency.held.move_to_end(ref("used").key, last=False)
+    residency.begin(ref("loading"))
+    idle = residency.victim(())
+    assert idle is not None
+    assert idle.ref.build == "idle"
+    residency.left(idle.ref, "room")
+    residency.begin(ref("another"))
+    used = residency.victim(())
+    assert used is not None
+    assert used.ref.build == "used"
+
+
+def test_a_new_model_stays_until_what_waits_for_it_has_been_computed() -> None:
+    residency = Residency(10)
+    bring(residency, ref("new"))
+    residency.begin(ref("next"))
+    assert residency.victim({ref("new").key}) is None
+    residency.use(ref("new")).in_use -= 1
+    assert residency.victim({ref("new").key}) is not None
 
 
 def test_the_measured_size_counts_and_is_remembered() -> None:
@@ -76,7 +101,7 @@ def test_the_budget_holds_whatever_is_asked_for(steps: list[tuple[str, int]]) ->
         if residency.find(ref(name)) is None:
             residency.begin(ref(name, size))
             while residency.is_over():
-                victim = residency.victim()
+                victim = residency.victim(())
                 assert victim is not None  # nothing is in use here
                 assert victim.ref.build != name
                 residency.left(victim.ref, "room")

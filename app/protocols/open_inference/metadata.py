@@ -21,9 +21,6 @@ PLATFORM = "modelzoo_graph"
 _BACKEND = "modelzoo"
 # Triton has another name for BYTES in its configurations.
 _CONFIG_TYPES = {INPUT: "TYPE_FP32", IMAGES: "TYPE_STRING"}
-# What image files can become: height, width, and one channel or three.
-_IMAGE_DIMENSIONS = 3
-_IMAGE_CHANNELS = (1, 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +38,7 @@ class ModelFacts:
     max_batch: int
     batch_delay_s: float
     state: ModelState
-
-    @property
-    def takes_images(self) -> bool:
-        """Whether image files can be sent in the array's place."""
-        shape = self.input_shape
-        return len(shape) == _IMAGE_DIMENSIONS and shape[-1] in _IMAGE_CHANNELS
+    takes_images: bool
 
 
 def model_metadata(facts: ModelFacts, versions: Sequence[int]) -> dict[str, Any]:
