@@ -50,8 +50,9 @@ $(STAMP): requirements/dev.txt pyproject.toml
 run: setup ## Start the service (ZOO_HOST, ZOO_PORT; default 127.0.0.1:8000)
 	$(BIN)/python -m app
 
+# Several processes, each with whole files: their fixtures start services and networks.
 test: setup ## Run the tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 fuzz: setup ## Run the tests of the file readers on many more damaged files (minutes)
 	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest tests/fuzz $(ARGS)
