@@ -33,8 +33,9 @@ from app.api import (
 )
 from app.api.negotiate import refuse_unknown_parameters
 from app.api.services import Services
+from app.compute.device_worker import OnBatch
 from app.compute.engine import Engine
-from app.compute.local import LocalEngine, OnBatch
+from app.compute.local import LocalEngine
 from app.envelope import Envelope
 from app.problems import ServiceError
 from app.serving.loading import Loading

@@ -210,14 +210,7 @@ def main() -> None:
     """Run every benchmark and print and keep the table."""
     lines = ["| measured | time | against | ratio |", "|---|---|---|---|"]
     print("\n".join(lines), flush=True)
-    for bench in (
-        bench_imports,
-        bench_scopes,
-        bench_traces,
-        bench_large,
-        bench_http,
-        bench_weights,
-    ):
+    for bench in BENCHES:
         for row in bench():
             lines.append("| " + " | ".join(row) + " |")
             print(lines[-1], flush=True)

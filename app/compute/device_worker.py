@@ -45,7 +45,6 @@ class DeviceWorker:
         gpu: str | None,
     ) -> None:
         self._settings = settings
-        self._arena = arena
         self._waiting = waiting
         self._on_batch = on_batch
         self._release = release
@@ -217,10 +216,7 @@ class DeviceWorker:
         if isinstance(error, OutOfMemoryError):
             self._keep(self._free_memory())
         if isinstance(error, WorkerGoneError):
-            error = WorkerDiedError(
-                f"The worker {error} while it did this request. It is started again; the request "
-                "may be sent again."
-            )
+            error = _died(error)
         _fail(batch[0], error)
 
     # Models -----------------------------------------------------------------------------------
@@ -377,10 +373,7 @@ class DeviceWorker:
                 if not begun.is_set():
                     call.cancel()
         except WorkerGoneError as gone:
-            raise WorkerDiedError(
-                f"The worker {gone} while it did this request. It is started again; the request "
-                "may be sent again."
-            ) from None
+            raise _died(gone) from None
         finally:
             self.jobs -= 1
 
@@ -422,6 +415,13 @@ def _known(state: ModelState) -> dict[str, Any]:
         "measured": state.measured,
         "difference": state.difference,
     }
+
+
+def _died(gone: WorkerGoneError) -> WorkerDiedError:
+    return WorkerDiedError(
+        f"The worker {gone} while it did this request. It is started again; the request may be "
+        "sent again."
+    )
 
 
 def _fail(pending: Pending, error: Exception) -> None:

@@ -9,12 +9,12 @@ import asyncio
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from app.compute.arena import Arena, Block
 from app.compute.batching import Pending, Waiting
-from app.compute.device_worker import DeviceWorker
+from app.compute.device_worker import DeviceWorker, OnBatch
 from app.compute.engine import (
     Answer,
     Buffer,
@@ -29,10 +29,9 @@ from app.compute.engine import (
     WorkerUnavailableError,
 )
 from app.compute.readers import Readers
+from app.compute.supervisor import Supervisor
 from app.settings import Settings, variable
 from app.telemetry.figures import EngineFigures, ProcessRole
-
-OnBatch = Callable[[tuple[str, str], int, Mapping[str, float]], None]
 
 
 class LocalEngine:
@@ -187,8 +186,7 @@ class LocalEngine:
             limit += f" ({variable('request_timeout_s')})"
         supervisor = self._workers[0].supervisor
         if supervisor.connection is None and not pending.is_computed:
-            why = f": it {supervisor.reason}" if supervisor.reason else ""
-            return WorkerUnavailableError(f"The worker did not come up within {limit}{why}.")
+            return _not_up(supervisor, limit)
         doing = "computed" if pending.is_computed else "waited for the worker"
         return DeadlineError(f"The request {doing} for longer than {limit}.")
 
@@ -247,10 +245,7 @@ class LocalEngine:
         except TimeoutError:
             limit = f"{limit_s:g} s ({variable('request_timeout_s')})"
             if worker.supervisor.connection is None:
-                reason = worker.supervisor.reason
-                why = f": it {reason}" if reason else ""
-                message = f"The worker did not come up within {limit}{why}."
-                raise WorkerUnavailableError(message) from None
+                raise _not_up(worker.supervisor, limit) from None
             raise DeadlineError(f"The request computed for longer than {limit}.") from None
 
     def figures(self) -> EngineFigures:
@@ -272,6 +267,11 @@ class LocalEngine:
 
     def _pids(self) -> dict[ProcessRole, list[int]]:
         return {"worker": self.worker_pids, "reader": self._readers.pids}
+
+
+def _not_up(supervisor: Supervisor, limit: str) -> WorkerUnavailableError:
+    why = f": it {supervisor.reason}" if supervisor.reason else ""
+    return WorkerUnavailableError(f"The worker did not come up within {limit}{why}.")
 
 
 def _gpus(device: str) -> list[str | None]:

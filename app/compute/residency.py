@@ -1,6 +1,7 @@
 """Which models a worker holds: up to a number of bytes, the least recently used leave first.
 
-One that computes, loads or is pinned never leaves. The worker does what is decided here.
+One that loads or is pinned never leaves, and one that computes only when it is done. The worker
+does what is decided here.
 """
 
 from collections import Counter, OrderedDict
@@ -100,13 +101,11 @@ class Residency:
         _bound(self.failures)
 
     def victim(self, wanted: Collection[str]) -> Held | None:
-        """Return the model that has to leave for the others to be within the limit, if one can.
+        """Return the model that is to leave where they are over the limit, if one can.
 
         It may be in use, where none is idle: it takes no more work then, and leaves after that.
         One that is new and `wanted`, by its key, stays: models would only drive each other out.
         """
-        if self.bytes <= self.max_bytes:
-            return None
         candidates = [
             held
             for key, held in self.held.items()

@@ -3,7 +3,6 @@
 Batches are computed while a network is loaded or a file is written, which are done one at a time.
 """
 
-import logging
 import queue
 import sys
 import threading
@@ -19,8 +18,6 @@ from app.telemetry.logs import configure_logging
 
 if TYPE_CHECKING:
     from app.compute.tasks import Tasks
-
-log = logging.getLogger("app.worker")
 
 Inbox = queue.SimpleQueue[Frame]
 

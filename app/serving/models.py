@@ -175,19 +175,18 @@ def numbered(name: str, versions: Sequence[ModelVersion], version: int | str) ->
     for found in versions:
         if str(found.version) == str(version):
             return found
-    valid = [str(found.version) for found in versions][:_MAX_COMPARED]
+    valid = [str(found.version) for found in versions]
     rule = f"Model {name!r} has {_no_version(version)}."
-    raise _unknown(unknown_name("", rule, str(version)[:64], valid).message)
+    raise _unknown(_with_nearest(rule, str(version)[:64], valid))
 
 
 def _labelled(name: str, versions: Sequence[ModelVersion], label: str) -> ModelVersion:
     for found in versions:
         if label in found.labels:
             return found
-    # The nearest of thousands would take seconds to find.
-    valid = [each for found in versions for each in found.labels][:_MAX_COMPARED]
+    valid = [each for found in versions for each in found.labels]
     rule = f"Model {name!r} has no label {clip(label)!r}."
-    raise _unknown(unknown_name("", rule, label[:64], valid).message)
+    raise _unknown(_with_nearest(rule, label[:64], valid))
 
 
 def _no_version(version: int | str | None) -> str:
@@ -196,8 +195,13 @@ def _no_version(version: int | str | None) -> str:
 
 def _unknown_name(services: "Services", name: str) -> ServiceError:
     rule = f"There is no model {clip(name)!r}."
-    message = unknown_name("", rule, name[:128], services.models.names()[:_MAX_COMPARED]).message
+    message = _with_nearest(rule, name[:128], services.models.names())
     return _unknown(f"{message} PUT /v1/models/{{name}} names a build.")
+
+
+def _with_nearest(rule: str, received: str, valid: Sequence[str]) -> str:
+    """Return a sentence with the nearest valid names; of thousands, that would take seconds."""
+    return unknown_name("", rule, received, valid[:_MAX_COMPARED]).message
 
 
 def _unknown(message: str) -> ServiceError:

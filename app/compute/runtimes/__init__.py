@@ -6,11 +6,10 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from app.protocols.names import OUTPUT
 from model_zoo import Tensor, Trace
 
 Array = npt.NDArray[np.float32]
-# The name of the network's own output; end points have theirs.
-OUTPUT = "output"
 # Programs for other outputs than the network's own that a model keeps at once.
 MAX_PROGRAMS = 4
 

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from app.compute.engine import Precision, RuntimeName
-from app.compute.runtimes import OUTPUT, Array, Runtime
+from app.compute.runtimes import Array, Runtime
+from app.protocols.names import OUTPUT
 from app.settings import Settings, variable
 from model_zoo import Trace, WeightLibrary, ZooError
 
