@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from model_zoo.preprocessing import decode_image, preprocess
     from model_zoo.spec import BuildSpec
     from model_zoo.tracing import Budget, Trace, trace
+    from model_zoo.weight_sources import BUILD_ID, CHECKPOINT_ID
     from model_zoo.weights.files import FORMATS as WEIGHT_FORMATS
     from model_zoo.weights.importing import end_imports, import_checkpoint
     from model_zoo.weights.plan import RestorePlan
@@ -70,6 +71,8 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "BUILD_ID",
+    "CHECKPOINT_ID",
     "WEIGHT_FORMATS",
     "Architecture",
     "ArgScope",
@@ -129,6 +132,8 @@ __all__ = [
 ]
 
 _LAZY = {
+    "BUILD_ID": "model_zoo.weight_sources",
+    "CHECKPOINT_ID": "model_zoo.weight_sources",
     "Budget": "model_zoo.tracing",
     "BuildSpec": "model_zoo.spec",
     "Checkpoint": "model_zoo.weights.store",

@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from app.arrays import Array
 from app.wording import clip
 from model_zoo import json_pointer, top_classes
-
-Array = npt.NDArray[np.float32]
 
 MAX_DIFFERENCES = 100
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from app.serving.models import is_build_id
+from app.store.builds import is_build_id
 from app.tables import aligned
 
 _ID_DIGITS = 8

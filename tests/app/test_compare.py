@@ -10,7 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 from zoo_server import NoEngine, build, npy_bytes, problem
 
-from app.compute.engine import (
+from app.engine import (
     Answer,
     EngineError,
     ModelRef,

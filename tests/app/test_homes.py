@@ -12,7 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 from zoo_server import NoEngine
 
-from app.compute.engine import ModelRef, ModelState
+from app.engine import ModelRef, ModelState
 
 Make = Callable[..., TestClient]
 

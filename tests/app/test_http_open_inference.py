@@ -11,7 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 from zoo_server import NoEngine, build, image_bytes
 
-from app.compute.engine import (
+from app.engine import (
     Answer,
     EngineStatus,
     ModelRef,
