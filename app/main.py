@@ -29,7 +29,7 @@ from app.http.negotiation import refuse_unknown_parameters
 from app.http.routing import Routes
 from app.services import wire
 from app.settings import Settings
-from app.telemetry.spans import spans_of_environment
+from app.telemetry.exporting import spans_of_environment
 from app.telemetry.statistics import Statistics
 from model_zoo import end_imports
 

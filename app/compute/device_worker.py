@@ -17,13 +17,12 @@ from app.compute.supervisor import Supervisor
 from app.engine import (
     Answer,
     ModelRef,
-    ModelState,
     OutOfMemoryError,
     Reply,
-    Warmed,
     WorkerDiedError,
     WorkerUnavailableError,
 )
+from app.model_state import ModelState, Warmed
 from app.settings import Limit, Settings, variable
 
 log = logging.getLogger(__name__)

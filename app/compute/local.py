@@ -25,13 +25,13 @@ from app.engine import (
     EngineStatus,
     Job,
     ModelRef,
-    ModelState,
     ProcessRole,
     QueueFullError,
     Reply,
     Rows,
     WorkerUnavailableError,
 )
+from app.model_state import ModelState
 from app.settings import Settings, variable
 
 

@@ -7,7 +7,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.engine import Engine, Job, QueueFullError, Reply, RuntimeName
+from app.engine import Engine, Job, QueueFullError, Reply
+from app.model_state import RuntimeName
 from app.serving.exchange import Exchange, while_connected
 from app.serving.models import ModelVersion
 from app.serving.networks import Network

@@ -14,12 +14,12 @@ from app.engine import (
     Answer,
     EngineError,
     ModelRef,
-    ModelState,
     OutOfMemoryError,
     Reply,
     Rows,
     WorkerFaultError,
 )
+from app.model_state import ModelState
 from app.serving.comparison import Output, agreement, spec_differences
 from app.serving.comparison_text import as_text
 

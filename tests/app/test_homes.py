@@ -12,7 +12,8 @@ import pytest
 from starlette.testclient import TestClient
 from zoo_server import NoEngine
 
-from app.engine import ModelRef, ModelState
+from app.engine import ModelRef
+from app.model_state import ModelState
 
 Make = Callable[..., TestClient]
 

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.documents import MalformedJsonError
-from app.engine import ModelState, Warmed
 from app.http.negotiation import chosen_encoding
+from app.model_state import ModelState, Warmed
 from app.protocols.open_inference.classification import best_classes
 from app.protocols.open_inference.compression import ENCODINGS, compress
 from app.protocols.open_inference.inputs import InputTensor, tail_buffers

@@ -21,7 +21,7 @@ from starlette.testclient import TestClient
 from zoo_server import ROOT, build
 
 from app.settings import SettingsError
-from app.telemetry.spans import spans_of_environment
+from app.telemetry.exporting import spans_of_environment
 from app.telemetry.timings import Timings
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"

@@ -13,7 +13,7 @@ import tensorflow as tf
 from app.arrays import OUTPUT, Array
 from app.compute.runtimes import Runtime
 from app.compute.runtimes.profiling import LayerTime, Measured, Repeats, layers_of
-from app.engine import Precision
+from app.model_state import Precision
 from model_zoo import Model, Node, Tensor, Trace, WeightLibrary, materialize
 
 Program = Callable[..., Any]

@@ -15,7 +15,7 @@ import numpy as np
 
 from app.arrays import OUTPUT, Array
 from app.compute.runtimes import Runtime
-from app.engine import Precision, RuntimeName
+from app.model_state import Precision, RuntimeName
 from app.settings import Settings, variable
 from model_zoo import Trace, WeightLibrary, ZooError
 

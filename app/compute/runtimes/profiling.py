@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from app.arrays import Array
 from app.compute.runtimes import Runtime
 from app.compute.runtimes.loading import check_bfloat16, give_memory_back, sample
-from app.engine import Precision, RuntimeName
+from app.model_state import Precision, RuntimeName
 from app.settings import Settings, variable
 from model_zoo import Node, Trace, WeightLibrary, ZooError
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.arrays import IMAGES, INPUT, OUTPUT
-from app.engine import ModelState
+from app.model_state import ModelState
 from app.protocols.open_inference.target import DATATYPES
 
 EXTENSIONS = (

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from app.arrays import IMAGES, INPUT, OUTPUT
-from app.engine import ModelState
+from app.model_state import ModelState
 from app.protocols.tensorflow_serving.signatures import Inputs
 
 _PREDICT = "tensorflow/serving/predict"
