@@ -29,6 +29,7 @@ DIRECTION = (
     "bias_folding",
     "layers",
     "architectures",
+    "plain_values",
     "signatures",
     "zoo",
     "weight_sources",
