@@ -45,6 +45,7 @@ from model_zoo.graph import (
     variable_scope,
 )
 from model_zoo.strict_json import read_json
+from model_zoo.tables import aligned_table, spell_shape
 
 if TYPE_CHECKING:
     from model_zoo.classification import class_probabilities, top_classes
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from model_zoo.weights.plan import RestorePlan
     from model_zoo.weights.published import describe_published
     from model_zoo.weights.reading.contents import ImportLimits, NamedFile
+    from model_zoo.weights.reading.npy import read_npy
     from model_zoo.weights.restore import WeightLibrary, build_weights, plan_restore
     from model_zoo.weights.store import Checkpoint, CheckpointStore
     from model_zoo.zoo import (
@@ -99,6 +101,7 @@ __all__ = [
     "WeightsError",
     "ZooError",
     "add_arg_scope",
+    "aligned_table",
     "architecture",
     "arg_scope",
     "arg_scoped_arguments",
@@ -125,6 +128,8 @@ __all__ = [
     "plan_restore",
     "preprocess",
     "read_json",
+    "read_npy",
+    "spell_shape",
     "top_classes",
     "trace",
     "unknown_name",
@@ -160,6 +165,7 @@ _LAZY = {
     "onnx_model": "model_zoo.onnx_lowering",
     "plan_restore": "model_zoo.weights.restore",
     "preprocess": "model_zoo.preprocessing",
+    "read_npy": "model_zoo.weights.reading.npy",
     "top_classes": "model_zoo.classification",
     "trace": "model_zoo.tracing",
 }
