@@ -139,7 +139,7 @@ class _Exchange:
         await self._send(message)
 
     async def answer_error(self, error: Exception, receive: Receive) -> str | None:
-        """Answer, and return the reason if the request was rejected for want of something."""
+        """Answer, and return the reason if the request was rejected for lack of capacity."""
         service_error = as_service_error(error)
         if service_error.kind == "internal-error":
             log.error("Request %s failed.", self.request_id, exc_info=error)
@@ -197,11 +197,11 @@ class _Exchange:
 
 def _headers(scope: Scope) -> dict[bytes, str]:
     """Return the headers that are read here; of a second `traceparent` nothing holds any more."""
-    found: dict[bytes, str] = {}
+    headers: dict[bytes, str] = {}
     for name, value in scope["headers"]:
         if name in _READ_HERE:
-            if name == b"x-request-id" and name in found:
+            if name == b"x-request-id" and name in headers:
                 continue
             text = value.decode("latin-1")
-            found[name] = f"{found[name]},{text}" if name in found else text
-    return found
+            headers[name] = f"{headers[name]},{text}" if name in headers else text
+    return headers

@@ -116,9 +116,9 @@ class FormReader:
 
 
 def _malformed(error: Exception) -> ServiceError:
-    found = ServiceError("malformed-body", "The form is not well-formed.")
-    found.__cause__ = error
-    return found
+    malformed = ServiceError("malformed-body", "The form is not well-formed.")
+    malformed.__cause__ = error
+    return malformed
 
 
 class Part(NamedTuple):
@@ -136,13 +136,13 @@ def parse_form(
 
     Raises: ServiceError if it is malformed or has too many parts.
     """
-    found: list[tuple[PartHeader, bytearray]] = []
+    parts: list[tuple[PartHeader, bytearray]] = []
 
     def open_part(header: PartHeader) -> Sink:
-        found.append((header, bytearray()))
-        return found[-1][1].extend
+        parts.append((header, bytearray()))
+        return parts[-1][1].extend
 
     reader = FormReader(content_type, open_part, max_parts=max_parts, limit_words=limit_words)
     reader.feed(data)
     reader.finish()
-    return [Part(header.name, header.content_type, bytes(content)) for header, content in found]
+    return [Part(header.name, header.content_type, bytes(content)) for header, content in parts]

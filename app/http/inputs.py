@@ -22,8 +22,8 @@ _ACCEPTED = (
 )
 # Fields of a form beside the images and arrays, whose number the batch limits.
 _OTHER_PARTS = 8
-# What clients send that know nothing better: `curl --data-binary` and plain uploads.
-_UNTOLD = ("", "application/octet-stream", "application/x-www-form-urlencoded")
+# What clients send that do not know the type: `curl --data-binary` and plain uploads.
+_UNSPECIFIC = ("", "application/octet-stream", "application/x-www-form-urlencoded")
 
 
 class Form(NamedTuple):
@@ -104,14 +104,14 @@ def _kind(media_type: str, body: bytes) -> str:
         return "json"
     if media_type == "multipart/form-data":
         return "form"
-    found = _sniffed(body) if media_type in _UNTOLD else None
-    if found is None:
+    kind = _sniffed(body) if media_type in _UNSPECIFIC else None
+    if kind is None:
         given = f"Content-Type {media_type!r}" if media_type else "A body without Content-Type"
         raise ServiceError(
             "unsupported-type",
             f"{given} is not supported for what the body holds. Accepted: {_ACCEPTED}.",
         )
-    return found
+    return kind
 
 
 def _sniffed(body: bytes) -> str | None:

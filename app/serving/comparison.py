@@ -63,10 +63,8 @@ def _log_probabilities(logits: Array) -> npt.NDArray[np.float64]:
     rows = _rows(logits).astype(np.float64)
     with np.errstate(invalid="ignore"):
         shifted = rows - rows.max(axis=1, keepdims=True)
-        found: npt.NDArray[np.float64] = shifted - np.log(
-            np.exp(shifted).sum(axis=1, keepdims=True)
-        )
-    return found
+        log_sum: npt.NDArray[np.float64] = np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+        return shifted - log_sum
 
 
 def _rows(array: Array) -> Array:
@@ -84,10 +82,10 @@ def spec_differences(specs: Mapping[str, Mapping[str, Any]]) -> list[dict[str, A
     [{'pointer': '/seed', 'values': {'a': 1, 'b': 2}}]
     """
     leaves = {name: dict(_leaves(spec)) for name, spec in specs.items()}
-    pointers = dict.fromkeys(pointer for found in leaves.values() for pointer in found)
+    pointers = dict.fromkeys(pointer for spec in leaves.values() for pointer in spec)
     differences = []
     for pointer in pointers:
-        values = {name: found[pointer] for name, found in leaves.items() if pointer in found}
+        values = {name: spec[pointer] for name, spec in leaves.items() if pointer in spec}
         first, *others = values.values()
         # 1 and true are equal to Python, 1 and 1.0 to a spec.
         same = all(type(value) is type(first) and value == first for value in others)

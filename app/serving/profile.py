@@ -13,8 +13,7 @@ from app.serving.exchange import Exchange, while_connected
 from app.serving.models import ModelVersion
 from app.serving.networks import Network
 from app.settings import Limit, Settings, variable
-from app.tables import aligned
-from model_zoo import Trace
+from model_zoo import Trace, aligned_table, spell_shape
 
 # Of the time that a request may take: what is left after that is for the answer.
 _LAYERS_SHARE, _NETWORK_SHARE = 0.5, 0.75
@@ -172,7 +171,7 @@ def as_text(profile: Mapping[str, Any]) -> str:
     ]
     totals = profile["totals"]
     lines = [
-        *aligned(header, table, left=3),
+        *aligned_table(header, table, right=range(3, len(header))),
         "",
         f"{profile['engine']}, {profile['precision']}, {profile['device']}; {profile['measured']}",
         f"rows: {profile['rows']}; runs: {profile['runs']} of {profile['runs_asked']}; seconds are "
@@ -198,7 +197,7 @@ def _line(layer: Mapping[str, Any]) -> Sequence[str]:
     return (
         layer["name"],
         layer["op"],
-        _spell(layer["output_shape"]),
+        spell_shape(layer["output_shape"]),
         ms,
         share,
         f"{layer['multiply_adds']:,}",
@@ -216,17 +215,13 @@ def _ms(seconds: float | None) -> str:
     return "" if seconds is None else f"{1000 * seconds:.3f}"
 
 
-def _spell(shape: Sequence[int | None]) -> str:
-    return "x".join("N" if size is None else str(size) for size in shape)
-
-
 def as_csv(profile: Mapping[str, Any]) -> str:
     """Return the rows of a profile as CSV with a header; what is no layer's has the name other."""
     text = io.StringIO()
     writer = csv.DictWriter(text, _COLUMNS, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     for layer in profile["layers"]:
-        writer.writerow({**layer, "output_shape": _spell(layer["output_shape"])})
+        writer.writerow({**layer, "output_shape": spell_shape(layer["output_shape"])})
     for each in profile["other"]:
         writer.writerow({**each, "name": "other", "op": each["kernel"]})
     return text.getvalue()
