@@ -63,8 +63,10 @@ def _log_probabilities(logits: Array) -> npt.NDArray[np.float64]:
     rows = _rows(logits).astype(np.float64)
     with np.errstate(invalid="ignore"):
         shifted = rows - rows.max(axis=1, keepdims=True)
-        log_sum: npt.NDArray[np.float64] = np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-        return shifted - log_sum
+        logs: npt.NDArray[np.float64] = shifted - np.log(
+            np.exp(shifted).sum(axis=1, keepdims=True)
+        )
+    return logs
 
 
 def _rows(array: Array) -> Array:
