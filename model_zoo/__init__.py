@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from model_zoo.lowering import Model, materialize
     from model_zoo.onnx_lowering import onnx_model
     from model_zoo.preprocessing import decode_image, preprocess
+    from model_zoo.saving import save_weights, weight_writer
     from model_zoo.spec import BuildSpec
     from model_zoo.tracing import Budget, Trace, trace
     from model_zoo.weight_sources import BUILD_ID, CHECKPOINT_ID
@@ -129,11 +130,13 @@ __all__ = [
     "preprocess",
     "read_json",
     "read_npy",
+    "save_weights",
     "spell_shape",
     "top_classes",
     "trace",
     "unknown_name",
     "variable_scope",
+    "weight_writer",
 ]
 
 _LAZY = {
@@ -166,8 +169,10 @@ _LAZY = {
     "plan_restore": "model_zoo.weights.restore",
     "preprocess": "model_zoo.preprocessing",
     "read_npy": "model_zoo.weights.reading.npy",
+    "save_weights": "model_zoo.saving",
     "top_classes": "model_zoo.classification",
     "trace": "model_zoo.tracing",
+    "weight_writer": "model_zoo.saving",
 }
 
 

@@ -41,6 +41,7 @@ DIRECTION = (
     "preprocessing",
     "classification",
     "lowering",
+    "saving",
     "verify",
     "cli",
 )

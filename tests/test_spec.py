@@ -389,8 +389,8 @@ def test_error_without_a_rule_is_named() -> None:
             '/weights/include/0: This should have at least 1 character; received "".',
         ),
         (
-            {"architecture": "\ud800"},
-            '/architecture: This should be a string of valid Unicode; received "\\ud800".',
+            {**LENET, "weights": {**CHECKPOINT, "include": ["\ud800"]}},
+            '/weights/include/0: This should be a string of valid Unicode; received "\\ud800".',
         ),
     ],
 )
