@@ -43,6 +43,7 @@ def test_command_answers_as_shown(installed: dict[str, str], command: str, answe
     assert done.stdout == answer, done.stderr
 
 
+@pytest.mark.heavy
 def test_network_is_lowered_and_served_like_any_other(installed: dict[str, str]) -> None:
     code = """
 import numpy as np, model_zoo
