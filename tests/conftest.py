@@ -1,8 +1,8 @@
-"""`pytest --light` (`make check`) leaves out heavy tests: those that need TensorFlow or the service.
+"""`pytest --light` (`make check`) leaves out heavy tests: they need TensorFlow or start the service.
 
-A test is heavy if it is marked so, if its code names one of `HEAVY_NAMES`, or if a function of the
-tests that it calls, or a fixture that it uses, does. A module that cannot be imported without
-TensorFlow is left out whole. What this does not see, the guard in `light/sitecustomize.py` fails.
+A test is heavy if it is marked so, or if it names one of `HEAVY_NAMES`, itself or in a fixture or a
+function of the tests that it uses. A module that cannot be imported without TensorFlow is left out
+as a whole. A heavy test that this overlooks fails, by the guard in `light/sitecustomize.py`.
 """
 
 import importlib
@@ -31,7 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Choose the number of examples, and start the guard: here and in processes that tests start."""
+    """Choose the number of examples, and start the guard, in processes of tests as well."""
     if profile := os.environ.get("HYPOTHESIS_PROFILE"):
         settings.load_profile(profile)
     config.addinivalue_line("markers", "heavy: needs TensorFlow, or starts the service")

@@ -5,6 +5,7 @@ Python imports a module of this name when it starts, so processes that a test st
 
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 MARK_IT = "pytest --light: mark this test with @pytest.mark.heavy, as it "
@@ -21,8 +22,7 @@ def refuse(event: str, arguments: tuple[Any, ...]) -> None:
 def _starts_the_service(command: str | Sequence[Any]) -> bool:
     words = command.split() if isinstance(command, str) else [str(word) for word in command]
     return any(
-        option == "-m" and module.split(".")[0] == "app"
-        for option, module in zip(words, words[1:], strict=False)
+        option == "-m" and module.split(".")[0] == "app" for option, module in pairwise(words)
     )
 
 
