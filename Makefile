@@ -1,9 +1,8 @@
 # Developer commands; continuous integration (.ci/run) calls the same targets.
 #
-# PYTHON=...       the interpreter `make setup` builds .venv from
-# ARGS=...         more arguments for `make test`, `make fuzz`, `make bench`, `make bench-serve`,
-#                  `make soak` and `make overload`
-# LOCK_FLAGS=...   more arguments for the locking tool: LOCK_FLAGS=--upgrade takes newer versions
+# PYTHON=...       the interpreter from which `make setup` creates .venv
+# ARGS=...         more arguments for check, test, fuzz, bench, bench-serve, soak and overload
+# LOCK_FLAGS=...   more arguments for `make lock`: LOCK_FLAGS=--upgrade takes newer versions
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -18,18 +17,18 @@ PYTHON ?=
 ARGS ?=
 LOCK_FLAGS ?=
 
-.PHONY: help setup run test fuzz lint format bench bench-serve soak overload lock container
+.PHONY: help setup run check test fuzz lint format bench bench-serve soak overload lock container
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(STAMP) ## Create .venv with the locked development requirements (nothing to do when current)
+setup: $(STAMP) ## Create .venv with the locked development requirements, if they changed
 
-# The lock files cover these versions: TensorFlow has no wheels for others.
+# The lock files cover these versions; TensorFlow publishes no wheels for others.
 CHECK_PYTHON := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 CANDIDATES := $(or $(PYTHON),python3 python3.13 python3.12 python3.11)
 
-# The stamp is written last, so an interrupted installation is started again.
+# The stamp is written last, so `make` repeats an interrupted installation.
 $(STAMP): requirements/dev.txt pyproject.toml
 	@if ! $(BIN)/python -c '$(CHECK_PYTHON)' 2> /dev/null; then \
 	    for python in $(CANDIDATES) none; do \
@@ -43,18 +42,22 @@ $(STAMP): requirements/dev.txt pyproject.toml
 	    echo "creating $(VENV) with $$("$$python" --version)"; \
 	    "$$python" -m venv --clear $(VENV); \
 	fi
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@echo "installing requirements/dev.txt into $(VENV): one to two minutes"
+	@scripts/install_locked.sh $(BIN)/python requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 run: setup ## Start the service (ZOO_HOST, ZOO_PORT; default 127.0.0.1:8000)
 	$(BIN)/python -m app
 
-# Several processes, each with whole files: their fixtures start services and networks.
-test: setup ## Run the tests
+check: lint ## Lint, and run the tests that need neither TensorFlow nor a service (under a minute)
+	$(BIN)/python -m pytest --light -n auto --maxprocesses 4 -rfE $(ARGS)
+
+# Each process runs whole files, because their fixtures start services and build networks.
+test: setup ## Run all tests (minutes)
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
-fuzz: setup ## Run the tests of the file readers on many more damaged files (minutes)
+fuzz: setup ## Test the file readers on ten times as many damaged files (minutes)
 	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest tests/fuzz $(ARGS)
 
 lint: setup ## Check style, formatting and types
@@ -62,23 +65,23 @@ lint: setup ## Check style, formatting and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-format: setup ## Fix what can be fixed, and format
+format: setup ## Format, and fix what ruff can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 bench: setup ## Run the benchmarks
 	$(BIN)/python -m benchmarks.bench $(ARGS)
 
-bench-serve: setup ## Compare serving with LitServe, BentoML, MLServer, FastAPI and in process (minutes)
+bench-serve: setup ## Compare serving with LitServe, BentoML, MLServer and FastAPI (minutes)
 	$(BIN)/python -m benchmarks.serving $(ARGS)
 
-soak: setup ## Load, ask and unload networks hundreds of times, and see what grows (minutes)
+soak: setup ## Load, query and unload networks 500 times, and report what grows (minutes)
 	$(BIN)/python -m benchmarks.serving.soak $(ARGS)
 
-overload: setup ## Send ten times what can be served, and kill the worker under load (minutes)
+overload: setup ## Send ten times the capacity, and kill the worker under load (minutes)
 	$(BIN)/python -m benchmarks.serving.overload $(ARGS)
 
-# cpu.txt constrains the other two, so that every variant runs the same versions.
+# cpu.txt constrains the other two, so every variant runs the same versions.
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
     --custom-compile-command 'make lock' $(LOCK_FLAGS) pyproject.toml
 lock: setup ## Write requirements/*.txt from pyproject.toml

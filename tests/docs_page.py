@@ -1,7 +1,10 @@
-"""Pages with console blocks: what the commands print must be what the page shows."""
+"""Pages with blocks of commands or of Python: what these print must be what the page shows."""
 
+import os
 import re
+import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 # What differs from one request, or one processor, to the next.
 CHANGING = (
@@ -10,6 +13,8 @@ CHANGING = (
     (r"\.py:\d+", ".py:N"),
     (r"(\d\.\d\d)\d{4,}(e-\d+)?", r"\1...\2"),
 )
+
+BIN = Path(sys.executable).parent
 
 # Returns what each of the commands of a block prints.
 Run = Callable[[Sequence[str]], Sequence[str]]
@@ -33,3 +38,14 @@ def steady(text: str, changing: Sequence[tuple[str, str]] = ()) -> str:
     for pattern, replacement in (*CHANGING, *changing):
         text = re.sub(pattern, replacement, text)
     return text
+
+
+def new_shell() -> dict[str, str]:
+    """Return the environment of a shell in which this Python's environment is not active."""
+    folders = os.environ["PATH"].split(os.pathsep)
+    return {**os.environ, "PATH": os.pathsep.join(each for each in folders if Path(each) != BIN)}
+
+
+def as_typed(command: str, address: str = "") -> str:
+    """Return a command of a page for this environment and the service under test."""
+    return command.replace(".venv/bin/", f"{BIN}/").replace("127.0.0.1:8000", address)

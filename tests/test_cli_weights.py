@@ -88,6 +88,7 @@ def test_a_plan_of_a_file_on_an_architecture(run: Run) -> None:
     assert json.loads(plan)["sources"][0]["counts"]["shape_mismatch"] == 2
 
 
+@pytest.mark.heavy
 def test_a_spec_with_sources_is_planned_and_exported(run: Run, tmp_path: Path) -> None:
     run("import", str(GOLDEN))
     spec = tmp_path / "spec.json"
@@ -107,6 +108,7 @@ def test_a_spec_with_sources_is_planned_and_exported(run: Run, tmp_path: Path) -
     )
 
 
+@pytest.mark.heavy
 def test_a_strict_source_that_does_not_fit_is_not_exported(run: Run, tmp_path: Path) -> None:
     run("import", str(GOLDEN))
     spec = tmp_path / "spec.json"

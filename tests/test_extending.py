@@ -1,6 +1,5 @@
-"""The page on writing one's own: its package is installed, found, built and explained."""
+"""docs/extending.md: its package is installed, listed, built, explained and served."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -8,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from docs_page import as_typed, new_shell
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "examples" / "tiny_zoo"
@@ -24,8 +24,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     options = ["--no-index", "--no-deps", "--no-build-isolation", "--target"]
     subprocess.run([*install, *options, folder / "site", source], check=True)
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    return {**os.environ, "PATH": path, "PYTHONPATH": str(folder / "site")}
+    return {**new_shell(), "PYTHONPATH": str(folder / "site")}
 
 
 def test_page_shows_the_package() -> None:
@@ -38,11 +37,16 @@ def test_page_shows_the_package() -> None:
 @pytest.mark.parametrize(("command", "answer"), COMMANDS, ids=range(len(COMMANDS)))
 def test_command_answers_as_shown(installed: dict[str, str], command: str, answer: str) -> None:
     done = subprocess.run(
-        ["bash", "-c", command], env=installed, capture_output=True, text=True, timeout=120
+        ["bash", "-c", as_typed(command)],
+        env=installed,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert done.stdout == answer, done.stderr
 
 
+@pytest.mark.heavy
 def test_network_is_lowered_and_served_like_any_other(installed: dict[str, str]) -> None:
     code = """
 import numpy as np, model_zoo

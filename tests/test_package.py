@@ -74,6 +74,7 @@ def test_imports_go_one_way(path: Path) -> None:
         assert DIRECTION.index(imported) <= own, f"{room(path)} imports {imported}"
 
 
+@pytest.mark.heavy
 def test_public_names_are_sorted_and_there() -> None:
     names = model_zoo.__all__
     assert names == sorted(names, key=lambda name: (not name.isupper(), name.islower(), name))

@@ -1,13 +1,12 @@
 """The README does what it says: its commands are run, its answers compared, its Python executed."""
 
-import os
 import re
+import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from docs_page import as_typed, new_shell
 from zoo_server import ROOT, Server
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -38,13 +37,16 @@ def test_the_examples_are_found() -> None:
     assert len(COMMANDS) >= 8
 
 
+def test_commands_run_where_no_environment_is_active() -> None:
+    assert shutil.which("model-zoo", path=new_shell()["PATH"]) is None
+
+
 @pytest.mark.parametrize(("command", "answer"), COMMANDS, ids=range(len(COMMANDS)))
 def test_command_answers_as_shown(address: str, command: str, answer: str) -> None:
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(
-        ["bash", "-c", command.replace("127.0.0.1:8000", address)],
+        ["bash", "-c", as_typed(command, address)],
         cwd=ROOT,
-        env={**os.environ, "PATH": path},
+        env=new_shell(),
         capture_output=True,
         text=True,
         timeout=120,

@@ -48,8 +48,16 @@ def chosen(arguments: dict[str, list[Any]]) -> st.SearchStrategy[dict[str, Any]]
     return st.fixed_dictionaries({}, optional=values)
 
 
+# An example traces a network four times: a twentieth of the usual number.
+FEW = settings(
+    max_examples=settings().max_examples // 20,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+
+
 @pytest.mark.parametrize("name", list_architectures())
-@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+@FEW
 @given(weighted=chosen(ARGUMENTS), batch_norm=chosen(BATCH_NORM), data=st.data())
 def test_levels_may_be_split_and_repeated(
     name: str, weighted: dict[str, Any], batch_norm: dict[str, Any], data: st.DataObject

@@ -3,7 +3,6 @@
 `python tests/app/test_docs_serving.py` writes the answers anew.
 """
 
-import os
 import re
 import subprocess
 import sys
@@ -12,11 +11,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from docs_page import Run, rewritten, steady
+from docs_page import Run, as_typed, new_shell, rewritten, steady
 from zoo_server import ROOT, Server
 
 PAGE = ROOT / "docs" / "serving.md"
-ADDRESS = "127.0.0.1:8000"
 END = "<end of a command>"
 # Which engine is the faster, and what it computes exactly, differs from processor to processor.
 CHANGING = (
@@ -30,14 +28,13 @@ def in_shell(server: Server, folder: Path) -> Run:
     """Return what runs the commands of a block in one shell, in a folder that has the examples."""
     (folder / "examples").symlink_to(ROOT / "examples")
     address = server.url.removeprefix("http://")
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 
     def run(commands: Sequence[str]) -> Sequence[str]:
         script = "\n".join(f"{command}\nprintf '%s' '{END}'" for command in commands)
         done = subprocess.run(
-            ["bash", "-c", script.replace(ADDRESS, address)],
+            ["bash", "-c", as_typed(script, address)],
             cwd=folder,
-            env={**os.environ, "PATH": path},
+            env=new_shell(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -58,7 +55,7 @@ def ran(server: Server, folder: Path, page: str) -> str:
     for index, part in enumerate(parts):
         if part.startswith("```python"):
             code = part.removeprefix("```python\n").removesuffix("```")
-            run([f"python3 - <<'CODE'\n{code}CODE"])
+            run([f".venv/bin/python - <<'CODE'\n{code}CODE"])
         else:
             parts[index] = rewritten(part, run)
     return "".join(parts)
@@ -66,7 +63,7 @@ def ran(server: Server, folder: Path, page: str) -> str:
 
 @pytest.fixture(scope="module")
 def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The real program, which nobody else has asked yet: the page counts requests."""
+    """The real program, without requests of other tests: the page counts its own."""
     server = Server(tmp_path_factory.mktemp("serving"))
     yield server
     server.end()

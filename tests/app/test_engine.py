@@ -26,6 +26,8 @@ from app.engine import (
 )
 from app.settings import Settings
 
+pytestmark = pytest.mark.heavy
+
 ROW = npy_bytes(np.zeros((28, 28, 1), np.float32))
 JOB = Job("save_weights", {})
 

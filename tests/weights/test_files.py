@@ -140,6 +140,7 @@ def print_digests(*, others_first: bool) -> None:
             print(json.dumps(digests))
 
 
+@pytest.mark.heavy
 def test_models_built_before_do_not_change_the_bytes_that_a_process_writes() -> None:
     here = Path(__file__)
     path = [str(here.parent), str(here.parents[2])]

@@ -118,6 +118,7 @@ def test_what_is_no_whole_jpeg_or_png_is_refused(name: str, data: bytes) -> None
         in_graph(name, [data], (4, 4, 3))
 
 
+@pytest.mark.heavy
 def test_networks_that_images_do_not_feed() -> None:
     from model_zoo.weights.tensorflow_preprocessing import takes_images
 

@@ -1,0 +1,102 @@
+"""`pytest --light` (`make check`) leaves out heavy tests: they need TensorFlow or start the service.
+
+A test is heavy if it is marked so, or if it names one of `HEAVY_NAMES`, itself or in a fixture or a
+function of the tests that it uses. A module that cannot be imported without TensorFlow is left out
+as a whole. A heavy test that this overlooks fails, by the guard in `light/sitecustomize.py`.
+"""
+
+import importlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from types import CodeType, FunctionType
+
+import pytest
+from hypothesis import settings
+
+TESTS = Path(__file__).parent
+LIGHT = TESTS / "light"
+# What needs TensorFlow, and what starts the program.
+HEAVY_NAMES = {"tensorflow", "keras", "materialize", "materialize_graph", "Server"}
+
+# HYPOTHESIS_PROFILE=fuzz (`make fuzz`) runs ten times the usual number of examples.
+settings.register_profile("fuzz", max_examples=1000)
+settings.register_profile("light", max_examples=20)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--light", action="store_true", help="leave out TensorFlow and the service")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the number of examples, and start the guard, in processes of tests as well."""
+    if profile := os.environ.get("HYPOTHESIS_PROFILE"):
+        settings.load_profile(profile)
+    config.addinivalue_line("markers", "heavy: needs TensorFlow, or starts the service")
+    if config.getoption("--light"):
+        settings.load_profile("light")
+        inherited = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+        os.environ["PYTHONPATH"] = os.pathsep.join([str(LIGHT), *filter(None, inherited)])
+        sys.path.insert(0, str(LIGHT))
+        sys.modules.pop("sitecustomize", None)
+        # The last two must not be refused, or every module of tests would be left out in silence.
+        for module in ("sitecustomize", "model_zoo", "app.main"):
+            importlib.import_module(module)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Iterator[None]:
+    """Leave out a module whose imports the guard refused."""
+    report = yield
+    if report.failed and "pytest --light: " in str(report.longrepr):
+        report.outcome = "skipped"
+        report.longrepr = (str(collector.path), None, "Skipped: imports TensorFlow")
+    return report
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what is heavy, and leave it out of a light run."""
+    for item in items:
+        if isinstance(item, pytest.Function) and is_heavy(item):
+            item.add_marker("heavy")
+    if config.getoption("--light"):
+        heavy = [item for item in items if item.get_closest_marker("heavy")]
+        items[:] = [item for item in items if not item.get_closest_marker("heavy")]
+        config.hook.pytest_deselected(items=heavy)
+
+
+def is_heavy(item: pytest.Function) -> bool:
+    """Whether a test, a fixture that it uses, or what these call, names what is heavy."""
+    fixtures = item._fixtureinfo.name2fixturedefs.values()
+    waiting = [item.function, *(definitions[-1].func for definitions in fixtures)]
+    seen = set(waiting)
+    while waiting:
+        names, called = names_and_calls(waiting.pop())
+        if names & HEAVY_NAMES:
+            return True
+        waiting += called - seen
+        seen |= called
+    return False
+
+
+@cache
+def names_and_calls(function: Callable[..., object]) -> tuple[set[str], set[FunctionType]]:
+    """Return the names in a function of the tests, and those of its module's functions it calls."""
+    code = getattr(function, "__code__", None)
+    if code is None or TESTS not in Path(code.co_filename).parents:
+        return set(), set()
+    names = set(names_in(code))
+    values = map(function.__globals__.get, names)
+    return names, {value for value in values if isinstance(value, FunctionType)}
+
+
+def names_in(code: CodeType) -> Iterator[str]:
+    """Return the global names and attributes of a function and of those inside it."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from names_in(constant)
