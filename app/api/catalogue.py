@@ -1,7 +1,7 @@
 """`/v1/architectures` and `/v1/ops`: what a spec can name."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastapi import APIRouter
@@ -61,7 +61,7 @@ async def read_op(name: str) -> Response:
     return JSONResponse(_described(describe_op, name))
 
 
-def _described(describe: Callable[[str], dict[str, Any]], name: str) -> dict[str, Any]:
+def _described(describe: Callable[[str], Mapping[str, Any]], name: str) -> Mapping[str, Any]:
     try:
         return describe(name)
     except ZooError as error:
