@@ -2,6 +2,7 @@
 
 import ast
 import doctest
+import graphlib
 import importlib
 import re
 import subprocess
@@ -57,12 +58,21 @@ def room(path: Path) -> str:
     return path.relative_to(ROOT).parts[0].removesuffix(".py")
 
 
-def imports(tree: ast.Module) -> Iterator[str]:
-    """Yield the modules of this package that a module imports when it is imported."""
-    for node in tree.body:
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("model_zoo"):
-            parts = (node.module or "").split(".")[1:]
-            yield from [parts[0]] if parts else [alias.name for alias in node.names]
+def imports(path: Path) -> Iterator[str]:
+    """Yield the modules of this package that a module imports, for types and in functions too."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "model_zoo":
+            for alias in node.names:
+                name = f"{node.module}.{alias.name}"
+                yield name if module_path(name).is_file() else str(node.module)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.startswith("model_zoo"))
+
+
+def module_path(name: str) -> Path:
+    """Return where a module of this package stands."""
+    path = ROOT.parent.joinpath(*name.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
 def test_every_room_has_a_place_in_the_direction() -> None:
@@ -74,8 +84,19 @@ def test_imports_go_one_way(path: Path) -> None:
     if room(path) == FACE:
         return
     own = DIRECTION.index(room(path))
-    for imported in imports(ast.parse(path.read_text())):
-        assert DIRECTION.index(imported) <= own, f"{room(path)} imports {imported}"
+    for imported in map(module_path, imports(path)):
+        assert DIRECTION.index(room(imported)) <= own, f"{room(path)} imports {imported}"
+
+
+def test_imports_make_no_circles() -> None:
+    """Of modules, not of rooms alone; a package's face may import its modules."""
+    needs = {
+        path: {other for other in map(module_path, imports(path)) if other.name != "__init__.py"}
+        for path in MODULES
+        if path.name != "__init__.py"
+    }
+    # Raises CycleError, which names the circle.
+    assert len(list(graphlib.TopologicalSorter(needs).static_order())) == len(needs)
 
 
 def test_public_names_are_sorted_and_there() -> None:
