@@ -94,12 +94,12 @@ class Graph:
 
     def nodes_before(self, tensors: Iterable[Tensor]) -> list[Node]:
         """Return the nodes that tensors depend on, in order of execution."""
-        wanted, found = set(tensors), []
+        needed, nodes = set(tensors), []
         for node in reversed(self.nodes):
-            if node.output in wanted:
-                wanted.update(node.inputs)
-                found.append(node)
-        return found[::-1]
+            if node.output in needed:
+                needed.update(node.inputs)
+                nodes.append(node)
+        return nodes[::-1]
 
 
 class _FinalEndPoint(Exception):  # noqa: N818 - control flow, never an error
@@ -172,16 +172,16 @@ class GraphBuilder:
         where it is.
         """
         path = f"{self.scope}/{name}" if self.scope else name
-        found = self.variables.get(path)
+        known = self.variables.get(path)
         if self.reuse:
-            if found is None:
+            if known is None:
                 raise BuildError(f"reuse is true, but there is no variable {path} to share yet.")
-            if found.shape != shape:
+            if known.shape != shape:
                 raise BuildError(
-                    f"reuse is true, but variable {path} has shape {found.shape}, not {shape}."
+                    f"reuse is true, but variable {path} has shape {known.shape}, not {shape}."
                 )
-            return found
-        if found is not None:
+            return known
+        if known is not None:
             raise BuildError(
                 f"Variable {path} exists already; give the layer another scope, or reuse=True."
             )

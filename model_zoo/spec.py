@@ -119,11 +119,11 @@ class BuildSpec(Part):
 
         Raises: SpecError with a problem for each mistake.
         """
-        found = self.__dict__.get("_resolved")
-        if found is None:
+        resolved = self.__dict__.get("_resolved")
+        if resolved is None:
             # A frozen pydantic model takes no attributes; its dictionary holds the cached result.
-            found = self.__dict__["_resolved"] = _resolve(self)
-        return found
+            resolved = self.__dict__["_resolved"] = _resolve(self)
+        return resolved
 
     def normalized(self) -> dict[str, Any]:
         """Return the spec with every default filled in and every name spelt one way."""

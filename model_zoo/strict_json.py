@@ -66,12 +66,12 @@ def _check_depth(text: str, limit: int) -> None:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    members: dict[str, Any] = {}
     for key, value in pairs:
-        if key in found:
+        if key in members:
             raise SpecError(f"The JSON repeats the key {key[:100]!r} in one object.")
-        found[key] = value
-    return found
+        members[key] = value
+    return members
 
 
 def _constant(name: str) -> NoReturn:

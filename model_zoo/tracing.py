@@ -116,15 +116,15 @@ class Trace:
     @functools.cached_property
     def warnings(self) -> tuple[str, ...]:
         """What a user should know: a default scope left out, overrides without effect."""
-        found = [str(problem) for problem in self._explanation.without_effect()]
+        warnings = [str(problem) for problem in self._explanation.without_effect()]
         if self.spec.default_scope is None:
             function = self.architecture.arg_scope.__name__
-            found.insert(
+            warnings.insert(
                 0,
                 f"/default_scope: null leaves out {function}; published checkpoints of "
                 f"{self.spec.architecture} were made inside it.",
             )
-        return tuple(found)
+        return tuple(warnings)
 
 
 def trace(spec: BuildSpec, budget: Budget | None = None) -> Trace:

@@ -51,15 +51,15 @@ def find_records(paths: Iterable[Path]) -> list[Path]:
 
     Raises: ZooError if a path does not exist or a folder holds none.
     """
-    found: list[Path] = []
+    files: list[Path] = []
     for path in paths:
         if not path.exists():
             raise ZooError(f"There is no file or folder {path}.")
         records = sorted(path.rglob("*.json.gz")) if path.is_dir() else [path]
         if not records:
             raise ZooError(f"The folder {path} holds no records (*.json.gz).")
-        found += records
-    return found
+        files += records
+    return files
 
 
 def verify_record(path: Path) -> Result:
@@ -155,8 +155,8 @@ def _check_numbers(record: Mapping[str, Any], model: Model, batch: int, toleranc
     output = record["output"]
     # Nearly every network publishes its output; computing it again would double the time.
     published = [key for key, end in model.graph.end_points.items() if end is model.graph.output]
-    found = ends[published[0]] if published else model.predict(x)
-    _check_values(f"output {output['key']}", found, output, tolerance)
+    values = ends[published[0]] if published else model.predict(x)
+    _check_values(f"output {output['key']}", values, output, tolerance)
     moved = record.get("moving_after_one_update")
     if moved:
         model.update_moving_averages(x)

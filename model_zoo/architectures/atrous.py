@@ -34,13 +34,13 @@ def strides_and_rates(
             received=output_stride,
         )
     reached, rate = root_stride, 1
-    found, possible = [], [root_stride]
+    pairs, possible = [], [root_stride]
     for stride in strides:
         if reached == output_stride:
-            found.append((1, rate))
+            pairs.append((1, rate))
             rate *= stride
         else:
-            found.append((stride, 1))
+            pairs.append((stride, 1))
             reached *= stride
             possible.append(reached)
     if must_reach and output_stride not in (None, reached):
@@ -49,4 +49,4 @@ def strides_and_rates(
             f"output_stride must be one of {valid}; received {output_stride}.",
             received=output_stride,
         )
-    return found
+    return pairs

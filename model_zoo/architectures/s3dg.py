@@ -368,9 +368,7 @@ def classify(
     """
     with variable_scope("Logits"):
         _, *window, _ = net.shape
-        kernel_size = [
-            min(size or 1, wanted) for size, wanted in zip(window, (2, 7, 7), strict=True)
-        ]
+        kernel_size = [min(size or 1, side) for size, side in zip(window, (2, 7, 7), strict=True)]
         net = avg_pool3d(net, kernel_size, stride=1, scope="AvgPool_0a_7x7")
         net = dropout(net, dropout_keep_prob, scope="Dropout_0b")
         net = conv3d(

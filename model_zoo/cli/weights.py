@@ -113,16 +113,16 @@ def _files(paths: Sequence[Path]) -> list[Path]:
 
     Raises: ZooError if there is nothing at a path.
     """
-    found: list[Path] = []
+    files: list[Path] = []
     for path in paths:
         index = path.with_name(path.name + ".index")
         if path.is_file():
-            found.append(path)
+            files.append(path)
         elif index.is_file():
-            found += [index, *sorted(path.parent.glob(f"{glob.escape(path.name)}.data-*"))]
+            files += [index, *sorted(path.parent.glob(f"{glob.escape(path.name)}.data-*"))]
         else:
             raise ZooError(f"{path} is neither a file nor the prefix of a checkpoint.")
-    return found
+    return files
 
 
 def _import(options: argparse.Namespace) -> int:

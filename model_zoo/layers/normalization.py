@@ -59,7 +59,7 @@ def _parameters(
 
 
 def _affine(center: bool, scale: bool, *, gamma_first: bool = False) -> list[str]:
-    names = [name for name, wanted in (("beta", center), ("gamma", scale)) if wanted]
+    names = [name for name, included in (("beta", center), ("gamma", scale)) if included]
     return names[::-1] if gamma_first else names
 
 

@@ -168,9 +168,9 @@ class Lowering:
 
     def _unique(self, name: str) -> str:
         """Return a name of a value and its node that neither these nor the weights have yet."""
-        found, count = name, 0
-        while found in self._names:
+        unique, count = name, 0
+        while unique in self._names:
             count += 1
-            found = f"{name}:{count}"
-        self._names.add(found)
-        return found
+            unique = f"{name}:{count}"
+        self._names.add(unique)
+        return unique

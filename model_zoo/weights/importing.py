@@ -130,9 +130,9 @@ def _run(
     if process.returncode == -signal.SIGXCPU:
         raise WeightsError(f"{where} was not read within {limits.seconds} s.")
     if process.returncode < 0:
-        how = signal.Signals(-process.returncode).name
+        signal_name = signal.Signals(-process.returncode).name
         raise WeightsError(
-            f"{where} cannot be read: the process that tried was ended by {how}, within "
+            f"{where} cannot be read: the process that tried was ended by {signal_name}, within "
             f"{limits.memory_bytes} bytes of memory."
         )
     raise RuntimeError(stderr.decode("utf-8", "replace")[-2000:])
@@ -140,9 +140,9 @@ def _run(
 
 def _environment() -> dict[str, str]:
     """Return what the process needs to start, and none of our settings or secrets."""
-    kept = {key: os.environ[key] for key in ("PATH", "LANG", "LC_ALL") if key in os.environ}
+    environment = {key: os.environ[key] for key in ("PATH", "LANG", "LC_ALL") if key in os.environ}
     return {
-        **kept,
+        **environment,
         "PYTHONPATH": _ROOT,
         "PYTHONSAFEPATH": "1",  # not the folder that it runs in, where the files are
         "PYTHONDONTWRITEBYTECODE": "1",

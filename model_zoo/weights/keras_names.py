@@ -19,12 +19,12 @@ def keras_names(graph: Graph) -> Mapping[str, tuple[str, ...]]:
     for node in graph.nodes:
         roles = [role for role in _ROLES if role in node.variables]
         for number, role in enumerate(roles):
-            found = [_name(node, number)]
+            aliases = [_name(node, number)]
             if node.op == "bias_add":
                 producer = producers[node.inputs[0]]
-                found.insert(0, _name(producer, len(producer.variables)))
+                aliases.insert(0, _name(producer, len(producer.variables)))
             # The first node of a variable that several share gives its layer the name.
-            names.setdefault(node.variables[role].name, tuple(found))
+            names.setdefault(node.variables[role].name, tuple(aliases))
     return names
 
 

@@ -267,11 +267,11 @@ def find_published(name: str, pointer: str = "") -> Published:
 
     Raises: WeightsError for an unknown name, with the nearest ones.
     """
-    found = _PUBLISHED.get(name)
-    if found is None:
+    row = _PUBLISHED.get(name)
+    if row is None:
         what = f"There is no published checkpoint {name!r}."
         raise WeightsError(unknown_name(pointer, what, name, _PUBLISHED))
-    return found
+    return row
 
 
 def describe_published() -> list[PublishedDescription]:

@@ -155,11 +155,11 @@ class CheckpointStore:
 
     def list(self) -> "list[Checkpoint]":
         """Return all checkpoints, the newest first."""
-        found = []
+        checkpoints = []
         for path in self.folder.glob("*" + _SUFFIX):
             with contextlib.suppress(WeightsError):  # removed meanwhile
-                found.append(self.get(path.name.removesuffix(_SUFFIX)))
-        return sorted(found, key=lambda checkpoint: (checkpoint.created, checkpoint.id))[::-1]
+                checkpoints.append(self.get(path.name.removesuffix(_SUFFIX)))
+        return sorted(checkpoints, key=lambda checkpoint: (checkpoint.created, checkpoint.id))[::-1]
 
     def stored_bytes(self) -> int:
         """Return how much the checkpoints take on the disk."""
