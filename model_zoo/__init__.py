@@ -6,7 +6,7 @@
     >>> trace.summary().totals["parameters"]
     3271559
 
-What a network is written in is imported at once; the rest when it is first used: specs and traces
+What networks are written with is imported at once, everything else on first use: specs and traces
 need pydantic, `materialize` needs Keras, images need Pillow.
 """
 

@@ -11,9 +11,9 @@ innermost scope, which beats outer scopes, which beat the function's own default
     ...         conv("x"), conv("x", 3)
     ((2, 'VALID'), (3, 'VALID'))
 
-It differs from TF-Slim where TF-Slim only hurts: a refused scope leaves its parent active, names
-are checked when a scope is entered, positional arguments count as call arguments, and the active
-scope is local to the thread or task.
+It departs from TF-Slim in four ways: a refused scope leaves its parent active, names are checked
+when a scope is entered, positional arguments count as call arguments, and the active scope is local
+to the thread or task.
 """
 
 import contextlib

@@ -103,7 +103,7 @@ class Graph:
 
 
 class _FinalEndPoint(Exception):  # noqa: N818 - control flow, never an error
-    """Ends a trace at the end point that was asked for."""
+    """Ends a trace at its `final_endpoint`."""
 
 
 class GraphBuilder:
@@ -168,8 +168,8 @@ class GraphBuilder:
     ) -> Variable:
         """Create a variable in the current variable scope, or share one where the scope reuses.
 
-        Raises: BuildError if it exists and is not to be shared, or is missing or of another shape
-        where it is.
+        Raises: BuildError if the variable exists and the scope does not reuse, or if the scope
+        reuses and the variable is missing or has another shape.
         """
         path = f"{self.scope}/{name}" if self.scope else name
         known = self.variables.get(path)
@@ -233,7 +233,7 @@ def current_graph() -> GraphBuilder:
 def end_point(name: str, tensor: Tensor) -> Tensor:
     """Publish a tensor as an end point of the network and return it.
 
-    A trace that was asked for a `final_endpoint` ends here when this is the one.
+    A trace whose `final_endpoint` has this name ends here.
     """
     graph = current_graph()
     graph.end_points[name] = tensor

@@ -42,7 +42,7 @@ def decode_image(data: bytes, *, max_pixels: int = 50_000_000, channels: int = 3
     # Pillow raises a dozen types of error on broken files (OSError, SyntaxError, ValueError, ...),
     # and each of them says the same to the one who sent the file.
     try:
-        # WebP's decoder allocates the canvas before its size can be asked for.
+        # WebP's decoder allocates the canvas before it reports the size.
         if name == "WebP":
             _refuse_larger(name, _webp_size(data), max_pixels)
         # Not Image.open: it warns or fails above a limit of its own, global to the process.
@@ -239,7 +239,7 @@ def _lenet(image: Pixels, height: int, width: int) -> Array:
 def _crop_or_pad(image: Pixels, height: int, width: int) -> Pixels:
     """Crop or zero-pad each side around the centre, as `tf.image.resize_with_crop_or_pad`.
 
-    Differs from TF-Slim, which passes width and height in the other's place.
+    Differs from TF-Slim, which swaps width and height.
     """
     result = np.zeros((height, width, image.shape[2]), np.uint8)
     (to_y, from_y), (to_x, from_x) = (

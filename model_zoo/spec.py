@@ -276,7 +276,7 @@ def _settable(function: Callable[..., Any], name: str) -> bool:
 def _misplaced(sources: list[Source]) -> list[Problem]:
     return [
         Problem(
-            "Random values are what no other source fills, so their source stands first and once.",
+            "Random values fill what no other source does, so their source stands first, and once.",
             json_pointer("weights", index),
             source.model_dump(),
         )

@@ -81,7 +81,7 @@ class Trace:
 
     @property
     def classes(self) -> int | None:
-        """How many classes the output tells apart; None if it is features, or a map of classes."""
+        """The number of classes of the output; None if it is features, or a map of classes."""
         params = self.spec.resolved().params
         classes = params.get("num_classes")
         ends_early = params["final_endpoint"] and not ends_itself(self.architecture.network)

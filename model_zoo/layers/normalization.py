@@ -18,7 +18,7 @@ from model_zoo.layers.epilogue import activate
 from model_zoo.layers.registry import register_normalizer
 from model_zoo.values import ones_initializer, zeros_initializer
 
-# TensorFlow's fused kernel raises smaller epsilons to this, whatever was asked.
+# TensorFlow's fused kernel raises smaller epsilons to this.
 FUSED_MIN_EPSILON = 1.001e-5
 
 _INITIALIZERS = {

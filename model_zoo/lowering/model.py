@@ -79,7 +79,7 @@ class Model:
     def keras_model_to(self, outputs: Mapping[str, Tensor]) -> Any:
         """Return a Keras model from the input to a dictionary of tensors of the graph.
 
-        A dictionary, since Keras answers a list of one output without the list.
+        It is a dictionary because Keras returns a list of one output without the list.
         """
         ends = {name: self._tensors[tensor] for name, tensor in outputs.items()}
         return self._model_to(ends, name="end_points")
@@ -210,9 +210,9 @@ class Model:
         return total
 
     def update_moving_averages(self, x: ArrayLike) -> None:
-        """Move the averages of every batch norm that trains, by one batch."""
+        """Update the moving averages of every batch norm in training mode with one batch."""
         weights = self.weights()
-        # Keras would move those of the others as well.
+        # Keras would update the other ones as well.
         unchanged = {
             variable.name: weights[variable.name]
             for node in self.graph.nodes
@@ -236,7 +236,7 @@ class Model:
 
 @contextmanager
 def _computing_in(precision: Precision) -> Iterator[None]:
-    """Let the layers that are made inside compute in a precision."""
+    """Make the layers that are created inside compute in a precision."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bfloat16" else "float32")
     try:

@@ -1,4 +1,4 @@
-"""Why weights do not fit: the known causes as sentences, and renames that would mend it."""
+"""Why weights do not fit: the known causes as sentences, and renames that would help."""
 
 import json
 import re
@@ -275,7 +275,7 @@ def _rename(name: str, target: str, used: Collection[str]) -> tuple[str, str]:
     >>> _rename("a/weights", "Net/a/weights", ())
     ('a/', 'Net/a/')
     """
-    # A rename needs a scope to begin with: one part stays, though it be common.
+    # A rename needs a scope to begin with, so one part stays even if both names share it.
     shared = min(_common(name, target), len(_parts(name)) - 1)
     scope = "".join(part + "/" for part in _parts(name)[:-shared])
     if shared < 1 or any(other.startswith(scope) for other in used):

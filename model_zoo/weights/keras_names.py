@@ -9,10 +9,10 @@ _ROLES = ("weights", "gamma", "beta", "moving_mean", "moving_variance", "biases"
 
 
 def keras_names(graph: Graph) -> Mapping[str, tuple[str, ...]]:
-    """Return, by TF-Slim's name, what a variable may be called: `<layer>/vars/<number>`.
+    """Return the names that each variable may have, by TF-Slim's name: `<layer>/vars/<number>`.
 
-    Biases have two: Keras's convolutions hold those that follow them, unless the tensor between is
-    wanted by itself.
+    Biases have two: Keras's convolutions hold those that follow them, unless something else reads
+    the tensor between.
     """
     producers = {node.output: node for node in graph.nodes}
     names: dict[str, tuple[str, ...]] = {}

@@ -91,12 +91,12 @@ class Published:
 
     @property
     def classes(self) -> int:
-        """How many classes the checkpoint tells apart."""
+        """The number of classes of the checkpoint."""
         return int(self.params["num_classes"])
 
     @property
     def background(self) -> bool:
-        """Whether class 0 is none of the others."""
+        """Whether class 0 is background."""
         return self.classes == 1001
 
     def spec(self) -> PublishedSpec:

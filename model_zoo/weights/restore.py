@@ -31,7 +31,7 @@ from model_zoo.weights.random import random_value
 
 # Builds may take weights from builds; ids are digests, so never in a circle, but in long chains.
 _MAX_BUILDS = 64
-# How many mistaken names get the nearest ones told, and among how many: each takes milliseconds.
+# How many unknown names get suggestions, and among how many names: each takes milliseconds.
 _MAX_SUGGESTED = 8
 _MAX_COMPARED = 3000
 
@@ -57,7 +57,7 @@ class WeightLibrary(Protocol):
 
 
 class NoLibrary:
-    """A library for those who have only specs with random weights."""
+    """A library without entries, for specs whose weights are random."""
 
     def checkpoint(self, checkpoint_id: str) -> TensorSource:
         """Raises: WeightsError, always."""

@@ -1,4 +1,4 @@
-"""Tells what weight files are by their content, and says what is missing or was meant instead."""
+"""Recognises weight files by their content, and explains what is missing or was meant instead."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -147,7 +147,7 @@ def _zip_names(file: NamedFile, limits: Limits) -> list[str]:
 
 
 def _meant(where: str, files: Sequence[NamedFile], limits: Limits) -> str:
-    """Return the sentence about files among which there is no checkpoint."""
+    """Return why there is no checkpoint among the files."""
     sentences = [sentence for file in files if (sentence := _about(file, files, limits))]
     names = ", ".join(file.name for file in files[:6]) + (", ..." if len(files) > 6 else "")
     held = f" It holds {names}." if [file.name for file in files] != [where] else ""
