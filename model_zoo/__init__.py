@@ -6,7 +6,7 @@
     >>> trace.summary().totals["parameters"]
     3271559
 
-What a network is written in is imported at once; the rest when it is first used: specs and traces
+What networks are written with is imported at once, everything else on first use: specs and traces
 need pydantic, `materialize` needs Keras, images need Pillow.
 """
 
@@ -51,20 +51,26 @@ if TYPE_CHECKING:
     from model_zoo.classification import class_probabilities, top_classes
     from model_zoo.lowering import Model, materialize
     from model_zoo.onnx_lowering import onnx_model
+    from model_zoo.plain_values import ArgumentDescription
     from model_zoo.preprocessing import decode_image, preprocess
+    from model_zoo.reports.explanation import ExplanationDocument
+    from model_zoo.reports.summary import SummaryDocument, Totals
     from model_zoo.saving import save_weights, weight_writer
     from model_zoo.spec import BuildSpec
     from model_zoo.tracing import Budget, Trace, trace
     from model_zoo.weight_sources import BUILD_ID, CHECKPOINT_ID
     from model_zoo.weights.files import FORMATS as WEIGHT_FORMATS
     from model_zoo.weights.importing import end_imports, import_checkpoint
-    from model_zoo.weights.plan import RestorePlan
-    from model_zoo.weights.published import describe_published
+    from model_zoo.weights.plan import RestoreDocument, RestorePlan, RestoreSummary
+    from model_zoo.weights.published import PublishedDescription, describe_published
     from model_zoo.weights.reading.contents import ImportLimits, NamedFile
     from model_zoo.weights.reading.npy import read_npy
     from model_zoo.weights.restore import WeightLibrary, build_weights, plan_restore
-    from model_zoo.weights.store import Checkpoint, CheckpointStore
+    from model_zoo.weights.store import Checkpoint, CheckpointDocument, CheckpointStore
     from model_zoo.zoo import (
+        ArchitectureDescription,
+        ArchitectureRow,
+        OpDescription,
         describe_architecture,
         describe_architectures,
         describe_op,
@@ -78,24 +84,35 @@ __all__ = [
     "CHECKPOINT_ID",
     "WEIGHT_FORMATS",
     "Architecture",
+    "ArchitectureDescription",
+    "ArchitectureRow",
     "ArgScope",
+    "ArgumentDescription",
     "Budget",
     "BudgetError",
     "BuildError",
     "BuildSpec",
     "Checkpoint",
+    "CheckpointDocument",
     "CheckpointStore",
+    "ExplanationDocument",
     "Graph",
     "ImportLimits",
     "InputError",
     "Model",
     "NamedFile",
     "Node",
+    "OpDescription",
     "Problem",
+    "PublishedDescription",
+    "RestoreDocument",
     "RestorePlan",
+    "RestoreSummary",
     "ScopeError",
     "SpecError",
+    "SummaryDocument",
     "Tensor",
+    "Totals",
     "Trace",
     "Variable",
     "WeightLibrary",
@@ -142,14 +159,25 @@ __all__ = [
 _LAZY = {
     "BUILD_ID": "model_zoo.weight_sources",
     "CHECKPOINT_ID": "model_zoo.weight_sources",
+    "ArchitectureDescription": "model_zoo.zoo",
+    "ArchitectureRow": "model_zoo.zoo",
+    "ArgumentDescription": "model_zoo.plain_values",
     "Budget": "model_zoo.tracing",
     "BuildSpec": "model_zoo.spec",
     "Checkpoint": "model_zoo.weights.store",
+    "CheckpointDocument": "model_zoo.weights.store",
     "CheckpointStore": "model_zoo.weights.store",
+    "ExplanationDocument": "model_zoo.reports.explanation",
     "ImportLimits": "model_zoo.weights.reading.contents",
     "Model": "model_zoo.lowering",
     "NamedFile": "model_zoo.weights.reading.contents",
+    "OpDescription": "model_zoo.zoo",
+    "PublishedDescription": "model_zoo.weights.published",
+    "RestoreDocument": "model_zoo.weights.plan",
     "RestorePlan": "model_zoo.weights.plan",
+    "RestoreSummary": "model_zoo.weights.plan",
+    "SummaryDocument": "model_zoo.reports.summary",
+    "Totals": "model_zoo.reports.summary",
     "Trace": "model_zoo.tracing",
     "WeightLibrary": "model_zoo.weights.restore",
     "build_weights": "model_zoo.weights.restore",

@@ -30,14 +30,14 @@ def sizes(value: int | Sequence[int], count: int, what: str) -> Sizes:
 
     Raises: BuildError unless all are integers of at least 1.
     """
-    found = (value,) * count if isinstance(value, int) else tuple(value)
-    if len(found) != count or not all(type(size) is int and size >= 1 for size in found):
+    each = (value,) * count if isinstance(value, int) else tuple(value)
+    if len(each) != count or not all(type(size) is int and size >= 1 for size in each):
         raise BuildError(
             f"{what} takes an integer of at least 1, or {_COUNTS[count]} of them; "
             f"received {value!r}.",
             received=value,
         )
-    return found
+    return each
 
 
 _COUNTS = {2: "two", 3: "three"}

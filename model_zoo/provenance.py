@@ -6,11 +6,13 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from types import CodeType, FrameType
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from model_zoo.errors import json_pointer
 
 AnyFunction = Callable[..., Any]
+# Whose line gave a value: the request's, the default scope's, the network's, or other code's.
+Level = Literal["request", "default_scope", "network", "code"]
 
 
 class Location(NamedTuple):
@@ -19,7 +21,7 @@ class Location(NamedTuple):
     code: CodeType
     line: int
     module: str
-    level: str
+    level: Level
 
     @property
     def file(self) -> str:
@@ -36,7 +38,7 @@ class Pointer(NamedTuple):
     """A level of a request, by the JSON pointer of its arguments."""
 
     args: str
-    level: str = "request"
+    level: Level = "request"
 
     def __str__(self) -> str:
         return self.args
@@ -117,7 +119,7 @@ class Call:
         keywords: dict[str, Any],
         bindings: dict[str, Binding],
         caller: FrameType,
-        level: str,
+        level: Level,
         parent: "Call | None",
         scope: str,
     ) -> None:
@@ -161,29 +163,29 @@ class Recording:
         self.scope = ""
 
 
-_level: ContextVar[str] = ContextVar("level", default="code")
+_level: ContextVar[Level] = ContextVar("level", default="code")
 _recording: ContextVar[Recording | None] = ContextVar("recording", default=None)
 
 
-def current_level() -> str:
+def current_level() -> Level:
     """Return whose lines are running, as `written_as` says."""
     return _level.get()
 
 
 def current_recording() -> Recording | None:
-    """Return the recording that is going on, if any."""
+    """Return the active recording, if any."""
     return _recording.get()
 
 
 def caller_location() -> Location:
-    """Return the line that called the function that asks."""
+    """Return the line that called the caller of this function."""
     frame = sys._getframe(2)
     return Location(frame.f_code, frame.f_lineno, frame.f_globals.get("__name__", ""), _level.get())
 
 
 @contextlib.contextmanager
-def written_as(level: str) -> Iterator[None]:
-    """Say whose lines run inside, `default_scope` or `network`; every `Location` keeps it."""
+def written_as(level: Level) -> Iterator[None]:
+    """Attribute the lines that run inside to a level, which every `Location` records."""
     token = _level.set(level)
     try:
         yield
@@ -230,7 +232,7 @@ def written_at(origin: Origin, argument: str) -> str:
 
 
 def describe(value: object) -> str:
-    """Return a value as a reader of a message knows it: a function by its name."""
+    """Return a value as messages show it: a function by its name."""
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{key}: {describe(inner)}" for key, inner in value.items()) + "}"
     return getattr(value, "__name__", None) or repr(value)

@@ -119,11 +119,11 @@ class BuildSpec(Part):
 
         Raises: SpecError with a problem for each mistake.
         """
-        found = self.__dict__.get("_resolved")
-        if found is None:
+        resolved = self.__dict__.get("_resolved")
+        if resolved is None:
             # A frozen pydantic model takes no attributes; its dictionary holds the cached result.
-            found = self.__dict__["_resolved"] = _resolve(self)
-        return found
+            resolved = self.__dict__["_resolved"] = _resolve(self)
+        return resolved
 
     def normalized(self) -> dict[str, Any]:
         """Return the spec with every default filled in and every name spelt one way."""
@@ -276,7 +276,7 @@ def _settable(function: Callable[..., Any], name: str) -> bool:
 def _misplaced(sources: list[Source]) -> list[Problem]:
     return [
         Problem(
-            "Random values are what no other source fills, so their source stands first and once.",
+            "Random values fill what no other source does, so their source stands first, and once.",
             json_pointer("weights", index),
             source.model_dump(),
         )

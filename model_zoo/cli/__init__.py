@@ -11,13 +11,13 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from model_zoo.cli.common import add_home, materialized, progress, traced
 from model_zoo.cli.weights import add_commands
 from model_zoo.errors import ZooError
 from model_zoo.tables import aligned_table, markdown_table, spell_shape
 from model_zoo.zoo import (
+    ArchitectureRow,
     describe_architecture,
     describe_architectures,
     describe_op,
@@ -86,7 +86,7 @@ def _list(options: argparse.Namespace) -> int:
     return 0
 
 
-def _table(rows: list[dict[str, Any]], form: str) -> str:
+def _table(rows: Sequence[ArchitectureRow], form: str) -> str:
     """Return the catalogue as lines of aligned columns, or as a table of Markdown."""
     header = ("name", "parameters", "multiply-adds", "input", "classes", "preprocessing", "source")
     cells = [
@@ -108,8 +108,8 @@ def _table(rows: list[dict[str, Any]], form: str) -> str:
 
 def _describe(options: argparse.Namespace) -> int:
     known_op = options.name in list_ops()
-    found = describe_op(options.name) if known_op else describe_architecture(options.name)
-    print(json.dumps(found, indent=2))
+    describe = describe_op if known_op else describe_architecture
+    print(json.dumps(describe(options.name), indent=2))
     return 0
 
 

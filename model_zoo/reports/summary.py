@@ -4,12 +4,44 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from model_zoo.graph import Graph, Node, Shape, Tensor
 from model_zoo.tables import aligned_table, spell_shape
 
 BYTES = 4  # float32, the only type that networks compute in
+
+
+class LayerDocument(TypedDict):
+    """One layer of a summary, for one example; the batch in its shape is null."""
+
+    name: str
+    op: str
+    output_shape: list[int | None]
+    parameters: int
+    multiply_adds: int
+    weight_bytes: int
+    activation_bytes: int
+
+
+class Totals(TypedDict):
+    """A network's totals; multiply-adds and activations are those of one example."""
+
+    layers: int
+    parameters: int
+    trainable_parameters: int
+    multiply_adds: int
+    weight_bytes: int
+    activation_bytes: int
+    peak_activation_bytes: int
+
+
+class SummaryDocument(TypedDict):
+    """A network's layers in the order of the calls, and the totals."""
+
+    layers: list[LayerDocument]
+    totals: Totals
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +59,29 @@ class Row:
     weight_bytes: int
     activation_bytes: int
 
+    def to_dict(self) -> LayerDocument:
+        """Return the layer, JSON-ready."""
+        return {
+            "name": self.name,
+            "op": self.op,
+            "output_shape": list(self.output_shape),
+            "parameters": self.parameters,
+            "multiply_adds": self.multiply_adds,
+            "weight_bytes": self.weight_bytes,
+            "activation_bytes": self.activation_bytes,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Summary:
     """Rows in the order of the calls; every variable and node is in exactly one."""
 
     rows: tuple[Row, ...]
-    totals: dict[str, int]
+    totals: Totals
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> SummaryDocument:
         """Return the summary, JSON-ready."""
-        layers = [{**asdict(row), "output_shape": list(row.output_shape)} for row in self.rows]
-        return {"layers": layers, "totals": self.totals}
+        return {"layers": [row.to_dict() for row in self.rows], "totals": self.totals}
 
     def to_csv(self) -> str:
         """Return the rows as CSV with a header."""
@@ -110,7 +153,7 @@ def _row(nodes: Sequence[Node], counted: set[str]) -> Row:
     )
 
 
-def _totals(graph: Graph, rows: Iterable[Row]) -> dict[str, int]:
+def _totals(graph: Graph, rows: Iterable[Row]) -> Totals:
     parameters = sum(variable.size for variable in graph.variables)
     rows = tuple(rows)
     return {

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from pydantic import JsonValue
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
+
 from model_zoo.errors import WeightsError, unknown_name
 from model_zoo.tables import markdown_table, spell_shape
 
@@ -40,6 +43,31 @@ _SHA256 = {
 }
 
 
+class PublishedSpec(TypedDict):
+    """The build that published weights fit, as a request writes it."""
+
+    architecture: str
+    params: dict[str, JsonValue]
+    input_shape: list[int]
+
+
+class PublishedDescription(TypedDict):
+    """A published checkpoint: its build, its accuracy in percent, and where it lies."""
+
+    name: str
+    architecture: str
+    spec: PublishedSpec
+    classes: int
+    background_class: bool
+    preprocessing: str
+    top_1: float
+    top_5: float | None
+    moving_averages: bool
+    url: str
+    sha256: str | None
+    note: str
+
+
 @dataclass(frozen=True, slots=True)
 class Published:
     """One published checkpoint: an archive, and the build that its weights fit.
@@ -63,15 +91,15 @@ class Published:
 
     @property
     def classes(self) -> int:
-        """How many classes the checkpoint tells apart."""
+        """The number of classes of the checkpoint."""
         return int(self.params["num_classes"])
 
     @property
     def background(self) -> bool:
-        """Whether class 0 is none of the others."""
+        """Whether class 0 is background."""
         return self.classes == 1001
 
-    def spec(self) -> dict[str, Any]:
+    def spec(self) -> PublishedSpec:
         """Return the build spec that the weights fit, as JSON has it."""
         return {
             "architecture": self.architecture,
@@ -239,14 +267,14 @@ def find_published(name: str, pointer: str = "") -> Published:
 
     Raises: WeightsError for an unknown name, with the nearest ones.
     """
-    found = _PUBLISHED.get(name)
-    if found is None:
+    row = _PUBLISHED.get(name)
+    if row is None:
         what = f"There is no published checkpoint {name!r}."
         raise WeightsError(unknown_name(pointer, what, name, _PUBLISHED))
-    return found
+    return row
 
 
-def describe_published() -> list[dict[str, Any]]:
+def describe_published() -> list[PublishedDescription]:
     """Return the published checkpoints, JSON-ready; `spec` builds a row's network."""
     return [
         {

@@ -61,7 +61,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class ImportLimits(Limits):
-    """What an import may take besides: memory, and seconds of computing."""
+    """The limits of a whole import: those of a file, memory, and seconds of computing."""
 
     memory_bytes: int = 2 * 2**30
     seconds: int = 600
@@ -110,7 +110,7 @@ def check_name(where: str, name: str) -> None:
 
 @contextmanager
 def refusing_damage(file: str, kind: str) -> Iterator[None]:
-    """Turn whatever a library raises on damaged data into a WeightsError, as it has no one class.
+    """Turn what a library raises on damaged data, of any class, into a WeightsError.
 
     `file` is the file's name, and `kind` what it should be: "npz file".
     """

@@ -77,16 +77,16 @@ def read_tensor_slices(files: Sequence[NamedFile], limits: Limits) -> Contents:
 
     Raises: WeightsError if a shard is missing, or a file is damaged or declares too much.
     """
-    found: dict[str, _Sliced] = {}
+    listed: dict[str, _Sliced] = {}
     for file in in_shard_order(files):
         with refusals(file):
-            _list_slices(file, found, limits)
+            _list_slices(file, listed, limits)
     where = files[0]
     numbers, left_out = [], []
     # In the order of the tables, so that a compressed block is unpacked once for all it holds.
-    for name in sorted(found):
-        if DTYPES.get(found[name].dtype) in _FIELDS:
-            numbers.append(found[name])
+    for name in sorted(listed):
+        if DTYPES.get(listed[name].dtype) in _FIELDS:
+            numbers.append(listed[name])
         else:
             check_name(where.name, name)
             left_out.append(name)
@@ -104,8 +104,8 @@ def read_tensor_slices(files: Sequence[NamedFile], limits: Limits) -> Contents:
     return Contents("TensorFlow V1 checkpoint", tensors, left_out)
 
 
-def _list_slices(file: NamedFile, found: dict[str, _Sliced], limits: Limits) -> None:
-    """Add to `found` what the first entry of a file lists, which must be what the file holds."""
+def _list_slices(file: NamedFile, tensors: dict[str, _Sliced], limits: Limits) -> None:
+    """Add to `tensors` what the first entry of a file lists, which must be what the file holds."""
     table = Table(file, 4 * limits.max_tensors)
     if b"" not in table or table.size(b"") > _MAX_LIST_BYTES:
         raise ValueError("It has no list of tensors as its first entry, or one that is too long.")
@@ -122,7 +122,7 @@ def _list_slices(file: NamedFile, found: dict[str, _Sliced], limits: Limits) -> 
     for data in saved.meta.tensor:
         meta = parse("SavedSliceMeta", data)
         shape = shape_of(meta.shape)
-        sliced = found.setdefault(meta.name, _Sliced(meta.name, meta.type, shape))
+        sliced = tensors.setdefault(meta.name, _Sliced(meta.name, meta.type, shape))
         if meta.name in names:
             raise ValueError(f"It lists {meta.name!r} twice.")
         if (sliced.dtype, sliced.shape) != (meta.type, shape):
