@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 
 import uvicorn
 
-from app.bounded_http import BoundedHttpProtocol
-from app.compute.engine import DeviceError
+from app.engine import DeviceError
+from app.http.bounded_parser import BoundedHttpProtocol
 from app.main import create_app
 from app.settings import Settings, SettingsError, load_settings
 from app.store.errors import StoreError

@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
-from app.settings import variable
+from app.settings import Settings, variable
 from model_zoo import SpecError, ZooError, read_json
 
 
@@ -13,13 +13,13 @@ class MalformedJsonError(ZooError):
     """A document is no JSON, or over the limits for one."""
 
 
-def parse_spec(data: bytes, *, max_depth: int, max_nodes: int) -> object:
-    """Return the document of a build spec.
+def parse_document(data: bytes, settings: Settings) -> object:
+    """Return a JSON document that is no prediction: a build spec, sources of weights, a name.
 
     Raises: MalformedJsonError, with what is wrong and where.
     """
     try:
-        return read_json(data, max_depth=max_depth, max_nodes=max_nodes)
+        return read_json(data, max_depth=settings.max_json_depth, max_nodes=settings.max_json_nodes)
     except SpecError as error:
         raise MalformedJsonError(*error.problems) from error
 

@@ -5,8 +5,9 @@ mistyped would otherwise silently not hold.
 """
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import Field, ValidationError
 from pydantic.fields import FieldInfo
@@ -26,6 +27,24 @@ class SettingsError(Exception):
 def _limit(default: float, description: str, *, minimum: float = 1) -> Any:
     """Return a field that `GET /v1/limits` lists."""
     return Field(default, ge=minimum, description=description, json_schema_extra={"is_limit": True})
+
+
+Number = TypeVar("Number", bound=float)
+
+
+@dataclass(frozen=True, slots=True)
+class Limit(Generic[Number]):
+    """The value of a limit, and the environment variable that sets it.
+
+    >>> str(Limit(64, "ZOO_QUEUE_LENGTH"))
+    '64 (ZOO_QUEUE_LENGTH)'
+    """
+
+    value: Number
+    setting: str
+
+    def __str__(self) -> str:
+        return f"{self.value} ({self.setting})"
 
 
 class Settings(BaseSettings):
@@ -127,6 +146,31 @@ class Settings(BaseSettings):
     drain_s: int = _limit(
         8, "Seconds that requests in flight may take to finish after SIGTERM.", minimum=0
     )
+
+    @property
+    def body_limit(self) -> Limit[int]:
+        """The bytes of a request's body."""
+        return Limit(self.max_body_bytes, variable("max_body_bytes"))
+
+    @property
+    def document_limit(self) -> Limit[int]:
+        """The bytes of a JSON document that is no prediction."""
+        return Limit(self.max_document_bytes, variable("max_document_bytes"))
+
+    @property
+    def upload_limit(self) -> Limit[int]:
+        """The bytes of an upload of weights."""
+        return Limit(self.max_upload_bytes, variable("max_upload_bytes"))
+
+    @property
+    def request_time(self) -> Limit[float]:
+        """The seconds that a request may wait and compute."""
+        return Limit(self.request_timeout_s, variable("request_timeout_s"))
+
+    @property
+    def load_time(self) -> Limit[float]:
+        """The seconds that a network may take to come into memory."""
+        return Limit(self.load_timeout_s, variable("load_timeout_s"))
 
 
 def variable(name: str) -> str:

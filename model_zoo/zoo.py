@@ -10,6 +10,7 @@ from model_zoo.architectures.registry import Architecture, find_registered, regi
 from model_zoo.arg_scope import ArgScope, arg_scope, scoped_op
 from model_zoo.graph import build_graph
 from model_zoo.layers import find_op, op_names
+from model_zoo.plain_values import PlainKind
 from model_zoo.provenance import written_as
 from model_zoo.signatures import Argument, Signature, signature_of, to_wire
 
@@ -53,7 +54,7 @@ def _parameters(network: Callable[..., Any]) -> Signature:
     if not ends_itself(network):
         # Every network can end early: the trace knows its end points.
         signature.arguments["final_endpoint"] = Argument(
-            "final_endpoint", str | None, None, None, nullable=True
+            "final_endpoint", PlainKind(str | None), None
         )
     return signature
 

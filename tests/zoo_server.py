@@ -16,8 +16,8 @@ import httpx
 import numpy as np
 from PIL import Image
 
-from app.compute.engine import Answer, EngineStatus, Job, ModelRef, ModelState, Reply, Rows
-from app.telemetry.figures import EngineFigures
+from app.engine import Answer, EngineFigures, EngineStatus, Job, ModelRef, Reply, Rows
+from app.model_state import ModelState
 
 ROOT = Path(__file__).resolve().parents[1]
 START_SECONDS = 60

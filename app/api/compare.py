@@ -2,38 +2,36 @@
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
-from app.api import schemas
-from app.api.compare_run import ComparisonRun, Entry, about
-from app.api.inputs import read_inputs
-from app.api.negotiate import chosen_format
-from app.api.outputs import Question, wanted_outputs
-from app.api.services import Services, Shared
-from app.envelope import timings
-from app.problems import ServiceError, query_error
+from app.api.parts import ExchangeDep, InferenceDep, ModelsDep, SettingsDep
+from app.api.prediction_query import OutputQuery, select_outputs
+from app.errors import ServiceError
+from app.http import schemas
+from app.http.inputs import read_inputs
+from app.http.negotiation import TEXT_FORMATS, Writers, chosen_format, format_query, written
+from app.http.problems import as_service_error, problem_document, query_error, with_subject
+from app.http.routing import runs_inference
+from app.serving.comparing import Comparing, Entry
 from app.serving.comparison_text import as_text
-from app.serving.inference import check_rows
-from app.serving.models import resolve
+from app.serving.inference import Inference
+from app.serving.models import Models
 
 router = APIRouter(prefix="/v1", tags=["inference"])
 
-FORMATS = {"json": "application/json", "text": "text/plain; charset=utf-8"}
 MIN_BUILDS, MAX_BUILDS = 2, 16
 
 
 @dataclass(frozen=True, slots=True)
-class CompareQuestion(Question):
+class ComparisonQuery(OutputQuery):
     """The query of a comparison: that of a prediction, in other forms."""
 
-    format: Annotated[
-        str | None,
-        Query(description="Instead of Accept.", json_schema_extra={"enum": list(FORMATS)}),
-    ] = None
+    format: Annotated[str | None, format_query(TEXT_FORMATS)] = None
 
 
 @router.post(
@@ -41,7 +39,7 @@ class CompareQuestion(Question):
     summary="Run several builds on the same input",
     openapi_extra={"requestBody": schemas.PREDICT_BODY},
     responses={
-        **schemas.answer_as("Answers and agreement.", "Comparison", FORMATS.values()),
+        **schemas.answer_as("Answers and agreement.", "Comparison", TEXT_FORMATS.values()),
         **schemas.problems(
             *schemas.BODY_PROBLEMS,
             "unknown-model",
@@ -54,32 +52,39 @@ class CompareQuestion(Question):
         ),
     },
 )
+@runs_inference
 async def compare(
     request: Request,
-    services: Shared,
+    settings: SettingsDep,
+    models: ModelsDep,
+    inference: InferenceDep,
+    exchange: ExchangeDep,
     builds: Annotated[
         str,
         Query(description="Two to 16 ids of builds, or names of models, separated by commas."),
     ],
-    question: Annotated[CompareQuestion, Depends()],
+    query: Annotated[ComparisonQuery, Depends()],
 ) -> Response:
     """An image is preprocessed for each build as its architecture expects; an array must fit all.
 
     The builds run one after the other, so that their times tell something. One that fails has its
     problem in the place of its answer; `agreement` is that of the raw outputs.
     """
-    format_name = chosen_format(request, question.format, FORMATS)
-    entries = [await _entry(services, name, question) for name in _names(builds)]
-    inputs = await read_inputs(request, services.settings)
-    run = ComparisonRun(request, services, inputs)
-    await run.check(entries)
+    format_name = chosen_format(request, query.format, TEXT_FORMATS)
+    entries = [await _entry(models, inference, name, query) for name in _names(builds)]
+    comparing = Comparing(exchange, inference, await read_inputs(request, settings))
+    await comparing.check(entries)
     for entry in entries:
-        await run.compute(entry)
-    with timings(request).measure("encode"):
-        comparison = await asyncio.to_thread(run.comparison, entries)
-        if format_name == "json":
-            return await asyncio.to_thread(JSONResponse, comparison)
-        return Response(as_text(comparison), media_type=FORMATS[format_name])
+        await comparing.compute(entry)
+    errors = {name: as_service_error(error) for name, error in comparing.failures.items()}
+    if len(errors) == len(entries):
+        name, error = next(iter(errors.items()))
+        raise with_subject(name, error)
+    problems = {name: problem_document(error) for name, error in errors.items()}
+    with exchange.timings.measure("encode"):
+        comparison = await asyncio.to_thread(comparing.comparison, entries, problems)
+        writers: Writers = {"json": lambda: comparison, "text": partial(as_text, comparison)}
+        return await asyncio.to_thread(written, format_name, writers)
 
 
 def _names(builds: str) -> list[str]:
@@ -99,11 +104,11 @@ def _names(builds: str) -> list[str]:
     return names
 
 
-async def _entry(services: Services, name: str, question: Question) -> Entry:
-    served = await resolve(services, name)
+async def _entry(models: Models, inference: Inference, name: str, query: OutputQuery) -> Entry:
+    model = await models.resolve(name)
     try:
-        check_rows(served.servable, 1, services.settings)
-        wanted = wanted_outputs(served.servable, question, "json")
+        inference.check_rows(model.network, 1)
+        selection = select_outputs(model.network, query, "json")
     except ServiceError as error:
-        raise about(name, error) from error
-    return Entry(name, served, wanted)
+        raise with_subject(name, error) from error
+    return Entry(name, model, selection)

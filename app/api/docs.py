@@ -7,10 +7,11 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from app.api import schemas
-from app.foreign import MEDIA_TYPE as FOREIGN_MEDIA_TYPE
-from app.foreign import foreign_status, is_foreign
-from app.problems import KINDS, MEDIA_TYPE, ServiceError
+from app.errors import ServiceError
+from app.http import schemas
+from app.http.foreign_problems import MEDIA_TYPE as FOREIGN_MEDIA_TYPE
+from app.http.foreign_problems import foreign_status, is_foreign
+from app.http.problems import MEDIA_TYPE, STATUSES
 
 router = APIRouter(tags=["service"])
 
@@ -78,7 +79,7 @@ def openapi_document(app: Any) -> dict[str, Any]:
                 operation["responses"] = {key: _foreign(each) for key, each in responses.items()}
     document["x-problems"] = [
         {"type": f"/docs#problem-{name}", "status": kind.status, "title": kind.title}
-        for name, kind in KINDS.items()
+        for name, kind in STATUSES.items()
     ]
     return document
 

@@ -4,9 +4,9 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.api import schemas
-from app.api.negotiate import chosen_format
-from app.api.services import Shared
+from app.api.parts import MetricsDep
+from app.http import schemas
+from app.http.negotiation import chosen_format
 from app.telemetry.exposition import FORMATS
 
 router = APIRouter(tags=["service"])
@@ -23,10 +23,10 @@ router = APIRouter(tags=["service"])
         **schemas.problems("not-acceptable"),
     },
 )
-async def read_metrics(request: Request, services: Shared) -> Response:
+async def read_metrics(request: Request, metrics: MetricsDep) -> Response:
     """Answered while everything else is full; docs/observability.md lists the metrics."""
     format_name = chosen_format(request, None, FORMATS)
     return Response(
-        await services.metrics.exposition.write(format_name),
+        await metrics.exposition.write(format_name),
         headers={"Content-Type": FORMATS[format_name], "Cache-Control": "no-store"},
     )

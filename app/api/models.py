@@ -1,4 +1,4 @@
-"""`/v1/models`: give builds names and versions. What else is under it is TensorFlow Serving's."""
+"""`/v1/models`: give builds names. What else is under it is TensorFlow Serving's."""
 
 import asyncio
 from typing import Annotated, Any
@@ -7,22 +7,22 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from app.api import schemas
-from app.api.body import read_document
-from app.api.paging import before_of
-from app.api.services import Services, Shared
-from app.documents import parse_spec
-from app.serving.inference import check_rows
-from app.serving.models import (
-    MAX_VERSION,
-    running_alike,
-    served_version,
-    version_ref,
-    version_state,
+from app.api.parts import (
+    InferenceDep,
+    LoadsDep,
+    ModelsDep,
+    ModelStoreDep,
+    NamingDep,
+    NetworksDep,
+    SettingsDep,
 )
-from app.serving.naming import check_name, forget, place, read_naming
-from app.serving.servable import find_servable
-from app.store.models import ModelVersion
+from app.documents import parse_document
+from app.http import schemas
+from app.http.bodies import read_document
+from app.http.paging import Cursor, PageLimit, before_of, page_of
+from app.serving.models import MAX_VERSION, Models
+from app.serving.naming import check_name, read_model_request
+from app.store.models import VersionRecord
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 
@@ -45,7 +45,16 @@ router = APIRouter(prefix="/v1/models", tags=["models"])
         ),
     },
 )
-async def put_model(request: Request, name: str, services: Shared) -> Response:
+async def put_model(
+    request: Request,
+    name: str,
+    settings: SettingsDep,
+    networks: NetworksDep,
+    inference: InferenceDep,
+    naming: NamingDep,
+    models: ModelsDep,
+    loads: LoadsDep,
+) -> Response:
     """The version is brought into memory at once, and the answer does not wait for that.
 
     Without `version`: the latest, where that is the same build run in the same way; else the next.
@@ -53,22 +62,17 @@ async def put_model(request: Request, name: str, services: Shared) -> Response:
     version that had it.
     """
     check_name(name)
-    settings = services.settings
-    document = await asyncio.to_thread(
-        parse_spec,
-        await read_document(request, settings),
-        max_depth=settings.max_json_depth,
-        max_nodes=settings.max_json_nodes,
-    )
-    naming = read_naming(document)
-    servable = await find_servable(services, naming.build)
-    check_rows(servable, 1, settings)
-    version, is_new = await asyncio.to_thread(place, services, name, naming)
-    services.loading.load(served_version(services, version, servable).ref)
+    body = await read_document(request, settings)
+    document = await asyncio.to_thread(parse_document, body, settings)
+    model_request = read_model_request(document)
+    network = await networks.find(model_request.build)
+    inference.check_rows(network, 1)
+    record, is_new = await asyncio.to_thread(naming.put, name, model_request)
+    loads.load(models.of_record(record, network).ref)
     return JSONResponse(
-        model_body(services, version),
+        model_body(models, record),
         201 if is_new else 200,
-        {"Location": f"/v1/models/{name}/versions/{version.version}"},
+        {"Location": f"/v1/models/{name}/versions/{record.version}"},
     )
 
 
@@ -78,26 +82,20 @@ async def put_model(request: Request, name: str, services: Shared) -> Response:
     responses={200: schemas.answer("One page of versions.", "Models"), **schemas.problems()},
 )
 async def list_models(
-    services: Shared,
-    limit: Annotated[int, Query(ge=1, le=200, description="Versions in a page.")] = 50,
-    cursor: Annotated[
-        str | None, Query(description="Where to go on: `next` of the page before has it.")
-    ] = None,
+    models: ModelsDep,
+    model_store: ModelStoreDep,
+    limit: PageLimit = 50,
+    cursor: Cursor = None,
 ) -> Response:
     """Every build is a model too, by its id: these are the others.
 
     `state` is ready, loading, unloading or unavailable; in the last, the next request loads it.
     """
     before = before_of(cursor)
-    found = [
-        version for version in services.models.all() if before is None or version.sequence < before
-    ]
-    page = found[:limit]
-    following = None
-    if len(found) > limit:
-        following = f"/v1/models?limit={limit}&cursor={page[-1].sequence}"
+    records = [record for record in model_store.all() if before is None or record.sequence < before]
+    page, next_page = page_of(records, limit, "/v1/models")
     return JSONResponse(
-        {"models": [model_body(services, version) for version in page], "next": following},
+        {"models": [model_body(models, record) for record in page], "next": next_page},
         headers={"Cache-Control": "no-store"},
     )
 
@@ -113,42 +111,37 @@ async def list_models(
 )
 async def delete_model(
     name: str,
-    services: Shared,
+    naming: NamingDep,
+    models: ModelsDep,
     version: Annotated[
         int | None, Query(ge=1, le=MAX_VERSION, description="This version only.")
     ] = None,
 ) -> Response:
     """The build stays. Its memory is given back, unless another version runs it in the same way."""
-    for forgotten in await asyncio.to_thread(forget, services, name, version):
-        services.statistics.forget(name, str(forgotten.version))
-        others = running_alike(services, forgotten)
-        if not others:
-            services.loading.unload(version_ref(services, forgotten))
-        elif forgotten.pinned and not any(other.pinned for other in others):
-            servable = await find_servable(services, forgotten.build)
-            services.loading.load(served_version(services, others[0], servable).ref)
+    for record in await asyncio.to_thread(naming.forget, name, version):
+        await models.release(record)
     return Response(status_code=204)
 
 
-def model_body(services: Services, version: ModelVersion) -> dict[str, Any]:
+def model_body(models: Models, record: VersionRecord) -> dict[str, Any]:
     """Return a version as the routes show it."""
-    state = version_state(services, version)
-    path = f"models/{version.name}/versions/{version.version}"
+    state = models.state(record)
+    path = f"models/{record.name}/versions/{record.version}"
     return {
-        "name": version.name,
-        "version": version.version,
-        "build": version.build,
-        "labels": list(version.labels),
+        "name": record.name,
+        "version": record.version,
+        "build": record.build,
+        "labels": list(record.labels),
         "options": {
-            "engine": version.engine,
-            "precision": version.precision,
-            "pinned": version.pinned,
+            "engine": record.engine,
+            "precision": record.precision,
+            "pinned": record.pinned,
         },
-        "created": version.created,
+        "created": record.created,
         "state": state.state,
         "reason": state.reason,
         "links": {
-            "build": f"/v1/builds/{version.build}",
+            "build": f"/v1/builds/{record.build}",
             "status": f"/v1/{path}",
             "metadata": f"/v1/{path}/metadata",
             "predict": f"/v1/{path}:predict",

@@ -9,7 +9,7 @@ import os
 from bisect import insort
 from dataclasses import dataclass
 
-from app.compute.engine import Buffer
+from app.arrays import Buffer
 
 _ALIGNMENT = 64
 # Above this, an arena that is empty gives its pages back.

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from app.compute.arena import Block
-from app.compute.engine import Answer, ModelRef
+from app.engine import Answer, ModelRef
 
 
 @dataclass(eq=False, slots=True)

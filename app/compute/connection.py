@@ -5,15 +5,11 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.compute.engine import (
-    Buffer,
-    OutOfMemoryError,
-    Reply,
-    WorkerFaultError,
-)
+from app.arrays import Buffer
 from app.compute.frames import Frame
 from app.compute.process import WorkerGoneError, WorkerProcess
 from app.documents import MalformedJsonError
+from app.engine import OutOfMemoryError, Reply, WorkerFaultError
 from app.store.errors import StoreError
 from model_zoo import InputError, Problem, WeightsError, ZooError
 

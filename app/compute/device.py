@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.compute.engine import DeviceError
+from app.engine import DeviceError
 
 
 def choose_device(wanted: str) -> str:

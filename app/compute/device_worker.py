@@ -11,20 +11,19 @@ import numpy as np
 from app.compute.arena import Arena
 from app.compute.batching import Batch, Pending, Waiting
 from app.compute.connection import Connection
-from app.compute.engine import (
-    Answer,
-    ModelRef,
-    ModelState,
-    OutOfMemoryError,
-    Reply,
-    Warmed,
-    WorkerDiedError,
-    WorkerUnavailableError,
-)
 from app.compute.process import WorkerGoneError, WorkerProcess, worker_environment
 from app.compute.residency import Held, Residency
 from app.compute.supervisor import Supervisor
-from app.settings import Settings, variable
+from app.engine import (
+    Answer,
+    ModelRef,
+    OutOfMemoryError,
+    Reply,
+    WorkerDiedError,
+    WorkerUnavailableError,
+)
+from app.model_state import ModelState, Warmed
+from app.settings import Limit, Settings, variable
 
 log = logging.getLogger(__name__)
 
@@ -162,7 +161,7 @@ class DeviceWorker:
                     "rows": [[pending.block.offset, pending.count] for pending in requests],
                     "is_alone": is_alone,
                 },
-                "request_timeout_s",
+                self._settings.request_time,
             )
         except asyncio.CancelledError:
             for pending in requests:
@@ -257,12 +256,12 @@ class DeviceWorker:
                 {
                     "model": ref.key,
                     "spec": ref.spec,
-                    "builds": ref.behind,
+                    "builds": ref.source_specs,
                     "engine": ref.engine,
                     "precision": ref.precision,
                     "known": known and _known(known),
                 },
-                "load_timeout_s",
+                self._settings.load_time,
             )
         except WorkerGoneError as gone:
             self.residency.fail(ref, f"the worker {gone}")
@@ -319,7 +318,9 @@ class DeviceWorker:
         async with self._changed:
             await self._changed.wait_for(lambda: not held.in_use)
         try:
-            await self._timed(connection, "unload", {"model": held.ref.key}, "request_timeout_s")
+            await self._timed(
+                connection, "unload", {"model": held.ref.key}, self._settings.request_time
+            )
         except WorkerGoneError:
             return  # and all its models with it
         except Exception as error:
@@ -382,25 +383,21 @@ class DeviceWorker:
     ) -> Reply:
         if task != "save_weights":
             begun.set()
-            return await self._timed(connection, task, arguments, "request_timeout_s")
+            return await self._timed(connection, task, arguments, self._settings.request_time)
         # The process does one of these and of the loads at a time: what waits is not late yet.
         async with self._one_load:
             begun.set()
-            return await self._timed(connection, task, arguments, "request_timeout_s")
+            return await self._timed(connection, task, arguments, self._settings.request_time)
 
     async def _timed(
-        self, connection: Connection, task: str, arguments: Mapping[str, Any], limit: str
+        self, connection: Connection, task: str, arguments: Mapping[str, Any], limit: Limit[float]
     ) -> Reply:
-        """Return the answer to a call; the process that does not answer in time is ended.
-
-        `limit` names the setting that has the seconds.
-        """
-        limit_s: float = getattr(self._settings, limit)
+        """Return the answer to a call; a process that does not answer in time is ended."""
         try:
-            async with asyncio.timeout(limit_s):
+            async with asyncio.timeout(limit.value):
                 return await connection.call(task, arguments)
         except TimeoutError:
-            reason = f"was ended: a job took longer than {limit_s:g} s ({variable(limit)})"
+            reason = f"was ended: a job took longer than {limit.value:g} s ({limit.setting})"
             connection.process.kill(reason)
             raise WorkerGoneError(reason) from None
 

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
-from app.compute.engine import Buffer
+from app.arrays import Buffer
 
 _LENGTH = struct.Struct(">I")
 

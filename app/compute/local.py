@@ -12,26 +12,27 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from app.arrays import Buffer
 from app.compute.arena import Arena, Block
 from app.compute.batching import Pending, Waiting
 from app.compute.device_worker import DeviceWorker, OnBatch
-from app.compute.engine import (
+from app.compute.readers import Readers
+from app.compute.supervisor import Supervisor
+from app.engine import (
     Answer,
-    Buffer,
     DeadlineError,
+    EngineFigures,
     EngineStatus,
     Job,
     ModelRef,
-    ModelState,
+    ProcessRole,
     QueueFullError,
     Reply,
     Rows,
     WorkerUnavailableError,
 )
-from app.compute.readers import Readers
-from app.compute.supervisor import Supervisor
+from app.model_state import ModelState
 from app.settings import Settings, variable
-from app.telemetry.figures import EngineFigures, ProcessRole
 
 
 class LocalEngine:

@@ -7,10 +7,11 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from app.arrays import Buffer
 from app.compute.cores import cores
-from app.compute.engine import Buffer, DeadlineError, Reply, WorkerDiedError
 from app.compute.process import WorkerGoneError, WorkerProcess
 from app.compute.supervisor import Supervisor
+from app.engine import DeadlineError, Reply, WorkerDiedError
 from app.settings import Settings, variable
 
 _MODULE = "app.compute.reader"

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from app.compute.engine import Buffer
+from app.arrays import Buffer
 from app.compute.frames import Frame
 from app.compute.inputs import InputReader
 from app.settings import Settings

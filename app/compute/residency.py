@@ -9,7 +9,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from app.compute.engine import ModelRef, ModelState
+from app.engine import ModelRef
+from app.model_state import ModelState
 
 # Reasons of models that failed to load, kept to be shown.
 _FAILURES_KEPT = 256

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal
 
 from app.compute.connection import Connection
-from app.compute.engine import DeviceError, WorkerUnavailableError
 from app.compute.frames import Frame
 from app.compute.process import WorkerGoneError, WorkerProcess
+from app.engine import DeviceError, WorkerUnavailableError
 
 log = logging.getLogger(__name__)
 

@@ -14,9 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from app.compute.engine import Buffer
+from app.arrays import Array, Buffer
 from app.compute.frames import Frame
-from app.compute.runtimes import Array
 from app.compute.runtimes.loading import Loaded, give_memory_back, load
 from app.compute.runtimes.profiling import Repeats, profile
 from app.settings import Settings

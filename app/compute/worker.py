@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from app.compute.child import Parent, answer
 from app.compute.cores import cores
 from app.compute.device import choose_device
-from app.compute.engine import DeviceError
 from app.compute.frames import Frame
+from app.engine import DeviceError
 from app.settings import Settings
 from app.telemetry.logs import configure_logging
 

@@ -1,6 +1,6 @@
 """Tells image files by their first bytes."""
 
-from app.compute.engine import Buffer
+from app.arrays import Buffer
 
 
 def starts_as_image(data: Buffer) -> bool:

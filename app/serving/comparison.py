@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from app.arrays import Array
 from app.wording import clip
 from model_zoo import json_pointer, top_classes
-
-Array = npt.NDArray[np.float32]
 
 MAX_DIFFERENCES = 100
 
@@ -64,10 +63,10 @@ def _log_probabilities(logits: Array) -> npt.NDArray[np.float64]:
     rows = _rows(logits).astype(np.float64)
     with np.errstate(invalid="ignore"):
         shifted = rows - rows.max(axis=1, keepdims=True)
-        found: npt.NDArray[np.float64] = shifted - np.log(
+        logs: npt.NDArray[np.float64] = shifted - np.log(
             np.exp(shifted).sum(axis=1, keepdims=True)
         )
-    return found
+    return logs
 
 
 def _rows(array: Array) -> Array:
@@ -85,10 +84,10 @@ def spec_differences(specs: Mapping[str, Mapping[str, Any]]) -> list[dict[str, A
     [{'pointer': '/seed', 'values': {'a': 1, 'b': 2}}]
     """
     leaves = {name: dict(_leaves(spec)) for name, spec in specs.items()}
-    pointers = dict.fromkeys(pointer for found in leaves.values() for pointer in found)
+    pointers = dict.fromkeys(pointer for spec in leaves.values() for pointer in spec)
     differences = []
     for pointer in pointers:
-        values = {name: found[pointer] for name, found in leaves.items() if pointer in found}
+        values = {name: spec[pointer] for name, spec in leaves.items() if pointer in spec}
         first, *others = values.values()
         # 1 and true are equal to Python, 1 and 1.0 to a spec.
         same = all(type(value) is type(first) and value == first for value in others)

@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from app.serving.models import is_build_id
-from app.tables import aligned
+from app.store.builds import is_build_id
+from model_zoo import aligned_table
 
 _ID_DIGITS = 8
 _MAX_CELL_CHARACTERS = 40
@@ -51,19 +51,20 @@ def _results(results: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> 
         if "problem" in result:
             notes.append(f"{name}: {result['problem']['detail']}")
         notes += [f"{name}: {warning}" for warning in result.get("warnings", ())]
-    return [*aligned(header, table, left=4), *notes]
+    return [*aligned_table(header, table, right=(4, 5, 6)), *notes]
 
 
 def _predictions(results: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> list[str]:
     """Return a line for each row and rank, a column for each model."""
-    found = {names[result["model"]]: result.get("predictions") or [] for result in results}
+    predictions = {names[result["model"]]: result.get("predictions") or [] for result in results}
     table = []
-    for row in range(max(map(len, found.values()))):
-        ranked = [lists[row] if row < len(lists) else [] for lists in found.values()]
+    for row in range(max(map(len, predictions.values()))):
+        ranked = [rows[row] if row < len(rows) else [] for rows in predictions.values()]
         for rank in range(max(map(len, ranked))):
             cells = (_class(best[rank]) if rank < len(best) else "" for best in ranked)
             table.append((str(row), str(rank + 1), *cells))
-    return aligned(("row", "top", *found), table, left=2) if table else []
+    header = ("row", "top", *predictions)
+    return aligned_table(header, table, right=range(2, len(header))) if table else []
 
 
 def _class(best: Mapping[str, Any]) -> str:
@@ -84,7 +85,7 @@ def _pairs(pairs: Iterable[Mapping[str, Any]], names: Mapping[str, str]) -> list
                 _number(pair["mean_kl_divergence"]),
             )
         )
-    return aligned(header, table, left=2) if table else []
+    return aligned_table(header, table, right=(2, 3, 4)) if table else []
 
 
 def _differences(comparison: Comparison, names: Mapping[str, str]) -> list[str]:
@@ -97,7 +98,8 @@ def _differences(comparison: Comparison, names: Mapping[str, str]) -> list[str]:
     ]
     if not table:
         return ["The specs are the same."]
-    lines = aligned(("spec", *names.values()), table, left=1)
+    header = ("spec", *names.values())
+    lines = aligned_table(header, table, right=range(1, len(header)))
     more = comparison["more_spec_differences"]
     return [*lines, f"and {more} more"] if more else lines
 

@@ -7,185 +7,211 @@ model too, whose one version is 1.
 import logging
 import re
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from dataclasses import dataclass
+from typing import cast
 
-from app.compute.engine import ModelRef, ModelState, Precision, RuntimeName
-from app.problems import ServiceError
-from app.serving.servable import Servable, find_servable
-from app.serving.served import Options, Served, served
+from app.engine import ModelRef
+from app.errors import ServiceError
+from app.model_state import ModelState, Precision, RuntimeName
+from app.serving.background_loads import BackgroundLoads
+from app.serving.networks import Network, Networks
 from app.settings import Settings
-from app.store.models import ModelVersion
+from app.store.builds import is_build_id
+from app.store.models import ModelStore, VersionRecord
+from app.telemetry.statistics import Statistics
 from app.wording import clip
 from model_zoo import ZooError, unknown_name
-
-if TYPE_CHECKING:
-    from app.api.services import Services
 
 log = logging.getLogger(__name__)
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _MAX_COMPARED = 256
-_BUILD_ID = re.compile(r"[0-9a-f]{32}")
 # Versions are 64-bit integers to TensorFlow Serving's clients.
 MAX_VERSION = 2**63 - 1
 
 
-async def resolve(
-    services: "Services",
-    name: str,
-    *,
-    version: int | str | None = None,
-    label: str | None = None,
-) -> Served:
-    """Return a version of a model: the one asked for, else the highest.
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """A version of a model, ready to be run. A build is a model too: its id is the name."""
 
-    Raises: ServiceError (404) if there is none; ZooError if its build fits the limits no more.
-    """
-    if is_build_id(name):
-        if label is not None or version not in (None, 1, "1"):
-            asked = f"no label {clip(label)!r}" if label is not None else _no_version(version)
-            raise _unknown(f"A build has version 1 and no labels; {name} has {asked}.")
-        return served_version(services, None, await _servable(services, name, name))
-    versions = find_versions(services, name)
-    found = versions[0]
-    if label is not None:
-        found = _labelled(name, versions, label)
-    elif version is not None:
-        found = numbered(name, versions, version)
-    return served_version(services, found, await _servable(services, found.build, name))
+    name: str
+    version: int
+    network: Network
+    ref: ModelRef
+
+    @property
+    def build(self) -> str:
+        """The id of the build that it is."""
+        return self.network.build
 
 
-async def versions_of(services: "Services", name: str) -> list[Served]:
-    """Return every version of a model, the highest first.
+class Models:
+    """The models that clients can name, and where they stand in memory."""
 
-    Raises: ServiceError (404) if there is none.
-    """
-    if is_build_id(name):
-        return [await resolve(services, name)]
-    versions = find_versions(services, name)
-    return [
-        served_version(services, found, await _servable(services, found.build, name))
-        for found in versions
-    ]
+    def __init__(
+        self,
+        settings: Settings,
+        store: ModelStore,
+        networks: Networks,
+        loads: BackgroundLoads,
+        statistics: Statistics,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._networks = networks
+        self._loads = loads
+        self._statistics = statistics
 
+    # Versions ---------------------------------------------------------------------------------
 
-async def startup_models(services: "Services") -> list[ModelRef]:
-    """Return how the pinned models are to be loaded, each once.
+    async def resolve(
+        self, name: str, *, version: int | str | None = None, label: str | None = None
+    ) -> ModelVersion:
+        """Return a version of a model: the one asked for, else the highest.
 
-    Those are left out whose builds fit the limits no more.
-    """
-    found = {}
-    for version in services.models.all():
-        if not version.pinned:
-            continue
+        Raises: ServiceError (unknown-model) if there is none; ZooError if its build does not fit
+        the limits any more.
+        """
+        if is_build_id(name):
+            if label is not None or version not in (None, 1, "1"):
+                missing = f"no label {clip(label)!r}" if label is not None else _no_version(version)
+                raise _unknown(f"A build has version 1 and no labels; {name} has {missing}.")
+            return self.of_build(await self._network(name, name))
+        records = find_records(self._store, name)
+        record = records[0]
+        if label is not None:
+            record = _labelled(name, records, label)
+        elif version is not None:
+            record = numbered(name, records, version)
+        return self.of_record(record, await self._network(record.build, name))
+
+    async def versions_of(self, name: str) -> list[ModelVersion]:
+        """Return every version of a model, the highest first.
+
+        Raises: ServiceError (unknown-model) if there is none.
+        """
+        if is_build_id(name):
+            return [await self.resolve(name)]
+        return [
+            self.of_record(record, await self._network(record.build, name))
+            for record in find_records(self._store, name)
+        ]
+
+    def of_build(self, network: Network) -> ModelVersion:
+        """Return a build by itself as the model that it is."""
+        return self.of_record(VersionRecord(network.build, 1, network.build), network)
+
+    def of_record(self, record: VersionRecord, network: Network) -> ModelVersion:
+        """Return a version; it is pinned if any version that runs as it does is."""
+        engine, precision = self._run_options(record)
+        pinned = any(other.pinned for other in self.running_alike(record))
+        ref = network.ref(engine, precision, pinned=pinned)
+        return ModelVersion(record.name, record.version, network, ref)
+
+    def running_alike(self, record: VersionRecord) -> list[VersionRecord]:
+        """Return the versions that a version shares memory with, itself included if it is kept."""
+        options = self._run_options(record)
+        return [
+            other
+            for other in self._store.using(record.build)
+            if self._run_options(other) == options
+        ]
+
+    def _run_options(self, record: VersionRecord) -> tuple[RuntimeName, Precision]:
+        return (
+            cast(RuntimeName, record.engine or self._settings.engine),
+            cast(Precision, record.precision or self._settings.precision),
+        )
+
+    async def _network(self, build_id: str, name: str) -> Network:
         try:
-            servable = await _servable(services, version.build, version.name)
-        except (ServiceError, ZooError) as error:
-            log.warning("Model %s version %d: %s", version.name, version.version, error)
-        else:
-            ref = served_version(services, version, servable).ref
-            found[ref.key] = ref
-    return list(found.values())
+            return await self._networks.find(build_id)
+        except ServiceError as error:
+            if error.kind != "unknown-build":
+                raise
+            if build_id == name:
+                raise _unknown_name(self._store, name) from error
+            raise _unknown(f"Model {name!r} is build {build_id}, and there is none.") from error
+
+    # Memory -----------------------------------------------------------------------------------
+
+    def state(self, record: VersionRecord) -> ModelState:
+        """Return where a version stands, at once."""
+        return self._loads.state(self.ref(record))
+
+    def ref(self, record: VersionRecord) -> ModelRef:
+        """Return what a version is found by in memory; to load it, its build must be read too."""
+        engine, precision = self._run_options(record)
+        return ModelRef(record.build, {}, {}, engine, precision)
+
+    async def load_pinned(self) -> None:
+        """Begin to load the pinned models, each once.
+
+        Those are left out whose builds do not fit the limits any more.
+        """
+        refs = {}
+        for record in self._store.all():
+            if not record.pinned:
+                continue
+            try:
+                network = await self._network(record.build, record.name)
+            except (ServiceError, ZooError) as error:
+                log.warning("Model %s version %d: %s", record.name, record.version, error)
+            else:
+                ref = self.of_record(record, network).ref
+                refs[ref.key] = ref
+        for ref in refs.values():
+            self._loads.load(ref)
+
+    async def release(self, record: VersionRecord) -> None:
+        """Give the memory of a version back that was forgotten, unless another runs alike."""
+        self._statistics.forget(record.name, str(record.version))
+        others = self.running_alike(record)
+        if not others:
+            self._loads.unload(self.ref(record))
+        elif record.pinned and not any(other.pinned for other in others):
+            network = await self._networks.find(record.build)
+            self._loads.load(self.of_record(others[0], network).ref)  # which pins it no longer
+
+    def release_build(self, build_id: str) -> None:
+        """Give the memory of a build back that was removed."""
+        network = self._networks.cached(build_id)
+        self._networks.forget(build_id)
+        self._statistics.forget(build_id)
+        if network is not None:  # else nothing was run with it
+            self._loads.unload(self.of_build(network).ref)
 
 
-def is_build_id(name: str) -> bool:
-    """Whether a name is that of a build."""
-    return _BUILD_ID.fullmatch(name) is not None
-
-
-def version_state(services: "Services", version: ModelVersion) -> ModelState:
-    """Return where a version stands, at once."""
-    return services.loading.state(version_ref(services, version))
-
-
-def version_ref(services: "Services", version: ModelVersion) -> ModelRef:
-    """Return what a version is found by in memory; to load it, its build must be read as well."""
-    engine, precision = _how(services.settings, version)
-    return ModelRef(version.build, {}, {}, engine, precision)
-
-
-def running_alike(services: "Services", version: ModelVersion) -> list[ModelVersion]:
-    """Return the versions that a version shares memory with, itself included if it is kept."""
-    how = _how(services.settings, version)
-    return [
-        other
-        for other in services.models.using(version.build)
-        if _how(services.settings, other) == how
-    ]
-
-
-def _how(settings: Settings, version: ModelVersion) -> tuple[RuntimeName, Precision]:
-    return (
-        cast(RuntimeName, version.engine or settings.engine),
-        cast(Precision, version.precision or settings.precision),
-    )
-
-
-async def _servable(services: "Services", build_id: str, name: str) -> Servable:
-    try:
-        return await find_servable(services, build_id)
-    except ServiceError as error:
-        if error.kind != "unknown-build":
-            raise
-        if build_id == name:
-            raise _unknown_name(services, name) from error
-        raise _unknown(f"Model {name!r} is build {build_id}, and there is none.") from error
-
-
-def served_version(
-    services: "Services", version: ModelVersion | None, servable: Servable
-) -> Served:
-    """Return a version, or a build by itself; pinned if any version that runs as it does is."""
-    settings = services.settings
-    asked = version or ModelVersion(servable.build, 1, servable.build)
-    options = Options(
-        cast(RuntimeName | None, asked.engine),
-        cast(Precision | None, asked.precision),
-        asked.pinned,
-    )
-    pinned = any(other.pinned for other in running_alike(services, asked))
-    found = served(
-        servable,
-        settings,
-        name=asked.name,
-        version=asked.version,
-        labels=asked.labels,
-        options=replace(options, pinned=pinned),
-    )
-    return replace(found, options=options)
-
-
-def find_versions(services: "Services", name: str) -> Sequence[ModelVersion]:
+def find_records(store: ModelStore, name: str) -> Sequence[VersionRecord]:
     """Return the versions of a named model, the highest first.
 
-    Raises: ServiceError (404) if there is none.
+    Raises: ServiceError (unknown-model) if there is none.
     """
-    versions = services.models.versions(name)
-    if not versions:
-        raise _unknown_name(services, name)
-    return versions
+    records = store.versions(name)
+    if not records:
+        raise _unknown_name(store, name)
+    return records
 
 
-def numbered(name: str, versions: Sequence[ModelVersion], version: int | str) -> ModelVersion:
+def numbered(name: str, records: Sequence[VersionRecord], version: int | str) -> VersionRecord:
     """Return the version of a number.
 
-    Raises: ServiceError (404) if there is none.
+    Raises: ServiceError (unknown-model) if there is none.
     """
-    for found in versions:
-        if str(found.version) == str(version):
-            return found
-    valid = [str(found.version) for found in versions]
+    for record in records:
+        if str(record.version) == str(version):
+            return record
     rule = f"Model {name!r} has {_no_version(version)}."
+    valid = [str(record.version) for record in records]
     raise _unknown(_with_nearest(rule, str(version)[:64], valid))
 
 
-def _labelled(name: str, versions: Sequence[ModelVersion], label: str) -> ModelVersion:
-    for found in versions:
-        if label in found.labels:
-            return found
-    valid = [each for found in versions for each in found.labels]
+def _labelled(name: str, records: Sequence[VersionRecord], label: str) -> VersionRecord:
+    for record in records:
+        if label in record.labels:
+            return record
     rule = f"Model {name!r} has no label {clip(label)!r}."
+    valid = [each for record in records for each in record.labels]
     raise _unknown(_with_nearest(rule, label[:64], valid))
 
 
@@ -193,9 +219,9 @@ def _no_version(version: int | str | None) -> str:
     return f"no version {str(version)[:64]}"
 
 
-def _unknown_name(services: "Services", name: str) -> ServiceError:
+def _unknown_name(store: ModelStore, name: str) -> ServiceError:
     rule = f"There is no model {clip(name)!r}."
-    message = _with_nearest(rule, name[:128], services.models.names())
+    message = _with_nearest(rule, name[:128], store.names())
     return _unknown(f"{message} PUT /v1/models/{{name}} names a build.")
 
 

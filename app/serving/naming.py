@@ -3,25 +3,58 @@
 A version never changes: it is one build, run in one way. Only its labels move.
 """
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, get_args
+from dataclasses import replace
+from typing import Annotated, get_args
 
-from app.compute.engine import Precision, RuntimeName
-from app.problems import ServiceError, unknown_build
-from app.serving.models import MAX_VERSION, NAME, find_versions, is_build_id, numbered
-from app.settings import variable
-from app.store.models import ModelVersion
-from model_zoo import Problem, ZooError, unknown_name
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
-if TYPE_CHECKING:
-    from app.api.services import Services
+from app.builds import Builds
+from app.errors import ServiceError
+from app.model_state import Precision, RuntimeName
+from app.serving.models import MAX_VERSION, NAME, find_records, numbered
+from app.settings import Settings, variable
+from app.store.builds import is_build_id
+from app.store.models import ModelStore, VersionRecord
+from model_zoo import BUILD_ID, Problem, ZooError, json_pointer, unknown_name
 
-_LABEL = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_MAX_LABELS = 16
 # `/v2/models/stats` is the statistics of all models.
 _TAKEN_NAMES = ("stats",)
+_MAX_LABELS = 16
+_LABEL = r"^[A-Za-z0-9._-]{1,64}$"
+
+
+def _no_number(label: str) -> str:
+    if label.isdecimal():  # which would read as a version
+        raise ValueError("digits alone")
+    return label
+
+
+class ModelRequest(BaseModel):
+    """What `PUT /v1/models/{name}` asks for; what is null is left to the service."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    build: Annotated[str, Field(pattern=BUILD_ID)]
+    version: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=MAX_VERSION,
+            description="By default the latest if it runs alike, else the next.",
+        ),
+    ] = None
+    labels: Annotated[
+        list[Annotated[str, Field(pattern=_LABEL), AfterValidator(_no_number)]] | None,
+        Field(max_length=_MAX_LABELS, description="All that the version has afterwards."),
+    ] = None
+    engine: RuntimeName | None = None
+    precision: Precision | None = None
+    pinned: Annotated[
+        bool | None, Field(description="Keep it in memory, and load it at the start.")
+    ] = None
+
 
 _RULES = {
     "build": "build must be the id of a build, 32 hexadecimal digits.",
@@ -31,18 +64,100 @@ _RULES = {
     "precision": f"precision must be one of {', '.join(get_args(Precision))}.",
     "pinned": "pinned must be true or false.",
 }
+_LABEL_RULE = (
+    "a label has 1 to 64 letters, digits, dots, underscores and hyphens, not digits alone."
+)
 
 
-@dataclass(frozen=True, slots=True)
+def read_model_request(document: object) -> ModelRequest:
+    """Return what a document asks for.
+
+    Raises: ZooError, with every mistake in it.
+    """
+    if not isinstance(document, dict):
+        raise ZooError(Problem('The body must be an object: {"build": "<id>"}.', "", document))
+    try:
+        return ModelRequest.model_validate(document)
+    except ValidationError as error:
+        unknown_first = sorted(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
+        problems: list[Problem] = []
+        for each in unknown_first:
+            problem = _problem(each, document)
+            if problem not in problems:  # labels that are no strings break one rule together
+                problems.append(problem)
+        raise ZooError(*problems) from error
+
+
+def _problem(error: ErrorDetails, document: Mapping[str, object]) -> Problem:
+    key, *index = error["loc"]
+    pointer = json_pointer(key)
+    match error["type"]:
+        case "extra_forbidden":
+            return unknown_name(pointer, f"There is no key {key!r} here.", str(key), _RULES)
+        case "missing":
+            return Problem("build must be given: the id of the build to name.", pointer)
+        case "string_pattern_mismatch" | "value_error" if index:
+            return Problem(_LABEL_RULE, json_pointer(key, *index), error["input"])
+        case _:
+            return Problem(_RULES[str(key)], pointer, document[str(key)])
+
+
 class Naming:
-    """What a client asks a name to be; None where it leaves that to the service."""
+    """Keeps and forgets the names of builds. Its methods block."""
 
-    build: str
-    version: int | None = None
-    labels: tuple[str, ...] | None = None
-    engine: str | None = None
-    precision: str | None = None
-    pinned: bool = False
+    def __init__(self, settings: Settings, store: ModelStore, builds: Builds) -> None:
+        self._limit = settings.max_named_models
+        self._store = store
+        self._builds = builds
+
+    def put(self, name: str, request: ModelRequest) -> tuple[VersionRecord, bool]:
+        """Give a build a name; return the version that it is now, and whether that is new.
+
+        Raises: ServiceError where the build is gone, the version is another or the store is full.
+        """
+        with self._builds.references:
+            self._builds.get(request.build)
+            versions = self._store.versions(name)
+            requested = _requested(name, versions, request)
+            existing = next((v for v in versions if v.version == requested.version), None)
+            if existing is None:
+                self._check_room()
+                return self._store.add(requested), True
+            if not existing.runs_as(requested):
+                raise ServiceError(
+                    "conflict",
+                    f"Version {existing.version} of model {name!r} is {_spell(existing)}, and "
+                    "stays so. Without a version, the next one is made.",
+                    received=_spell(requested),
+                )
+            if request.labels is not None and requested.labels != existing.labels:
+                return self._store.label(existing, requested.labels), False
+            return existing, False
+
+    def _check_room(self) -> None:
+        if len(self._store.all()) >= self._limit:
+            raise ServiceError(
+                "store-full",
+                f"{self._limit} versions of models are named already "
+                f"({variable('max_named_models')}). DELETE /v1/models/{{name}} makes room.",
+            )
+
+    def forget(self, name: str, version: int | None) -> list[VersionRecord]:
+        """Forget a version of a model, or all of them; return those.
+
+        Raises: ServiceError (unknown-model) if there is none.
+        """
+        if is_build_id(name):
+            rule = (
+                f"{name} is no name but a build's id. DELETE /v1/builds/{name} forgets the build."
+            )
+            raise ServiceError("unknown-model", rule)
+        with self._builds.references:
+            versions = find_records(self._store, name)
+            if version is not None:
+                versions = [numbered(name, versions, version)]
+            self._store.remove(versions)
+        return list(versions)
 
 
 def check_name(name: str) -> None:
@@ -61,117 +176,22 @@ def check_name(name: str) -> None:
     raise ZooError(Problem(rule, received=name))
 
 
-def read_naming(document: object) -> Naming:
-    """Return what a document asks for.
-
-    Raises: ZooError, with every mistake in it.
-    """
-    if not isinstance(document, dict):
-        raise ZooError(Problem('The body must be an object: {"build": "<id>"}.', "", document))
-    # null leaves it to the service, as in the answers.
-    given = {key: value for key, value in document.items() if value is not None or key == "build"}
-    problems = [
-        unknown_name(f"/{key}", f"There is no key {key!r} here.", key, _RULES)
-        for key in document
-        if key not in _RULES
-    ]
-    if "build" not in given:
-        problems.append(Problem("build must be given: the id of the build to name.", "/build"))
-    problems += [
-        Problem(rule, f"/{key}", given[key])
-        for key, rule in _RULES.items()
-        if key in given and not _fits(key, given[key])
-    ]
-    problems += _label_problems(given.get("labels"))
-    if problems:
-        raise ZooError(*problems)
-    labels = given.get("labels")
-    return Naming(
-        given["build"],
-        given.get("version"),
-        None if labels is None else tuple(dict.fromkeys(labels)),
-        given.get("engine"),
-        given.get("precision"),
-        given.get("pinned", False),
-    )
-
-
-def _fits(key: str, value: Any) -> bool:
-    match key:
-        case "build":
-            return isinstance(value, str) and is_build_id(value)
-        case "version":
-            return type(value) is int and 1 <= value <= MAX_VERSION
-        case "labels":
-            return (
-                isinstance(value, list)
-                and len(value) <= _MAX_LABELS
-                and all(isinstance(label, str) for label in value)
-            )
-        case "engine":
-            return value in get_args(RuntimeName)
-        case "precision":
-            return value in get_args(Precision)
-        case _:
-            return isinstance(value, bool)
-
-
-def _label_problems(labels: object) -> list[Problem]:
-    # A label of digits alone would read as a version.
-    rule = "a label has 1 to 64 letters, digits, dots, underscores and hyphens, not digits alone."
-    return [
-        Problem(rule, f"/labels/{index}", label)
-        for index, label in enumerate(labels if isinstance(labels, list) else ())
-        if isinstance(label, str) and (not _LABEL.fullmatch(label) or label.isdecimal())
-    ]
-
-
-def place(services: "Services", name: str, naming: Naming) -> tuple[ModelVersion, bool]:
-    """Give a build a name; return the version that it is now, and whether that is new.
-
-    Blocks. Raises: ServiceError where the build is gone, the version is another or nothing fits in.
-    """
-    models, limit = services.models, services.settings.max_named_models
-    with services.removals:
-        if services.builds.get(naming.build) is None:
-            raise unknown_build(naming.build)
-        versions = models.versions(name)
-        wanted = _wanted(name, versions, naming)
-        found = next((each for each in versions if each.version == wanted.version), None)
-        if found is None:
-            if len(models.all()) >= limit:
-                raise ServiceError(
-                    "store-full",
-                    f"{limit} versions of models are named already "
-                    f"({variable('max_named_models')}). DELETE /v1/models/{{name}} makes room.",
-                )
-            return models.add(wanted), True
-        if not found.runs_as(wanted):
-            raise ServiceError(
-                "conflict",
-                f"Version {found.version} of model {name!r} is {_told(found)}, and stays so. "
-                "Without a version, the next one is made.",
-                received=_told(wanted),
-            )
-        if naming.labels is not None and naming.labels != found.labels:
-            return models.label(found, naming.labels), False
-        return found, False
-
-
-def _wanted(name: str, versions: Sequence[ModelVersion], naming: Naming) -> ModelVersion:
+def _requested(
+    name: str, versions: Sequence[VersionRecord], request: ModelRequest
+) -> VersionRecord:
     """Return the version asked for; where none is, the latest if it is the same, else the next."""
     highest = versions[0].version if versions else 0
-    wanted = ModelVersion(
+    requested = VersionRecord(
         name,
-        naming.version or highest,
-        naming.build,
-        naming.labels or (),
-        naming.engine,
-        naming.precision,
-        naming.pinned,
+        request.version or highest,
+        request.build,
+        tuple(dict.fromkeys(request.labels or ())),
+        request.engine,
+        request.precision,
+        bool(request.pinned),
     )
-    if naming.version is not None or (versions and wanted.runs_as(versions[0])):
-        return wanted
+    if request.version is not None or (versions and requested.runs_as(versions[0])):
+        return requested
     if highest == MAX_VERSION:
         raise ZooError(
             Problem(
@@ -180,30 +200,14 @@ def _wanted(name: str, versions: Sequence[ModelVersion], naming: Naming) -> Mode
                 "/version",
             )
         )
-    return replace(wanted, version=highest + 1)
+    return replace(requested, version=highest + 1)
 
 
-def _told(version: ModelVersion) -> str:
-    options: Mapping[str, object] = {
+def _spell(version: VersionRecord) -> str:
+    options = {
         "engine": version.engine,
         "precision": version.precision,
         "pinned": version.pinned or None,
     }
     given = "".join(f", {key} {value}" for key, value in options.items() if value is not None)
     return f"build {version.build}{given}"
-
-
-def forget(services: "Services", name: str, version: int | None) -> list[ModelVersion]:
-    """Forget a version of a model, or all of them; return those.
-
-    Blocks. Raises: ServiceError (404) if there is none.
-    """
-    if is_build_id(name):
-        rule = f"{name} is no name but a build's id. DELETE /v1/builds/{name} forgets the build."
-        raise ServiceError("unknown-model", rule)
-    with services.removals:
-        versions = find_versions(services, name)
-        if version is not None:
-            versions = [numbered(name, versions, version)]
-        services.models.remove(versions)
-    return list(versions)

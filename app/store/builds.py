@@ -4,6 +4,7 @@ A build's id is the digest of its spec, so the same build posted twice, even at 
 Every method blocks: the API calls them in threads.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
 from app.store.database import Database, now
+from model_zoo import BUILD_ID
 
 _builds = sa.Table(
     "builds",
@@ -24,6 +26,13 @@ _builds = sa.Table(
     sa.Column("facts", sa.JSON, nullable=False),
     sqlite_autoincrement=True,
 )
+
+_BUILD_ID = re.compile(BUILD_ID)
+
+
+def is_build_id(name: str) -> bool:
+    """Whether a name has the form of a build's id."""
+    return _BUILD_ID.fullmatch(name) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ _models = sa.Table(
 
 
 @dataclass(frozen=True, slots=True)
-class ModelVersion:
+class VersionRecord:
     """One version of a named model; engine and precision are None where the service decides."""
 
     name: str
@@ -44,7 +44,7 @@ class ModelVersion:
     created: str = ""
     sequence: int = 0
 
-    def runs_as(self, other: "ModelVersion") -> bool:
+    def runs_as(self, other: "VersionRecord") -> bool:
         """Whether another version is the same build, run in the same way."""
         return (self.build, self.engine, self.precision, self.pinned) == (
             other.build,
@@ -67,24 +67,24 @@ class ModelStore:
         with database.transaction() as connection:
             self._keep(_read(connection))
 
-    def versions(self, name: str) -> Sequence[ModelVersion]:
+    def versions(self, name: str) -> Sequence[VersionRecord]:
         """Return the versions of a name, the highest first; none if there is no such name."""
-        return self._kept.get(name, ())
+        return self._records.get(name, ())
 
     def names(self) -> Sequence[str]:
         """Return every name, in the order of the alphabet."""
-        return tuple(self._kept)
+        return tuple(self._records)
 
-    def all(self) -> list[ModelVersion]:
+    def all(self) -> list[VersionRecord]:
         """Return every version of every name, what came last first."""
-        found = [version for versions in self._kept.values() for version in versions]
-        return sorted(found, key=lambda version: version.sequence, reverse=True)
+        records = [version for versions in self._records.values() for version in versions]
+        return sorted(records, key=lambda version: version.sequence, reverse=True)
 
-    def using(self, build_id: str) -> list[ModelVersion]:
+    def using(self, build_id: str) -> list[VersionRecord]:
         """Return the versions that are a build, by name."""
         return self._by_build.get(build_id, [])
 
-    def add(self, version: ModelVersion) -> ModelVersion:
+    def add(self, version: VersionRecord) -> VersionRecord:
         """Keep a new version; labels that others of its name had are its own from now on."""
         with self._database.transaction() as connection:
             _take_labels(connection, version.name, version.labels)
@@ -100,11 +100,11 @@ class ModelStore:
                     created=now(),
                 )
             )
-            kept = _read(connection)
-        self._keep(kept)
+            records = _read(connection)
+        self._keep(records)
         return self._find(version)
 
-    def label(self, version: ModelVersion, labels: Sequence[str]) -> ModelVersion:
+    def label(self, version: VersionRecord, labels: Sequence[str]) -> VersionRecord:
         """Give a version these labels and no others; none of its name has one of them besides."""
         with self._database.transaction() as connection:
             _take_labels(connection, version.name, labels)
@@ -113,26 +113,26 @@ class ModelStore:
                 .where(_models.c.name == version.name, _models.c.version == version.version)
                 .values(labels=list(labels))
             )
-            kept = _read(connection)
-        self._keep(kept)
+            records = _read(connection)
+        self._keep(records)
         return self._find(version)
 
-    def remove(self, versions: Sequence[ModelVersion]) -> None:
+    def remove(self, versions: Sequence[VersionRecord]) -> None:
         """Forget versions."""
         numbers = [version.sequence for version in versions]
         with self._database.transaction() as connection:
             connection.execute(sa.delete(_models).where(_models.c.sequence.in_(numbers)))
-            kept = _read(connection)
-        self._keep(kept)
+            records = _read(connection)
+        self._keep(records)
 
-    def _keep(self, kept: dict[str, tuple[ModelVersion, ...]]) -> None:
-        by_build: dict[str, list[ModelVersion]] = {}
-        for versions in kept.values():
+    def _keep(self, records: dict[str, tuple[VersionRecord, ...]]) -> None:
+        by_build: dict[str, list[VersionRecord]] = {}
+        for versions in records.values():
             for version in versions:
                 by_build.setdefault(version.build, []).append(version)
-        self._kept, self._by_build = kept, by_build
+        self._records, self._by_build = records, by_build
 
-    def _find(self, version: ModelVersion) -> ModelVersion:
+    def _find(self, version: VersionRecord) -> VersionRecord:
         return next(v for v in self.versions(version.name) if v.version == version.version)
 
 
@@ -145,16 +145,16 @@ def _take_labels(connection: sa.Connection, name: str, labels: Sequence[str]) ->
             )
 
 
-def _read(connection: sa.Connection) -> dict[str, tuple[ModelVersion, ...]]:
-    kept: dict[str, tuple[ModelVersion, ...]] = {}
+def _read(connection: sa.Connection) -> dict[str, tuple[VersionRecord, ...]]:
+    records: dict[str, tuple[VersionRecord, ...]] = {}
     query = sa.select(_models).order_by(_models.c.name, _models.c.version.desc())
     for row in connection.execute(query):
-        kept[row.name] = (*kept.get(row.name, ()), _version(row))
-    return kept
+        records[row.name] = (*records.get(row.name, ()), _version(row))
+    return records
 
 
-def _version(row: Any) -> ModelVersion:
-    return ModelVersion(
+def _version(row: Any) -> VersionRecord:
+    return VersionRecord(
         name=row.name,
         version=row.version,
         build=row.build,

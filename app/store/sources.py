@@ -41,19 +41,19 @@ class WeightSources:
             elif source["source"] == "build":
                 self._spec(source["id"])
 
-    def specs_behind(self, spec: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    def specs_of_sources(self, spec: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         """Return the specs of all builds that a spec takes weights from, directly or not.
 
         Raises: WeightsError if one of them does not exist.
         """
-        found: dict[str, dict[str, Any]] = {}
+        specs: dict[str, dict[str, Any]] = {}
         ahead = list(_builds_in(spec))
         while ahead:
             build_id = ahead.pop()
-            if build_id not in found:
-                found[build_id] = self._spec(build_id)
-                ahead += _builds_in(found[build_id])
-        return found
+            if build_id not in specs:
+                specs[build_id] = self._spec(build_id)
+                ahead += _builds_in(specs[build_id])
+        return specs
 
     def _spec(self, build_id: str) -> dict[str, Any]:
         spec = self._spec_of(build_id)

@@ -9,10 +9,10 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.registry import Collector
 
-from app.serving.statistics import ModelStatistics, Statistics
+from app.engine import EngineFigures
 from app.telemetry.engine_families import engine_families
-from app.telemetry.figures import EngineFigures
 from app.telemetry.inference_families import batch_family, inference_families
+from app.telemetry.statistics import ModelStatistics, Statistics
 
 FORMATS = {
     "text": "text/plain; version=0.0.4; charset=utf-8",

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, UnknownMetricFamily
 from prometheus_client.metrics_core import Metric
 
-from app.serving.statistics import ModelStatistics
+from app.telemetry.statistics import ModelStatistics
 
 _LABELS = ("model", "version")
 _COUNTS: dict[str, tuple[str, Callable[[ModelStatistics], int]]] = {

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.process_collector import ProcessCollector
 
-from app.serving.statistics import Statistics
+from app.engine import EngineFigures
 from app.telemetry.exposition import Exposition
-from app.telemetry.figures import EngineFigures
+from app.telemetry.statistics import Statistics
 from app.version import VERSION
 from model_zoo import ZooError, list_architectures
 

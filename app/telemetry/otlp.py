@@ -77,9 +77,9 @@ class OtlpSpan:
     def __init__(self, tracer: Tracer, span: SdkSpan) -> None:
         self._tracer = tracer
         self._span = span
-        found = span.get_span_context()
+        own = span.get_span_context()
         self.context = TraceContext(
-            f"{found.trace_id:032x}", f"{found.span_id:016x}", int(found.trace_flags)
+            f"{own.trace_id:032x}", f"{own.span_id:016x}", int(own.trace_flags)
         )
 
     def end(

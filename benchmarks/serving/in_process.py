@@ -118,8 +118,8 @@ class _Engines:
 
     def __init__(self, traced: model_zoo.Trace) -> None:
         # Imported here: this module is also read where only its classes are needed.
+        from app.arrays import OUTPUT
         from app.compute.runtimes.loading import load
-        from app.protocols.names import OUTPUT
         from app.settings import Settings
 
         loaded = load(

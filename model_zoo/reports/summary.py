@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from model_zoo.graph import Graph, Node, Shape, Tensor
+from model_zoo.tables import aligned_table, spell_shape
 
 BYTES = 4  # float32, the only type that networks compute in
 
@@ -45,38 +46,26 @@ class Summary:
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(Row.__dataclass_fields__)
         for row in self.rows:
-            values = asdict(row) | {"output_shape": _spell(row.output_shape)}
+            values = asdict(row) | {"output_shape": spell_shape(row.output_shape)}
             writer.writerow(values.values())
         return text.getvalue()
 
     def to_text(self) -> str:
         """Return the rows as an aligned table, with the totals below."""
         header = ("layer", "op", "output", "parameters", "multiply-adds")
-        table = [header] + [
+        rows = [
             (
                 row.name,
                 row.op,
-                _spell(row.output_shape),
+                spell_shape(row.output_shape),
                 f"{row.parameters:,}",
                 f"{row.multiply_adds:,}",
             )
             for row in self.rows
         ]
-        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-        lines = [
-            "  ".join(
-                cell.ljust(width) if index < 3 else cell.rjust(width)
-                for index, (cell, width) in enumerate(zip(line, widths, strict=True))
-            ).rstrip()
-            for line in table
-        ]
-        lines.insert(1, "-" * max(map(len, lines)))
+        lines = aligned_table(header, rows, right=(3, 4))
         totals = [f"{name.replace('_', ' ')}: {value:,}" for name, value in self.totals.items()]
         return "\n".join([*lines, "", *totals]) + "\n"
-
-
-def _spell(shape: Shape) -> str:
-    return "x".join("N" if size is None else str(size) for size in shape)
 
 
 def summarize(graph: Graph) -> Summary:

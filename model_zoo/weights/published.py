@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from model_zoo.errors import WeightsError, unknown_name
+from model_zoo.tables import markdown_table, spell_shape
 
 # The README prints http://download.tensorflow.org, a bucket's alias. Over https that host answers
 # with a certificate of another name (tensorflow/tensorflow#13702), so the bucket is named here.
@@ -268,18 +269,27 @@ def describe_published() -> list[dict[str, Any]]:
 
 def markdown() -> str:
     """Return the published checkpoints as a table of Markdown."""
-    lines = [
-        "| checkpoint | architecture | params | input | classes | preprocessing | top-1 | top-5 | "
-        "averages | SHA-256 | note |",
-        "|---|---|---|---|---|---|--:|--:|---|---|---|",
-    ]
+    header = (
+        "checkpoint",
+        "architecture",
+        "params",
+        "input",
+        "classes",
+        "preprocessing",
+        "top-1",
+        "top-5",
+        "averages",
+        "SHA-256",
+        "note",
+    )
+    rows = []
     for row in _TABLE:
         params = {key: value for key, value in row.params.items() if key != "num_classes"}
         cells = (
             f"[{row.name}]({row.url})",
             row.architecture,
             f"`{json.dumps(params)}`" if params else "",
-            "x".join(map(str, row.input_shape)),
+            spell_shape(row.input_shape),
             f"{row.classes}{' with background' if row.background else ''}",
             row.preprocessing,
             f"{row.top_1}",
@@ -288,5 +298,5 @@ def markdown() -> str:
             "pinned" if row.sha256 else "",
             row.note,
         )
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        rows.append(cells)
+    return markdown_table(header, rows, right=(6, 7))

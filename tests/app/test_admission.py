@@ -13,15 +13,15 @@ from starlette.testclient import TestClient
 from starlette.types import Receive, Scope, Send
 from zoo_server import NoEngine, problem
 
-from app.admission import Admission, is_always_admitted
-from app.compute.engine import (
+from app.engine import (
     DeadlineError,
     OutOfMemoryError,
     QueueFullError,
     WorkerUnavailableError,
 )
-from app.envelope import Envelope
-from app.problems import ServiceError
+from app.errors import ServiceError
+from app.http.admission import Admission, is_always_admitted
+from app.http.envelope import Envelope
 from app.settings import Settings
 from app.telemetry.metrics import Metrics
 

@@ -8,7 +8,7 @@ import pytest
 
 from app.compute.arena import Block
 from app.compute.batching import Batch, Pending, Waiting
-from app.compute.engine import ModelRef
+from app.engine import ModelRef
 
 OUTPUT = ("output",)
 

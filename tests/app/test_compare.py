@@ -10,16 +10,16 @@ import pytest
 from starlette.testclient import TestClient
 from zoo_server import NoEngine, build, npy_bytes, problem
 
-from app.compute.engine import (
+from app.engine import (
     Answer,
     EngineError,
     ModelRef,
-    ModelState,
     OutOfMemoryError,
     Reply,
     Rows,
     WorkerFaultError,
 )
+from app.model_state import ModelState
 from app.serving.comparison import Output, agreement, spec_differences
 from app.serving.comparison_text import as_text
 

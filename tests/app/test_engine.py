@@ -15,15 +15,15 @@ import numpy as np
 import pytest
 from zoo_server import Server, build, npy_bytes, poll, problem
 
-from app.compute.engine import (
+from app.compute.local import LocalEngine
+from app.compute.process import how_it_ended
+from app.engine import (
     DeadlineError,
     EngineError,
     Job,
     QueueFullError,
     WorkerUnavailableError,
 )
-from app.compute.local import LocalEngine
-from app.compute.process import how_it_ended
 from app.settings import Settings
 
 pytestmark = pytest.mark.heavy

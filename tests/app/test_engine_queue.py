@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from fake_worker import FACTS, obey, refused, run_with
 
-from app.compute.engine import (
+from app.compute.local import LocalEngine
+from app.engine import (
     Answer,
     DeadlineError,
     ModelRef,
@@ -17,7 +18,6 @@ from app.compute.engine import (
     WorkerDiedError,
     WorkerFaultError,
 )
-from app.compute.local import LocalEngine
 from app.store.errors import StoreError
 from model_zoo import WeightsError
 

@@ -6,9 +6,10 @@ import pytest
 from starlette.testclient import TestClient
 from starlette.types import Receive, Scope, Send
 
-from app.admission import Admission
-from app.envelope import Envelope
-from app.problems import KINDS, ServiceError, query_error
+from app.errors import ServiceError
+from app.http.admission import Admission
+from app.http.envelope import Envelope
+from app.http.problems import STATUSES, query_error
 from model_zoo import InputError, Problem
 
 
@@ -45,13 +46,13 @@ def test_the_members_of_a_problem_stand_beside_the_error() -> None:
     }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", STATUSES)
 @pytest.mark.parametrize("path", ["/v2/models/cat/infer", "/v1/models/cat:predict"])
 def test_every_kind_of_problem_has_a_string_and_a_status_that_is_known(
     kind: str, path: str
 ) -> None:
     response = refused(ServiceError(kind, "So it is."), "POST", path)
-    assert response.status_code == (400 if KINDS[kind].status == 422 else KINDS[kind].status)
+    assert response.status_code == (400 if STATUSES[kind].status == 422 else STATUSES[kind].status)
     assert response.json()["error"].endswith("So it is.")
     assert response.json()["status"] == response.status_code
 

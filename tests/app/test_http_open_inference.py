@@ -11,15 +11,8 @@ import pytest
 from starlette.testclient import TestClient
 from zoo_server import NoEngine, build, image_bytes
 
-from app.compute.engine import (
-    Answer,
-    EngineStatus,
-    ModelRef,
-    ModelState,
-    QueueFullError,
-    Reply,
-    Rows,
-)
+from app.engine import Answer, EngineStatus, ModelRef, QueueFullError, Reply, Rows
+from app.model_state import ModelState
 from app.protocols.open_inference import reading
 
 Make = Callable[..., TestClient]

@@ -8,7 +8,7 @@ import pytest
 from starlette.testclient import TestClient
 from zoo_server import NoEngine, build, problem
 
-from app.compute.engine import Job, Reply
+from app.engine import Job, Reply
 
 CONTENT = bytes(range(256)) * 4
 TAG = f'"{hashlib.sha256(CONTENT).hexdigest()}"'

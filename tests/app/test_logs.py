@@ -16,8 +16,8 @@ from starlette.testclient import TestClient
 from starlette.types import Receive, Scope, Send
 from zoo_server import NoEngine, Server, build
 
-from app.admission import Admission
-from app.envelope import Envelope
+from app.http.admission import Admission
+from app.http.envelope import Envelope
 from app.settings import Settings
 from app.telemetry.logs import (
     JsonFormatter,

@@ -21,12 +21,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 from zoo_server import ROOT, NoEngine, build
 
-from app.problems import KINDS, ServiceError, rejection_reason
-from app.serving.statistics import Statistics
+from app.engine import EngineFigures
+from app.errors import ServiceError
+from app.http.problems import STATUSES, rejection_reason
 from app.settings import Settings, variable
 from app.telemetry.exposition import FORMATS
-from app.telemetry.figures import EngineFigures
 from app.telemetry.metrics import Metrics
+from app.telemetry.statistics import Statistics
 from model_zoo import InputError
 
 PAGE = ROOT / "docs" / "observability.md"
@@ -47,9 +48,9 @@ FIGURES = EngineFigures(
 def everything() -> Metrics:
     """Return metrics of which each has a sample."""
     statistics = Statistics()
-    seconds = {"total": 0.010, "queue": 0.001, "input": 0.002, "infer": 0.003, "output": 0.004}
-    statistics.executed("cat", "1", rows=3, seconds=seconds)
-    statistics.executed("cat", "1", rows=300, seconds=seconds)
+    seconds = {"total": 0.010, "queue": 0.001, "input": 0.002, "compute": 0.003, "output": 0.004}
+    statistics.executed(("cat", "1"), 3, seconds)
+    statistics.executed(("cat", "1"), 300, seconds)
     statistics.succeeded("cat", "1", rows=3, seconds=seconds)
     statistics.failed("cat", "1", reason="BACKEND", seconds=1)
     metrics = Metrics(statistics, lambda: FIGURES)
@@ -354,7 +355,7 @@ def test_the_page_lists_every_metric() -> None:
 def test_the_page_lists_every_reason_of_a_rejection() -> None:
     page = PAGE.read_text()
     own = {"overloaded", "too-many-requests"}  # always with reasons of their own
-    kinds = {name for name in KINDS if rejection_reason(ServiceError(name, "")) is not None}
+    kinds = {name for name in STATUSES if rejection_reason(ServiceError(name, "")) is not None}
     for reason in (*(kinds - own), "concurrency", "client-concurrency", "queue-full"):
         assert re.search(rf"^\| `{reason}` \| \d\d\d \|", page, re.MULTILINE), reason
 

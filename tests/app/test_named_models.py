@@ -10,10 +10,11 @@ import pytest
 from starlette.testclient import TestClient
 from zoo_server import NoEngine, build, poll
 
-from app.compute.engine import ModelRef, ModelState, OutOfMemoryError
+from app.engine import ModelRef, OutOfMemoryError
+from app.model_state import ModelState
 from app.store.builds import Build, BuildStore
 from app.store.database import FILE_NAME, Database
-from app.store.models import ModelStore, ModelVersion
+from app.store.models import ModelStore, VersionRecord
 
 Make = Callable[..., TestClient]
 
@@ -432,7 +433,7 @@ def test_a_database_without_the_table_is_used_on(tmp_path: Path) -> None:
     assert "models" not in tables
     database = Database(tmp_path)
     builds, models = BuildStore(database), ModelStore(database)
-    assert models.add(ModelVersion("m", 1, "a")).version == 1
+    assert models.add(VersionRecord("m", 1, "a")).version == 1
     assert builds.get("a") is not None
     database.close()
 
@@ -440,8 +441,8 @@ def test_a_database_without_the_table_is_used_on(tmp_path: Path) -> None:
 def test_models_are_read_back_with_all_that_they_are(tmp_path: Path) -> None:
     database = Database(tmp_path)
     store = ModelStore(database)
-    kept = store.add(ModelVersion("m", 2**63 - 1, "b", ("x", "y"), "tensorflow", "bfloat16", True))
-    store.add(ModelVersion("m", 1, "b", ("y",)))
+    kept = store.add(VersionRecord("m", 2**63 - 1, "b", ("x", "y"), "tensorflow", "bfloat16", True))
+    store.add(VersionRecord("m", 1, "b", ("y",)))
     database.close()
     database = Database(tmp_path)
     highest, lowest = ModelStore(database).versions("m")

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.compute.engine import ModelState, Warmed
 from app.documents import MalformedJsonError
+from app.http.negotiation import chosen_encoding
+from app.model_state import ModelState, Warmed
 from app.protocols.open_inference.classification import best_classes
-from app.protocols.open_inference.compression import chosen_encoding, compress
+from app.protocols.open_inference.compression import ENCODINGS, compress
 from app.protocols.open_inference.inputs import InputTensor, tail_buffers
 from app.protocols.open_inference.metadata import ModelFacts, model_config, model_metadata
 from app.protocols.open_inference.reading import arguments_of, read, request_of
@@ -670,7 +671,7 @@ def test_classes_are_told_as_strings(is_binary: bool) -> None:
     ],
 )
 def test_the_encoding_of_the_highest_weight_is_chosen(accept: str, encoding: str | None) -> None:
-    assert chosen_encoding(accept) == encoding
+    assert chosen_encoding(accept, ENCODINGS) == encoding
 
 
 def test_encodings_are_what_the_clients_undo() -> None:

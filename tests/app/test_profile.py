@@ -1,8 +1,11 @@
 """Profiles: which layer a kernel is of, and what is told of the times."""
 
+import asyncio
 import csv
 import io
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -10,10 +13,10 @@ import pytest
 from starlette.testclient import TestClient
 from zoo_server import NoEngine, build, problem
 
-from app.compute.engine import Job, Reply
 from app.compute.runtimes.kernels import Kernel, number_nodes, place
 from app.compute.runtimes.profiling import Repeats
-from app.serving.layer_times import as_csv, as_text, describe
+from app.engine import Job, Reply
+from app.serving.profile import as_csv, as_text, describe
 from model_zoo import (
     BuildSpec,
     Trace,
@@ -297,11 +300,29 @@ def test_a_batch_that_takes_too_much_memory_is_refused(
     )
 
 
-def test_one_profile_is_measured_at_a_time(client: TestClient) -> None:
+class HeldEngine(ProfilingEngine):
+    """Measures until it is released."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.measuring, self.released = threading.Event(), threading.Event()
+
+    async def run(self, job: Job) -> Reply:
+        self.measuring.set()
+        await asyncio.to_thread(self.released.wait)
+        return await super().run(job)
+
+
+def test_one_profile_is_measured_at_a_time(make_client: Callable[..., TestClient]) -> None:
+    engine = HeldEngine()
+    client = make_client(engine)
     path = f"/v1/builds/{build(client)}/profile"
-    assert client.portal is not None
-    client.portal.call(client.app.state.services.profiling.acquire)  # type: ignore[attr-defined]
-    response = client.get(path)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(client.get, path)
+        assert engine.measuring.wait(10)
+        response = client.get(path)
+        engine.released.set()
+        assert first.result().status_code == 200
     body = problem(response)
     assert (body["status"], body["detail"]) == (
         503,

@@ -3,8 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.compute.engine import ModelRef, ModelState, Warmed
 from app.compute.residency import Residency
+from app.engine import ModelRef
+from app.model_state import ModelState, Warmed
 
 
 def ref(name: str, size: int = 10, *, pinned: bool = False) -> ModelRef:

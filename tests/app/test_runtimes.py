@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from small import family_spec, random_rows
 
+from app.arrays import OUTPUT
 from app.compute.runtimes import Runtime
 from app.compute.runtimes import loading as loading_module
 from app.compute.runtimes.keras_runtime import KerasRuntime
 from app.compute.runtimes.loading import AGREEMENT, check_bfloat16, load, relative_difference
 from app.compute.runtimes.onnx_runtime import OnnxRuntime
-from app.protocols.names import OUTPUT
 from app.settings import Settings
 from app.store.sources import WeightSources
 from model_zoo import BuildSpec, CheckpointStore, Trace, ZooError, materialize, trace

@@ -2,16 +2,16 @@
 
 import pytest
 
-from app.serving.statistics import Statistics
+from app.telemetry.statistics import Statistics
 
 NONE = {"count": 0, "ns": 0}
-SECONDS = {"total": 0.010, "queue": 0.001, "input": 0.002, "infer": 0.003, "output": 0.004}
-BATCH = {"input": 0.002, "infer": 0.003, "output": 0.004}
+SECONDS = {"total": 0.010, "queue": 0.001, "input": 0.002, "compute": 0.003, "output": 0.004}
+BATCH = {"input": 0.002, "compute": 0.003, "output": 0.004}
 
 
 def test_a_request_is_counted_with_its_rows_and_phases() -> None:
     statistics = Statistics(clock=lambda: 1764000000.123)
-    statistics.executed("cat", "2", rows=3, seconds=BATCH)
+    statistics.executed(("cat", "2"), 3, BATCH)
     statistics.succeeded("cat", "2", rows=3, seconds=SECONDS)
     assert statistics.model_stats() == [
         {
@@ -46,7 +46,7 @@ def test_a_request_is_counted_with_its_rows_and_phases() -> None:
 
 def test_requests_that_were_batched_are_many_inferences_and_one_execution() -> None:
     statistics = Statistics()
-    statistics.executed("cat", "1", rows=64, seconds=BATCH)
+    statistics.executed(("cat", "1"), 64, BATCH)
     for _ in range(64):
         statistics.succeeded("cat", "1", rows=1, seconds=SECONDS)
     (found,) = statistics.model_stats("cat")
@@ -58,7 +58,7 @@ def test_requests_that_were_batched_are_many_inferences_and_one_execution() -> N
 def test_batches_are_told_by_size_the_smallest_first() -> None:
     statistics = Statistics()
     for rows in (8, 1, 8):
-        statistics.executed("cat", "1", rows=rows, seconds=BATCH)
+        statistics.executed(("cat", "1"), rows, BATCH)
     (found,) = statistics.model_stats()
     counts = [(each["batch_size"], each["compute_infer"]["count"]) for each in found["batch_stats"]]
     assert counts == [(1, 1), (8, 2)]
@@ -112,7 +112,7 @@ def test_a_version_without_requests_has_zeros_and_is_not_recorded() -> None:
 def test_a_removed_model_is_forgotten() -> None:
     statistics = Statistics()
     for name, version in (("cat", "1"), ("cat", "2"), ("dog", "1")):
-        statistics.executed(name, version, rows=2, seconds=BATCH)
+        statistics.executed((name, version), 2, BATCH)
     statistics.forget("cat", "1")
     assert [each["version"] for each in statistics.model_stats("cat")] == ["2"]
     statistics.forget("cat")

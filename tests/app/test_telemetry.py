@@ -20,9 +20,9 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from starlette.testclient import TestClient
 from zoo_server import ROOT, build
 
-from app.envelope import Timings
 from app.settings import SettingsError
-from app.telemetry.spans import spans_of_environment
+from app.telemetry.exporting import spans_of_environment
+from app.telemetry.timings import Timings
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = f"00-{TRACE}-b7ad6b7169203331-01"

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 from zoo_server import NoEngine, build
 
-from app.compute.engine import Answer, ModelRef, ModelState, QueueFullError, Reply, Rows
 from app.documents import MalformedJsonError
+from app.engine import Answer, ModelRef, QueueFullError, Reply, Rows
+from app.model_state import ModelState
 from app.protocols.tensorflow_serving import reading, writing
 from app.protocols.tensorflow_serving.paths import PathError, Target, read_path
 from model_zoo import InputError, class_probabilities

@@ -3,13 +3,9 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-
-from app.protocols.names import OUTPUT
+from app.arrays import OUTPUT, Array
 from model_zoo import Tensor, Trace
 
-Array = npt.NDArray[np.float32]
 # Programs for other outputs than the network's own that a model keeps at once.
 MAX_PROGRAMS = 4
 

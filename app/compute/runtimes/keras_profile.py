@@ -10,10 +10,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from app.compute.engine import Precision
-from app.compute.runtimes import Array, Runtime
+from app.arrays import OUTPUT, Array
+from app.compute.runtimes import Runtime
 from app.compute.runtimes.profiling import LayerTime, Measured, Repeats, layers_of
-from app.protocols.names import OUTPUT
+from app.model_state import Precision
 from model_zoo import Model, Node, Tensor, Trace, WeightLibrary, materialize
 
 Program = Callable[..., Any]

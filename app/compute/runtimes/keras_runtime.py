@@ -7,9 +7,10 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from app.compute.engine import Precision
-from app.compute.runtimes import Array, tensors_of
+from app.arrays import Array
+from app.compute.runtimes import tensors_of
 from app.compute.runtimes.programs import Programs
+from app.model_state import Precision
 from model_zoo import Trace, WeightLibrary, materialize
 
 # Freezing saves a tenth of the time or more; but what is larger takes TensorFlow long to copy, half

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from app.compute.engine import Precision, RuntimeName
-from app.compute.runtimes import Array, Runtime
-from app.protocols.names import OUTPUT
+from app.arrays import OUTPUT, Array
+from app.compute.runtimes import Runtime
+from app.model_state import Precision, RuntimeName
 from app.settings import Settings, variable
 from model_zoo import Trace, WeightLibrary, ZooError
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from app.compute.runtimes import Array, tensors_of
+from app.arrays import OUTPUT, Array
+from app.compute.runtimes import tensors_of
 from app.compute.runtimes.kernels import Kernel, Placement, number_nodes, place
 from app.compute.runtimes.onnx_runtime import CORES, open_session
 from app.compute.runtimes.profiling import LayerTime, Measured, Repeats, layers_of
-from app.protocols.names import OUTPUT
 from model_zoo import Node, Trace, WeightLibrary, build_weights, onnx_model
 
 # The profiler keeps a kilobyte of each in memory until it writes the file.

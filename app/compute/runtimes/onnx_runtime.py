@@ -15,8 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 import onnxruntime as ort
 
+from app.arrays import Array
 from app.compute.cores import cores
-from app.compute.runtimes import Array, tensors_of
+from app.compute.runtimes import tensors_of
 from app.compute.runtimes.programs import Programs
 from model_zoo import Trace, WeightLibrary, build_weights, onnx_model
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any, TypeVar
 
-from app.compute.engine import Precision, RuntimeName
-from app.compute.runtimes import Array, Runtime
+from app.arrays import Array
+from app.compute.runtimes import Runtime
 from app.compute.runtimes.loading import check_bfloat16, give_memory_back, sample
+from app.model_state import Precision, RuntimeName
 from app.settings import Settings, variable
 from model_zoo import Node, Trace, WeightLibrary, ZooError
 

@@ -4,8 +4,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
+from app.arrays import OUTPUT
 from app.compute.runtimes import MAX_PROGRAMS
-from app.protocols.names import OUTPUT
 
 Program = TypeVar("Program")
 

@@ -5,9 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.compute.engine import Buffer
+from app.arrays import IMAGES, INPUT, Buffer
 from app.protocols.images import starts_as_image
-from app.protocols.names import IMAGES, INPUT
 from app.protocols.open_inference.fields import optional, refused, required, unknown
 from app.protocols.open_inference.parameters import parameters
 from app.protocols.open_inference.target import DATATYPES, Target

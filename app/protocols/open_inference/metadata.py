@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.compute.engine import ModelState
-from app.protocols.names import IMAGES, INPUT, OUTPUT
+from app.arrays import IMAGES, INPUT, OUTPUT
+from app.model_state import ModelState
 from app.protocols.open_inference.target import DATATYPES
 
 EXTENSIONS = (

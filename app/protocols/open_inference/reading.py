@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.compute.engine import Buffer
+from app.arrays import Buffer
 from app.protocols.open_inference.request import InferRequest, read_request
 from app.protocols.open_inference.target import Target
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-from app.compute.engine import Buffer
+from app.arrays import Buffer
 from app.documents import parse_tensors
 from app.protocols.open_inference.classification import check_classification
 from app.protocols.open_inference.fields import checked, optional, refused, required, unknown

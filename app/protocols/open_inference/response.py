@@ -4,15 +4,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
-from app.compute.engine import Buffer
+from app.arrays import Array, Buffer
 from app.protocols.open_inference.classification import best_classes
 from app.protocols.open_inference.request import Asked, InferRequest
 from app.protocols.open_inference.tensors import bytes_tensor, float32_json, float32_tensor
-
-Array = npt.NDArray[np.float32]
 
 
 class Encoded(NamedTuple):

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from app.protocols.names import IMAGES, INPUT
+from app.arrays import IMAGES, INPUT
 
 # The datatypes of the two inputs that every model has, one to be sent instead of the other.
 DATATYPES = {INPUT: "FP32", IMAGES: "BYTES"}

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from app.compute.engine import Buffer
+from app.arrays import Buffer
 from app.documents import CONSTANTS
 from app.protocols.open_inference.fields import refused
 from app.wording import clip

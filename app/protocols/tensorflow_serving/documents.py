@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from app.compute.engine import ModelState
-from app.protocols.names import IMAGES, INPUT, OUTPUT
+from app.arrays import IMAGES, INPUT, OUTPUT
+from app.model_state import ModelState
 from app.protocols.tensorflow_serving.signatures import Inputs
 
 _PREDICT = "tensorflow/serving/predict"

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.protocols.names import IMAGES
+from app.arrays import IMAGES
 from app.protocols.tensorflow_serving.refusals import refused
 from app.protocols.tensorflow_serving.signatures import Inputs, Values
 from app.protocols.tensorflow_serving.tensors import is_base64

@@ -38,7 +38,7 @@ def read_path(method: str, path: str) -> Target:
     """
     match = (_GET if method == "GET" else _POST).fullmatch(path)
     if match is None:
-        raise PathError(f"Malformed request: {method} {path[:200]}")
+        raise malformed(method, path)
     name, version, label, action = match.groups()
     if version is not None and (len(version) > 40 or int(version) > _MAX_VERSION):
         raise PathError(f"Failed to convert version: {version[:40]} to numeric.")
@@ -48,3 +48,8 @@ def read_path(method: str, path: str) -> Target:
         None if label is None else unquote(label),
         cast(Action, (action or "status").lower()),
     )
+
+
+def malformed(method: str, path: str) -> PathError:
+    """Return the error of a path that the protocol does not have."""
+    return PathError(f"Malformed request: {method} {path[:200]}")

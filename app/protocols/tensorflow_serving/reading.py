@@ -5,9 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-from app.compute.engine import Buffer
+from app.arrays import IMAGES, Buffer
 from app.documents import MalformedJsonError, parse_tensors
-from app.protocols.names import IMAGES
 from app.protocols.tensorflow_serving.examples import read_examples
 from app.protocols.tensorflow_serving.instances import read_instances
 from app.protocols.tensorflow_serving.refusals import refused

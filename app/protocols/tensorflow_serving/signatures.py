@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from app.protocols.names import IMAGES, INPUT
+from app.arrays import IMAGES, INPUT
 from app.protocols.tensorflow_serving.refusals import refused
 
 DEFAULT = "serving_default"

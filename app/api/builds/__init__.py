@@ -1,0 +1,8 @@
+"""`/v1/builds`: one build, and everything about it."""
+
+from app.api.builds import collection, predict, profile, reports, restore_plan, weights
+
+# The first that fits is taken: what is asked for most stands first.
+ROUTERS = tuple(
+    module.router for module in (predict, collection, reports, profile, restore_plan, weights)
+)

@@ -1,0 +1,91 @@
+"""`/v1/builds/{id}/predict`: from a request's inputs to an answer, by way of the engine."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.api.parts import ExchangeDep, InferenceDep, ModelsDep, NetworksDep, SettingsDep
+from app.api.prediction_query import FORMATS, PredictionQuery, select_outputs
+from app.errors import ProblemKinds
+from app.http import schemas
+from app.http.exchange import HttpExchange
+from app.http.inputs import read_inputs
+from app.http.negotiation import chosen_format
+from app.http.routing import runs_inference
+from app.serving.inference import Inference, Input
+from app.serving.models import ModelVersion
+from app.serving.outputs import Selection, encode
+
+router = APIRouter(prefix="/v1/builds", tags=["inference"])
+
+ANSWER = {
+    **schemas.answer("The predictions.", "Prediction"),
+    "description": "The predictions; as .npy or .npz where that is asked for.",
+}
+PROBLEMS: ProblemKinds = (
+    *schemas.BODY_PROBLEMS,
+    "malformed-json",
+    "not-acceptable",
+    "invalid-input",
+    "unprocessable",
+    "weights-refused",
+    *schemas.WORKER_PROBLEMS,
+)
+
+
+@router.post(
+    "/{build_id}/predict",
+    summary="Run a build on images or arrays",
+    openapi_extra={"requestBody": schemas.PREDICT_BODY},
+    responses={200: ANSWER, **schemas.problems("unknown-build", *PROBLEMS)},
+)
+@runs_inference
+async def predict(
+    request: Request,
+    build_id: str,
+    settings: SettingsDep,
+    networks: NetworksDep,
+    models: ModelsDep,
+    inference: InferenceDep,
+    exchange: ExchangeDep,
+    query: Annotated[PredictionQuery, Depends()],
+) -> Response:
+    """An image is preprocessed as the architecture expects; an array is taken as it is.
+
+    The type is read from Content-Type, or from the first bytes where that says nothing.
+    """
+    network = await networks.find(build_id)
+    format_name = chosen_format(request, query.format, FORMATS)
+    inputs = await read_inputs(request, settings)
+    selection = select_outputs(network, query, format_name)
+    return await answer(exchange, inference, models.of_build(network), inputs, selection, ())
+
+
+async def answer(
+    exchange: HttpExchange,
+    inference: Inference,
+    model: ModelVersion,
+    inputs: Sequence[Input],
+    selection: Selection,
+    warnings: Sequence[str],
+) -> Response:
+    """Return the answer to a prediction; `warnings` come before those about the inputs."""
+    network = model.network
+    inference.check_rows(network, 1)
+    read = await inference.read(exchange, network, inputs)
+    result = await inference.run(exchange, model, read.rows, selection.outputs)
+    facts = {
+        "build": network.build,
+        "architecture": network.architecture,
+        "rows": read.rows.count,
+        "preprocessing": network.preprocessing if read.has_images else None,
+    }
+    with exchange.timings.measure("encode"):
+        body = await asyncio.to_thread(
+            encode, selection, result.arrays, facts, [*warnings, *read.warnings]
+        )
+    return Response(body, media_type=FORMATS[selection.format])

@@ -1,0 +1,97 @@
+"""`GET /v1/builds/{id}/profile`: the time of each layer, measured where the build is served."""
+
+from functools import partial
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.api.parts import (
+    BuildsDep,
+    ExchangeDep,
+    InferenceDep,
+    ModelsDep,
+    NetworksDep,
+    ProfilerDep,
+)
+from app.http import schemas
+from app.http.exchange import timings
+from app.http.negotiation import (
+    REPORT_FORMATS,
+    Writers,
+    chosen_format,
+    format_query,
+    one_of,
+    written,
+)
+from app.http.problems import query_error
+from app.model_state import RuntimeName
+from app.serving.profile import as_csv, as_text
+
+router = APIRouter(prefix="/v1/builds", tags=["builds"])
+
+ENGINES: tuple[RuntimeName, ...] = ("onnxruntime", "tensorflow")
+
+
+@router.get(
+    "/{build_id}/profile",
+    summary="Measure the time of each layer",
+    responses={
+        **schemas.answer_as("Layers and totals.", "Profile", REPORT_FORMATS.values()),
+        **schemas.problems(
+            "unknown-build",
+            "not-acceptable",
+            "unprocessable",
+            "weights-refused",
+            *schemas.WORKER_PROBLEMS,
+        ),
+    },
+)
+async def read_profile(
+    request: Request,
+    build_id: str,
+    builds: BuildsDep,
+    networks: NetworksDep,
+    models: ModelsDep,
+    inference: InferenceDep,
+    profiler: ProfilerDep,
+    exchange: ExchangeDep,
+    rows: Annotated[int, Query(ge=1, description="Rows of the batch that is computed.")] = 1,
+    runs: Annotated[
+        int, Query(ge=1, le=100, description="How often; fewer where the time does not suffice.")
+    ] = 10,
+    engine: Annotated[
+        str | None,
+        Query(
+            description="What computes; by default what serves the build.",
+            json_schema_extra={"enum": list(ENGINES)},
+        ),
+    ] = None,
+    format: Annotated[str | None, format_query(REPORT_FORMATS)] = None,
+) -> Response:
+    """Seconds (the median of the runs), share and operations a second of each layer of the summary.
+
+    One profile is measured at a time. Predictions are computed meanwhile, and disturb it.
+    """
+    format_name = chosen_format(request, format, REPORT_FORMATS)
+    runtime = None if engine is None else one_of("engine", engine, ENGINES)
+    network = await networks.find(build_id)
+    inference.check_rows(network, 1)
+    limit = profiler.row_limit(network)
+    if rows > limit.value:
+        message = (
+            f"Query parameter rows: at most {limit.value} of this build are computed at once "
+            f"({limit.setting})."
+        )
+        raise query_error("rows", message, rows, str(limit.value))
+    traced = await builds.find_trace(build_id, timings(request))
+    profile = await profiler.profile(
+        exchange, models.of_build(network), traced, engine=runtime, rows=rows, runs=runs
+    )
+    writers: Writers = {
+        "json": lambda: profile,
+        "text": partial(as_text, profile),
+        "csv": partial(as_csv, profile),
+    }
+    return written(format_name, writers)

@@ -1,0 +1,102 @@
+"""`/v1/builds/{id}/restore-plan`: what each source of weights gives to each variable."""
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.api.parts import BuildsDep, SettingsDep
+from app.builds import Builds
+from app.documents import parse_document
+from app.http import schemas
+from app.http.bodies import read_document
+from app.http.exchange import timings
+from app.http.negotiation import TEXT_FORMATS, chosen_format, format_query, written
+from app.settings import Settings
+from app.store.builds import Build
+from app.telemetry.timings import Timings
+from model_zoo import RestorePlan, plan_restore
+
+router = APIRouter(prefix="/v1/builds", tags=["builds"])
+
+_ANSWER: dict[int | str, dict[str, Any]] = {
+    200: {
+        **schemas.answer("The plan.", "RestorePlan"),
+        "description": "The plan; as text where that is asked for.",
+    }
+}
+_Format = Annotated[str | None, format_query(TEXT_FORMATS)]
+
+
+@router.get(
+    "/{build_id}/restore-plan",
+    summary="Tell where a build's weights come from",
+    responses={
+        **_ANSWER,
+        **schemas.problems("unknown-build", "weights-refused", "not-acceptable"),
+    },
+)
+async def read_plan(
+    request: Request, build_id: str, builds: BuildsDep, format: _Format = None
+) -> Response:
+    """For each variable its source and its name there; for each source what fits and what not."""
+    format_name = chosen_format(request, format, TEXT_FORMATS)
+    build = await builds.find(build_id)
+    plan = await asyncio.to_thread(_plan, builds, build.spec, timings(request))
+    return await asyncio.to_thread(_write, plan, format_name)
+
+
+@router.post(
+    "/{build_id}/restore-plan",
+    summary="Try other sources of weights on a build",
+    openapi_extra={"requestBody": schemas.SOURCES_BODY},
+    responses={
+        **_ANSWER,
+        **schemas.problems(
+            "unknown-build",
+            *schemas.BODY_PROBLEMS,
+            "malformed-json",
+            "invalid-spec",
+            "weights-refused",
+            "not-acceptable",
+        ),
+    },
+)
+async def try_plan(
+    request: Request,
+    build_id: str,
+    builds: BuildsDep,
+    settings: SettingsDep,
+    format: _Format = None,
+) -> Response:
+    """The body is what would be a spec's `weights`. Nothing is kept, and the build stays as it is.
+
+    Whatever does not fit is told and not refused, also under the policy strict.
+    """
+    format_name = chosen_format(request, format, TEXT_FORMATS)
+    build = await builds.find(build_id)
+    body = await read_document(request, settings)
+    plan = await asyncio.to_thread(_try, builds, settings, build, body, timings(request))
+    return await asyncio.to_thread(_write, plan, format_name)
+
+
+def _try(
+    builds: Builds, settings: Settings, build: Build, body: bytes, timings: Timings
+) -> RestorePlan:
+    document: Any = parse_document(body, settings)
+    if isinstance(document, dict) and document.keys() == {"weights"}:
+        document = document["weights"]
+    return _plan(builds, {**build.spec, "weights": document}, timings)
+
+
+def _plan(builds: Builds, spec: dict[str, Any], timings: Timings) -> RestorePlan:
+    with timings.measure("trace"):
+        traced = builds.trace(spec)
+    with timings.measure("plan"):
+        return plan_restore(traced, builds.sources)
+
+
+def _write(plan: RestorePlan, format_name: str) -> Response:
+    return written(format_name, {"json": plan.to_dict, "text": plan.to_text})

@@ -1,0 +1,63 @@
+"""`/v1/builds/{id}/weights`: the weights as a file, made by the worker, sent from the disk."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.api.parts import BuildsDep, ExchangeDep, WeightExportsDep
+from app.http import schemas
+from app.http.negotiation import one_of
+from app.http.ranges import file_response
+from app.store.errors import StoreError
+from model_zoo import WEIGHT_FORMATS
+
+router = APIRouter(prefix="/v1/builds", tags=["builds"])
+
+
+@router.get(
+    "/{build_id}/weights",
+    summary="Download the weights",
+    responses={
+        200: {
+            "description": "The file, with a strong ETag.",
+            "content": {each.media_type: {} for each in WEIGHT_FORMATS.values()},
+        },
+        206: {"description": "The range that was asked for."},
+        304: {"description": "If-None-Match names the file's ETag."},
+        **schemas.problems(
+            "unknown-build", "unsatisfiable-range", "weights-refused", *schemas.WORKER_PROBLEMS
+        ),
+    },
+)
+async def read_weights(
+    request: Request,
+    build_id: str,
+    builds: BuildsDep,
+    weight_exports: WeightExportsDep,
+    exchange: ExchangeDep,
+    format: Annotated[
+        str,
+        Query(description="File format.", json_schema_extra={"enum": sorted(WEIGHT_FORMATS)}),
+    ] = "safetensors",
+) -> Response:
+    """The first request makes the file; later ones, and ranges of it, come from the disk.
+
+    Random weights follow from the spec alone: the same build has the same weights everywhere.
+    """
+    one_of("format", format, list(WEIGHT_FORMATS))
+    build = await builds.find(build_id)
+    file = await weight_exports.find(exchange, build, format)
+    file_format = WEIGHT_FORMATS[format]
+    try:
+        return file_response(
+            request,
+            file.path,
+            sha256=file.sha256,
+            media_type=file_format.media_type,
+            name=f"{build.architecture}-{build.id[:8]}{file_format.suffix}",
+        )
+    except FileNotFoundError:  # removed since: with its build, or to make room
+        await builds.find(build_id)
+        raise StoreError("The file was removed while it was asked for; ask again.") from None

@@ -1,0 +1,63 @@
+"""`POST /v1/infer`: build and run in one request."""
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.api.builds.predict import ANSWER, PROBLEMS, answer
+from app.api.parts import (
+    BuildsDep,
+    ExchangeDep,
+    InferenceDep,
+    ModelsDep,
+    NetworksDep,
+    SettingsDep,
+)
+from app.api.prediction_query import FORMATS, PredictionQuery, select_outputs
+from app.http import schemas
+from app.http.inputs import read_form
+from app.http.negotiation import chosen_format
+from app.http.routing import runs_inference
+
+router = APIRouter(prefix="/v1", tags=["inference"])
+
+
+@router.post(
+    "/infer",
+    summary="Build and run in one request",
+    openapi_extra={"requestBody": schemas.INFER_BODY},
+    responses={
+        200: ANSWER,
+        # What a spec can end in, but for the JSON, which an input can be as well.
+        **schemas.problems(*schemas.SPEC_PROBLEMS[1:], *PROBLEMS),
+    },
+)
+@runs_inference
+async def build_and_infer(
+    request: Request,
+    settings: SettingsDep,
+    builds: BuildsDep,
+    networks: NetworksDep,
+    models: ModelsDep,
+    inference: InferenceDep,
+    exchange: ExchangeDep,
+    query: Annotated[PredictionQuery, Depends()],
+) -> Response:
+    """A form with the spec, and one image or array for each row. The build is kept."""
+    format_name = chosen_format(request, query.format, FORMATS)
+    form = await read_form(request, settings)
+    traced = await asyncio.to_thread(builds.trace_body, form.spec, exchange.timings)
+    build, _ = await asyncio.to_thread(builds.keep, traced, exchange.timings)
+    network = await networks.find(build.id)
+    selection = select_outputs(network, query, format_name)
+    return await answer(
+        exchange,
+        inference,
+        models.of_build(network),
+        form.inputs,
+        selection,
+        build.facts["warnings"],
+    )

@@ -1,0 +1,175 @@
+"""Inference by the Open Inference Protocol V2: JSON, binary tensors, or a body of one tensor."""
+
+import asyncio
+import math
+from collections.abc import Mapping, Sequence
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.api.open_inference.resolving import ModelDep
+from app.api.open_inference.schemas import INFER_BODY, VERSION, answers
+from app.api.parts import ExchangeDep, InferenceDep, SettingsDep
+from app.arrays import INPUT, Array, Buffer
+from app.engine import Rows
+from app.http import schemas
+from app.http.bodies import read_body
+from app.http.exchange import HttpExchange
+from app.http.negotiation import chosen_encoding
+from app.http.routing import runs_inference
+from app.protocols.open_inference.compression import ENCODINGS, compress
+from app.protocols.open_inference.inputs import tail_buffers
+from app.protocols.open_inference.reading import arguments_of, request_of
+from app.protocols.open_inference.request import (
+    InferRequest,
+    Read,
+    json_size,
+    raw_request,
+    read_request,
+)
+from app.protocols.open_inference.response import Encoded, encode_response
+from app.protocols.open_inference.target import Target
+from app.serving.exchange import while_connected
+from app.serving.inference import Inference, Input
+from app.serving.models import ModelVersion
+from app.settings import Settings
+
+router = APIRouter(prefix="/v2", tags=["open inference protocol"])
+
+_HEADER_LENGTH = "Inference-Header-Content-Length"
+# Longer JSON is read by another process: this much takes the API's about a millisecond.
+_INLINE_JSON_BYTES = 64 * 1024
+# Larger answers are written in a thread.
+_INLINE_ANSWER_BYTES = 16 * 1024
+
+_ANSWER = answers(
+    "The outputs; application/octet-stream where one of them is binary.",
+    "unknown-model",
+    "malformed-json",
+    *schemas.BODY_PROBLEMS,
+    "invalid-input",
+    "unprocessable",
+    "weights-refused",
+    *schemas.WORKER_PROBLEMS,
+)
+
+
+@router.post(
+    "/models/{name}/versions/{version}/infer",
+    summary="Run a version of a model",
+    openapi_extra={**VERSION, **INFER_BODY},
+    responses=_ANSWER,
+)
+@router.post(
+    "/models/{name}/infer",
+    summary="Run a model",
+    openapi_extra=INFER_BODY,
+    responses=_ANSWER,
+)
+@runs_inference
+async def infer_model(
+    request: Request,
+    model: ModelDep,
+    settings: SettingsDep,
+    inference: InferenceDep,
+    exchange: ExchangeDep,
+) -> Response:
+    """JSON, with binary tensors after it, or a tensor or image file alone.
+
+    The header Inference-Header-Content-Length tells which. The body may be gzip or deflate, and so
+    may the answer be. A model that is not in memory is loaded first.
+    """
+    exchange.name_model(model.name)
+    body = await read_body(request, settings, ENCODINGS)
+    header = request.headers.get(_HEADER_LENGTH)
+    infer_request, data = await _read(exchange, inference, model, body, header)
+    inference.check_rows(model.network, infer_request.tensor.rows)
+    rows, warnings = await _rows(exchange, inference, model, infer_request, data)
+    names = [output.name for output in infer_request.outputs]
+    timeout_s = infer_request.timeout_s
+    answer = await inference.run(exchange, model, rows, names, timeout_s=timeout_s)
+    accept = ", ".join(request.headers.getlist("accept-encoding"))
+    encoding = chosen_encoding(accept, ENCODINGS)
+    with exchange.timings.measure("encode"):
+        encoded = await _encoded(model, infer_request, answer.arrays, warnings, encoding)
+    headers = {"Vary": "Accept-Encoding"}
+    if encoded.json_bytes is not None:
+        headers[_HEADER_LENGTH] = str(encoded.json_bytes)
+    if encoding is not None:
+        headers["Content-Encoding"] = encoding
+    is_json = encoded.json_bytes is None
+    media_type = "application/json" if is_json else "application/octet-stream"
+    return Response(encoded.body, headers=headers, media_type=media_type)
+
+
+async def _read(
+    exchange: HttpExchange,
+    inference: Inference,
+    model: ModelVersion,
+    body: bytes,
+    header: str | None,
+) -> Read:
+    """Return what a body asks for, and its data: the rows, or image files."""
+    target = _target(model, inference.settings)
+    size = json_size(header, len(body))
+    if header is not None and size == 0:
+        return raw_request(body, target)
+    text, tail = body[:size], memoryview(body)[size:]
+    if size <= _INLINE_JSON_BYTES:
+        infer_request, data = read_request(text, len(tail), target)
+    else:
+        arguments = arguments_of(target, len(tail))
+        reading = inference.engine.read("open_inference", arguments, [text])
+        reply = await while_connected(exchange, reading)
+        exchange.timings.add(reply.seconds)
+        infer_request, data = request_of(reply.result), reply.buffers
+    if infer_request.tensor.is_in_tail:
+        data = tail_buffers(infer_request.tensor, tail)
+    return infer_request, data
+
+
+def _target(model: ModelVersion, settings: Settings) -> Target:
+    shapes = model.network.output_shapes
+    return Target(
+        model.name,
+        model.network.input_shape,
+        {name: math.prod(shape) for name, shape in shapes.items()},
+        settings.max_batch,
+        settings.max_instance_nodes,
+    )
+
+
+async def _rows(
+    exchange: HttpExchange,
+    inference: Inference,
+    model: ModelVersion,
+    infer_request: InferRequest,
+    data: Sequence[Buffer],
+) -> tuple[Rows, Sequence[str]]:
+    """Return the rows, and warnings; image files are given the model's preprocessing."""
+    if infer_request.tensor.name == INPUT:
+        return Rows(data[0], infer_request.tensor.rows), ()
+    images = [
+        Input("image", f"/inputs/0/data/{index}", bytes(image)) for index, image in enumerate(data)
+    ]
+    read = await inference.read(exchange, model.network, images)
+    return read.rows, read.warnings
+
+
+async def _encoded(
+    model: ModelVersion,
+    infer_request: InferRequest,
+    arrays: Mapping[str, Array],
+    warnings: Sequence[str],
+    encoding: str | None,
+) -> Encoded:
+    def encode() -> Encoded:
+        encoded = encode_response(model.name, str(model.version), infer_request, arrays, warnings)
+        if encoding is None:
+            return encoded
+        return Encoded(compress(encoded.body, encoding), encoded.json_bytes)
+
+    if sum(arrays[output.name].nbytes for output in infer_request.outputs) <= _INLINE_ANSWER_BYTES:
+        return encode()
+    return await asyncio.to_thread(encode)

@@ -1,0 +1,17 @@
+"""The model that a path of the Open Inference Protocol names."""
+
+from typing import Annotated
+
+from fastapi import Depends
+from starlette.requests import Request
+
+from app.api.parts import ModelsDep
+from app.serving.models import ModelVersion
+
+
+async def _resolve(request: Request, models: ModelsDep, name: str) -> ModelVersion:
+    """Return the version in the path, or the highest of the name."""
+    return await models.resolve(name, version=request.path_params.get("version"))
+
+
+ModelDep = Annotated[ModelVersion, Depends(_resolve)]

@@ -1,0 +1,1 @@
+"""TensorFlow Serving's REST protocol, under `/v1/models`."""

@@ -1,0 +1,279 @@
+"""TensorFlow Serving's REST protocol, under `/v1/models`.
+
+One handler for each method reads the whole path by itself: a name may hold dots, what ends it is a
+colon, and the protocol's words may be of either case. The paths that OpenAPI shows lead to it too.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from fastapi import APIRouter
+from starlette.convertors import Convertor, register_url_convertor
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from app.api.open_inference.schemas import answers
+from app.api.parts import ExchangeDep, InferenceDep, LoadsDep, ModelsDep, ModelStoreDep
+from app.api.tensorflow_serving.schemas import CLASSIFY, NAME, PREDICT
+from app.arrays import OUTPUT, PROBABILITIES
+from app.engine import Rows
+from app.errors import ProblemKinds, ServiceError
+from app.http import schemas
+from app.http.bodies import read_body
+from app.http.exchange import HttpExchange
+from app.http.routing import runs_inference
+from app.protocols.tensorflow_serving import documents, reading, writing
+from app.protocols.tensorflow_serving.paths import PathError, Target, malformed, read_path
+from app.protocols.tensorflow_serving.signatures import Inputs
+from app.serving.exchange import while_connected
+from app.serving.inference import Inference, Input
+from app.serving.models import Models, ModelVersion
+from app.store.models import ModelStore
+from app.wording import clip
+from model_zoo import InputError
+
+# Smaller bodies are read sooner here than they get to a reader process and back.
+_READ_HERE_BYTES = 64 * 1024
+# Labels and scores of one answer: 22 bytes of JSON each.
+_MAX_SCORES = 1_000_000
+
+
+class _RootConvertor(Convertor[str]):
+    """Matches the protocol's root in letters of either case."""
+
+    regex = "(?i:v1/models)"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("tensorflow_serving_root", _RootConvertor())
+_ANYTHING = "/{root:tensorflow_serving_root}/{path:path}"
+_ANY_MODEL = f"{_ANYTHING}:{{action}}"
+
+router = APIRouter(tags=["tensorflow serving"])
+
+_FINDING: ProblemKinds = ("unknown-model", "malformed-request")
+_INFERENCE: ProblemKinds = (
+    *_FINDING,
+    "malformed-json",
+    "invalid-input",
+    "unprocessable",
+    "weights-refused",
+    *schemas.BODY_PROBLEMS,
+    *schemas.WORKER_PROBLEMS,
+)
+
+
+@router.get(
+    "/v1/models/{name}",
+    summary="Tell the states of a model's versions",
+    openapi_extra=NAME,
+    responses=answers("Of all versions, or of the one asked for.", *_FINDING),
+)
+@router.get(
+    "/v1/models/{name}/metadata",
+    summary="Tell a model's signatures",
+    openapi_extra=NAME,
+    responses=answers("The signatures.", *_FINDING),
+)
+@router.get(_ANYTHING, include_in_schema=False)
+async def read_model(
+    request: Request, models: ModelsDep, store: ModelStoreDep, loads: LoadsDep
+) -> Response:
+    """As TensorFlow Serving: a version is AVAILABLE where its next request is answered.
+
+    That may have to bring the model into memory first.
+    """
+    target = _target(request)
+    if target.action == "metadata":
+        model = await _find(models, store, target)
+        network = model.network
+        body = documents.metadata(
+            target.name,
+            model.version,
+            Inputs(network.input_shape, network.takes_images),
+            network.output_shape,
+        )
+    else:
+        body = documents.status(
+            (model.version, loads.state(model.ref))
+            for model in await _versions(models, store, target)
+        )
+    return JSONResponse(body, headers={"Cache-Control": "no-store"})
+
+
+@router.post(
+    "/v1/models/{name}:predict",
+    summary="Run a model, as TensorFlow Serving",
+    openapi_extra=PREDICT,
+    responses=answers("The output, in the request's format.", *_INFERENCE),
+)
+@router.post(
+    "/v1/models/{name}:classify",
+    summary="Score every class, as TensorFlow Serving",
+    openapi_extra=CLASSIFY,
+    responses=answers("Labels and scores of every class, in their order.", *_INFERENCE),
+)
+@router.post(
+    "/v1/models/{name}:regress",
+    summary="Refused: no model here is a regressor",
+    openapi_extra=CLASSIFY,
+    responses=answers("Never.", *_FINDING, "unprocessable"),
+)
+@router.post(_ANY_MODEL, include_in_schema=False)
+@runs_inference
+async def run_model(
+    request: Request,
+    models: ModelsDep,
+    store: ModelStoreDep,
+    inference: InferenceDep,
+    exchange: ExchangeDep,
+) -> Response:
+    """The body is JSON whatever its Content-Type says, and may be gzipped.
+
+    Arrays are taken as they are. An image, `{"b64": ...}`, is preprocessed as the model expects.
+    """
+    target = _target(request)
+    model = await _find(models, store, target)
+    exchange.name_model(model.name)
+    _check_action(target, model)
+    inference.check_rows(model.network, 1)
+    body = await read_body(request, inference.settings, encodings=("gzip",))
+    rows, is_column = await _read(exchange, inference, model, target, body)
+    if target.action == "classify":
+        _check_scores(rows.count, model.network.classes or 0)
+        answer = await inference.run(exchange, model, rows, (PROBABILITIES,))
+        with exchange.timings.measure("encode"):
+            text = await asyncio.to_thread(writing.results, answer.arrays[PROBABILITIES])
+    else:
+        answer = await inference.run(exchange, model, rows, (OUTPUT,))
+        with exchange.timings.measure("encode"):
+            text = await asyncio.to_thread(
+                writing.predictions, answer.arrays[OUTPUT], is_column=is_column
+            )
+    return Response(text, media_type="application/json")
+
+
+@router.post(_ANYTHING, include_in_schema=False)
+@router.post("/v1/models", include_in_schema=False)
+async def refuse_path(request: Request) -> Response:
+    """The protocol has no such path for POST."""
+    raise ServiceError("malformed-request", str(malformed(request.method, _raw_path(request))))
+
+
+async def _read(
+    exchange: HttpExchange,
+    inference: Inference,
+    model: ModelVersion,
+    target: Target,
+    body: bytes,
+) -> tuple[Rows, bool]:
+    """Return the rows of a body, and whether they came as one column."""
+    network, settings = model.network, inference.settings
+    arguments = reading.Question(
+        target.action,
+        network.input_shape,
+        network.takes_images,
+        settings.max_batch,
+        settings.max_instance_nodes,
+    ).arguments()
+    if len(body) <= _READ_HERE_BYTES:
+        with exchange.timings.measure("decode"):
+            result, buffers = reading.read(arguments, [body])
+    else:
+        work = inference.engine.read("tensorflow_serving", arguments, [body])
+        reply = await while_connected(exchange, work)
+        exchange.timings.add(reply.seconds)
+        result, buffers = dict(reply.result), reply.buffers
+    contents = reading.Contents(**result)
+    if not contents.places:
+        return Rows(buffers[0], contents.rows), contents.is_column
+    images = [
+        Input("image", place, bytes(data))
+        for place, data in zip(contents.places, buffers, strict=True)
+    ]
+    read = await inference.read(exchange, network, images)
+    return read.rows, contents.is_column
+
+
+def _raw_path(request: Request) -> str:
+    path: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
+    return path.partition(b"?")[0].decode("ascii", "replace")
+
+
+def _target(request: Request) -> Target:
+    try:
+        return read_path(request.method, _raw_path(request))
+    except PathError as error:
+        raise ServiceError("malformed-request", str(error)) from error
+
+
+def _check_action(target: Target, model: ModelVersion) -> None:
+    """Raises: ServiceError for what the model has no signature for."""
+    name = clip(target.name)
+    if target.action == "regress":
+        raise ServiceError(
+            "unprocessable",
+            f"Model {name!r} has no signature for :regress: networks here are classifiers. "
+            "Use :predict or :classify.",
+        )
+    if target.action == "classify" and model.network.classes is None:
+        raise ServiceError(
+            "unprocessable",
+            f"Model {name!r} has no signature for :classify: its output is no class scores. "
+            "Use :predict.",
+        )
+
+
+def _check_scores(rows: int, classes: int) -> None:
+    if rows * classes > _MAX_SCORES:
+        raise InputError(
+            f"The answer would have {rows * classes} labels and scores; the limit is "
+            f"{_MAX_SCORES}. Send fewer rows, or use :predict."
+        )
+
+
+async def _find(models: Models, store: ModelStore, target: Target) -> ModelVersion:
+    """Return the version that is to do something.
+
+    Raises: ServiceError, in the protocol's words.
+    """
+    which = f"Specific({target.name[:200]}, {target.version})"
+    if target.version is None:
+        which = f"Latest({target.name[:200]})"
+    with _in_the_protocols_words(store, target, f"Servable not found for request: {which}"):
+        return await models.resolve(target.name, version=target.version, label=target.label)
+
+
+async def _versions(models: Models, store: ModelStore, target: Target) -> list[ModelVersion]:
+    """Return the versions whose states are asked for.
+
+    Raises: ServiceError, in the protocol's words.
+    """
+    which = "any versions" if target.version is None else f"version {target.version}"
+    sentence = f"Could not find {which} of model {target.name[:200]}"
+    with _in_the_protocols_words(store, target, sentence):
+        if target.version is None and target.label is None:
+            return await models.versions_of(target.name)
+        return [await models.resolve(target.name, version=target.version, label=target.label)]
+
+
+@contextmanager
+def _in_the_protocols_words(store: ModelStore, target: Target, sentence: str) -> Iterator[None]:
+    """Answer an unknown model with a sentence; what we say of it stands beside."""
+    try:
+        yield
+    except ServiceError as error:
+        if error.kind != "unknown-model":
+            raise
+        name, label = target.name, target.label
+        errors = [{"pointer": "", "message": error.detail, "received": name, "suggestion": None}]
+        if label is not None and store.versions(name):
+            sentence = f"Unrecognized servable version label: {clip(label)}"
+            raise ServiceError("unprocessable", sentence, errors=errors) from error
+        raise ServiceError("unknown-model", sentence, errors=errors) from error

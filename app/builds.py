@@ -1,0 +1,166 @@
+"""From a client's spec to a trace and to a kept build; and back from an id to either."""
+
+import asyncio
+import threading
+from typing import Any
+
+from app.documents import parse_document
+from app.errors import ServiceError
+from app.settings import PREFIX, Settings
+from app.store.builds import Build, BuildStore
+from app.store.models import ModelStore
+from app.store.sources import WeightSources
+from app.telemetry.metrics import Metrics
+from app.telemetry.timings import Timings
+from model_zoo import Budget, BuildSpec, CheckpointStore, Trace, plan_restore, trace
+
+
+class Builds:
+    """The builds that are kept. Methods that are not coroutines block for milliseconds."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: BuildStore,
+        models: ModelStore,
+        checkpoints: CheckpointStore,
+        metrics: Metrics,
+    ) -> None:
+        self.sources = WeightSources(checkpoints, store.spec_of)
+        self._settings = settings
+        self._store = store
+        self._models = models
+        self._checkpoints = checkpoints
+        self._metrics = metrics
+        self._budget = Budget(
+            max_parameters=settings.max_parameters,
+            max_multiply_adds=settings.max_multiply_adds,
+            max_activation_bytes=settings.max_activation_bytes,
+            max_layers=settings.max_layers,
+            max_scopes=settings.max_scopes,
+            setting_prefix=PREFIX,
+        )
+        # Held while a build or a model is kept, and while what it may be made of is removed.
+        self.references = threading.Lock()
+
+    def trace(self, spec: object) -> Trace:
+        """Return the trace of a spec as a client sends it, or as a build keeps it.
+
+        Raises: ZooError for a spec that is not valid, refused by its network, or over the budget.
+        """
+        return trace(BuildSpec.read(spec), self._budget)
+
+    def trace_body(self, body: bytes, timings: Timings) -> Trace:
+        """Return the trace of a spec that came as JSON; a refusal is counted."""
+        with timings.measure("trace"):
+            document = parse_document(body, self._settings)
+            architecture = document.get("architecture") if isinstance(document, dict) else None
+            with self._metrics.refusals(architecture):
+                return self.trace(document)
+
+    def keep(self, traced: Trace, timings: Timings) -> tuple[Build, bool]:
+        """Keep a trace as a build; return it, and whether it is new.
+
+        Raises: WeightsError if the sources of its weights do not fit.
+        """
+        architecture = traced.spec.architecture
+        with self._metrics.refusals(architecture):
+            with timings.measure("plan"):
+                build = self._build_of(traced)
+            with timings.measure("store"), self.references:
+                # They were there when the plan was made, and may have been removed since.
+                self.sources.check(build.spec)
+                kept, is_new = self._store.add(build)
+        self._metrics.built(architecture, is_new=is_new, seconds=timings.seconds)
+        return kept, is_new
+
+    def _build_of(self, traced: Trace) -> Build:
+        """Return the spec, and what a listing shows without a trace.
+
+        Raises: WeightsError if a source of the weights does not exist, or is strict and does not
+        fit.
+        """
+        spec, graph = traced.spec, traced.graph
+        plan = plan_restore(traced, self.sources)
+        plan.check()
+        facts: dict[str, Any] = {
+            "input_shape": list(spec.input_shape),
+            "output_shape": list(graph.output.shape),
+            "end_points": {name: list(tensor.shape) for name, tensor in graph.end_points.items()},
+            "totals": traced.summary().totals,
+            "restore": plan.summary() if plan.sources else None,
+            "warnings": [*traced.warnings, *plan.warnings],
+        }
+        return Build(spec.digest, spec.architecture, spec.normalized(), facts)
+
+    async def page(
+        self, *, architecture: str | None, before: int | None, limit: int
+    ) -> list[Build]:
+        """Return builds, the newest first; `before` is the sequence that the page follows."""
+        return await asyncio.to_thread(
+            self._store.list, architecture=architecture, before=before, limit=limit
+        )
+
+    def get(self, build_id: str) -> Build:
+        """Return a build.
+
+        Raises: ServiceError (unknown-build) if there is none of this id.
+        """
+        build = self._store.get(build_id)
+        if build is None:
+            shown = build_id if len(build_id) <= 64 else build_id[:64] + "..."
+            raise ServiceError(
+                "unknown-build", f"There is no build {shown!r}. GET /v1/builds lists them."
+            )
+        return build
+
+    async def find(self, build_id: str) -> Build:
+        """Return a build, looked up in a thread; see `get`."""
+        return await asyncio.to_thread(self.get, build_id)
+
+    async def find_trace(self, build_id: str, timings: Timings) -> Trace:
+        """Return the trace of a build; it takes milliseconds, so none is kept."""
+        build = await self.find(build_id)
+        with timings.measure("trace"):
+            return await asyncio.to_thread(self.trace, build.spec)
+
+    # Removal ----------------------------------------------------------------------------------
+
+    def remove(self, build_id: str) -> None:
+        """Forget a build.
+
+        Raises: ServiceError (in-use) if another build takes weights from it, or a model is it.
+        """
+        with self.references:
+            self._check_unused(build_id)
+            self._store.remove(build_id)
+
+    def remove_checkpoint(self, checkpoint_id: str) -> None:
+        """Remove uploaded weights.
+
+        Raises: ServiceError (in-use) if a build takes weights from them.
+        """
+        with self.references:
+            self._check_unused(checkpoint_id)
+            self._checkpoints.remove(checkpoint_id)
+
+    def _check_unused(self, source_id: str) -> None:
+        """Raises: ServiceError (in-use) if something is made of a build or a checkpoint."""
+        builds = self._store.using(source_id, limit=6)
+        if builds:
+            raise ServiceError(
+                "in-use",
+                f"Builds take weights from it: {_first_five(builds)}. Remove them first.",
+                builds=builds,
+            )
+        models = [f"{each.name} version {each.version}" for each in self._models.using(source_id)]
+        if models:
+            raise ServiceError(
+                "in-use",
+                f"Models are this build: {_first_five(models)}. DELETE /v1/models/{{name}} first.",
+                models=models[:6],
+            )
+
+
+def _first_five(users: list[str]) -> str:
+    return ", ".join(users[:5]) + (", ..." if len(users) > 5 else "")

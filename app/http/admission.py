@@ -1,0 +1,99 @@
+"""Which requests are let in: so many at once, and so many of one client.
+
+Reads and work are counted apart, so that summaries answer while every place for inference is taken;
+probes and metrics are never refused.
+"""
+
+from collections.abc import Callable
+
+from starlette.types import Scope
+
+from app.http.problems import HttpError
+from app.settings import variable
+
+_READS = ("GET", "HEAD")
+_ALWAYS = ("/healthz", "/metrics")
+_ALWAYS_BELOW = "/v2/health/"
+
+
+class Admission:
+    """Counts the requests in progress; of one thread, the event loop's.
+
+    `check_inference` raises where an inference would be refused: it is, before any of its body is
+    read and before anything else is done for it.
+    """
+
+    def __init__(
+        self,
+        max_concurrency: int,
+        max_client_concurrency: int = 0,
+        check_inference: Callable[[], None] = lambda: None,
+        is_inference: Callable[[Scope], bool] = lambda scope: False,
+    ) -> None:
+        self._check_inference = check_inference
+        self._is_inference = is_inference
+        self._max_concurrency = max_concurrency
+        self._max_client_concurrency = max_client_concurrency  # 0 is no limit
+        self._reads = 0
+        self._work = 0
+        self._clients: dict[str, int] = {}
+
+    def enter(self, scope: Scope) -> None:
+        """Count a request in; each that entered must leave.
+
+        Raises: ServiceError or EngineError if there is no place for it; it did not enter then.
+        """
+        if self._is_inference(scope):
+            self._check_inference()
+        is_read = scope["method"] in _READS
+        in_progress = self._reads if is_read else self._work
+        if in_progress >= self._max_concurrency:
+            raise HttpError(
+                "overloaded",
+                f"{in_progress} requests are in progress already ({variable('max_concurrency')}).",
+                headers={"Retry-After": "1"},
+                reason="concurrency",
+            )
+        if self._max_client_concurrency:
+            self._enter_client(_address(scope))
+        if is_read:
+            self._reads += 1
+        else:
+            self._work += 1
+
+    def leave(self, scope: Scope) -> None:
+        """Count a request out."""
+        if scope["method"] in _READS:
+            self._reads -= 1
+        else:
+            self._work -= 1
+        if self._max_client_concurrency:
+            address = _address(scope)
+            left = self._clients[address] - 1
+            if left:
+                self._clients[address] = left
+            else:
+                del self._clients[address]
+
+    def _enter_client(self, address: str) -> None:
+        in_progress = self._clients.get(address, 0)
+        if in_progress >= self._max_client_concurrency:
+            raise HttpError(
+                "too-many-requests",
+                f"{in_progress} requests of your address are in progress already "
+                f"({variable('max_client_concurrency')}).",
+                headers={"Retry-After": "1"},
+                reason="client-concurrency",
+            )
+        self._clients[address] = in_progress + 1
+
+
+def is_always_admitted(scope: Scope) -> bool:
+    """Whether a request is one of those that must answer while everything else is full."""
+    path: str = scope["path"]
+    return (path in _ALWAYS or path.startswith(_ALWAYS_BELOW)) and scope["method"] in _READS
+
+
+def _address(scope: Scope) -> str:
+    client = scope.get("client")  # none on a Unix socket
+    return client[0] if client else ""

@@ -1,0 +1,207 @@
+"""What every request gets, whatever its route: an id, a time, a place, safe headers, an answer.
+
+Plain ASGI, outermost: an exception that no handler knows becomes a 500 that says nothing of the
+inside, and the log has the rest under the same id. It runs at every request, so it is frugal.
+"""
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.engine import WorkerUnavailableError
+from app.http.admission import Admission, is_always_admitted
+from app.http.problems import as_service_error, problem_response, rejection_reason
+from app.telemetry.logs import about_request, log_fields
+from app.telemetry.metrics import Metrics
+from app.telemetry.spans import Phase, Spans
+from app.telemetry.timings import Timings
+from app.telemetry.trace_context import TraceContext, random_id, read_trace_context
+
+log = logging.getLogger("app.access")
+
+_SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_NOSNIFF = (b"x-content-type-options", b"nosniff")
+_READ_HERE = frozenset((b"x-request-id", b"traceparent", b"tracestate"))
+
+
+class Envelope:
+    """Wraps the whole application."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        admission: Admission,
+        metrics: Metrics | None = None,
+        spans: Spans | None = None,
+    ) -> None:
+        self._app = app
+        self._admission = admission
+        self._metrics = metrics or Metrics()
+        self._spans = spans
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        always = is_always_admitted(scope)
+        # Probes come every few seconds and are nobody's work: no spans of them.
+        exchange = _Exchange(scope, send, None if always else self._spans)
+        self._metrics.request_began(scope["method"])
+        admitted = False
+        with about_request(exchange.log_fields):
+            try:
+                if not always:
+                    self._admission.enter(scope)
+                    admitted = True
+                await self._app(exchange.scope, receive, exchange.send)
+            except asyncio.CancelledError:  # it did not finish in the time to drain
+                if exchange.status:
+                    raise
+                stopping = WorkerUnavailableError("The service is stopping.")
+                await exchange.answer_error(stopping, receive)
+            except Exception as error:
+                if exchange.status:  # too late for another answer; the server closes the connection
+                    raise
+                reason = await exchange.answer_error(error, receive)
+                if reason is not None:
+                    self._metrics.rejected(reason)
+            finally:
+                if admitted:
+                    self._admission.leave(scope)
+                route, seconds = exchange.end()
+                self._metrics.request_ended(scope["method"], route, exchange.status, seconds)
+
+
+class _Exchange:
+    """One request and its answer."""
+
+    def __init__(self, scope: Scope, send: Send, spans: Spans | None) -> None:
+        self.status = 0
+        self._started = time.perf_counter()
+        self._send = send
+        self._timings = Timings()
+        self._method: str = scope["method"]
+        given = _headers(scope)
+        request_id = given.get(b"x-request-id", "")
+        self.request_id = request_id if _SAFE_ID.fullmatch(request_id) else random_id(128)
+        self._begin_trace(given, spans)
+        self.log_fields: dict[str, Any] = {"request_id": self.request_id}
+        if self._trace is not None:
+            self.log_fields["trace_id"] = self._trace.trace_id
+        # A HEAD is a GET whose body is not sent; routes know only the GET. The server's own scope
+        # stays as it is: the server must know that no body follows.
+        self._bodiless = self._method == "HEAD"
+        self.scope: Scope = {
+            **scope,
+            "method": "GET" if self._bodiless else self._method,
+            "state": {
+                **scope.get("state", {}),
+                "request_id": self.request_id,
+                "timings": self._timings,
+                "bodiless": self._bodiless,
+            },
+        }
+
+    def _begin_trace(self, given: dict[bytes, str], spans: Spans | None) -> None:
+        """Have a trace where one leads somewhere: to the caller's, or to a collector."""
+        parent = None
+        if b"traceparent" in given:
+            parent = read_trace_context(given[b"traceparent"], given.get(b"tracestate", ""))
+        self._span = None
+        self._trace: TraceContext | None = None
+        if spans is not None:
+            self._began_ns = time.time_ns()
+            self._span = spans.begin(self._method, parent, self._began_ns)
+            self._trace = self._span.context
+        elif parent is not None:
+            self._trace = parent.child()
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = [
+                *message.get("headers", ()),
+                (b"x-request-id", self.request_id.encode()),
+                _NOSNIFF,
+            ]
+            if self._timings.seconds:
+                headers.append((b"server-timing", self._timings.header().encode()))
+            if self._trace is not None:
+                headers.append((b"traceresponse", self._trace.header().encode()))
+            message = {**message, "headers": headers}
+        elif self._bodiless and message["type"] == "http.response.body":
+            message = {**message, "body": b""}
+        await self._send(message)
+
+    async def answer_error(self, error: Exception, receive: Receive) -> str | None:
+        """Answer, and return the reason if the request was rejected for lack of capacity."""
+        service_error = as_service_error(error)
+        if service_error.kind == "internal-error":
+            log.error("Request %s failed.", self.request_id, exc_info=error)
+        response = problem_response(
+            service_error, self.log_fields, self._method, self.scope["path"]
+        )
+        await response(self.scope, receive, self.send)
+        return rejection_reason(service_error)
+
+    def end(self) -> tuple[str, float]:
+        """Log the request and end its span; return its route's template, and its seconds."""
+        seconds = time.perf_counter() - self._started
+        # The raw path is percent-encoded, so a client cannot write lines of its own into the log.
+        raw: bytes = self.scope.get("raw_path") or self.scope["path"].encode()
+        path = raw.decode("ascii", "backslashreplace")
+        route: str = getattr(self.scope.get("route"), "path", "")  # none took it: ""
+        model = self.scope["state"].get("model")
+        fields = {
+            "method": self._method,
+            "path": path,
+            "route": route,
+            "status": self.status,
+            "duration_ms": round(1000 * seconds, 3),
+        }
+        if model is not None:
+            fields["model"] = model
+        log_fields(
+            log,
+            "%s %s %s %.1f ms id=%s",
+            (self._method, path, self.status or "aborted", 1000 * seconds, self.request_id),
+            fields,
+        )
+        if self._span is not None:
+            attributes = {
+                "http.request.method": self._method,
+                "http.response.status_code": self.status,
+                "url.path": path,
+                "url.scheme": self.scope.get("scheme", "http"),
+                "zoo.request_id": self.request_id,
+            }
+            if route:
+                attributes["http.route"] = route
+            if model is not None:
+                attributes["zoo.model"] = model
+            self._span.end(
+                f"{self._method} {route}".rstrip(), self.status, attributes, self._phases()
+            )
+        return route, seconds
+
+    def _phases(self) -> Iterator[Phase]:
+        for name, began, seconds in self._timings.phases(self._started):
+            began_ns = self._began_ns + round((began - self._started) * 1e9)
+            yield Phase(name, began_ns, began_ns + round(seconds * 1e9))
+
+
+def _headers(scope: Scope) -> dict[bytes, str]:
+    """Return the headers that are read here; of a second `traceparent` nothing holds any more."""
+    headers: dict[bytes, str] = {}
+    for name, value in scope["headers"]:
+        if name in _READ_HERE:
+            if name == b"x-request-id" and name in headers:
+                continue
+            text = value.decode("latin-1")
+            headers[name] = f"{headers[name]},{text}" if name in headers else text
+    return headers

@@ -1,0 +1,28 @@
+"""A request in progress, as the parts behind the routes see it."""
+
+from starlette.requests import Request
+
+from app.telemetry.timings import Timings
+
+
+def timings(request: Request) -> Timings:
+    """Return the timings of a request."""
+    request_timings: Timings = request.state.timings
+    return request_timings
+
+
+class HttpExchange:
+    """See `app.serving.exchange.Exchange`."""
+
+    def __init__(self, request: Request) -> None:
+        self.timings = timings(request)
+        self._request = request
+
+    def name_model(self, name: str) -> None:
+        """See `Exchange.name_model`."""
+        self._request.state.model = name
+
+    async def until_disconnected(self) -> None:
+        """See `Exchange.until_disconnected`."""
+        while (await self._request.receive())["type"] != "http.disconnect":
+            pass

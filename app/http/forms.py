@@ -1,0 +1,148 @@
+"""Reads `multipart/form-data` piece by piece; what a part's bytes become is its reader's matter."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from app.errors import ServiceError
+
+Sink = Callable[[bytes], object]
+
+
+class PartHeader(NamedTuple):
+    """What stands above a part's bytes; the file's name is the client's, and no path."""
+
+    name: str
+    content_type: str
+    file_name: str | None
+
+
+class FormReader:
+    """Feeds the bytes of each part to the sink that `open_part` returns for its header."""
+
+    def __init__(
+        self,
+        content_type: str,
+        open_part: Callable[[PartHeader], Sink],
+        *,
+        max_parts: int,
+        limit_words: str,
+    ) -> None:
+        """Begin a form; `limit_words` says what `max_parts` comes from.
+
+        Raises: ServiceError if the Content-Type has no boundary.
+        """
+        _, options = parse_options_header(content_type)
+        boundary = options.get(b"boundary", b"")
+        if not boundary:
+            raise ServiceError("malformed-body", "The form's Content-Type has no boundary.")
+        self._open_part = open_part
+        self._max_parts, self._limit_words = max_parts, limit_words
+        self._count = 0
+        self._complete = False
+        self._headers: dict[bytes, bytes] = {}
+        self._field = bytearray()
+        self._value = bytearray()
+        self._sink: Sink | None = None
+        try:
+            self._parser = MultipartParser(boundary, self._callbacks())  # type: ignore[arg-type]  # a TypedDict there
+        except (FormParserError, ValueError) as error:
+            raise _malformed(error) from error
+
+    def feed(self, data: bytes) -> None:
+        """Read on.
+
+        Raises: ServiceError if the form is malformed or has too many parts, and what a sink raises.
+        """
+        try:
+            self._parser.write(data)
+        except (FormParserError, ValueError) as error:
+            raise _malformed(error) from error
+
+    def finish(self) -> None:
+        """Raises: ServiceError if the form has not ended."""
+        try:
+            self._parser.finalize()
+        except (FormParserError, ValueError) as error:
+            raise _malformed(error) from error
+        if not self._complete:
+            raise ServiceError("malformed-body", "The form ends before its last boundary.")
+
+    def _callbacks(self) -> dict[str, object]:
+        return {
+            "on_part_begin": self._begin,
+            "on_header_field": lambda data, start, end: self._field.extend(data[start:end]),
+            "on_header_value": lambda data, start, end: self._value.extend(data[start:end]),
+            "on_header_end": self._end_header,
+            "on_headers_finished": self._end_headers,
+            "on_part_data": self._data,
+            "on_end": self._finish,
+        }
+
+    def _begin(self) -> None:
+        self._count += 1
+        if self._count > self._max_parts:
+            raise ServiceError(
+                "malformed-body",
+                f"The form has more than {self._max_parts} parts, which {self._limit_words}.",
+            )
+        self._headers = {}
+
+    def _end_header(self) -> None:
+        self._headers[bytes(self._field).lower()] = bytes(self._value)
+        self._field, self._value = bytearray(), bytearray()
+
+    def _end_headers(self) -> None:
+        _, options = parse_options_header(self._headers.get(b"content-disposition", b""))
+        if b"name" not in options:
+            raise ServiceError("malformed-body", "A part of the form has no name.")
+        file_name = options.get(b"filename")
+        self._sink = self._open_part(
+            PartHeader(
+                options[b"name"].decode("utf-8", "replace"),
+                self._headers.get(b"content-type", b"").decode("latin-1"),
+                None if file_name is None else file_name.decode("utf-8", "replace"),
+            )
+        )
+
+    def _data(self, data: bytes, start: int, end: int) -> None:
+        assert self._sink is not None  # the parser tells of a part's headers before its data
+        self._sink(data[start:end])
+
+    def _finish(self) -> None:
+        self._complete = True
+
+
+def _malformed(error: Exception) -> ServiceError:
+    malformed = ServiceError("malformed-body", "The form is not well-formed.")
+    malformed.__cause__ = error
+    return malformed
+
+
+class Part(NamedTuple):
+    """One part of a form that is small enough for the memory."""
+
+    name: str
+    content_type: str
+    data: bytes
+
+
+def parse_form(
+    data: bytes, content_type: str, *, max_parts: int, limit_words: str
+) -> Sequence[Part]:
+    """Return the parts of a `multipart/form-data` body.
+
+    Raises: ServiceError if it is malformed or has too many parts.
+    """
+    parts: list[tuple[PartHeader, bytearray]] = []
+
+    def open_part(header: PartHeader) -> Sink:
+        parts.append((header, bytearray()))
+        return parts[-1][1].extend
+
+    reader = FormReader(content_type, open_part, max_parts=max_parts, limit_words=limit_words)
+    reader.feed(data)
+    reader.finish()
+    return [Part(header.name, header.content_type, bytes(content)) for header, content in parts]

@@ -1,0 +1,122 @@
+"""Tells what a prediction's body holds: images, arrays, JSON, or a form of them.
+
+The Content-Type decides only among these; nothing is decoded here but the form's framing.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from starlette.requests import Request
+
+from app.errors import ServiceError
+from app.http.bodies import check_size, read_body
+from app.http.forms import Part, parse_form
+from app.protocols.images import starts_as_image
+from app.serving.inference import Input
+from app.settings import Settings, variable
+from model_zoo import unknown_name
+
+_ACCEPTED = (
+    "image/jpeg, image/png, image/webp, application/x-npy, application/json and multipart/form-data"
+)
+# Fields of a form beside the images and arrays, whose number the batch limits.
+_OTHER_PARTS = 8
+# What clients send that do not know the type: `curl --data-binary` and plain uploads.
+_UNSPECIFIC = ("", "application/octet-stream", "application/x-www-form-urlencoded")
+
+
+class Form(NamedTuple):
+    """The inputs of a form, and its spec."""
+
+    inputs: Sequence[Input]
+    spec: bytes
+
+
+async def read_inputs(request: Request, settings: Settings) -> Sequence[Input]:
+    """Return the inputs of a body of any accepted type.
+
+    Raises: ServiceError for a type or a form that is not accepted.
+    """
+    body = await read_body(request, settings)
+    content_type = request.headers.get("content-type", "")
+    kind = _kind(content_type.partition(";")[0].strip().lower(), body)
+    if kind != "form":
+        return [Input(kind, "", body)]
+    return _inputs_of(await _parts(body, content_type, settings), ("image", "array"))
+
+
+async def read_form(request: Request, settings: Settings) -> Form:
+    """Return the spec and the inputs of a form.
+
+    Raises: ServiceError for anything else.
+    """
+    body = await read_body(request, settings)
+    content_type = request.headers.get("content-type", "")
+    if content_type.partition(";")[0].strip().lower() != "multipart/form-data":
+        raise ServiceError(
+            "unsupported-type",
+            f"Content-Type {content_type!r} is not supported here; send multipart/form-data with "
+            "the fields spec, and image or array.",
+        )
+    parts = await _parts(body, content_type, settings)
+    specs = [part.data for part in parts if part.name == "spec"]
+    if len(specs) != 1:
+        count = f"{len(specs)} fields" if specs else "no field"
+        raise ServiceError("malformed-body", f"The form has {count} spec; it takes one.")
+    check_size(len(specs[0]), settings.document_limit, "bytes in its field spec")
+    others = [part for part in parts if part.name != "spec"]
+    return Form(_inputs_of(others, ("image", "array", "spec")), specs[0])
+
+
+async def _parts(body: bytes, content_type: str, settings: Settings) -> Sequence[Part]:
+    return await asyncio.to_thread(
+        parse_form,
+        body,
+        content_type,
+        max_parts=settings.max_batch + _OTHER_PARTS,
+        limit_words=f"{variable('max_batch')} and a few others allow",
+    )
+
+
+def _inputs_of(parts: Sequence[Part], fields: Sequence[str]) -> list[Input]:
+    kinds = {"image": "image", "array": "npy"}
+    counts: dict[str, int] = {}
+    inputs = []
+    for part in parts:
+        if part.name not in kinds:
+            rule = f"The form takes no field {part.name!r}."
+            problem = unknown_name("", rule, part.name, fields)
+            raise ServiceError("malformed-body", problem.message)
+        index = counts[part.name] = counts.get(part.name, -1) + 1
+        inputs.append(Input(kinds[part.name], f"/{part.name}/{index}", part.data))
+    if not inputs:
+        raise ServiceError("malformed-body", "The form has no field image or array.")
+    return inputs
+
+
+def _kind(media_type: str, body: bytes) -> str:
+    if media_type.startswith("image/"):
+        return "image"
+    if media_type == "application/x-npy":
+        return "npy"
+    if media_type == "application/json" or media_type.endswith("+json"):
+        return "json"
+    if media_type == "multipart/form-data":
+        return "form"
+    kind = _sniffed(body) if media_type in _UNSPECIFIC else None
+    if kind is None:
+        given = f"Content-Type {media_type!r}" if media_type else "A body without Content-Type"
+        raise ServiceError(
+            "unsupported-type",
+            f"{given} is not supported for what the body holds. Accepted: {_ACCEPTED}.",
+        )
+    return kind
+
+
+def _sniffed(body: bytes) -> str | None:
+    if body.startswith(b"\x93NUMPY"):
+        return "npy"
+    if starts_as_image(body):
+        return "image"
+    return "json" if body[:64].lstrip().startswith((b"{", b"[")) else None

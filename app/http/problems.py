@@ -1,0 +1,289 @@
+"""Every error answer of the service, as `application/problem+json` (RFC 9457).
+
+On the paths of the foreign protocols the same members stand in the form that their clients read.
+
+The only place that turns an exception into a status. What a client cannot mend says "internal
+error" and the request id, nothing of the inside.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from app.documents import MalformedJsonError
+from app.engine import (
+    DeadlineError,
+    EngineError,
+    OutOfMemoryError,
+    QueueFullError,
+    WorkerDiedError,
+    WorkerUnavailableError,
+)
+from app.errors import ProblemKind, ServiceError
+from app.http.foreign_problems import MEDIA_TYPE as FOREIGN_MEDIA_TYPE
+from app.http.foreign_problems import foreign_error, foreign_status, is_foreign
+from app.store.errors import StoreError
+from app.wording import clip
+from model_zoo import (
+    BudgetError,
+    BuildError,
+    InputError,
+    ScopeError,
+    SpecError,
+    WeightsError,
+    ZooError,
+)
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class Status(NamedTuple):
+    """A kind of problem: its status and its title, the same in every answer of the kind."""
+
+    status: int
+    title: str
+
+
+STATUSES: Mapping[ProblemKind, Status] = {
+    "malformed-json": Status(400, "The body is not JSON that can be read"),
+    "malformed-body": Status(400, "The body cannot be read"),
+    "malformed-request": Status(400, "The protocol has no such request"),
+    "not-found": Status(404, "There is nothing here"),
+    "unknown-build": Status(404, "There is no such build"),
+    "unknown-model": Status(404, "There is no such model"),
+    "unknown-name": Status(404, "There is nothing of this name"),
+    "method-not-allowed": Status(405, "The method does not fit the resource"),
+    "unknown-weights": Status(404, "There are no such weights"),
+    "not-acceptable": Status(406, "None of the accepted types can be given"),
+    "slow-body": Status(408, "The body did not arrive in time"),
+    "conflict": Status(409, "It is something else already"),
+    "in-use": Status(409, "Something else is made of it"),
+    "body-too-large": Status(413, "The body is too large"),
+    "unsupported-type": Status(415, "The body's type is not supported"),
+    "unsatisfiable-range": Status(416, "The range begins after the end"),
+    "invalid-query": Status(422, "A query parameter is not valid"),
+    "invalid-spec": Status(422, "The build spec is not valid"),
+    "build-refused": Status(422, "The network refuses its configuration"),
+    "over-budget": Status(422, "The build is over the budget"),
+    "weights-refused": Status(422, "The weights do not fit, or cannot be read"),
+    "invalid-input": Status(422, "The input does not fit the network"),
+    "unprocessable": Status(422, "The request cannot be carried out"),
+    "too-many-requests": Status(429, "The client has too many requests in progress"),
+    # nginx's number: only the log sees it.
+    "client-gone": Status(499, "The client closed the connection"),
+    "internal-error": Status(500, "Internal error"),
+    "not-implemented": Status(501, "The service does not offer this"),
+    "not-ready": Status(503, "It is not ready"),
+    "overloaded": Status(503, "The service is full"),
+    "worker-died": Status(503, "The worker ended while it computed"),
+    "worker-unavailable": Status(503, "The worker is not available"),
+    "out-of-memory": Status(503, "There is not enough memory"),
+    "store-full": Status(503, "The store is full"),
+    "store-unavailable": Status(503, "The store is not available"),
+    "deadline-passed": Status(504, "The deadline passed"),
+}
+
+# The first class that fits decides; ZooError is the root.
+_LIBRARY_KINDS: tuple[tuple[type[ZooError], ProblemKind], ...] = (
+    (MalformedJsonError, "malformed-json"),
+    (BudgetError, "over-budget"),
+    (BuildError, "build-refused"),
+    (SpecError, "invalid-spec"),
+    (ScopeError, "invalid-spec"),
+    (InputError, "invalid-input"),
+    (WeightsError, "weights-refused"),
+    (ZooError, "unprocessable"),
+)
+# Where nothing says when a full or stopping service may take more.
+_LATER_S = 10
+# Until it is worth asking again whether something is ready.
+_READY_LATER_S = 5
+_ENGINE_KINDS: tuple[tuple[type[EngineError], ProblemKind, int], ...] = (
+    (WorkerDiedError, "worker-died", 1),
+    (WorkerUnavailableError, "worker-unavailable", 5),
+    (OutOfMemoryError, "out-of-memory", 1),
+    (DeadlineError, "deadline-passed", 0),
+)
+
+
+class HttpError(ServiceError):
+    """A refusal by the HTTP layer itself, with headers of its own."""
+
+    def __init__(
+        self,
+        kind: ProblemKind,
+        detail: str,
+        *,
+        headers: Mapping[str, str],
+        errors: Sequence[Mapping[str, Any]] = (),
+        **members: Any,
+    ) -> None:
+        super().__init__(kind, detail, errors=errors, **members)
+        self.headers = headers
+
+
+def as_service_error(error: Exception) -> ServiceError:
+    """Return the answer to any exception; one that is not known is an internal error."""
+    match error:
+        case ServiceError():
+            return error
+        case ZooError():
+            return from_library(error)
+        case EngineError():
+            return _from_engine(error)
+        case StoreError():
+            return HttpError("store-unavailable", str(error), headers=_retry_after(5))
+        case RequestValidationError():
+            return _from_parameters(error)
+        case HTTPException(status_code=404):
+            return ServiceError("not-found", "No route has this path. /docs lists the routes.")
+        case _:
+            return ServiceError("internal-error", "internal error")
+
+
+def from_library(error: ZooError) -> ServiceError:
+    """Return the answer to an error of model_zoo."""
+    problems = error.problems
+    detail = str(problems[0]) if problems else str(error)
+    if len(problems) > 1:
+        detail = f"{len(problems)} problems; the first: {detail}"
+    members: dict[str, Any] = {}
+    if isinstance(error, BuildError):
+        members = {"layer": error.layer, "scopes": list(error.scopes)}
+    return ServiceError(
+        next(kind for base, kind in _LIBRARY_KINDS if isinstance(error, base)),
+        detail,
+        errors=[
+            {
+                "pointer": problem.pointer,
+                "message": problem.message,
+                "received": clip(problem.received),
+                "suggestion": problem.suggestion,
+            }
+            for problem in problems
+        ],
+        **members,
+    )
+
+
+@contextmanager
+def unknown_names() -> Iterator[None]:
+    """Answer what the library refuses inside as a name that does not exist (404)."""
+    try:
+        yield
+    except ZooError as error:
+        refusal = from_library(error)
+        raise ServiceError("unknown-name", refusal.detail, errors=refusal.errors) from error
+
+
+def query_error(name: str, message: str, received: object, suggestion: str | None) -> ServiceError:
+    """Return the answer to a query parameter that is unknown or does not fit."""
+    return ServiceError(
+        "invalid-query", message, errors=[_query_item(name, message, received, suggestion)]
+    )
+
+
+def rejection_reason(error: ServiceError) -> str | None:
+    """Return why a request was rejected that may well be answered at another time, if it was."""
+    # not-ready is the answer that a probe asked for, and refuses nobody.
+    if STATUSES[error.kind].status not in (429, 503, 504) or error.kind == "not-ready":
+        return None
+    return str(error.members.get("reason", error.kind))
+
+
+def not_ready(detail: str, **members: Any) -> HttpError:
+    """Return the answer to who asks whether something is ready, and it is not."""
+    headers = _retry_after(_READY_LATER_S)
+    return HttpError("not-ready", detail, headers=headers, ready=False, **members)
+
+
+def with_subject(name: str, error: ServiceError) -> ServiceError:
+    """Return an error that says which model it is about."""
+    items = [{**item, "message": f"{name}: {item['message']}"} for item in error.errors]
+    headers = error.headers if isinstance(error, HttpError) else {}
+    return HttpError(
+        error.kind, f"{name}: {error.detail}", headers=headers, errors=items, **error.members
+    )
+
+
+def problem_document(
+    error: ServiceError, status: int | None = None, ids: Mapping[str, Any] = {}
+) -> dict[str, Any]:
+    """Return the members of a problem; its status is that of its kind, if none is given."""
+    return {
+        "type": f"/docs#problem-{error.kind}",
+        "title": STATUSES[error.kind].title,
+        "status": status or STATUSES[error.kind].status,
+        "detail": error.detail,
+        **ids,
+        **error.members,
+        "errors": list(error.errors),
+    }
+
+
+def problem_response(
+    error: ServiceError, ids: Mapping[str, Any], method: str, path: str
+) -> Response:
+    """Return the answer in RFC 9457's form, or in that of the foreign protocol of the path.
+
+    `ids` has the request's id, and its trace's if it is in one.
+    """
+    status = foreign_status(STATUSES[error.kind].status, method, path)
+    body = problem_document(error, status, ids)
+    if is_foreign(path):
+        body = {"error": foreign_error(error.kind, status, error.detail), **body}
+    content = json.dumps(body, ensure_ascii=False, allow_nan=False)
+    later = _retry_after(_LATER_S) if status == 503 else {}
+    own = error.headers if isinstance(error, HttpError) else {}
+    # A lone surrogate in a client's text is valid in Python and not in UTF-8.
+    return Response(
+        content.encode("utf-8", "backslashreplace"),
+        status,
+        headers={"Cache-Control": "no-store", **later, **own},
+        media_type=FOREIGN_MEDIA_TYPE if is_foreign(path) else MEDIA_TYPE,
+    )
+
+
+def _from_engine(error: EngineError) -> ServiceError:
+    if isinstance(error, QueueFullError):
+        return HttpError(
+            "overloaded",
+            str(error),
+            headers=_retry_after(error.retry_after_s),
+            reason="queue-full",
+        )
+    for base, kind, seconds in _ENGINE_KINDS:
+        if isinstance(error, base):
+            return HttpError(kind, str(error), headers=_retry_after(seconds))
+    return ServiceError("internal-error", "internal error")
+
+
+def _from_parameters(error: RequestValidationError) -> ServiceError:
+    items = []
+    for problem in error.errors():
+        name = str(problem["loc"][-1])
+        rule = str(problem["msg"])
+        message = f"Query parameter {name}: {rule[0].lower()}{rule[1:]}."
+        items.append(_query_item(name, message, problem.get("input"), None))
+    return ServiceError("invalid-query", items[0]["message"], errors=items)
+
+
+def _query_item(
+    name: str, message: str, received: object, suggestion: str | None
+) -> dict[str, Any]:
+    return {
+        "pointer": "",
+        "parameter": name,
+        "message": message,
+        "received": clip(received),
+        "suggestion": suggestion,
+    }
+
+
+def _retry_after(seconds: int) -> dict[str, str]:
+    return {"Retry-After": str(seconds)} if seconds else {}

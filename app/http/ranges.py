@@ -1,0 +1,106 @@
+"""Sends a file as RFC 9110 says: strong entity tags, conditional requests, ranges.
+
+Starlette's FileResponse ignores If-None-Match and refuses ranges that it should ignore.
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from app.http.problems import HttpError
+
+_CHUNK_BYTES = 2**18
+# Nineteen digits and more are no offset of any file, and slow to read as numbers.
+_RANGE = re.compile(r"(\d{0,18})-(\d{0,18})", re.ASCII)
+
+
+class UnsatisfiableRangeError(HttpError):
+    """The range begins after the file's end."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(
+            "unsatisfiable-range",
+            f"The range begins after the end; the file has {size} bytes.",
+            headers={"Content-Range": f"bytes */{size}", "Accept-Ranges": "bytes"},
+        )
+
+
+def file_response(
+    request: Request, path: Path, *, sha256: str, media_type: str, name: str
+) -> Response:
+    """Return the answer with a file, a part of it, or 304.
+
+    Raises: ServiceError (416) for a range that begins after the end; FileNotFoundError.
+    """
+    tag = f'"{sha256}"'
+    headers = {
+        "ETag": tag,
+        "Accept-Ranges": "bytes",
+        "Cache-Control": "no-cache",
+        "Content-Disposition": f'attachment; filename="{name}"',
+    }
+    if _matches(request.headers.get("if-none-match"), tag):
+        return Response(status_code=304, headers=headers)
+    stream = path.open("rb")  # from here on the content stays, though the file be removed
+    try:
+        size = stream.seek(0, 2)
+        span = _span(request.headers, tag, size)
+    except BaseException:
+        stream.close()
+        raise
+    start, stop = span or (0, size)
+    headers["Content-Length"] = str(stop - start)
+    if span:
+        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
+    if request.state.bodiless:
+        stop = start
+
+    async def content() -> AsyncIterator[bytes]:
+        with stream:
+            await asyncio.to_thread(stream.seek, start)
+            left = stop - start
+            while left and (chunk := await asyncio.to_thread(stream.read, min(left, _CHUNK_BYTES))):
+                left -= len(chunk)
+                yield chunk
+
+    return StreamingResponse(
+        content(), 206 if span else 200, headers=headers, media_type=media_type
+    )
+
+
+def _matches(field: str | None, tag: str) -> bool:
+    """Return whether If-None-Match names the tag; the comparison is the weak one."""
+    if field is None:
+        return False
+    names = [item.strip().removeprefix("W/") for item in field.split(",")]
+    return tag in names or names == ["*"]
+
+
+def _span(headers: Headers, tag: str, size: int) -> tuple[int, int] | None:
+    """Return the start and stop of the one range asked for, or None for the whole file.
+
+    Several ranges, other units and malformed ones are ignored, as the RFC allows.
+    """
+    unit, _, ranges = headers.get("range", "").partition("=")
+    match = _RANGE.fullmatch(ranges.strip())
+    if unit.strip().lower() != "bytes" or match is None or match.group() == "-":
+        return None
+    if headers.get("if-range", tag) != tag:
+        return None
+    first, last = match.groups()
+    if not first:
+        start, stop = max(size - int(last), 0), size
+        if int(last) == 0:
+            raise UnsatisfiableRangeError(size)
+    else:
+        start, stop = int(first), min(int(last) + 1 if last else size, size)
+        if last and int(last) < int(first):
+            return None
+    if start >= size:
+        raise UnsatisfiableRangeError(size)
+    return start, stop

@@ -1,0 +1,148 @@
+"""Receives weight files: streamed to the disk and digested on their way, whatever their size."""
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from starlette.requests import Request
+
+from app.errors import ServiceError
+from app.http.bodies import body_chunks, declared_size, too_slow
+from app.http.forms import FormReader, PartHeader, Sink
+from app.serving.weight_imports import Upload
+from app.settings import Settings
+from model_zoo import NamedFile
+
+_CHUNK_BYTES = 2**20
+# An index and its shards, or the shards of a V1 checkpoint.
+_MAX_FILES = 64
+_FORBIDDEN = re.compile(r"[^ -~]")
+_MAX_NAME_CHARACTERS = 200
+
+
+@dataclass(slots=True)
+class _File:
+    """A file that is being received."""
+
+    name: str
+    path: Path
+    stream: BinaryIO
+    digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+
+    def write(self, data: bytes) -> None:
+        self.stream.write(data)
+        self.digest.update(data)
+
+
+class Receiver:
+    """Writes a body into a folder: the one file that it is, or those of a form."""
+
+    def __init__(self, folder: Path, content_type: str, name: str) -> None:
+        """Begin; `name` is that of a body that is a file itself.
+
+        Raises: ServiceError if a form's Content-Type has no boundary.
+        """
+        self._folder = folder
+        self._files: list[_File] = []
+        self._form: FormReader | None = None
+        if content_type.partition(";")[0].strip().lower() == "multipart/form-data":
+            self._form = FormReader(
+                content_type,
+                self._open_part,
+                max_parts=_MAX_FILES,
+                limit_words="no checkpoint has",
+            )
+            self._sink: Sink = self._form.feed
+        else:
+            self._sink = self._open(name)
+
+    def feed(self, data: bytes) -> None:
+        """Write the next bytes of the body.
+
+        Raises: ServiceError for a form that is not well-formed; OSError if the disk is full.
+        """
+        self._sink(data)
+
+    def finish(self) -> None:
+        """Raises: ServiceError if a form has not ended, or holds no file."""
+        if self._form is not None:
+            self._form.finish()
+        if not self._files:
+            raise ServiceError("malformed-body", "The form has no field file.")
+        for file in self._files:
+            file.stream.flush()
+
+    def close(self) -> None:
+        """Close the files."""
+        for file in self._files:
+            file.stream.close()
+
+    @property
+    def files(self) -> Sequence[NamedFile]:
+        """The files, by the names that the client gave them."""
+        return [NamedFile(file.name, file.path) for file in self._files]
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """The SHA-256 of each file, by name."""
+        return {file.name: file.digest.hexdigest() for file in self._files}
+
+    def _open_part(self, header: PartHeader) -> Sink:
+        if header.name != "file" or header.file_name is None:
+            raise ServiceError(
+                "malformed-body",
+                f"The form takes files in fields called file; received {header.name[:40]!r}.",
+            )
+        name = plain_name(header.file_name)
+        if any(file.name == name for file in self._files):
+            raise ServiceError("malformed-body", f"The form has the file {name!r} twice.")
+        return self._open(name)
+
+    def _open(self, name: str) -> Sink:
+        path = self._folder / f"upload-{len(self._files)}"
+        self._files.append(_File(name, path, path.open("wb")))
+        return self._files[-1].write
+
+
+def plain_name(name: str) -> str:
+    r"""Return a client's name for a file, without folders and fit to be shown.
+
+    >>> plain_name("C:\\models\\a.ckpt"), plain_name("../x\n.index"), plain_name("")
+    ('a.ckpt', 'x_.index', 'upload')
+    """
+    last = re.split(r"[/\\]", name)[-1]
+    return _FORBIDDEN.sub("_", last)[:_MAX_NAME_CHARACTERS] or "upload"
+
+
+async def receive(request: Request, receiver: Receiver, upload: Upload, settings: Settings) -> None:
+    """Stream a body into the receiver, in pieces of a megabyte and in threads.
+
+    Raises: ServiceError if it is too large, encoded, malformed, or stops for too long.
+    """
+    chunks = body_chunks(request, settings.upload_limit)
+    buffer = bytearray()
+    while True:
+        try:
+            # For each piece, not for all: an upload may take as long as its line is slow.
+            async with asyncio.timeout(settings.body_timeout_s):
+                chunk = await anext(chunks, None)
+        except TimeoutError:
+            raise too_slow(upload.received_bytes, settings) from None
+        if chunk is not None:
+            buffer += chunk
+            upload.received_bytes += len(chunk)
+        if buffer and (chunk is None or len(buffer) >= _CHUNK_BYTES):
+            await asyncio.to_thread(receiver.feed, bytes(buffer))
+            buffer.clear()
+        if chunk is None:
+            break
+    await asyncio.to_thread(receiver.finish)
+
+
+def begin(request: Request) -> Upload:
+    """Return the record of an upload that begins."""
+    return Upload(request.state.request_id, declared_size(request))

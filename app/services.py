@@ -1,0 +1,86 @@
+"""The parts of the service behind the routes, wired."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.builds import Builds
+from app.engine import Engine
+from app.serving.background_loads import BackgroundLoads
+from app.serving.inference import Inference
+from app.serving.models import Models
+from app.serving.naming import Naming
+from app.serving.networks import Networks
+from app.serving.profile import Profiler
+from app.serving.weight_exports import WeightExports
+from app.serving.weight_imports import WeightImports
+from app.settings import Settings
+from app.store.builds import BuildStore
+from app.store.database import Database
+from app.store.errors import StoreError
+from app.store.files import WeightFiles
+from app.store.models import ModelStore
+from app.telemetry.metrics import Metrics
+from app.telemetry.statistics import Statistics
+from model_zoo import CheckpointStore
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """One of each part."""
+
+    settings: Settings
+    database: Database
+    engine: Engine
+    checkpoints: CheckpointStore
+    builds: Builds
+    model_store: ModelStore
+    networks: Networks
+    loads: BackgroundLoads
+    models: Models
+    naming: Naming
+    inference: Inference
+    profiler: Profiler
+    weight_exports: WeightExports
+    weight_imports: WeightImports
+    statistics: Statistics
+    metrics: Metrics
+
+
+def wire(settings: Settings, engine: Engine, statistics: Statistics) -> Services:
+    """Return the parts, which use the engine and each other.
+
+    Raises: StoreError if ZOO_HOME cannot be used.
+    """
+    database = Database(settings.home)
+    metrics = Metrics(statistics, engine.figures)
+    checkpoints = _checkpoints(settings.home)
+    model_store = ModelStore(database)
+    builds = Builds(settings, BuildStore(database), model_store, checkpoints, metrics)
+    networks = Networks(builds)
+    loads = BackgroundLoads(engine)
+    files = WeightFiles(settings.home, settings.max_files_bytes)
+    return Services(
+        settings=settings,
+        database=database,
+        engine=engine,
+        checkpoints=checkpoints,
+        builds=builds,
+        model_store=model_store,
+        networks=networks,
+        loads=loads,
+        models=Models(settings, model_store, networks, loads, statistics),
+        naming=Naming(settings, model_store, builds),
+        inference=Inference(engine, settings, statistics),
+        profiler=Profiler(engine, settings),
+        weight_exports=WeightExports(engine, files, builds.sources),
+        weight_imports=WeightImports(settings, checkpoints),
+        statistics=statistics,
+        metrics=metrics,
+    )
+
+
+def _checkpoints(home: Path) -> CheckpointStore:
+    try:
+        return CheckpointStore(home)
+    except OSError as error:
+        raise StoreError(f"{home} cannot be written: {error.strerror}.") from error

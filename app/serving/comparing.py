@@ -1,0 +1,183 @@
+"""A comparison while it is made: one model after the other, on the same input."""
+
+import asyncio
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+from app.arrays import OUTPUT, PROBABILITIES, RowShape
+from app.engine import Answer, DeadlineError, EngineError
+from app.errors import ServiceError
+from app.serving.comparison import MAX_DIFFERENCES, Output, agreement, spec_differences
+from app.serving.exchange import ClientGoneError, Exchange
+from app.serving.inference import Inference, Input, InputRows, output_bytes
+from app.serving.models import ModelVersion
+from app.serving.networks import Network
+from app.serving.outputs import Selection, describe
+from model_zoo import InputError, Problem, ZooError
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A model as the request names it, and what to answer of it."""
+
+    name: str
+    model: ModelVersion
+    selection: Selection
+
+    @property
+    def network(self) -> Network:
+        return self.model.network
+
+    @property
+    def outputs(self) -> list[str]:
+        """What is kept of its answer; its output in any case, which is what is compared."""
+        return list(dict.fromkeys([*self.selection.outputs, OUTPUT]))
+
+    @property
+    def end_points(self) -> list[str]:
+        return [name for name in self.outputs if name not in (OUTPUT, PROBABILITIES)]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        return {
+            "model": self.name,
+            "build": self.model.build,
+            "version": self.model.version,
+            "architecture": self.network.architecture,
+        }
+
+
+class Comparing:
+    """A comparison while it is made; `results` and `failures` are by the names of entries."""
+
+    def __init__(self, exchange: Exchange, inference: Inference, inputs: Sequence[Input]) -> None:
+        self.results: dict[str, dict[str, Any]] = {}
+        self.failures: dict[str, Exception] = {}
+        self._exchange = exchange
+        self._inference = inference
+        self._inputs = inputs
+        self._limit = inference.settings.request_time
+        self._deadline = time.monotonic() + self._limit.value
+        # The rows that were read last: those of 16 builds may be too many to keep.
+        self._last_rows: tuple[tuple[RowShape, str], InputRows] | None = None
+        self._outputs: dict[str, Output] = {}
+
+    async def check(self, entries: Sequence[Entry]) -> None:
+        """Raises: InputError if the input does not fit a model, or the answers are too large."""
+        groups: dict[tuple[RowShape, str], list[Entry]] = {}
+        for entry in entries:
+            groups.setdefault(_group(entry), []).append(entry)
+        refusals: dict[str, InputError] = {}
+        size = 0
+        for group in reversed(groups.values()):  # so that the first is there when it is computed
+            try:
+                rows = (await self._rows(group[0])).rows.count
+                self._inference.check_rows(group[0].network, rows)
+            except InputError as error:
+                refusals |= {entry.name: error for entry in group}
+            else:
+                size += sum(output_bytes(each.network, rows, each.outputs) for each in group)
+        if refusals:
+            raise _refusal(entries, refusals)
+        self._inference.check_output_bytes(size)
+
+    async def _rows(self, entry: Entry) -> InputRows:
+        group = _group(entry)
+        if self._last_rows is None or self._last_rows[0] != group:
+            self._last_rows = None  # before there are two
+            rows = await self._inference.read(self._exchange, entry.network, self._inputs)
+            self._last_rows = group, rows
+        return self._last_rows[1]
+
+    async def compute(self, entry: Entry) -> None:
+        """Run one model; keep its result, or why it failed.
+
+        Raises: ClientGoneError
+        """
+        try:
+            self.results[entry.name] = await self._result(entry)
+        except ClientGoneError:
+            raise
+        except (EngineError, ZooError, ServiceError) as error:
+            self.failures[entry.name] = error
+
+    async def _result(self, entry: Entry) -> dict[str, Any]:
+        read = await self._rows(entry)
+        main = [name for name in entry.outputs if name not in entry.end_points]
+        answer = await self._run(entry, read, main)
+        state = self._inference.engine.state(entry.model.ref)
+        arrays = dict(answer.arrays)
+        if entry.end_points:  # apart: the first time, a program is made for them
+            arrays |= (await self._run(entry, read, entry.end_points)).arrays
+        self._outputs[entry.name] = Output(arrays[OUTPUT], entry.network.classes)
+        facts = {
+            **entry.facts,
+            "engine": state.engine,
+            "precision": state.precision,
+            "rows": read.rows.count,
+            "preprocessing": entry.network.preprocessing if read.has_images else None,
+            "seconds": {"decode": read.seconds, **answer.seconds},
+            "batch_rows": answer.batch_rows,
+        }
+        return await asyncio.to_thread(describe, entry.selection, arrays, facts, read.warnings)
+
+    async def _run(self, entry: Entry, read: InputRows, outputs: Sequence[str]) -> Answer:
+        left_s = self._deadline - time.monotonic()
+        if left_s <= 0:
+            raise DeadlineError(
+                f"The builds before it took the {self._limit.value:g} s of a request "
+                f"({self._limit.setting})."
+            )
+        return await self._inference.run(
+            self._exchange, entry.model, read.rows, outputs, timeout_s=left_s
+        )
+
+    def comparison(
+        self, entries: Sequence[Entry], problems: Mapping[str, Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        """Return the answer, of which at least one entry has a result; `problems` the others."""
+        results = {
+            entry.name: self.results.get(entry.name)
+            or {**entry.facts, "problem": problems[entry.name]}
+            for entry in entries
+        }
+        reference = next(iter(self._outputs))
+        pairs = []
+        for first, second in combinations(self._outputs, 2):
+            agreed = agreement(self._outputs[first], self._outputs[second])
+            pairs.append({"models": [first, second], **agreed})
+            if first == reference:
+                results[second]["with_reference"] = agreed
+        differences = spec_differences({each.name: each.network.spec for each in entries})
+        return {
+            "reference": reference,
+            "results": list(results.values()),
+            "pairs": pairs,
+            "spec_differences": differences[:MAX_DIFFERENCES],
+            "more_spec_differences": max(0, len(differences) - MAX_DIFFERENCES),
+        }
+
+
+def _group(entry: Entry) -> tuple[RowShape, str]:
+    """Return what decides on how inputs are read."""
+    return entry.network.input_shape, entry.network.preprocessing
+
+
+def _refusal(entries: Iterable[Entry], refusals: dict[str, InputError]) -> InputError:
+    """Return one error of those of several models; one that all share is told once."""
+    refused = [(entry.name, refusals.get(entry.name)) for entry in entries]
+    if len({str(error) for _, error in refused}) == 1 and (shared := refused[0][1]) is not None:
+        return shared
+    return InputError(
+        *(
+            Problem(
+                f"{name}: {problem.message}", problem.pointer, problem.received, problem.suggestion
+            )
+            for name, error in refused
+            if error is not None
+            for problem in error.problems
+        )
+    )

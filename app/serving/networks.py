@@ -1,0 +1,122 @@
+"""What inference needs to know of a build's network: read once, kept while the service runs."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from app.arrays import OUTPUT, PROBABILITIES, RowShape
+from app.builds import Builds
+from app.engine import ModelRef
+from app.model_state import Precision, RuntimeName
+
+# Of Python objects beside the weights, in the worker; measured on mobilenet_v1 and inception_v3.
+_BYTES_PER_LAYER = 128 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """The facts of a build's network; shapes are of one row."""
+
+    build: str
+    architecture: str
+    spec: Mapping[str, Any]
+    source_specs: Mapping[str, Any]  # of the builds that its weights come from, by id
+    input_shape: RowShape
+    preprocessing: str
+    end_points: Mapping[str, RowShape]
+    output_shape: RowShape
+    classes: int | None
+    is_training: bool
+    weight_bytes: int
+    peak_activation_bytes: int
+    layers: int
+
+    @property
+    def takes_images(self) -> bool:
+        """Whether image files can be sent in the place of arrays, as in our SavedModels."""
+        channels = (3,) if self.preprocessing == "vgg" else (1, 3)
+        return len(self.input_shape) == 3 and self.input_shape[-1] in channels
+
+    @property
+    def output_shapes(self) -> dict[str, RowShape]:
+        """What can be asked for, and the shape of a row of it; the default is first."""
+        shapes = {OUTPUT: self.output_shape}
+        if self.classes is not None:
+            shapes[PROBABILITIES] = (self.classes,)
+        for name, shape in self.end_points.items():
+            shapes.setdefault(name, shape)
+        return shapes
+
+    def ref(self, engine: RuntimeName, precision: Precision, *, pinned: bool = False) -> ModelRef:
+        """Return how the engine is asked for it."""
+        estimate = self.weight_bytes + _BYTES_PER_LAYER * self.layers
+        return ModelRef(
+            self.build, self.spec, self.source_specs, engine, precision, pinned, estimate
+        )
+
+
+class Networks:
+    """The networks that were used last; a trace for each request would cost milliseconds."""
+
+    def __init__(self, builds: Builds, capacity: int = 1024) -> None:
+        self._builds = builds
+        self._capacity = capacity
+        self._removals = 0
+        self._networks: OrderedDict[str, Network] = OrderedDict()
+
+    def cached(self, build_id: str) -> Network | None:
+        """Return a network that was used before, if it is still here."""
+        network = self._networks.get(build_id)
+        if network is not None:
+            self._networks.move_to_end(build_id)
+        return network
+
+    async def find(self, build_id: str) -> Network:
+        """Return the network of a build.
+
+        Raises: ServiceError (unknown-build) if there is none of this id; ZooError if it does not
+        fit the limits any more.
+        """
+        network = self.cached(build_id)
+        if network is None:
+            removals = self._removals
+            network = await asyncio.to_thread(self._read, build_id)
+            if self._removals == removals:  # else the build may have been removed meanwhile
+                self._keep(network)
+        return network
+
+    def forget(self, build_id: str) -> None:
+        """Forget the network of a build that was removed."""
+        self._removals += 1
+        self._networks.pop(build_id, None)
+
+    def _keep(self, network: Network) -> None:
+        self._networks[network.build] = network
+        while len(self._networks) > self._capacity:
+            self._networks.popitem(last=False)
+
+    def _read(self, build_id: str) -> Network:
+        build = self._builds.get(build_id)
+        traced = self._builds.trace(build.spec)
+        graph, totals = traced.graph, traced.summary().totals
+        return Network(
+            build=build.id,
+            architecture=build.architecture,
+            spec=build.spec,
+            source_specs=self._builds.sources.specs_of_sources(build.spec),
+            input_shape=traced.spec.input_shape,
+            preprocessing=traced.architecture.preprocessing,
+            end_points={name: _row(tensor.shape) for name, tensor in graph.end_points.items()},
+            output_shape=_row(graph.output.shape),
+            classes=traced.classes,
+            is_training=traced.spec.is_training,
+            weight_bytes=totals["weight_bytes"],
+            peak_activation_bytes=totals["peak_activation_bytes"],
+            layers=totals["layers"],
+        )
+
+
+def _row(shape: tuple[int | None, ...]) -> RowShape:
+    return tuple(size for size in shape[1:] if size is not None)

@@ -1,0 +1,102 @@
+"""The answer to a prediction: which outputs it has, and how their arrays are written."""
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from app.arrays import PROBABILITIES, Array
+from model_zoo import top_classes
+
+OutputFormat = Literal["json", "npy", "npz"]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What to answer with: the best classes, and arrays under their names in the answer."""
+
+    top_k: int | None
+    arrays: Mapping[str, str]  # name in the answer -> output
+    format: OutputFormat
+
+    @property
+    def outputs(self) -> list[str]:
+        """What to compute, each once."""
+        names = [*self.arrays.values(), *([PROBABILITIES] if self.top_k else [])]
+        return list(dict.fromkeys(names))
+
+
+def encode(
+    selection: Selection,
+    arrays: Mapping[str, Array],
+    facts: Mapping[str, Any],
+    warnings: Sequence[str],
+) -> bytes:
+    """Return the answer in the format of the selection; `arrays` are by output."""
+    named = {name: arrays[output] for name, output in selection.arrays.items()}
+    stream = io.BytesIO()
+    match selection.format:
+        case "npy":
+            (array,) = named.values()
+            np.save(stream, array)
+        case "npz":
+            np.savez(stream, allow_pickle=False, **named)
+        case "json":
+            document = describe(selection, arrays, facts, warnings)
+            return json.dumps(document, allow_nan=False).encode()
+    return stream.getvalue()
+
+
+def describe(
+    selection: Selection,
+    arrays: Mapping[str, Array],
+    facts: Mapping[str, Any],
+    warnings: Sequence[str],
+) -> dict[str, Any]:
+    """Return the answer, JSON-ready; `arrays` are by output."""
+    notes = list(warnings)
+    body = dict(facts)
+    if selection.top_k:
+        probabilities = arrays[PROBABILITIES]
+        _note_non_finite("probabilities", probabilities, notes)
+        body["predictions"] = [_best(row, selection.top_k) for row in probabilities]
+    if selection.arrays:
+        body["outputs"] = {}
+        for name, output in selection.arrays.items():
+            array = arrays[output]
+            _note_non_finite(name, array, notes)
+            body["outputs"][name] = {"shape": list(array.shape), "data": _nested(array)}
+    return {**body, "warnings": notes}
+
+
+def _best(row: Array, count: int) -> list[dict[str, Any]]:
+    """Return the most probable classes of a row."""
+    return [
+        {
+            "class": index,
+            # The fewest digits that read back as the same float32: 0.1, not 0.10000000149011612.
+            "probability": float(str(row[index])) if np.isfinite(row[index]) else None,
+        }
+        for index in top_classes(row, count)
+    ]
+
+
+def _nested(array: Array) -> Any:
+    """Return nested lists, with None for what JSON has no number for."""
+    finite = np.isfinite(array)
+    if finite.all():
+        return array.tolist()
+    values = array.astype(object)
+    values[~finite] = None
+    return values.tolist()
+
+
+def _note_non_finite(name: str, array: Array, notes: list[str]) -> None:
+    count = int(array.size - np.isfinite(array).sum())
+    if count:
+        notes.append(
+            f"{count} of {array.size} values of {name} are not finite; JSON shows them as null."
+        )

@@ -1,0 +1,227 @@
+"""The profile of a model: each layer's time beside what it holds and computes."""
+
+import asyncio
+import csv
+import io
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from app.engine import Engine, Job, QueueFullError, Reply
+from app.model_state import RuntimeName
+from app.serving.exchange import Exchange, while_connected
+from app.serving.models import ModelVersion
+from app.serving.networks import Network
+from app.settings import Limit, Settings, variable
+from model_zoo import Trace, aligned_table, spell_shape
+
+# Of the time that a request may take: what is left after that is for the answer.
+_LAYERS_SHARE, _NETWORK_SHARE = 0.5, 0.75
+
+_METHODS = {
+    "onnxruntime": "by ONNX Runtime's profiler: kernels as they run, fused, on all cores.",
+    "tensorflow": "layer by layer, without fusion: each step is a program of its own, and the "
+    "device is awaited after it.",
+}
+_COLUMNS = (
+    "name",
+    "op",
+    "output_shape",
+    "parameters",
+    "multiply_adds",
+    "seconds",
+    "share",
+    "gigaops_per_second",
+    "computed_with",
+)
+
+
+class Profiler:
+    """Measures profiles, one at a time: two would disturb each other."""
+
+    def __init__(self, engine: Engine, settings: Settings) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._measuring = asyncio.Lock()
+
+    def row_limit(self, network: Network) -> Limit[int]:
+        """Return the rows of the largest batch of a network that a prediction is computed in."""
+        fitting = self._settings.max_activation_bytes // max(1, network.peak_activation_bytes)
+        if fitting < self._settings.max_batch:
+            return Limit(max(1, fitting), variable("max_activation_bytes"))
+        return Limit(self._settings.max_batch, variable("max_batch"))
+
+    async def profile(
+        self,
+        exchange: Exchange,
+        model: ModelVersion,
+        traced: Trace,
+        *,
+        engine: RuntimeName | None,
+        rows: int,
+        runs: int,
+    ) -> dict[str, Any]:
+        """Return the profile of a model on an engine, by default on the one that serves it.
+
+        Raises: QueueFullError while another is measured; EngineError; ZooError if the engine
+        cannot compute the network.
+        """
+        job = self._job(model, engine, rows, runs)
+        if self._measuring.locked():
+            raise QueueFullError("Another profile is being measured; one is at a time.")
+        # Shielded: the worker goes on with it though the client be gone.
+        reply = await while_connected(exchange, asyncio.shield(self._measure(job)))
+        exchange.timings.add(reply.seconds)
+        facts = {"build": model.build, "architecture": model.network.architecture}
+        return {**facts, **describe(traced, reply.result, rows=rows, runs_asked=runs)}
+
+    async def _measure(self, job: Job) -> Reply:
+        async with self._measuring:
+            return await self._engine.run(job)
+
+    def _job(self, model: ModelVersion, engine: RuntimeName | None, rows: int, runs: int) -> Job:
+        ref, network = model.ref, model.network
+        limit_s, now = self._settings.request_timeout_s, time.monotonic()
+        return Job(
+            "profile",
+            {
+                "spec": network.spec,
+                "builds": network.source_specs,
+                "model": ref.key,
+                "engine": engine or self._engine.state(ref).engine or ref.engine,
+                # ONNX Runtime has no other.
+                "precision": "float32" if engine == "onnxruntime" else ref.precision,
+                "rows": rows,
+                "runs": runs,
+                # One clock for all processes, so that time spent waiting counts.
+                "until": {
+                    "layers": now + _LAYERS_SHARE * limit_s,
+                    "network": now + _NETWORK_SHARE * limit_s,
+                },
+            },
+        )
+
+
+def describe(
+    traced: Trace, measured: Mapping[str, Any], *, rows: int, runs_asked: int
+) -> dict[str, Any]:
+    """Return the profile of a network, JSON-ready.
+
+    A multiply-add is two operations. `seconds` of a layer are None where it does not lead to the
+    output; 0 where there is nothing to compute, or another layer's kernel computes it as well.
+    """
+    summary, other = traced.summary(), measured["other"]
+    times = [*measured["layers"], *other]
+    total = sum(each["seconds"] or 0.0 for each in times)
+    network = measured["network_seconds"]
+    layers = [
+        {
+            "name": row.name,
+            "op": row.op,
+            "output_shape": list(row.output_shape),
+            "parameters": row.parameters,
+            "multiply_adds": row.multiply_adds,
+            **time,
+            "share": _share(time["seconds"], total),
+            "gigaops_per_second": _gigaops(rows * row.multiply_adds, time["seconds"]),
+        }
+        for row, time in zip(summary.rows, measured["layers"], strict=True)
+    ]
+    return {
+        "engine": measured["engine"],
+        "precision": measured["precision"],
+        "device": measured["device"],
+        "measured": _METHODS[measured["engine"]],
+        "rows": rows,
+        "runs": measured["runs"],
+        "runs_asked": runs_asked,
+        "layers": layers,
+        "other": [{**each, "share": _share(each["seconds"], total)} for each in other],
+        "totals": {
+            "layers": len(layers),
+            "parameters": summary.totals["parameters"],
+            "multiply_adds": summary.totals["multiply_adds"],
+            "seconds": total,
+            "other_seconds": sum(each["seconds"] for each in other),
+            "call_seconds": measured["call_seconds"],
+            "network_seconds": network,
+            "gigaops_per_second": _gigaops(
+                rows * sum(each["multiply_adds"] for each in layers if each["seconds"] is not None),
+                network,
+            ),
+        },
+    }
+
+
+def _share(seconds: float | None, total: float) -> float | None:
+    return None if seconds is None or not total else seconds / total
+
+
+def _gigaops(multiply_adds: int, seconds: float | None) -> float | None:
+    return 2 * multiply_adds / seconds / 1e9 if multiply_adds and seconds else None
+
+
+def as_text(profile: Mapping[str, Any]) -> str:
+    """Return a profile as an aligned table, with what was measured and the totals below."""
+    header = ("layer", "op", "output", "ms", "share", "multiply-adds", "Gop/s", "parameters")
+    table = [_line(layer) for layer in profile["layers"]]
+    table += [
+        (f"other: {each['count']} {each['kernel']}", "", "", *_cells(each), "", "", "")
+        for each in profile["other"]
+    ]
+    totals = profile["totals"]
+    lines = [
+        *aligned_table(header, table, right=range(3, len(header))),
+        "",
+        f"{profile['engine']}, {profile['precision']}, {profile['device']}; {profile['measured']}",
+        f"rows: {profile['rows']}; runs: {profile['runs']} of {profile['runs_asked']}; seconds are "
+        "medians of runs.",
+        f"sum of the above: {_ms(totals['seconds'])} ms",
+    ]
+    if totals["call_seconds"] is not None:
+        lines.append(
+            f"of which to call a program: {_ms(totals['call_seconds'])} ms each; a smaller layer "
+            "takes less than is shown"
+        )
+    lines.append(f"the whole network: {_ms(totals['network_seconds'])} ms")
+    return "\n".join(lines) + "\n"
+
+
+def _line(layer: Mapping[str, Any]) -> Sequence[str]:
+    rate, host = layer["gigaops_per_second"], layer["computed_with"]
+    ms, share = _cells(layer)
+    if layer["seconds"] is None:
+        ms, share = "unused", ""
+    elif host and not layer["seconds"]:
+        ms, share = "fused", ""
+    return (
+        layer["name"],
+        layer["op"],
+        spell_shape(layer["output_shape"]),
+        ms,
+        share,
+        f"{layer['multiply_adds']:,}",
+        "" if rate is None else f"{rate:.1f}",
+        f"{layer['parameters']:,}",
+    )
+
+
+def _cells(times: Mapping[str, Any]) -> tuple[str, str]:
+    share = times["share"]
+    return _ms(times["seconds"]), "" if share is None else f"{100 * share:.1f}%"
+
+
+def _ms(seconds: float | None) -> str:
+    return "" if seconds is None else f"{1000 * seconds:.3f}"
+
+
+def as_csv(profile: Mapping[str, Any]) -> str:
+    """Return the rows of a profile as CSV with a header; what is no layer's has the name other."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, _COLUMNS, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    for layer in profile["layers"]:
+        writer.writerow({**layer, "output_shape": spell_shape(layer["output_shape"])})
+    for each in profile["other"]:
+        writer.writerow({**each, "name": "other", "op": each["kernel"]})
+    return text.getvalue()

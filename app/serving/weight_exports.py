@@ -1,0 +1,48 @@
+"""Weights of builds as files: made by the engine when they are first asked for, then kept."""
+
+import asyncio
+from pathlib import Path
+
+from app.engine import Engine, Job
+from app.serving.exchange import Exchange, while_connected
+from app.store.builds import Build
+from app.store.files import WeightFile, WeightFiles
+from app.store.sources import WeightSources
+from model_zoo import WEIGHT_FORMATS
+
+
+class WeightExports:
+    """The weight files of builds."""
+
+    def __init__(self, engine: Engine, files: WeightFiles, sources: WeightSources) -> None:
+        self._engine = engine
+        self._files = files
+        self._sources = sources
+
+    async def find(self, exchange: Exchange, build: Build, format_name: str) -> WeightFile:
+        """Return the file of a build in one of the formats, made now if there is none.
+
+        Raises: WeightsError if a source of its weights does not exist any more; EngineError.
+        """
+        suffix = WEIGHT_FORMATS[format_name].suffix
+        file = await asyncio.to_thread(self._files.find, build.id, suffix)
+        return file or await self._make(exchange, build, format_name)
+
+    async def _make(self, exchange: Exchange, build: Build, format_name: str) -> WeightFile:
+        source_specs = await asyncio.to_thread(self._sources.specs_of_sources, build.spec)
+        arguments = {
+            "spec": build.spec,
+            "builds": source_specs,
+            "build": build.id,
+            "format": format_name,
+            "folder": str(self._files.folder.absolute()),
+        }
+        reply = await while_connected(exchange, self._engine.run(Job("save_weights", arguments)))
+        exchange.timings.add(reply.seconds)
+        file = WeightFile(Path(reply.result["path"]), reply.result["sha256"])
+        await asyncio.to_thread(self._files.prune, file.path)
+        return file
+
+    async def remove(self, build_id: str) -> None:
+        """Remove the files of a build."""
+        await asyncio.to_thread(self._files.remove, build_id)
