@@ -1,8 +1,8 @@
 """Check, on a machine without a GPU, that TensorFlow can open every CUDA library it needs.
 
-TensorFlow opens these libraries by name when it first looks for GPUs. If it cannot open one, it logs
-a line, skips all GPUs and computes on the CPU, so an image that lacks a library looks healthy. On a
-machine without a driver it stops before that step, so this script calls the step directly.
+TensorFlow opens these libraries by name when it first looks for GPUs. If it cannot open one, it
+logs a line, skips all GPUs and computes on the CPU, so an image that lacks a library looks healthy.
+On a machine without a driver it stops before that step, so this script calls the step directly.
 
 Run it inside the image:
 
@@ -22,8 +22,8 @@ from pathlib import Path
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "0"
 os.environ["TF_CPP_VMODULE"] = "dso_loader=1"
 
-# absl::Status tsl::internal::DsoLoader::TryDlopenCUDALibraries() of TensorFlow 2.21. The name is not
-# public; if it disappears, this script needs another way to check.
+# absl::Status tsl::internal::DsoLoader::TryDlopenCUDALibraries() of TensorFlow 2.21. The name is
+# not public; if it disappears, this script needs another way to check.
 SYMBOL = "_ZN3tsl8internal9DsoLoader22TryDlopenCUDALibrariesEv"
 
 # An absl::Status is one word. This value means no error.
