@@ -1,5 +1,5 @@
-# One file, two images. VARIANT=cpu runs anywhere; VARIANT=gpu carries the CUDA libraries as wheels
-# (6.5 GB instead of 2 GB) and needs only the NVIDIA driver and container toolkit on the host.
+# Builds two images. VARIANT=cpu runs anywhere. VARIANT=gpu contains the CUDA libraries as wheels (6.5 GB
+# instead of 2 GB), so the host needs only the NVIDIA driver and the container toolkit.
 #
 #     docker build --build-arg VARIANT=cpu --tag model-zoo-service:cpu .
 ARG BASE_IMAGE=python:3.11-slim-bookworm
@@ -13,15 +13,15 @@ RUN python3 -m venv /opt/venv \
     && groupadd --gid 10001 zoo \
     && useradd --uid 10001 --gid zoo --no-log-init --home-dir /nonexistent --shell /usr/sbin/nologin zoo \
     && install --directory --owner=zoo --group=zoo --mode=750 /var/lib/model-zoo
-# Only the lock file here: a change of code leaves this layer, the largest by far, as it is.
-# TensorFlow's C++ headers, 0.4 GB, serve only to compile extensions.
+# This layer, by far the largest, depends only on the lock file, so a change of code reuses it.
+# TensorFlow's C++ headers (0.4 GB) are needed only to compile extensions.
 COPY requirements/${VARIANT}.txt /opt/requirements.txt
 RUN pip install --no-cache-dir --require-hashes --requirement /opt/requirements.txt \
     && rm -rf /opt/venv/lib/python3*/site-packages/tensorflow/include
 
 FROM base AS wheel
 WORKDIR /src
-COPY pyproject.toml ./
+COPY LICENSE pyproject.toml ./
 COPY model_zoo ./model_zoo
 COPY app ./app
 RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /dist .
@@ -30,8 +30,8 @@ FROM base AS cpu
 ENV ZOO_DEVICE=cpu
 
 FROM base AS gpu
-# TensorFlow 2.21 looks for some of these (cusolver) only where the system's loader looks; without
-# the list it says so in a log line and computes on the CPU.
+# TensorFlow 2.21 finds some of these libraries (cusolver) only through the system's loader. Without this
+# list it logs one line and computes on the CPU.
 RUN printf '%s\n' /opt/venv/lib/python3*/site-packages/nvidia/*/lib > /etc/ld.so.conf.d/nvidia-wheels.conf \
     && ldconfig
 ENV ZOO_DEVICE=gpu \
@@ -41,8 +41,8 @@ ENV ZOO_DEVICE=gpu \
 FROM ${VARIANT} AS service
 RUN --mount=type=bind,from=wheel,source=/dist,target=/dist \
     pip install --no-cache-dir --no-deps --no-index /dist/*.whl
-# PYTHONSAFEPATH keeps the working directory off the import path. Keras writes its settings file on
-# import; the home directory does not exist.
+# PYTHONSAFEPATH keeps the working directory off the import path. Keras writes a settings file when it is
+# imported, and this user has no home directory.
 ENV PYTHONSAFEPATH=1 \
     PYTHONUNBUFFERED=1 \
     KERAS_HOME=/tmp/keras \
@@ -52,9 +52,9 @@ ENV PYTHONSAFEPATH=1 \
 WORKDIR /var/lib/model-zoo
 VOLUME /var/lib/model-zoo
 EXPOSE 8000
-# As a number, so that "must not run as root" can be checked from outside.
+# A number, so that Kubernetes can verify runAsNonRoot.
 USER 10001:10001
-# http.client rather than urllib.request, which would obey a proxy set for the container.
+# http.client, because urllib.request would use a proxy set for the container.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=30s --retries=3 \
     CMD ["python", "-c", "import http.client, os, sys; c = http.client.HTTPConnection('127.0.0.1', int(os.environ['ZOO_PORT']), timeout=4); c.request('GET', '/healthz'); sys.exit(c.getresponse().status != 200)"]
 CMD ["python", "-m", "app"]

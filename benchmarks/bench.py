@@ -1,6 +1,6 @@
-"""What tracing costs, against what it is an alternative to; all in one run, as ratios.
+"""`make bench`: compare the cost of tracing with its alternatives, in one run, as ratios.
 
-`make bench` prints the table and writes it to `benchmarks/results.md`.
+Prints the table and writes it to `benchmarks/results.md`.
 """
 
 import os

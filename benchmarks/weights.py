@@ -61,8 +61,8 @@ def _digest_and_copy(path: Path) -> None:
 def _build(service: Service, spec: dict[str, object]) -> str:
     response = service.client.post("/v1/builds", json=spec)
     response.raise_for_status()
-    found: str = response.json()["id"]
-    return found
+    build_id: str = response.json()["id"]
+    return build_id
 
 
 def _fetch(service: Service, build_id: str, path: Path) -> None:
@@ -82,5 +82,5 @@ def _upload(service: Service, path: Path) -> str:
     headers = {"Content-Length": str(path.stat().st_size)}
     response = service.client.post("/v1/weights", content=pieces(), headers=headers)
     response.raise_for_status()
-    found: str = response.json()["id"]
-    return found
+    weights_id: str = response.json()["id"]
+    return weights_id

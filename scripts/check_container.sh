@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# Builds the container image of one variant, runs it as docker-compose.yml says, and checks that it
-# serves, that it runs without privileges, and that it stops when told to.
+# Builds the container image of one variant and runs it with docker-compose.yml. Checks that it serves,
+# runs without privileges, and stops on SIGTERM.
 #
 # Settings (environment):
 #   VARIANT=cpu        or gpu
-#   BASE_IMAGE=        another base image than the Dockerfile's
-#   BASE_TAR=          a root filesystem imported as BASE_IMAGE first, where no image can be pulled
+#   BASE_IMAGE=        a base image to use instead of the Dockerfile's
+#   BASE_TAR=          a root filesystem to import as BASE_IMAGE first, if no image can be pulled
 #   BUILD_NETWORK=     the network of the build, such as "host"
-#   WITH_GPU=          1 reserves a GPU as docker-compose.yml does; else the gpu image runs on the CPU
-#   HEALTHY_S=60       seconds until the image must report healthy
+#   WITH_GPU=          1 reserves a GPU as docker-compose.yml does; otherwise the gpu image runs on the CPU
+#   HEALTHY_S=60       seconds within which the container must report healthy
 #   KEEP=              1 keeps the image
 #
-# Needs docker (or an engine that answers like it) with compose 2.24.4 or newer, and curl.
+# Needs docker, or a compatible engine, with compose 2.24.4 or newer, and curl.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -31,7 +31,7 @@ give_up() {
     exit 1
 }
 
-# Compose with the file under test and the few changes that let a check run beside the real service.
+# Runs compose with the file under test, changed so that the check can run next to the real service.
 compose() {
     docker compose --project-name "$name" --file docker-compose.yml --file "$work/check.yml" \
         --profile "$variant" "$@"
@@ -69,13 +69,13 @@ step "Files"
 if command -v hadolint > /dev/null; then
     if hadolint Dockerfile; then pass "hadolint"; else fail "hadolint"; fi
 else
-    pass "hadolint is not installed, skipped"
+    pass "hadolint is not installed: skipped"
 fi
 for profile in cpu gpu; do
     if services=$(docker compose --profile "$profile" config --services) && [ "$services" = "$profile" ]; then
         pass "profile $profile starts exactly the service $services"
     else
-        fail "profile $profile starts: ${services:-nothing}"
+        fail "profile $profile starts: ${services:-no service}"
     fi
 done
 
@@ -100,12 +100,12 @@ if [ "$variant" = gpu ]; then
     fi
     if [ -z "${WITH_GPU:-}" ]; then
         if docker run --rm --network none --tmpfs /tmp "$image" > "$work/refusal" 2>&1; then
-            fail "it starts where there is no GPU"
+            fail "it starts without a GPU"
         elif grep 'ZOO_DEVICE=gpu' "$work/refusal"; then
-            pass "it refuses to start where there is no GPU, and says why"
+            pass "it refuses to start without a GPU, and says why"
         else
             tail -5 "$work/refusal"
-            fail "it ends where there is no GPU, but does not say why"
+            fail "it exits without a GPU, but does not say why"
         fi
     fi
 fi
@@ -150,7 +150,7 @@ request GET /v1/architectures
 request POST /v1/builds '{"architecture": "lenet"}'
 build=$(sed -n 's/^{"id": *"\([^"]*\)".*/\1/p' "$work/answer")
 
-# A prediction waits for the worker, and so for TensorFlow to be imported on the read-only root.
+# A prediction waits for the worker, which imports TensorFlow from the read-only root filesystem.
 row=$(printf '[0.5],%.0s' {1..28})
 picture=$(printf "[${row%,}],%.0s" {1..28})
 request POST "/v1/builds/$build/predict" "{\"instances\": [[${picture%,}]]}"
@@ -160,9 +160,9 @@ started=$SECONDS
 compose stop --timeout 30 "$variant" 2> /dev/null
 code=$(property '{{.State.ExitCode}}')
 if [ "$code" = 0 ]; then
-    pass "SIGTERM ends it after $((SECONDS - started)) s with exit 0"
+    pass "SIGTERM stops it after $((SECONDS - started)) s with exit 0"
 else
-    fail "SIGTERM ends it after $((SECONDS - started)) s with exit $code"
+    fail "SIGTERM stops it after $((SECONDS - started)) s with exit $code"
 fi
 
 if [ "$failures" != 0 ]; then

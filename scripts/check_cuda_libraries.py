@@ -1,14 +1,14 @@
-"""Check that TensorFlow can open every CUDA library it asks for, on a machine without a GPU.
+"""Check, on a machine without a GPU, that TensorFlow can open every CUDA library it needs.
 
-TensorFlow opens these libraries by name when it first looks for GPUs. If one cannot be opened it
-logs a line, skips all GPUs and computes on the CPU, so an image that lacks one looks healthy. On a
-machine without a driver it stops before that step; this script calls the step itself.
+TensorFlow opens these libraries by name when it first looks for GPUs. If it cannot open one, it
+logs a line, skips all GPUs and computes on the CPU, so an image that lacks a library looks healthy.
+On a machine without a driver it stops before that step, so this script calls the step directly.
 
 Run it inside the image:
 
     docker run --rm --interactive --entrypoint python IMAGE - < scripts/check_cuda_libraries.py
 
-Exit status: 0 all libraries open, 1 some do not, 2 this TensorFlow cannot be asked.
+Exit status: 0 if all libraries open, 1 if some do not, 2 if this TensorFlow cannot be checked.
 """
 
 import ctypes
@@ -18,15 +18,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-# Read when TensorFlow is loaded: log every level, and each library that is opened.
+# TensorFlow reads these when it is loaded: log all levels, and each opened library.
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "0"
 os.environ["TF_CPP_VMODULE"] = "dso_loader=1"
 
-# absl::Status tsl::internal::DsoLoader::TryDlopenCUDALibraries(), of TensorFlow 2.21. Not a public
-# name: where it is gone, this script needs a new way to ask.
+# absl::Status tsl::internal::DsoLoader::TryDlopenCUDALibraries() of TensorFlow 2.21. The name is
+# not public; if it disappears, this script needs another way to check.
 SYMBOL = "_ZN3tsl8internal9DsoLoader22TryDlopenCUDALibrariesEv"
 
-# An absl::Status is one word; a status without error is this one.
+# An absl::Status is one word. This value means no error.
 STATUS_OK = 1
 
 OPENED = re.compile(r"Successfully opened dynamic library (\S+)")
@@ -34,14 +34,14 @@ MISSING = re.compile(r"Could not load dynamic library '([^']+)'")
 
 
 def open_cuda_libraries() -> tuple[bool, str]:
-    """Return whether TensorFlow opened all its CUDA libraries, and what it logged meanwhile."""
+    """Return whether TensorFlow opened all its CUDA libraries, and its log output."""
     import tensorflow as tf
 
     framework = Path(tf.__file__).parent / "libtensorflow_framework.so.2"
     try:
         open_all = getattr(ctypes.CDLL(str(framework)), SYMBOL)
     except AttributeError:
-        print(f"TensorFlow {tf.__version__} has no {SYMBOL}: this check must be revised")
+        print(f"TensorFlow {tf.__version__} has no {SYMBOL}: revise this check")
         sys.exit(2)
     # The status is returned through a pointer that the caller passes as a hidden first argument.
     open_all.restype = None
@@ -49,7 +49,7 @@ def open_cuda_libraries() -> tuple[bool, str]:
 
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as log:
-        os.dup2(log.fileno(), 2)  # TensorFlow logs from C++, past sys.stderr
+        os.dup2(log.fileno(), 2)  # TensorFlow logs from C++, which bypasses sys.stderr
         try:
             open_all(ctypes.byref(status))
         finally:

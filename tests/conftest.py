@@ -1,4 +1,4 @@
-"""`pytest --light` (`make check`) leaves out heavy tests: they need TensorFlow or start the service.
+"""`pytest --light` (`make check`) leaves out heavy tests: they use TensorFlow or a running service.
 
 A test is heavy if it is marked so, or if it names one of `HEAVY_NAMES`, itself or in a fixture or a
 function of the tests that it uses. A module that cannot be imported without TensorFlow is left out

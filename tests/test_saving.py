@@ -27,6 +27,7 @@ def test_arrays_are_saved_without_keras_and_tensorflow(name: str, tmp_path: Path
     assert loaded_modules(name, tmp_path) & {"keras", "tensorflow", "model_zoo.lowering"} == set()
 
 
+@pytest.mark.heavy
 def test_checkpoint_is_saved_without_a_keras_model(tmp_path: Path) -> None:
     """TensorFlow writes it, and imports Keras by itself; the lowering to Keras stays out."""
     loaded = loaded_modules("checkpoint", tmp_path)

@@ -1,6 +1,7 @@
-"""`make bench-serve`: this service, its peers and the call in process, at every point, in one run.
+"""`make bench-serve`: measure this service, its peers and the call in process, in one run.
 
-Prints what it measures and writes `benchmarks/serving.md`; the status is 1 if a requirement fails.
+Prints the page and writes it to `benchmarks/serving.md`. The exit status is 1 if a requirement is
+not met.
 """
 
 import argparse
@@ -18,7 +19,7 @@ from benchmarks.serving.requirements import Run, requirements
 from benchmarks.serving.workload import FORMS, NETWORKS
 
 RESULTS = Path(__file__).parents[1] / "serving.md"
-# Of the ways to run many rows in process, those measured again after the servers.
+# How many of the fastest ways in process are measured again after the servers.
 _AGAIN = 3
 
 
@@ -44,15 +45,15 @@ def main() -> int:
         _say("cold start")
         cold = measure_cold_start()
     run = Run(plan, before, after, results, cold)
-    found = requirements(run)
-    page = report(run, found, chosen.peer_engine)
+    checked = requirements(run)
+    page = report(run, checked, chosen.peer_engine)
     print(page)
     chosen.output.write_text(page, encoding="utf-8")
-    return 0 if all(each.holds for each in found) else 1
+    return 0 if all(each.holds for each in checked) else 1
 
 
 def _again(network: str, seconds: float, before: InProcess) -> Task:
-    """Return the measurement of only what was fastest: how much the machine has changed."""
+    """Return a measurement of the fastest ways, which shows how much the machine has changed."""
     ways = tuple(way for form in FORMS for way in before.fastest(form)[:_AGAIN])
     return Task(network, seconds, ways)
 
@@ -73,7 +74,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--peer-engine",
         choices=("tensorflow", "onnxruntime"),
-        help="what all peers compute with, to compare the servers alone",
+        help="one runtime for all peers, to compare only the servers",
     )
     parser.add_argument("--no-cold-start", action="store_true")
     parser.add_argument("--output", type=Path, default=RESULTS)

@@ -28,11 +28,11 @@ class ColdStart:
 
 def measure_cold_start() -> ColdStart:
     """Start the service some times."""
-    found = [_once() for _ in range(_STARTS)]
+    starts = [_once() for _ in range(_STARTS)]
     summary, ready, answer = (
-        statistics.median(times) for times in zip(*(times for times, _ in found), strict=True)
+        statistics.median(times) for times in zip(*(times for times, _ in starts), strict=True)
     )
-    return ColdStart(summary, ready, answer, all(early for _, early in found))
+    return ColdStart(summary, ready, answer, all(early for _, early in starts))
 
 
 def _once() -> tuple[tuple[float, float, float], bool]:

@@ -16,13 +16,13 @@ from benchmarks.serving.in_process import InProcess
 from benchmarks.serving.service import await_answer
 from benchmarks.serving.workload import BEST, FORMS, Array, Form
 
-# Of the largest value: how far an answer may be from the output in process.
+# An answer may differ from the output in process by this share of the largest value.
 AGREEMENT = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is measured, and how long."""
+    """What to measure, and for how long."""
 
     networks: Sequence[str]
     forms: Sequence[Form]
@@ -33,7 +33,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """What is compared: a network, a form of request, and how many are sent at once."""
+    """A point of comparison: a network, a form of request, and how many are concurrent."""
 
     network: str
     form: Form
@@ -42,7 +42,7 @@ class Point:
 
 @dataclass(slots=True)
 class Result:
-    """What was measured of a server, by point, and what went wrong."""
+    """The measurements of a server by point, and its failures."""
 
     points: dict[Point, Measured] = field(default_factory=dict)
     first_answer_s: dict[str, float] = field(default_factory=dict)  # by network
@@ -52,7 +52,7 @@ class Result:
 def compare(
     contestant: Contestant, network: str, expected: InProcess, plan: Plan, result: Result
 ) -> None:
-    """Measure a server with a network; what goes wrong is written into the result."""
+    """Measure a server with a network, and add measurements and failures to the result."""
     try:
         with contestant.running(network) as server:
             for form in plan.forms:
@@ -65,7 +65,7 @@ def compare(
                     measured = apart(run, load)
                     result.points[Point(network, form, concurrency)] = measured
                     print(
-                        f"{contestant.title}, {network}, {FORMS[form]}, {concurrency} at once: "
+                        f"{contestant.title}, {network}, {FORMS[form]}, {concurrency} concurrent: "
                         f"{measured.rate:.1f}/s, p50 {measured.percentile(0.5):.1f} ms, "
                         f"p99 {measured.percentile(0.99):.1f} ms, "
                         f"{spell_statuses(measured.statuses)}",
@@ -80,8 +80,8 @@ def compare(
 def check(contestant: Contestant, form: Form, answer: Answer, expected: InProcess) -> None:
     """Raises: PeerError if an answer is not the output in process."""
     if form == "tensor":
-        found = contestant.logits(answer)
-        is_right = found.shape == expected.logits.shape and _agree(found, expected.logits)
+        logits = contestant.logits(answer)
+        is_right = logits.shape == expected.logits.shape and _agree(logits, expected.logits)
     else:
         classes = contestant.classes(answer)
         is_right = tells(classes, expected.probabilities)
@@ -93,11 +93,11 @@ def check(contestant: Contestant, form: Form, answer: Answer, expected: InProces
 
 def tells(classes: Classes, probabilities: Array) -> bool:
     """Whether these are the most probable classes, with their probabilities."""
-    told = np.array(classes.probabilities)
+    answered = np.array(classes.probabilities)
     best = np.sort(probabilities)[::-1][:BEST]
     there = probabilities[np.array(classes.indices, np.intp)]
-    return told.shape == best.shape and _agree(told, best) and _agree(told, there)
+    return answered.shape == best.shape and _agree(answered, best) and _agree(answered, there)
 
 
-def _agree(found: Array, expected: Array) -> bool:
-    return bool(np.abs(found - expected).max() <= AGREEMENT * np.abs(expected).max())
+def _agree(values: Array, expected: Array) -> bool:
+    return bool(np.abs(values - expected).max() <= AGREEMENT * np.abs(expected).max())

@@ -1,4 +1,4 @@
-"""The servers that are compared: how each is started, asked, and its answers read."""
+"""The servers in the comparison: how to start each, send it requests and read its answers."""
 
 import base64
 import json
@@ -89,19 +89,19 @@ class Peer(Contestant):
         self.name, self.title, self._engine = name, title, engine
 
     def command(self, programs: Path, port: int) -> list[str]:
-        """Return what starts the server."""
+        """Return the command that starts the server."""
         return [str(programs / "python"), "-m", f"benchmarks.serving.peers.{self.name}_peer"]
 
     def environment(self, port: int) -> Mapping[str, str]:
-        """Return what the server's own settings are."""
+        """Return the server's own settings."""
         return {}
 
     @contextmanager
     def running(self, network: str) -> Iterator[Server]:
         """See Contestant."""
         programs, port = environment(self.name), free_port()
-        told = {peer.NETWORK: network, peer.PORT: str(port), peer.ENGINE: self._engine}
-        settings = {**told, **self.environment(port)}
+        options = {peer.NETWORK: network, peer.PORT: str(port), peer.ENGINE: self._engine}
+        settings = {**options, **self.environment(port)}
         with running(self.command(programs, port), settings, port) as server:
             yield server
 
@@ -189,7 +189,7 @@ class MLServer(Peer):
 
 
 def contestants(engine: str | None = None) -> list[Contestant]:
-    """Return this service and its peers; `engine` is what the peers compute with."""
+    """Return this service and its peers; `engine` is the runtime of the peers."""
     return [
         Ours(),
         LitServe("litserve", "LitServe", engine or "tensorflow"),

@@ -1,4 +1,4 @@
-"""The peers' environments: each has a folder of its own for what it pins, and shares the rest.
+"""The peers' environments: each has a folder for the packages it pins, and shares the rest.
 
 TensorFlow, Keras, NumPy and `model_zoo` are those of the environment that runs the benchmark; what
 a peer pins otherwise comes first on its path.
@@ -44,10 +44,10 @@ def environment(name: str) -> Path:
 
 
 def _packages(folder: Path) -> Path:
-    found: str = sysconfig.get_path(
+    folder: str = sysconfig.get_path(
         "purelib", scheme="venv", vars={"base": str(folder), "platbase": str(folder)}
     )
-    return Path(found)
+    return Path(folder)
 
 
 def _run(name: str, command: list[str]) -> None:

@@ -57,7 +57,7 @@ class Connection:
             self._epoll.modify(self.descriptor, select.EPOLLIN | select.EPOLLOUT)
 
     def go_on(self, events: int) -> Answer | None:
-        """Do what epoll says can be done; return the answer when it is complete."""
+        """Send or receive, as epoll allows; return the answer when it is complete."""
         if events & (select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR):
             answer = self._receive()
             if answer is not None:
@@ -83,7 +83,7 @@ class Connection:
         self._epoll.register(self._socket.fileno(), select.EPOLLIN)
 
     def _send(self) -> bool:
-        """Send what can be sent; return whether that was the rest."""
+        """Send as much as the socket takes; return whether all is sent."""
         assert self._socket is not None
         assert self._to_send is not None
         try:
@@ -126,7 +126,7 @@ class Connection:
 
 @dataclass(slots=True)
 class _Head:
-    """Of an answer's head, what tells where the answer ends."""
+    """The headers that say where an answer ends."""
 
     status: int
     length: int | None  # None: where the connection ends

@@ -41,14 +41,14 @@ class Outcome:
 
     def latencies_ms(self, status: int) -> list[float]:
         """Return the latencies of the answers with a status."""
-        return [latency for _, found, latency in self.answers if found == status]
+        return [latency for _, answered, latency in self.answers if answered == status]
 
     def done_within(self, seconds: float, status: int = 200) -> int:
         """Return how many answers of a status had come by then."""
         return sum(
             1
-            for due, found, latency in self.answers
-            if found == status and due + latency / 1e3 <= seconds
+            for due, answered, latency in self.answers
+            if answered == status and due + latency / 1e3 <= seconds
         )
 
 

@@ -1,7 +1,7 @@
-"""`make overload`: ten times the load that is possible, then the worker killed under load.
+"""`make overload`: send ten times the capacity, then kill the worker under load.
 
-Writes `benchmarks/overload.md`; the status is 1 if a request is not answered, or something that was
-acknowledged is lost.
+Writes `benchmarks/overload.md`. The exit status is 1 if a request is not answered, or if something
+that was acknowledged is lost.
 """
 
 import argparse
@@ -28,12 +28,12 @@ from benchmarks.serving.workload import FORMS, NETWORKS, picture, tensor
 RESULTS = Path(__file__).parents[1] / "overload.md"
 _HEALTH_RATE = 10.0  # one every 100 ms
 _HEALTH_TIMEOUT_SECONDS = 30.0
-# More than the service's own limit of a request (ZOO_REQUEST_TIMEOUT_S): what it does not answer by
-# then hangs.
+# Longer than the service's own limit, ZOO_REQUEST_TIMEOUT_S: a request that is unanswered by then
+# hangs.
 _TIMEOUT_SECONDS = 130.0
 _CAPACITY_CONCURRENCY = 8
 _KILL_FACTOR = 2.0
-# Between two writes of the same kind: what many clients do, not what one can.
+# Between two writes of the same kind, so that they resemble many clients and not one at full speed.
 _WRITE_PAUSE_SECONDS = 0.1
 _BEFORE_KILL_SHARE = 0.4
 
@@ -53,12 +53,12 @@ def main() -> int:
         _say(f"overloaded: {closed_loop.spell_statuses(overloaded.outcome.statuses)}")
         killed = _kill(server, request, capacity.rate * _KILL_FACTOR, chosen.kill_seconds)
         _say(f"killed: {closed_loop.spell_statuses(killed.outcome.statuses)}")
-    found = verdicts(overloaded, killed)
-    what = f"{FORMS[chosen.form]}s to {chosen.network}"
-    text = page(what, overloaded, killed, found)
+    checked = verdicts(overloaded, killed)
+    workload = f"{FORMS[chosen.form]}s to {chosen.network}"
+    text = page(workload, overloaded, killed, checked)
     print(text)
     chosen.output.write_text(text, encoding="utf-8")
-    return 0 if all(each.holds for each in found) else 1
+    return 0 if all(each.holds for each in checked) else 1
 
 
 def _request(server: Server, network: str, form: str) -> bytes:
@@ -131,7 +131,7 @@ def _ready_again(server: Server, killed_at: float) -> float:
 
 
 class _Writer(threading.Thread):
-    """Makes builds, or uploads weights, one after the other, each another one."""
+    """Makes different builds, or uploads different weights, one after another."""
 
     def __init__(self, server: Server, kind: str) -> None:
         super().__init__(daemon=True)
@@ -159,13 +159,13 @@ class _Writer(threading.Thread):
             spec = {"architecture": "mobilenet_v1", "params": {"num_classes": number}}
             return service.make_build(self._server, spec)
         numbers = np.random.default_rng(number).normal(size=1000).astype(np.float32)
-        found: str = service.send(
+        weights_id: str = service.send(
             self._server, "POST", "/v1/weights?name=weights.safetensors", save({"weights": numbers})
         )["id"]
-        return found
+        return weights_id
 
     def stop(self) -> None:
-        """Let it end with what it writes now."""
+        """Finish the current write and end."""
         self._is_over.set()
         self.join(_TIMEOUT_SECONDS)
 

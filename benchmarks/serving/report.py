@@ -15,14 +15,14 @@ _PINS = Path(__file__).with_name("peers")
 _PEERS = ("litserve", "bentoml", "mlserver")
 
 
-def report(run: Run, found: Iterable[Requirement], engine: str | None) -> str:
+def report(run: Run, checked: Iterable[Requirement], engine: str | None) -> str:
     """Return the whole page."""
     parts = [
-        ["# Serving, measured", "", *_setting(run, engine)],
-        ["## What is required", "", *_requirement_rows(found)],
+        ["# Serving benchmark", "", *_setting(run, engine)],
+        ["## Requirements", "", *requirement_rows(checked)],
         *(_comparison(run, network) for network in run.plan.networks),
         *(_in_process(run, network) for network in run.plan.networks),
-        ["## From the start of the process", "", *_starts(run)],
+        ["## Cold start", "", *_starts(run)],
     ]
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
@@ -32,25 +32,26 @@ def _setting(run: Run, engine: str | None) -> Iterator[str]:
     peers = ", ".join(f"{name} {_pinned(name)}" for name in _PEERS)
     computed = engine or "a `tf.function` of the Keras model, FastAPI with Keras's own `predict`"
     yield (
-        f"Written by `make bench-serve`: one run, one machine, one client. {machine()}. "
+        f"`make bench-serve` writes this page: one run, one machine, one client. {machine()}. "
         f"TensorFlow {version('tensorflow')}, ONNX Runtime {version('onnxruntime')}, {peers}, "
         f"FastAPI {version('fastapi')}."
     )
     yield ""
     yield (
-        "Every server has the same weights (random, seed 0) and one network at a time, and runs "
-        "alone beside the client, which shares its cores. The peers compute with "
-        f"{computed}, and batch up to eight requests where they can; this service runs with its "
-        f"defaults. A picture is a JPEG file of 500 x 375 pixels and {len(picture()):,} bytes, "
-        "answered with the five most probable classes; a tensor is float32, answered with the "
-        "logits. MLServer takes both in base64, as it reads no binary tensors over HTTP. Before it "
-        f"is timed, every server's answer is compared with the output in process ({AGREEMENT:g} of "
-        f"the largest value). Each point: {plan.warm_up_s:g} s to warm up, then {plan.seconds:g} s."
+        "Every server has the same weights (random, seed 0) and one network at a time. It runs "
+        "alone with the client, which shares its cores. The peers compute with "
+        f"{computed}, and batch up to eight requests if they can; this service runs with its "
+        f"defaults. A picture is a JPEG file of 500 x 375 pixels and {len(picture()):,} bytes; the "
+        "answer is the five most probable classes. A tensor is float32; the answer is the logits. "
+        "MLServer gets both in base64, because it reads no binary tensors over HTTP. Before it is "
+        f"timed, each server's answer is compared with the output in process ({AGREEMENT:g} of "
+        f"the largest value). Each point takes {plan.warm_up_s:g} s to warm up, then "
+        f"{plan.seconds:g} s."
     )
 
 
 def machine() -> str:
-    """Return what the benchmark runs on."""
+    """Return the cores, the processor and the Python version."""
     model = platform.processor() or platform.machine()
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
@@ -60,25 +61,27 @@ def machine() -> str:
 
 def _pinned(name: str) -> str:
     lines = (_PINS / f"{name}.txt").read_text(encoding="utf-8").splitlines()
-    (found,) = (line.partition("==")[2] for line in lines if line.startswith(f"{name}=="))
-    return found
+    (pin,) = (line.partition("==")[2] for line in lines if line.startswith(f"{name}=="))
+    return pin
 
 
-def _requirement_rows(found: Iterable[Requirement]) -> Iterator[str]:
-    yield "| required | measured | holds |"
+def requirement_rows(checked: Iterable[Requirement]) -> Iterator[str]:
+    """Return the table of requirements."""
+    yield "| requirement | measured | met |"
     yield "|---|---|---|"
-    for each in found:
+    for each in checked:
         yield f"| {each.text} | {each.measured} | {'yes' if each.holds else '**no**'} |"
 
 
 def _comparison(run: Run, network: str) -> list[str]:
     lines = [f"## {TITLES[network]}", ""]
     lines += [
-        "The last two columns are this service's requests/s over the row's, and the row's p99"
+        "The last two columns are ratios: this service's requests/s to the row's, and the row's p99"
     ]
-    lines += ["over this service's.", ""]
+    lines += ["to this service's.", ""]
     lines += [
-        "| request | at once | server | requests/s | p50 ms | p99 ms | errors | requests/s | p99 |",
+        "| request | concurrent | server | requests/s | p50 ms | p99 ms | errors "
+        "| requests/s | p99 |",
         "|---|--:|---|--:|--:|--:|--:|--:|--:|",
     ]
     for point in run.points:
@@ -118,7 +121,7 @@ def _ratios(ours: Measured | None, measured: Measured) -> str:
 def _in_process(run: Run, network: str) -> list[str]:
     first, again = run.in_process[network], run.again[network]
     lines = [f"## {TITLES[network]} in process", ""]
-    lines += [f"The worker chose {first.worker_engine}. A call at a time:", ""]
+    lines += [f"The worker chose {first.worker_engine}. One call at a time:", ""]
     lines += ["| request | engine | p50 ms | p99 ms | p50 ms, after the servers |"]
     lines += ["|---|---|--:|--:|--:|"]
     later = {(each.form, each.engine): f"{each.p50_ms:.1f}" for each in again.singles}
@@ -127,7 +130,7 @@ def _in_process(run: Run, network: str) -> list[str]:
         f"| {later.get((each.form, each.engine), '')} |"
         for each in first.singles
     ]
-    lines += ["", "Many at once:", ""]
+    lines += ["", "Concurrent calls:", ""]
     lines += ["| request | engine | split | batch | rows/s | rows/s, after the servers |"]
     lines += ["|---|---|---|--:|--:|--:|"]
     for way, rate in first.rates.items():
@@ -144,10 +147,10 @@ def _starts(run: Run) -> Iterator[str]:
     if run.cold_start is not None:
         cold = run.cold_start
         yield (
-            f"In the median of three starts of this service, `POST /v1/builds` and the summary of "
-            f"Inception v3 are answered after {cold.summary_s:.2f} s, the service is ready after "
-            f"{cold.ready_s:.2f} s, and MobileNet v1 answers a first tensor after "
-            f"{cold.answer_s:.2f} s. Every server's first answer in the comparison:"
+            f"This service answers `POST /v1/builds` and the summary of Inception v3 after "
+            f"{cold.summary_s:.2f} s, is ready after {cold.ready_s:.2f} s, and answers a first "
+            f"tensor with MobileNet v1 after {cold.answer_s:.2f} s (medians of three starts). Time "
+            "to each server's first answer in the comparison:"
         )
         yield ""
     yield "| server | " + " | ".join(TITLES[network] for network in run.plan.networks) + " |"

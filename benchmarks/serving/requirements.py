@@ -1,4 +1,4 @@
-"""What is required of this service, and whether a run shows it."""
+"""The requirements on this service, and whether a run meets them."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -8,15 +8,15 @@ from benchmarks.serving.compare import Plan, Point, Result
 from benchmarks.serving.in_process import InProcess
 from benchmarks.serving.workload import FORMS, TITLES
 
-# Times the latency of the call in process that a binary request may take, one at a time.
+# A binary request, sent alone, may take this many times as long as the call in process.
 LATENCY = {"mobilenet_v1": 1.35, "resnet_v1_50": 1.15}
-# Of the peak in process: what this many requests at once have to reach.
+# The share of the peak in process that this many concurrent requests must reach.
 PEAK, PEAK_CONCURRENCY = 0.9, 8
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Everything that was measured in one run; this service is the first of the results."""
+    """The measurements of one run. This service is the first of the results."""
 
     plan: Plan
     in_process: Mapping[str, InProcess]
@@ -36,7 +36,7 @@ class Run:
 
     @property
     def points(self) -> list[Point]:
-        """What was planned to be compared."""
+        """The planned points of comparison."""
         return [
             Point(network, form, concurrency)
             for network in self.plan.networks
@@ -57,7 +57,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """A requirement, what was measured of it, and whether it holds."""
+    """A requirement, its measurement, and whether it is met."""
 
     text: str
     measured: str
@@ -65,7 +65,7 @@ class Requirement:
 
 
 def requirements(run: Run) -> list[Requirement]:
-    """Return every requirement that the run's plan covers."""
+    """Return the requirements that the run's plan covers."""
     return [*_fastest(run), *_single(run), *_peak(run), *_cold(run), *_complete(run)]
 
 
@@ -75,7 +75,7 @@ def _fastest(run: Run) -> Iterator[Requirement]:
         peers = {
             name: each.points[point] for name, each in run.peers.items() if point in each.points
         }
-        text = f"{_spell(point)}: the most requests/s, the lowest p99, no errors"
+        text = f"{_spell(point)}: most requests/s, lowest p99, no errors"
         if ours is None or not peers:
             yield Requirement(text, "not measured", False)
             continue
@@ -106,13 +106,13 @@ def _single(run: Run) -> Iterator[Requirement]:
 def _peak(run: Run) -> Iterator[Requirement]:
     for point in run.points:
         if point.concurrency == PEAK_CONCURRENCY:
-            text = f"{_spell(point)}: at least {PEAK} of the peak in process"
+            text = f"{_spell(point)}: at least {PEAK:.0%} of the peak in process"
             ours = run.ours.points.get(point)
             if ours is None:
                 yield Requirement(text, "not measured", False)
                 continue
             share = ours.rate / run.peak_rate(point)
-            yield Requirement(text, f"{share:.2f} of it", share >= PEAK)
+            yield Requirement(text, f"{share:.0%}", share >= PEAK)
 
 
 def _cold(run: Run) -> Iterator[Requirement]:
@@ -120,7 +120,7 @@ def _cold(run: Run) -> Iterator[Requirement]:
         cold = run.cold_start
         yield Requirement(
             "Cold start: builds and summaries are answered before the worker is ready",
-            f"after {cold.summary_s:.2f} s; it is ready after {cold.ready_s:.2f} s",
+            f"after {cold.summary_s:.2f} s; the worker is ready after {cold.ready_s:.2f} s",
             cold.before_ready,
         )
 
@@ -128,11 +128,11 @@ def _cold(run: Run) -> Iterator[Requirement]:
 def _complete(run: Run) -> Iterator[Requirement]:
     failures = [failure for each in run.results.values() for failure in each.failures]
     yield Requirement(
-        "Every server was measured, and answered as the network in process",
+        "Every server was measured, and its answers equal those in process",
         "; ".join(" ".join(failure.split())[:200] for failure in failures) or "yes",
         not failures,
     )
 
 
 def _spell(point: Point) -> str:
-    return f"{TITLES[point.network]}, {FORMS[point.form]}, {point.concurrency} at once"
+    return f"{TITLES[point.network]}, {FORMS[point.form]}, {point.concurrency} concurrent"

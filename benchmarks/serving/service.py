@@ -102,8 +102,8 @@ def await_ready(server: Server) -> None:
 
 def make_build(server: Server, spec: Mapping[str, Any]) -> str:
     """Return the id of a build."""
-    found: str = send_json(server, "POST", "/v1/builds", spec)["id"]
-    return found
+    build_id: str = send_json(server, "POST", "/v1/builds", spec)["id"]
+    return build_id
 
 
 def infer_request(model: str, rows: Array) -> bytes:
@@ -130,7 +130,7 @@ def infer_request(model: str, rows: Array) -> bytes:
 
 
 def numbers_of(answer: Answer) -> Array:
-    """Read the one binary tensor of an answer: what is after the JSON, whose end it tells."""
+    """Return the one binary tensor of an answer, which follows the JSON."""
     _, end = json.JSONDecoder().raw_decode(answer.body.decode("latin-1"))
     return np.frombuffer(answer.body[end:], np.float32)
 
@@ -143,14 +143,14 @@ def picture_request(build: str, picture: bytes) -> bytes:
 
 def worker_pid(server: Server) -> int:
     """Return the process that computes."""
-    (found,) = [pid for pid, role in roles(server).items() if role == "worker"]
-    return found
+    (worker,) = [pid for pid, role in roles(server).items() if role == "worker"]
+    return worker
 
 
 def roles(server: Server) -> dict[int, str]:
-    """Return what the processes of the service do: api, worker or reader."""
-    found = {server.pid: "api"}
+    """Return the role of each process of the service: api, worker or reader."""
+    processes = {server.pid: "api"}
     for pid in children(server.pid):
         module = next((part for part in command_line(pid) if part.startswith("app.compute.")), "")
-        found[pid] = module.rpartition(".")[2]
-    return found
+        processes[pid] = module.rpartition(".")[2]
+    return processes

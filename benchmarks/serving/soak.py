@@ -1,7 +1,7 @@
-"""`make soak`: networks come into memory, answer and leave, hundreds of times; does anything grow?
+"""`make soak`: load, query and unload networks hundreds of times, and measure what grows.
 
-Writes `benchmarks/soak.md`; the status is 1 if an answer changes, a process is replaced, or files
-stay open.
+Writes `benchmarks/soak.md`. The exit status is 1 if an answer changes, a process is replaced, or
+files stay open.
 """
 
 import argparse
@@ -22,8 +22,8 @@ from benchmarks.serving.report import machine
 from benchmarks.serving.workload import Array, tensor
 
 RESULTS = Path(__file__).parents[1] / "soak.md"
-# Chains, branches and residuals, small and large, and by which engine each is run: what `auto`
-# chooses, or TensorFlow, whose memory nothing but time shows.
+# Chains, branches and residuals, small and large, on the runtime that `auto` chooses or on
+# TensorFlow, whose memory growth only a long run shows.
 ARCHITECTURES: Mapping[str, str] = {
     "lenet": "auto",
     "mobilenet_v1_025": "tensorflow",
@@ -36,14 +36,14 @@ ARCHITECTURES: Mapping[str, str] = {
     "mobilenet_edgetpu_075": "tensorflow",
     "mobilenet_v1_075": "auto",
 }
-# Of the largest value: how far an answer may be from the first one of the same model.
+# An answer may differ from the model's first by this share of the largest value.
 _AGREEMENT = 1e-4
-_TOLD_EVERY = 50
+_PROGRESS_EVERY = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """A process after a cycle."""
+class Usage:
+    """What a process uses after a cycle."""
 
     kib: int
     descriptors: int
@@ -51,18 +51,18 @@ class Seen:
 
 @dataclass(slots=True)
 class Soak:
-    """What was seen, cycle by cycle, of each process by what it does."""
+    """What each process used after each cycle, by its role."""
 
     warm_up: int
-    cycles: list[Mapping[str, Seen]] = field(default_factory=list)
+    cycles: list[Mapping[str, Usage]] = field(default_factory=list)
     seconds: float = 0.0
-    changed: int = 0  # answers that were not the model's first one
+    changed: int = 0  # answers that differ from the model's first
     refused: list[str] = field(default_factory=list)
     replaced: int = 0
 
-    def series(self, role: str) -> list[Seen]:
-        """Return a process after the warm-up."""
-        return [seen[role] for seen in self.cycles[self.warm_up :]]
+    def series(self, role: str) -> list[Usage]:
+        """Return the usage of a process after each cycle, without the warm-up."""
+        return [usage[role] for usage in self.cycles[self.warm_up :]]
 
     @property
     def files_stay_open(self) -> bool:
@@ -70,15 +70,15 @@ class Soak:
         series = [self.series(role) for role in self.cycles[-1]]
         turn = len(ARCHITECTURES)
         return any(
-            min(seen.descriptors for seen in each[-turn:])
-            > max(seen.descriptors for seen in each[:turn])
+            min(usage.descriptors for usage in each[-turn:])
+            > max(usage.descriptors for usage in each[:turn])
             for each in series
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A named model, and how it is asked."""
+    """A named model, and the request to it."""
 
     name: str
     request: bytes
@@ -101,7 +101,7 @@ def main() -> int:
 
 
 def run(server: Server, warm_up: int, cycles: int) -> Soak:
-    """Load, ask and unload one model after the other."""
+    """Load, query and unload one model after another."""
     models = [_named(server, *each) for each in ARCHITECTURES.items()]
     first: dict[str, Array] = {}
     soak = Soak(warm_up)
@@ -112,18 +112,18 @@ def run(server: Server, warm_up: int, cycles: int) -> Soak:
         answer = ask(server.address, model.request)
         _repository(server, model, "unload", soak)
         if answer.status == 200:
-            found = service.numbers_of(answer)
-            expected = first.setdefault(model.name, found)
-            soak.changed += not _agree(found, expected)
+            numbers = service.numbers_of(answer)
+            expected = first.setdefault(model.name, numbers)
+            soak.changed += not _agree(numbers, expected)
         else:
             soak.refused.append(_refusal(model, "infer", answer))
         if _processes(server) != processes:
             soak.replaced += 1
             processes = _processes(server)
-        soak.cycles.append({role: _look(pid) for role, pid in processes.items()})
-        if (number + 1) % _TOLD_EVERY == 0:
-            told = ", ".join(f"{r} {seen.kib // 1024} MiB" for r, seen in soak.cycles[-1].items())
-            print(f"{number + 1} cycles: {told}", file=sys.stderr, flush=True)
+        soak.cycles.append({role: _usage(pid) for role, pid in processes.items()})
+        if (number + 1) % _PROGRESS_EVERY == 0:
+            sizes = ", ".join(f"{r} {use.kib // 1024} MiB" for r, use in soak.cycles[-1].items())
+            print(f"{number + 1} cycles: {sizes}", file=sys.stderr, flush=True)
     soak.seconds = time.perf_counter() - began
     return soak
 
@@ -152,26 +152,26 @@ def _processes(server: Server) -> dict[str, int]:
     return {role: pid for pid, role in service.roles(server).items()}
 
 
-def _look(pid: int) -> Seen:
-    return Seen(resident_kib(pid), descriptors(pid))
+def _usage(pid: int) -> Usage:
+    return Usage(resident_kib(pid), descriptors(pid))
 
 
-def _agree(found: Array, expected: Array) -> bool:
-    if found.shape != expected.shape:
+def _agree(numbers: Array, expected: Array) -> bool:
+    if numbers.shape != expected.shape:
         return False
-    return bool(np.abs(found - expected).max() <= _AGREEMENT * np.abs(expected).max())
+    return bool(np.abs(numbers - expected).max() <= _AGREEMENT * np.abs(expected).max())
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A straight line through values at 0, 1, 2, ...: its slope, and that one's standard error."""
+    """A straight line through values at 0, 1, 2, ...: its slope and the slope's standard error."""
 
     slope: float
     error: float
 
 
 def least_squares(values: Sequence[float]) -> Line:
-    """Return the line that is closest to the values.
+    """Return the least-squares line through the values.
 
     >>> least_squares([1, 3, 5, 7])
     Line(slope=2.0, error=0.0)
@@ -189,23 +189,26 @@ def least_squares(values: Sequence[float]) -> Line:
 
 def _page(soak: Soak) -> Iterator[str]:
     measured = len(soak.cycles) - soak.warm_up
-    yield "# Loaded and unloaded, again and again"
+    yield "# Soak"
     yield ""
     yield (
-        f"Written by `make soak`: {measured} cycles after {soak.warm_up} to warm up, "
+        f"`make soak` writes this page. It ran {measured} cycles after {soak.warm_up} to warm up, "
         f"{soak.seconds / len(soak.cycles):.2f} s each, on {machine()}. A cycle loads a model, "
-        "asks it for one row and unloads it, by the Open Inference Protocol; then the memory of "
-        "each process is read. The models take turns: "
+        "sends it one row and unloads it, in the Open Inference Protocol; then it reads the memory "
+        "of each process. The models take turns: "
         + ", ".join(f"{name} ({engine})" for name, engine in ARCHITECTURES.items())
-        + ". The slope is that of the least-squares line through the cycles."
+        + ". KiB per cycle is the slope of the least-squares line through the cycles, with its "
+        "standard error."
     )
     yield ""
-    yield "| process | MiB, first turn | last turn | KiB a cycle | open files, first turn | last |"
+    yield (
+        "| process | MiB, first turn | last turn | KiB per cycle | open files, first turn | last |"
+    )
     yield "|---|--:|--:|--:|--:|--:|"
     turn = len(ARCHITECTURES)
     for role in soak.cycles[-1]:
         series = soak.series(role)
-        line = least_squares([seen.kib for seen in series])
+        line = least_squares([usage.kib for usage in series])
         yield (
             f"| {role} | {_mean_mib(series[:turn])} | {_mean_mib(series[-turn:])} "
             f"| {line.slope:+.2f} ± {line.error:.2f} | {_files(series[:turn])} "
@@ -213,19 +216,19 @@ def _page(soak: Soak) -> Iterator[str]:
         )
     yield ""
     yield (
-        f"Answers that differed from the model's first: {soak.changed}. Processes replaced: "
-        f"{soak.replaced}. Requests refused: {len(soak.refused)}."
+        f"Answers that differ from the model's first: {soak.changed}. Processes replaced: "
+        f"{soak.replaced}. Requests rejected: {len(soak.refused)}."
     )
     for refusal in soak.refused[:10]:
         yield f"- {refusal}"
 
 
-def _mean_mib(series: Sequence[Seen]) -> str:
-    return f"{np.mean([seen.kib for seen in series]) / 1024:.1f}"
+def _mean_mib(series: Sequence[Usage]) -> str:
+    return f"{np.mean([usage.kib for usage in series]) / 1024:.1f}"
 
 
-def _files(series: Sequence[Seen]) -> str:
-    counts = [seen.descriptors for seen in series]
+def _files(series: Sequence[Usage]) -> str:
+    counts = [usage.descriptors for usage in series]
     low, high = min(counts), max(counts)
     return str(low) if low == high else f"{low} to {high}"
 

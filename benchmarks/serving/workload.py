@@ -1,4 +1,4 @@
-"""What every server is asked: the networks, a picture and a tensor, the same in every run."""
+"""The workload: the networks, a picture and a tensor, the same in every run."""
 
 import functools
 import io

@@ -37,8 +37,8 @@ class NetworkRuntime(MLModel):
 
 
 def _best(logits: Array) -> dict[str, Array]:
-    found = [best(row) for row in logits]
+    classes = [best(row) for row in logits]
     return {
-        "classes": np.array([[each["class"] for each in row] for row in found]),
-        "probabilities": np.array([[each["probability"] for each in row] for row in found]),
+        "classes": np.array([[each["class"] for each in row] for row in classes]),
+        "probabilities": np.array([[each["probability"] for each in row] for row in classes]),
     }
