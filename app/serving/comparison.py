@@ -63,9 +63,7 @@ def _log_probabilities(logits: Array) -> npt.NDArray[np.float64]:
     rows = _rows(logits).astype(np.float64)
     with np.errstate(invalid="ignore"):
         shifted = rows - rows.max(axis=1, keepdims=True)
-        logs: npt.NDArray[np.float64] = shifted - np.log(
-            np.exp(shifted).sum(axis=1, keepdims=True)
-        )
+        logs: npt.NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     return logs
 
 

@@ -86,7 +86,7 @@ def test_a_worker_killed_during_a_request_costs_that_request_only(tmp_path: Path
         assert response.headers["retry-after"] == "1"
         assert problem(response) == {
             "type": "/docs#problem-worker-died",
-            "title": "The worker ended while it computed",
+            "title": "The worker died while computing",
             "status": 503,
             "detail": "The worker was killed by SIGKILL (the system does so when memory runs out) "
             "while it did this request. It is started again; the request may be sent again.",

@@ -95,15 +95,15 @@ def test_what_is_no_checkpoint_is_refused_with_what_is_meant(client: TestClient)
     [
         (
             {"data": {"note": "x"}, "files": {"file": ("a.npz", b"x")}},
-            "The form takes files in fields called file; received 'note'.",
+            "The form accepts files in fields called file; received 'note'.",
         ),
         (
             {"files": [("file", ("a.npz", b"x")), ("file", ("b/a.npz", b"y"))]},
-            "The form has the file 'a.npz' twice.",
+            "The form contains the file 'a.npz' twice.",
         ),
         (
             {"files": [("file", (f"{i}.npz", b"x")) for i in range(65)]},
-            "The form has more than 64 parts, which no checkpoint has.",
+            "The form has more than 64 parts; no checkpoint has that many.",
         ),
         (
             {"headers": {"content-type": "multipart/form-data"}, "content": b""},
@@ -114,7 +114,7 @@ def test_what_is_no_checkpoint_is_refused_with_what_is_meant(client: TestClient)
                 "headers": {"content-type": "multipart/form-data; boundary=b"},
                 "content": b"--b--\r\n",
             },
-            "The form has no field file.",
+            "The form has no field called file.",
         ),
         (
             {
@@ -122,7 +122,7 @@ def test_what_is_no_checkpoint_is_refused_with_what_is_meant(client: TestClient)
                 "content": b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n'
                 b"\r\nabc",
             },
-            "The form ends before its last boundary.",
+            "The form ends before its closing boundary.",
         ),
     ],
 )
@@ -277,7 +277,7 @@ def test_what_a_build_is_made_of_is_not_removed(client: TestClient) -> None:
     second = build(client, weights={"source": "build", "id": first})
     assert problem(client.delete(f"/v1/weights/{weights}")) == {
         "type": "/docs#problem-in-use",
-        "title": "Something else is made of it",
+        "title": "The resource is still in use",
         "status": 409,
         "detail": f"Builds take weights from it: {first}. Remove them first.",
         "builds": [first],

@@ -278,7 +278,7 @@ def test_what_computes_is_left_to_the_worker_unless_it_is_asked_for(
         ("runs=101", "Query parameter runs: input should be less than or equal to 100."),
         (
             "engine=onnx",
-            "Query parameter engine has no value 'onnx'. Valid: 'onnxruntime', 'tensorflow'.",
+            "Query parameter engine does not accept 'onnx'. Valid: 'onnxruntime', 'tensorflow'.",
         ),
     ],
 )
