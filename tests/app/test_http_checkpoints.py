@@ -162,7 +162,7 @@ def test_a_full_store_takes_no_more_until_something_is_removed(
     refused = problem(client.post("/v1/weights", content=more))
     assert (refused["status"], refused["type"]) == (503, "/docs#problem-store-full")
     assert refused["detail"].endswith(
-        f"{len(more)} are to come; the limit is {len(data) + 10_000} "
+        f"{len(more)} are being uploaded; the limit is {len(data) + 10_000} "
         "(ZOO_MAX_CHECKPOINTS_BYTES). DELETE /v1/weights/{id} makes room."
     )
     assert client.delete(f"/v1/weights/{first}").status_code == 204
@@ -300,7 +300,9 @@ def test_an_upload_of_no_declared_size_needs_room_for_the_largest(
 ) -> None:
     client = make_client(max_upload_bytes=2**20, max_checkpoints_bytes=2**20 - 1)
     found = problem(client.post("/v1/weights", content=iter([b"x"])))
-    assert found["detail"].startswith("0 bytes of weights are kept, and 1048576 are to come; ")
+    assert found["detail"].startswith(
+        "0 bytes of weights are stored, and 1048576 are being uploaded; "
+    )
     assert client.get("/v1/weights").json()["uploads"] == []
 
 

@@ -196,8 +196,8 @@ def test_a_training_build_is_not_run(live: httpx.Client) -> None:
         "type": "/docs#problem-unprocessable",
         "title": "The request cannot be carried out",
         "status": 422,
-        "detail": "The build has is_training true, and predictions are made in inference mode. "
-        "Post the spec with is_training false; its weights are the same.",
+        "detail": "The build has is_training true, but predictions run in inference mode. Post "
+        "the spec with is_training false; it has the same weights.",
         "errors": [],
     }
 
