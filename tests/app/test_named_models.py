@@ -373,8 +373,7 @@ def test_a_build_that_has_a_name_cannot_be_removed(client: TestClient) -> None:
     assert (body["status"], body["type"]) == (409, "/docs#problem-in-use")
     assert body["models"] == ["digits version 1", "figures version 1"]
     assert body["detail"] == (
-        "Models are this build: digits version 1, figures version 1. "
-        "DELETE /v1/models/{name} first."
+        "Names refer to it: digits version 1, figures version 1. DELETE /v1/models/{name} first."
     )
     client.delete("/v1/models/digits")
     client.delete("/v1/models/figures")
