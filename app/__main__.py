@@ -1,4 +1,4 @@
-"""`python -m app`: serve until SIGTERM or Ctrl-C, then finish what is in flight."""
+"""`python -m app`: serve until SIGTERM or Ctrl-C, then finish the requests in progress."""
 
 import asyncio
 import contextlib
@@ -24,7 +24,7 @@ def main() -> int:
         configure_logging(settings)
         asyncio.run(_serve(settings))
     except (SettingsError, StoreError, DeviceError, OSError) as error:
-        print(f"The service does not start: {error}", file=sys.stderr)
+        print(f"The service cannot start: {error}", file=sys.stderr)
         return 1
     except asyncio.CancelledError:  # SIGTERM before the server runs
         return 0
@@ -35,15 +35,15 @@ def main() -> int:
 
 async def _serve(settings: Settings) -> None:
     task = asyncio.current_task()
-    if task is not None:  # the first process of a container has no other way to be ended
+    if task is not None:  # PID 1 of a container receives SIGTERM only if it handles it
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    # First the port, which fails at once, then whatever takes time.
+    # The port comes first: it fails at once, while everything else takes time.
     listener = _listen(settings.host, settings.port)
     with listener:
         app = create_app(settings)
         config = uvicorn.Config(
             app,
-            lifespan="off",  # run here, so that an error of the start is an exception here
+            lifespan="off",  # entered below, so that an error at start-up is raised there
             http=BoundedHttpProtocol,
             access_log=False,
             log_config=None,
@@ -59,9 +59,9 @@ async def _serve(settings: Settings) -> None:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens.
+    """Return a listening socket.
 
-    Raises: OSError, with a sentence for the operator.
+    Raises: OSError, with a message for the operator.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -73,13 +73,13 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.listen(2048)
     except OSError as error:
         raise OSError(
-            f"{host}:{port} cannot be listened on: {error.strerror}. ZOO_HOST and ZOO_PORT set it."
+            f"listening on {host}:{port} failed: {error.strerror}. ZOO_HOST and ZOO_PORT set both."
         ) from error
     return listener
 
 
 class _Server(uvicorn.Server):
-    """Drains on SIGTERM and SIGINT and ends with status 0; uvicorn would raise the signal again."""
+    """Drains on SIGTERM and SIGINT and exits with 0; uvicorn would raise the signal again."""
 
     def __init__(self, config: uvicorn.Config, stop_accepting: Callable[[], None]) -> None:
         super().__init__(config)
@@ -94,7 +94,7 @@ class _Server(uvicorn.Server):
 
     def _stop(self) -> None:
         self._stop_accepting()
-        self.force_exit = self.should_exit  # asked twice: do not wait any longer
+        self.force_exit = self.should_exit  # on a second signal, wait no longer for requests
         self.should_exit = True
 
 

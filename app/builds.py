@@ -1,4 +1,4 @@
-"""From a client's spec to a trace and to a kept build; and back from an id to either."""
+"""Turns a client's spec into a trace and a stored build, and finds either by the id."""
 
 import asyncio
 import threading
@@ -16,7 +16,7 @@ from model_zoo import Budget, BuildSpec, CheckpointStore, Trace, plan_restore, t
 
 
 class Builds:
-    """The builds that are kept. Methods that are not coroutines block for milliseconds."""
+    """The stored builds. Methods that are not coroutines block for milliseconds."""
 
     def __init__(
         self,
@@ -40,18 +40,18 @@ class Builds:
             max_scopes=settings.max_scopes,
             setting_prefix=PREFIX,
         )
-        # Held while a build or a model is kept, and while what it may be made of is removed.
+        # Held while a build or a model is stored, and while something that it may use is removed.
         self.references = threading.Lock()
 
     def trace(self, spec: object) -> Trace:
-        """Return the trace of a spec as a client sends it, or as a build keeps it.
+        """Return the trace of a spec, as a client sends it or as a build stores it.
 
-        Raises: ZooError for a spec that is not valid, refused by its network, or over the budget.
+        Raises: ZooError if the spec is invalid, rejected by its network, or over the budget.
         """
         return trace(BuildSpec.read(spec), self._budget)
 
     def trace_body(self, body: bytes, timings: Timings) -> Trace:
-        """Return the trace of a spec that came as JSON; a refusal is counted."""
+        """Return the trace of a spec in a JSON body; a rejected spec is counted."""
         with timings.measure("trace"):
             document = parse_document(body, self._settings)
             architecture = document.get("architecture") if isinstance(document, dict) else None
@@ -59,7 +59,7 @@ class Builds:
                 return self.trace(document)
 
     def keep(self, traced: Trace, timings: Timings) -> tuple[Build, bool]:
-        """Keep a trace as a build; return it, and whether it is new.
+        """Store a trace as a build; return the build, and whether it is new.
 
         Raises: WeightsError if the sources of its weights do not fit.
         """
@@ -68,14 +68,14 @@ class Builds:
             with timings.measure("plan"):
                 build = self._build_of(traced)
             with timings.measure("store"), self.references:
-                # They were there when the plan was made, and may have been removed since.
+                # The sources existed when the plan was made, but may have been removed since.
                 self.sources.check(build.spec)
-                kept, is_new = self._store.add(build)
+                stored, is_new = self._store.add(build)
         self._metrics.built(architecture, is_new=is_new, seconds=timings.seconds)
-        return kept, is_new
+        return stored, is_new
 
     def _build_of(self, traced: Trace) -> Build:
-        """Return the spec, and what a listing shows without a trace.
+        """Return the build of a trace, with the facts that a listing shows without tracing again.
 
         Raises: WeightsError if a source of the weights does not exist, or is strict and does not
         fit.
@@ -96,7 +96,7 @@ class Builds:
     async def page(
         self, *, architecture: str | None, before: int | None, limit: int
     ) -> list[Build]:
-        """Return builds, the newest first; `before` is the sequence that the page follows."""
+        """Return builds, newest first; `before` is the sequence number that the page follows."""
         return await asyncio.to_thread(
             self._store.list, architecture=architecture, before=before, limit=limit
         )
@@ -104,7 +104,7 @@ class Builds:
     def get(self, build_id: str) -> Build:
         """Return a build.
 
-        Raises: ServiceError (unknown-build) if there is none of this id.
+        Raises: ServiceError (unknown-build) if no build has this id.
         """
         build = self._store.get(build_id)
         if build is None:
@@ -115,11 +115,11 @@ class Builds:
         return build
 
     async def find(self, build_id: str) -> Build:
-        """Return a build, looked up in a thread; see `get`."""
+        """Return a build, read in a thread; see `get`."""
         return await asyncio.to_thread(self.get, build_id)
 
     async def find_trace(self, build_id: str, timings: Timings) -> Trace:
-        """Return the trace of a build; it takes milliseconds, so none is kept."""
+        """Return the trace of a build; tracing takes milliseconds, so traces are not cached."""
         build = await self.find(build_id)
         with timings.measure("trace"):
             return await asyncio.to_thread(self.trace, build.spec)
@@ -127,16 +127,17 @@ class Builds:
     # Removal ----------------------------------------------------------------------------------
 
     def remove(self, build_id: str) -> None:
-        """Forget a build.
+        """Delete a build.
 
-        Raises: ServiceError (in-use) if another build takes weights from it, or a model is it.
+        Raises: ServiceError (in-use) if another build takes weights from it, or a name refers to
+        it.
         """
         with self.references:
             self._check_unused(build_id)
             self._store.remove(build_id)
 
     def remove_checkpoint(self, checkpoint_id: str) -> None:
-        """Remove uploaded weights.
+        """Delete uploaded weights.
 
         Raises: ServiceError (in-use) if a build takes weights from them.
         """
@@ -145,7 +146,7 @@ class Builds:
             self._checkpoints.remove(checkpoint_id)
 
     def _check_unused(self, source_id: str) -> None:
-        """Raises: ServiceError (in-use) if something is made of a build or a checkpoint."""
+        """Raises: ServiceError (in-use) if a build or a name uses this build or checkpoint."""
         builds = self._store.using(source_id, limit=6)
         if builds:
             raise ServiceError(
@@ -157,7 +158,7 @@ class Builds:
         if models:
             raise ServiceError(
                 "in-use",
-                f"Models are this build: {_first_five(models)}. DELETE /v1/models/{{name}} first.",
+                f"Names refer to it: {_first_five(models)}. DELETE /v1/models/{{name}} first.",
                 models=models[:6],
             )
 

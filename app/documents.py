@@ -1,4 +1,4 @@
-"""JSON from clients, read within limits and told apart from JSON that says something wrong."""
+"""Reads JSON from clients within limits, and tells malformed JSON from invalid content."""
 
 import json
 import math
@@ -10,13 +10,13 @@ from model_zoo import SpecError, ZooError, read_json
 
 
 class MalformedJsonError(ZooError):
-    """A document is no JSON, or over the limits for one."""
+    """A document is not JSON, or exceeds the limits for JSON."""
 
 
 def parse_document(data: bytes, settings: Settings) -> object:
-    """Return a JSON document that is no prediction: a build spec, sources of weights, a name.
+    """Return a JSON document that is not a prediction: a build spec, sources of weights, a name.
 
-    Raises: MalformedJsonError, with what is wrong and where.
+    Raises: MalformedJsonError, with the mistake and its position.
     """
     try:
         return read_json(data, max_depth=settings.max_json_depth, max_nodes=settings.max_json_nodes)
@@ -25,26 +25,26 @@ def parse_document(data: bytes, settings: Settings) -> object:
 
 
 def parse_instances(data: bytes, *, max_nodes: int) -> object:
-    """Return the document of a prediction.
+    """Return the JSON document of a prediction.
 
-    It is read apart from a spec: millions of numbers and images of megabytes in a string are the
-    rule here, so every check is one that the C parser makes on its way.
+    Unlike a spec it may hold millions of numbers, and images as strings of megabytes. So the checks
+    are only those that the C parser makes on its way.
 
-    Raises: MalformedJsonError, with what is wrong.
+    Raises: MalformedJsonError, with the mistake.
     """
-    # Python reads an int of any length; a row's numbers become floats.
+    # The numbers of a row become floats anyway, and Python's int has no bound on its size.
     return _read(data, max_nodes, parse_constant=_refuse_constant, parse_int=float)
 
 
-# What `parse_tensors` reads these tokens as. Each is one object: a literal beyond 64-bit floats is
-# read as an infinity too, and is not this one.
+# The values of these tokens in `parse_tensors`. Each is one object, to be compared by identity: a
+# literal beyond the range of a 64-bit float becomes an infinity too, but another object.
 CONSTANTS: Mapping[str, float] = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
 def parse_tensors(data: bytes, *, max_nodes: int) -> object:
-    """Return a document of another server's protocol: 1 is not 1.0 there, and NaN is a number.
+    """Return a document of a foreign protocol, in which 1 is not 1.0 and NaN is a number.
 
-    Raises: MalformedJsonError, with what is wrong.
+    Raises: MalformedJsonError, with the mistake.
     """
     return _read(
         data,
@@ -62,7 +62,7 @@ def _read(
     parse_int: Callable[[str], float],
     setting: str = "",
 ) -> object:
-    # A comma stands between any two values, so this bounds the memory before it is taken.
+    # Commas separate all values, so counting them bounds the memory before it is allocated.
     if data.count(b",") >= max_nodes:
         raise MalformedJsonError(f"The JSON has more than {max_nodes} values{setting}.")
     try:
@@ -85,10 +85,10 @@ def _read(
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    members = dict(pairs)
+    if len(members) < len(pairs):
         raise MalformedJsonError("The JSON repeats a key in one object.")
-    return found
+    return members
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -1,7 +1,7 @@
-"""The refusals of the service: a kind from a closed set, and a sentence for the client.
+"""The errors of the service: a kind from a closed set, and a sentence for the client.
 
-What the library, the engine and the store raise stays as it is on its way up. `app.http.problems`
-alone turns any of them into a status.
+Errors of the library, the engine and the store pass through unchanged. Only `app.http.problems`
+turns any of them into a status.
 """
 
 from collections.abc import Mapping, Sequence
@@ -48,7 +48,7 @@ ProblemKinds = tuple[ProblemKind, ...]
 
 
 class ServiceError(Exception):
-    """A request that the service refuses: a kind, a sentence, and members beside it."""
+    """A request that the service rejects: the kind, a sentence, and members of the problem."""
 
     def __init__(
         self,

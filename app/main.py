@@ -1,4 +1,4 @@
-"""Puts the application together."""
+"""Assembles the application."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -33,7 +33,7 @@ from app.telemetry.exporting import spans_of_environment
 from app.telemetry.statistics import Statistics
 from model_zoo import end_imports
 
-# The first that fits is taken: what is asked for most stands first.
+# The first route that matches is taken, so the most frequent ones come first.
 _FOREIGN_ROUTERS = (*open_inference.ROUTERS, tensorflow_serving.router)
 _OWN_ROUTERS = (
     infer.router,
@@ -51,7 +51,7 @@ _OWN_ROUTERS = (
 
 
 def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
-    """Return the service; entering its lifespan starts the engine, leaving it ends the engine.
+    """Return the service; its lifespan starts and ends the engine.
 
     Raises: StoreError if ZOO_HOME cannot be used, SettingsError if OTEL_* cannot.
     """
@@ -64,13 +64,13 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         try:
-            # The API answers while the worker still imports TensorFlow, but with ZOO_DEVICE=gpu
-            # nothing is answered before the GPU is seen.
+            # The API answers while the worker still imports TensorFlow. With ZOO_DEVICE=gpu it
+            # first waits for the worker, so that the service does not start without a GPU.
             await engine.start(wait_until_ready=settings.device == "gpu")
             await services.models.load_pinned()
             yield
         finally:
-            end_imports()  # whose threads would keep the process until they are done
+            end_imports()  # their threads would keep the process alive until they finish
             await services.loads.close()
             await engine.close()
             if spans is not None:
@@ -89,12 +89,12 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
         openapi_url=None,
     )
     app.state.services = services
-    # The servers whose protocols these are ignore query parameters that they do not know.
+    # Triton and TensorFlow Serving ignore unknown query parameters, so their routes do here too.
     for router in _FOREIGN_ROUTERS:
         app.include_router(router)
     for router in _OWN_ROUTERS:
         app.include_router(router, dependencies=[Depends(refuse_unknown_parameters)])
-    # Errors travel on to the envelope, which is the one place that answers them.
+    # Errors pass on to the envelope, the only place that answers them.
     app.exception_handlers.clear()
     app.add_exception_handler(HTTPException, routes.refuse)
     app.add_middleware(

@@ -1,4 +1,4 @@
-"""Where a model stands in memory, and what can run it."""
+"""The state of a model in memory, and the names of what can run it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ Precision = Literal["float32", "bfloat16"]
 
 @dataclass(frozen=True, slots=True)
 class Warmed:
-    """A batch size that the model was run at before it was ready: the first time, and the next."""
+    """A batch size at which a model ran before it was ready: seconds of the first and next run."""
 
     rows: int
     seconds: float
@@ -19,7 +19,7 @@ class Warmed:
 
 @dataclass(frozen=True, slots=True)
 class ModelState:
-    """Whether a model is in memory, and what was found when it came there."""
+    """Whether a model is in memory, and what was measured when it was loaded."""
 
     state: Literal["unavailable", "loading", "ready", "unloading"] = "unavailable"
     reason: str = ""
@@ -27,10 +27,10 @@ class ModelState:
     engine: str | None = None
     precision: str | None = None
     warmed: tuple[Warmed, ...] = ()
-    # How many batches are computed side by side, and the rows of several requests in one.
+    # The batches computed side by side, and the rows that requests may share in one batch.
     lanes: int = 1
     batch_rows: int = 1
     difference: float | None = None
     measured: Mapping[str, float] = field(default_factory=dict)
     pinned: bool = False
-    failed: bool = False  # the last load did, and `reason` says why
+    failed: bool = False  # the last load failed, and `reason` says why

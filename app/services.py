@@ -1,4 +1,4 @@
-"""The parts of the service behind the routes, wired."""
+"""Wires the parts of the service behind the routes."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ from model_zoo import CheckpointStore
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """One of each part."""
+    """One instance of each part."""
 
     settings: Settings
     database: Database
@@ -47,7 +47,7 @@ class Services:
 
 
 def wire(settings: Settings, engine: Engine, statistics: Statistics) -> Services:
-    """Return the parts, which use the engine and each other.
+    """Return the parts, connected to the engine and to each other.
 
     Raises: StoreError if ZOO_HOME cannot be used.
     """

@@ -1,7 +1,7 @@
-"""Every setting of the service, read from `ZOO_*` environment variables.
+"""The settings of the service, read from `ZOO_*` environment variables.
 
-A variable that is not a setting, or a value that does not fit, refuses to start: a limit that was
-mistyped would otherwise silently not hold.
+The service does not start with an unknown variable or an invalid value: a misspelled limit would
+otherwise silently not apply.
 """
 
 import os
@@ -21,7 +21,7 @@ GIB = 2**30
 
 
 class SettingsError(Exception):
-    """The environment does not describe a service that can start; says which variable and why."""
+    """The environment is invalid; the message names each variable and the reason."""
 
 
 def _limit(default: float, description: str, *, minimum: float = 1) -> Any:
@@ -48,65 +48,64 @@ class Limit(Generic[Number]):
 
 
 class Settings(BaseSettings):
-    """What an operator can set; `ZOO_` and the field's name in capitals is the variable."""
+    """What an operator can set; a variable is `ZOO_` and the name of the field in capitals."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
 
     host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 in a container.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
-    home: Path = Field(
-        Path("zoo-home"), description="Folder of the builds' database and of the weight files."
-    )
+    home: Path = Field(Path("zoo-home"), description="Folder of the database and the weight files.")
     device: Literal["auto", "cpu", "gpu"] = Field(
-        "auto", description="Where networks run; gpu refuses to start where there is none."
+        "auto",
+        description="Device that networks run on; gpu does not start without a GPU.",
     )
     engine: Literal["auto", "tensorflow", "onnxruntime"] = Field(
-        "auto", description="What computes; auto measures both on a CPU, and keeps the faster."
+        "auto", description="What runs networks; auto measures both on a CPU, and keeps the faster."
     )
     precision: Literal["float32", "bfloat16"] = Field(
-        "float32", description="What networks compute in; bfloat16 where the device has it."
+        "float32", description="Precision of networks; bfloat16 only where the device supports it."
     )
-    xla: bool = Field(False, description="Compile networks with XLA, one batch size at a time.")
+    xla: bool = Field(False, description="Compile networks with XLA, once for each batch size.")
     readers: int = Field(
-        0, ge=0, description="Processes that decode images and JSON; 0 is one for two cores."
+        0, ge=0, description="Processes that decode images and JSON; 0 means one per two cores."
     )
     batch_rows: int = Field(
-        8, ge=1, description="Rows that are computed at once, from one request or from several."
+        8, ge=1, description="Rows computed at once, from one request or from several."
     )
     batch_delay_s: float = Field(
-        0, ge=0, description="Seconds that a request waits for others to be computed with."
+        0, ge=0, description="Seconds that a request waits for others to join its batch."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="The least severe message that is logged."
+        "info", description="Least severe level that is logged."
     )
     log_format: Literal["text", "json"] = Field(
-        "text", description="The log as lines for people, or as one JSON object a line."
+        "text", description="Format of the log: text for people, or one JSON object per line."
     )
 
     # What a client may send.
     max_body_bytes: int = _limit(32 * MIB, "Bytes in a request body.")
     max_document_bytes: int = _limit(
-        MIB, "Bytes of a JSON document that is no prediction: a build spec, sources, a name."
+        MIB, "Bytes in a JSON document that is not a prediction: a build spec, sources, a name."
     )
-    max_json_depth: int = _limit(64, "Nesting of a JSON document.")
+    max_json_depth: int = _limit(64, "Nesting depth of a JSON document.")
     max_json_nodes: int = _limit(50_000, "Values in the JSON of a build spec.")
-    # An image of 299 x 299 x 3 is 268,203 numbers: this lets a small batch of them pass.
+    # An image of 299 x 299 x 3 has 268,203 numbers, so a batch of 14 fits.
     max_instance_nodes: int = _limit(4_000_000, "Values in the JSON of a prediction.")
-    max_image_pixels: int = _limit(50_000_000, "Pixels of an image, by its header.")
+    max_image_pixels: int = _limit(50_000_000, "Pixels of an image, as its header declares.")
     max_batch: int = _limit(32, "Rows in one prediction.")
 
-    # What an upload of weights may be. It is read in a process of its own, within the last three.
+    # Limits of an upload of weights. A process of its own reads it, within the last three.
     max_upload_bytes: int = _limit(2 * GIB, "Bytes in an upload of weights.")
     max_import_bytes: int = _limit(
-        4 * GIB, "Bytes of the tensors in an upload, and of its archive unpacked."
+        4 * GIB, "Bytes of the tensors in an upload, and of its unpacked archive."
     )
     max_import_tensors: int = _limit(20_000, "Tensors in an upload.")
     import_memory_bytes: int = _limit(
-        2 * GIB, "Bytes of memory to read an upload in.", minimum=256 * MIB
+        2 * GIB, "Bytes of memory to read an upload.", minimum=256 * MIB
     )
-    import_timeout_s: int = _limit(600, "Seconds of computing to read an upload in.")
+    import_timeout_s: int = _limit(600, "Seconds of CPU time to read an upload.")
 
-    # What a build may be. Each is known exactly from the trace, before anything is allocated.
+    # Limits of a build. Each value is known exactly from the trace, before anything is allocated.
     max_parameters: int = _limit(250_000_000, "Parameters of a build.")
     max_multiply_adds: int = _limit(100_000_000_000, "Multiply-adds of a build, for one example.")
     max_activation_bytes: int = _limit(
@@ -115,7 +114,7 @@ class Settings(BaseSettings):
     max_layers: int = _limit(5_000, "Layers of a build.")
     max_scopes: int = _limit(64, "Levels in a spec's `scopes`.")
 
-    # What the service holds and how long it takes.
+    # Limits of what the service holds, and of how long work may take.
     max_output_bytes: int = _limit(32 * MIB, "Bytes of the arrays in one answer, as float32.")
     max_models_bytes: int = _limit(2 * GIB, "Bytes of the networks kept in memory.")
     max_files_bytes: int = _limit(4 * GIB, "Bytes of the weight files kept under ZOO_HOME.")
@@ -124,17 +123,17 @@ class Settings(BaseSettings):
     )
     max_named_models: int = _limit(1000, "Versions of named models.")
     max_concurrency: int = _limit(
-        256, "Reads in progress at once, and requests of all other kinds."
+        256, "Reads in progress at once; other requests have the same limit."
     )
     max_client_concurrency: int = _limit(
-        0, "Requests of one client address in progress at once; 0 is no limit.", minimum=0
+        0, "Requests in progress at once from one client address; 0 means no limit.", minimum=0
     )
-    queue_length: int = _limit(64, "Requests that wait for the worker.")
+    queue_length: int = _limit(64, "Requests waiting for the worker.")
     max_queue_bytes: int = _limit(
-        512 * MIB, "Bytes of the rows that wait or are computed.", minimum=MIB
+        512 * MIB, "Bytes of the rows that wait or are being computed.", minimum=MIB
     )
     load_timeout_s: float = _limit(
-        300, "Seconds to bring a network into memory and run it at each batch size.", minimum=1
+        300, "Seconds to load a network into memory and run it at each batch size.", minimum=1
     )
     request_timeout_s: float = _limit(120, "Seconds a request may wait and compute.", minimum=0.001)
     body_timeout_s: float = _limit(
@@ -142,34 +141,34 @@ class Settings(BaseSettings):
         "Seconds a client may take to send a body, or the next piece of an upload.",
         minimum=0.001,
     )
-    # Docker kills 10 s after SIGTERM: the worker needs a moment of that to end.
+    # Docker kills a container 10 s after SIGTERM, and the worker needs part of that to exit.
     drain_s: int = _limit(
-        8, "Seconds that requests in flight may take to finish after SIGTERM.", minimum=0
+        8, "Seconds that requests in progress have to finish after SIGTERM.", minimum=0
     )
 
     @property
     def body_limit(self) -> Limit[int]:
-        """The bytes of a request's body."""
+        """The limit on the bytes of a request body."""
         return Limit(self.max_body_bytes, variable("max_body_bytes"))
 
     @property
     def document_limit(self) -> Limit[int]:
-        """The bytes of a JSON document that is no prediction."""
+        """The limit on the bytes of a JSON document that is not a prediction."""
         return Limit(self.max_document_bytes, variable("max_document_bytes"))
 
     @property
     def upload_limit(self) -> Limit[int]:
-        """The bytes of an upload of weights."""
+        """The limit on the bytes of an upload of weights."""
         return Limit(self.max_upload_bytes, variable("max_upload_bytes"))
 
     @property
     def request_time(self) -> Limit[float]:
-        """The seconds that a request may wait and compute."""
+        """The limit on the seconds that a request may wait and compute."""
         return Limit(self.request_timeout_s, variable("request_timeout_s"))
 
     @property
     def load_time(self) -> Limit[float]:
-        """The seconds that a network may take to come into memory."""
+        """The limit on the seconds that a network may take to load."""
         return Limit(self.load_timeout_s, variable("load_timeout_s"))
 
 
@@ -192,9 +191,9 @@ def limit_fields() -> dict[str, FieldInfo]:
 
 
 def load_settings() -> Settings:
-    """Return the settings of this process's environment.
+    """Return the settings in the environment of this process.
 
-    Raises: SettingsError for a `ZOO_*` variable that is no setting, or a value that does not fit.
+    Raises: SettingsError for an unknown `ZOO_*` variable, or an invalid value.
     """
     known = {variable(name) for name in Settings.model_fields}
     unknown = sorted(

@@ -1,13 +1,13 @@
-"""How messages spell received values."""
+"""Spells received values in messages."""
 
 import json
 
-# Longer values are cut: an answer should not repeat a body of megabytes.
+# Longer values are cut, so that an answer does not repeat a body of megabytes.
 MAX_RECEIVED_CHARACTERS = 200
 
 
 def clip(value: object) -> object:
-    """Return a received value as JSON can carry it, cut where it is long.
+    """Return a received value in a form that JSON can carry, cut if it is long.
 
     >>> clip([1, 2]), clip("x" * 300)[-5:], clip(float("nan"))
     ([1, 2], 'xx...', 'nan')

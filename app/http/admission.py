@@ -1,7 +1,7 @@
-"""Which requests are let in: so many at once, and so many of one client.
+"""Limits the requests in progress, in total and for each client address.
 
-Reads and work are counted apart, so that summaries answer while every place for inference is taken;
-probes and metrics are never refused.
+Reads and work are counted separately, so that summaries answer while every place for inference is
+taken. Probes and metrics are always admitted.
 """
 
 from collections.abc import Callable
@@ -17,10 +17,10 @@ _ALWAYS_BELOW = "/v2/health/"
 
 
 class Admission:
-    """Counts the requests in progress; of one thread, the event loop's.
+    """Counts the requests in progress; it is not thread-safe and belongs to the event loop.
 
-    `check_inference` raises where an inference would be refused: it is, before any of its body is
-    read and before anything else is done for it.
+    `check_inference` raises if the engine would reject an inference. It is called first, so that a
+    rejected inference costs nothing: none of its body has been read.
     """
 
     def __init__(
@@ -33,15 +33,16 @@ class Admission:
         self._check_inference = check_inference
         self._is_inference = is_inference
         self._max_concurrency = max_concurrency
-        self._max_client_concurrency = max_client_concurrency  # 0 is no limit
+        self._max_client_concurrency = max_client_concurrency  # 0 means no limit
         self._reads = 0
         self._work = 0
         self._clients: dict[str, int] = {}
 
     def enter(self, scope: Scope) -> None:
-        """Count a request in; each that entered must leave.
+        """Count a request in; every request that enters must leave.
 
-        Raises: ServiceError or EngineError if there is no place for it; it did not enter then.
+        Raises: ServiceError or EngineError if there is no place for the request, which then has
+        not entered.
         """
         if self._is_inference(scope):
             self._check_inference()
@@ -50,7 +51,7 @@ class Admission:
         if in_progress >= self._max_concurrency:
             raise HttpError(
                 "overloaded",
-                f"{in_progress} requests are in progress already ({variable('max_concurrency')}).",
+                f"{in_progress} requests are already in progress ({variable('max_concurrency')}).",
                 headers={"Retry-After": "1"},
                 reason="concurrency",
             )
@@ -69,10 +70,10 @@ class Admission:
             self._work -= 1
         if self._max_client_concurrency:
             address = _address(scope)
-            left = self._clients[address] - 1
-            if left:
-                self._clients[address] = left
-            else:
+            remaining = self._clients[address] - 1
+            if remaining:
+                self._clients[address] = remaining
+            else:  # so that the table does not grow with every client there ever was
                 del self._clients[address]
 
     def _enter_client(self, address: str) -> None:
@@ -80,7 +81,7 @@ class Admission:
         if in_progress >= self._max_client_concurrency:
             raise HttpError(
                 "too-many-requests",
-                f"{in_progress} requests of your address are in progress already "
+                f"{in_progress} requests from your address are already in progress "
                 f"({variable('max_client_concurrency')}).",
                 headers={"Retry-After": "1"},
                 reason="client-concurrency",
@@ -89,11 +90,11 @@ class Admission:
 
 
 def is_always_admitted(scope: Scope) -> bool:
-    """Whether a request is one of those that must answer while everything else is full."""
+    """Return whether a request must be answered even if the service is full."""
     path: str = scope["path"]
     return (path in _ALWAYS or path.startswith(_ALWAYS_BELOW)) and scope["method"] in _READS
 
 
 def _address(scope: Scope) -> str:
-    client = scope.get("client")  # none on a Unix socket
+    client = scope.get("client")  # None on a Unix socket
     return client[0] if client else ""

@@ -1,6 +1,6 @@
-"""Reads request bodies, within limits that count while the bytes arrive.
+"""Reads request bodies, and enforces their limits while the bytes arrive.
 
-Bodies are read raw: no framework decodes them by their Content-Type before the limits apply.
+Bodies are read raw: no framework decodes them by Content-Type before the limits apply.
 """
 
 import asyncio
@@ -14,16 +14,16 @@ from app.errors import ServiceError
 from app.http.problems import HttpError
 from app.settings import Limit, Settings, variable
 
-# zlib's numbers for the encodings: deflate in HTTP is zlib's own format.
+# The `wbits` of each encoding. HTTP's deflate is the zlib format, not raw deflate.
 _WINDOW_BITS = {"gzip": 31, "deflate": 15}
-# Other requests are answered between two pieces of an inflated body.
+# Inflating a piece blocks the event loop; other requests are served between two pieces.
 _PIECE_BYTES = 2**18
 
 
 async def read_document(
     request: Request, settings: Settings, encodings: Sequence[str] = ()
 ) -> bytes:
-    """Return a body that is one JSON document, and no prediction; see `read_body`."""
+    """Return a body that is a JSON document but not a prediction; see `read_body`."""
     return await read_body(request, settings, encodings, limit=settings.document_limit)
 
 
@@ -34,10 +34,10 @@ async def read_body(
     *,
     limit: Limit[int] | None = None,
 ) -> bytes:
-    """Return the whole body, inflated if it is in one of the encodings (gzip, deflate).
+    """Return the whole body, inflated if it has one of the encodings (gzip, deflate).
 
-    `limit` bounds its size, both as it arrives and inflated; by default that of any body.
-    Raises: ServiceError if it is too large as it comes or inflated, in another encoding, or slow.
+    `limit` bounds the size both before and after inflation; the default is `settings.body_limit`.
+    Raises: ServiceError if the body is too large, has another encoding, or arrives too slowly.
     """
     body = bytearray()
     limit = limit or settings.body_limit
@@ -56,17 +56,17 @@ async def read_body(
 async def body_chunks(
     request: Request, limit: Limit[int], encodings: Sequence[str] = ()
 ) -> AsyncIterator[bytes]:
-    """Yield the body as it arrives, not inflated.
+    """Yield the body as it arrives, without inflating it.
 
-    Raises: ServiceError if it is too large, in an encoding that is not among those given, or the
-    client goes away.
+    Raises: ServiceError if the body is too large, if its encoding is not among those given, or if
+    the client disconnects.
     """
     encoding = _encoding(request)
     if encoding not in ("", "identity", *encodings):
         instead = f"send {', '.join(encodings)}, or " if encodings else "send "
         raise HttpError(
             "unsupported-type",
-            f"Content-Encoding {encoding!r} is not supported; {instead}the body as it is.",
+            f"Content-Encoding {encoding!r} is not supported; {instead}the body unencoded.",
             headers={"Accept-Encoding": ", ".join(encodings) or "identity"},
         )
     declared = declared_size(request)
@@ -80,32 +80,35 @@ async def body_chunks(
             yield chunk
     except ClientDisconnect:
         raise ServiceError(
-            "malformed-body", "The client went away before the body's end."
+            "malformed-body", "The client disconnected before the end of the body."
         ) from None
 
 
 async def _inflated(
     chunks: AsyncIterator[bytes], encoding: str, limit: Limit[int]
 ) -> AsyncIterator[bytes]:
-    """Yield a body inflated, piece by piece, and no more of it than the limit allows."""
+    """Yield the inflated body in pieces.
+
+    Raises: ServiceError if it is malformed, or as soon as it exceeds the limit.
+    """
     inflater = zlib.decompressobj(_WINDOW_BITS[encoding])
     size = 0
     async for chunk in chunks:
         while chunk:
-            if inflater.eof:  # a second gzip member included: there could be millions
-                raise _malformed(encoding, "something follows its end")
+            if inflater.eof:  # also at a second gzip member: a body could hold millions of them
+                raise _malformed(encoding, "data follows its end")
             try:
                 piece = inflater.decompress(chunk, _PIECE_BYTES)
             except zlib.error:
                 raise _malformed(encoding, "its data is corrupt") from None
             chunk = inflater.unconsumed_tail or inflater.unused_data
             size += len(piece)
-            check_size(size, limit, "bytes or more when it is inflated")
+            check_size(size, limit, "bytes or more when inflated")
             yield piece
             await asyncio.sleep(0)
-    # zlib may still hold what the last few bits of the input were.
+    # zlib may still hold the output of the last few bits.
     if not inflater.eof and (piece := _end(inflater, encoding)):
-        check_size(size + len(piece), limit, "bytes when it is inflated")
+        check_size(size + len(piece), limit, "bytes when inflated")
         yield piece
 
 
@@ -115,7 +118,7 @@ def _end(inflater: Any, encoding: str) -> bytes:
     except zlib.error:
         raise _malformed(encoding, "its data is corrupt") from None
     if not inflater.eof:
-        raise _malformed(encoding, "it ends too early")
+        raise _malformed(encoding, "it is truncated")
     return piece
 
 
@@ -128,17 +131,18 @@ def _encoding(request: Request) -> str:
 
 
 def declared_size(request: Request) -> int | None:
-    """Return the body's size as the client declares it, if it does."""
+    """Return the size that the client declares in Content-Length, or None."""
     declared = request.headers.get("content-length", "")
+    # int() raises for thousands of digits, and no body has a size of 19.
     return int(declared) if declared.isdecimal() and len(declared) < 19 else None
 
 
 def too_slow(received: int, settings: Settings) -> ServiceError:
-    """Return the refusal of a body that does not arrive in time."""
+    """Return the error for a body that does not arrive in time."""
     return HttpError(
         "slow-body",
-        f"{received} bytes arrived in {settings.body_timeout_s:g} s "
-        f"({variable('body_timeout_s')}), and not all of the body.",
+        f"The rest of the body did not arrive within {settings.body_timeout_s:g} s "
+        f"({variable('body_timeout_s')}); {received} bytes had arrived.",
         headers={"Connection": "close"},
     )
 
@@ -149,7 +153,7 @@ def check_size(size: int, limit: Limit[int], unit: str) -> None:
         raise HttpError(
             "body-too-large",
             f"The body has {size} {unit}; the limit is {limit}.",
-            # What still arrives is not read: the connection cannot be used again.
+            # The rest of the body is never read, so the connection cannot be reused.
             headers={"Connection": "close"},
             received=size,
             limit=limit.value,

@@ -1,7 +1,8 @@
-"""What every request gets, whatever its route: an id, a time, a place, safe headers, an answer.
+"""Wraps every request: admission, a request id, timings, safe headers, an answer to any error.
 
-Plain ASGI, outermost: an exception that no handler knows becomes a 500 that says nothing of the
-inside, and the log has the rest under the same id. It runs at every request, so it is frugal.
+It is plain ASGI and the outermost layer. An unexpected exception becomes a 500 that reveals no
+internals; the log has the details under the same request id. It runs for every request, so it must
+be cheap.
 """
 
 import asyncio
@@ -26,11 +27,11 @@ log = logging.getLogger("app.access")
 
 _SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _NOSNIFF = (b"x-content-type-options", b"nosniff")
-_READ_HERE = frozenset((b"x-request-id", b"traceparent", b"tracestate"))
+_HEADERS_READ = frozenset((b"x-request-id", b"traceparent", b"tracestate"))
 
 
 class Envelope:
-    """Wraps the whole application."""
+    """ASGI middleware around the whole application."""
 
     def __init__(
         self,
@@ -49,7 +50,7 @@ class Envelope:
             await self._app(scope, receive, send)
             return
         always = is_always_admitted(scope)
-        # Probes come every few seconds and are nobody's work: no spans of them.
+        # Probes come every few seconds and do no work for a client, so they get no span.
         exchange = _Exchange(scope, send, None if always else self._spans)
         self._metrics.request_began(scope["method"])
         admitted = False
@@ -59,13 +60,13 @@ class Envelope:
                     self._admission.enter(scope)
                     admitted = True
                 await self._app(exchange.scope, receive, exchange.send)
-            except asyncio.CancelledError:  # it did not finish in the time to drain
+            except asyncio.CancelledError:  # the request did not finish within drain_s
                 if exchange.status:
                     raise
                 stopping = WorkerUnavailableError("The service is stopping.")
                 await exchange.answer_error(stopping, receive)
             except Exception as error:
-                if exchange.status:  # too late for another answer; the server closes the connection
+                if exchange.status:  # the response has started; the server closes the connection
                     raise
                 reason = await exchange.answer_error(error, receive)
                 if reason is not None:
@@ -78,7 +79,7 @@ class Envelope:
 
 
 class _Exchange:
-    """One request and its answer."""
+    """One request and its response."""
 
     def __init__(self, scope: Scope, send: Send, spans: Spans | None) -> None:
         self.status = 0
@@ -86,15 +87,15 @@ class _Exchange:
         self._send = send
         self._timings = Timings()
         self._method: str = scope["method"]
-        given = _headers(scope)
-        request_id = given.get(b"x-request-id", "")
+        headers = _headers(scope)
+        request_id = headers.get(b"x-request-id", "")
         self.request_id = request_id if _SAFE_ID.fullmatch(request_id) else random_id(128)
-        self._begin_trace(given, spans)
+        self._begin_trace(headers, spans)
         self.log_fields: dict[str, Any] = {"request_id": self.request_id}
         if self._trace is not None:
             self.log_fields["trace_id"] = self._trace.trace_id
-        # A HEAD is a GET whose body is not sent; routes know only the GET. The server's own scope
-        # stays as it is: the server must know that no body follows.
+        # A HEAD runs as a GET whose body is not sent, because routes define only GET. The server's
+        # own scope keeps HEAD: the server must know that no body follows.
         self._bodiless = self._method == "HEAD"
         self.scope: Scope = {
             **scope,
@@ -107,11 +108,11 @@ class _Exchange:
             },
         }
 
-    def _begin_trace(self, given: dict[bytes, str], spans: Spans | None) -> None:
-        """Have a trace where one leads somewhere: to the caller's, or to a collector."""
+    def _begin_trace(self, headers: dict[bytes, str], spans: Spans | None) -> None:
+        """Start a span if spans are exported; else only continue the caller's trace, if any."""
         parent = None
-        if b"traceparent" in given:
-            parent = read_trace_context(given[b"traceparent"], given.get(b"tracestate", ""))
+        if b"traceparent" in headers:
+            parent = read_trace_context(headers[b"traceparent"], headers.get(b"tracestate", ""))
         self._span = None
         self._trace: TraceContext | None = None
         if spans is not None:
@@ -139,7 +140,7 @@ class _Exchange:
         await self._send(message)
 
     async def answer_error(self, error: Exception, receive: Receive) -> str | None:
-        """Answer, and return the reason if the request was rejected for lack of capacity."""
+        """Send the answer; return the reason if the request was rejected for lack of capacity."""
         service_error = as_service_error(error)
         if service_error.kind == "internal-error":
             log.error("Request %s failed.", self.request_id, exc_info=error)
@@ -150,12 +151,12 @@ class _Exchange:
         return rejection_reason(service_error)
 
     def end(self) -> tuple[str, float]:
-        """Log the request and end its span; return its route's template, and its seconds."""
+        """Log the request and end its span; return the route's template and the seconds taken."""
         seconds = time.perf_counter() - self._started
-        # The raw path is percent-encoded, so a client cannot write lines of its own into the log.
+        # The raw path is percent-encoded, so a client cannot forge lines of the log.
         raw: bytes = self.scope.get("raw_path") or self.scope["path"].encode()
         path = raw.decode("ascii", "backslashreplace")
-        route: str = getattr(self.scope.get("route"), "path", "")  # none took it: ""
+        route: str = getattr(self.scope.get("route"), "path", "")  # "" if no route matched
         model = self.scope["state"].get("model")
         fields = {
             "method": self._method,
@@ -196,10 +197,14 @@ class _Exchange:
 
 
 def _headers(scope: Scope) -> dict[bytes, str]:
-    """Return the headers that are read here; of a second `traceparent` nothing holds any more."""
+    """Return the headers that the envelope reads, by name.
+
+    Of a repeated `x-request-id` the first counts. A repeated `traceparent` is joined with a comma,
+    which makes it invalid.
+    """
     headers: dict[bytes, str] = {}
     for name, value in scope["headers"]:
-        if name in _READ_HERE:
+        if name in _HEADERS_READ:
             if name == b"x-request-id" and name in headers:
                 continue
             text = value.decode("latin-1")

@@ -1,4 +1,4 @@
-"""A request in progress, as the parts behind the routes see it."""
+"""A request in progress, as the code behind the routes sees it."""
 
 from starlette.requests import Request
 
@@ -12,7 +12,7 @@ def timings(request: Request) -> Timings:
 
 
 class HttpExchange:
-    """See `app.serving.exchange.Exchange`."""
+    """Implements `app.serving.exchange.Exchange` for a Starlette request."""
 
     def __init__(self, request: Request) -> None:
         self.timings = timings(request)

@@ -1,7 +1,7 @@
-"""How errors are told under the two foreign protocols: Open Inference and TensorFlow Serving.
+"""Error responses of the two foreign protocols: Open Inference and TensorFlow Serving.
 
-Their clients read a string `error` from a JSON object and nothing else, and know no status 422. The
-members of our own problems stand beside it.
+Their clients read only the string `error` of a JSON object, and do not know status 422. The members
+of our own problem documents stand beside it.
 """
 
 MEDIA_TYPE = "application/json"
@@ -9,12 +9,12 @@ MEDIA_TYPE = "application/json"
 _OPEN_INFERENCE = "/v2"
 _TENSORFLOW_SERVING = "/v1/models"
 _INFERENCE_METHODS = ("GET", "HEAD", "POST")
-# What Triton says; the sentence of ours comes after it.
+# Triton's words, which our own sentence follows.
 _PREFIXES = {404: "Not Found", 405: "Method Not Allowed"}
 
 
 def is_foreign(path: str) -> bool:
-    """Whether a path is one of the foreign protocols'.
+    """Return whether a path belongs to a foreign protocol.
 
     >>> [is_foreign(path) for path in ("/v2", "/v2/x", "/v20", "/v1/models/m:predict", "/v1/ops")]
     [True, True, False, True, False]
@@ -23,9 +23,9 @@ def is_foreign(path: str) -> bool:
 
 
 def foreign_status(status: int, method: str, path: str) -> int:
-    """Return the status as the protocol's clients know it.
+    """Return the status that the protocol's clients expect.
 
-    Our own registry shares `/v1/models`: its list, and what it does with PUT and DELETE, keep 422.
+    Our own model registry shares `/v1/models`: its listing, PUT and DELETE keep 422.
 
     >>> foreign_status(422, "POST", "/v1/models/m:predict"), foreign_status(422, "GET", "/v2")
     (400, 400)
@@ -41,17 +41,17 @@ def foreign_status(status: int, method: str, path: str) -> int:
 
 
 def foreign_error(kind: str, status: int, detail: str) -> str:
-    """Return the string that the clients show.
+    """Return the string that clients show.
 
     >>> foreign_error("not-found", 404, "No route has this path.")
     'Not Found: No route has this path.'
     >>> foreign_error("unknown-model", 404, "There is no model 'x'.")
     "There is no model 'x'."
     """
-    says_nothing = kind in ("not-found", "method-not-allowed")
-    return f"{_PREFIXES[status]}: {detail}" if says_nothing else detail
+    is_prefixed = kind in ("not-found", "method-not-allowed")
+    return f"{_PREFIXES[status]}: {detail}" if is_prefixed else detail
 
 
 def _below(path: str, root: str) -> bool:
-    path = path.lower()  # the letters of TensorFlow Serving's paths may be of either case
+    path = path.lower()  # TensorFlow Serving's paths match in upper and lower case
     return path == root or path.startswith(root + "/")

@@ -1,4 +1,4 @@
-"""Reads `multipart/form-data` piece by piece; what a part's bytes become is its reader's matter."""
+"""Parses `multipart/form-data` piece by piece, and passes the bytes of each part to a sink."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -12,7 +12,7 @@ Sink = Callable[[bytes], object]
 
 
 class PartHeader(NamedTuple):
-    """What stands above a part's bytes; the file's name is the client's, and no path."""
+    """The header of a part; `file_name` is the client's text, not a safe path."""
 
     name: str
     content_type: str
@@ -20,7 +20,7 @@ class PartHeader(NamedTuple):
 
 
 class FormReader:
-    """Feeds the bytes of each part to the sink that `open_part` returns for its header."""
+    """Passes the bytes of each part to the sink that `open_part` returns for its header."""
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class FormReader:
         max_parts: int,
         limit_words: str,
     ) -> None:
-        """Begin a form; `limit_words` says what `max_parts` comes from.
+        """Start a form; `limit_words` says in an error where `max_parts` comes from.
 
         Raises: ServiceError if the Content-Type has no boundary.
         """
@@ -47,12 +47,12 @@ class FormReader:
         self._value = bytearray()
         self._sink: Sink | None = None
         try:
-            self._parser = MultipartParser(boundary, self._callbacks())  # type: ignore[arg-type]  # a TypedDict there
+            self._parser = MultipartParser(boundary, self._callbacks())  # type: ignore[arg-type]  # declared as a TypedDict
         except (FormParserError, ValueError) as error:
             raise _malformed(error) from error
 
     def feed(self, data: bytes) -> None:
-        """Read on.
+        """Parse the next bytes.
 
         Raises: ServiceError if the form is malformed or has too many parts, and what a sink raises.
         """
@@ -62,13 +62,13 @@ class FormReader:
             raise _malformed(error) from error
 
     def finish(self) -> None:
-        """Raises: ServiceError if the form has not ended."""
+        """Raises: ServiceError if the form is incomplete."""
         try:
             self._parser.finalize()
         except (FormParserError, ValueError) as error:
             raise _malformed(error) from error
         if not self._complete:
-            raise ServiceError("malformed-body", "The form ends before its last boundary.")
+            raise ServiceError("malformed-body", "The form ends before its closing boundary.")
 
     def _callbacks(self) -> dict[str, object]:
         return {
@@ -86,7 +86,7 @@ class FormReader:
         if self._count > self._max_parts:
             raise ServiceError(
                 "malformed-body",
-                f"The form has more than {self._max_parts} parts, which {self._limit_words}.",
+                f"The form has more than {self._max_parts} parts; {self._limit_words}.",
             )
         self._headers = {}
 
@@ -108,7 +108,7 @@ class FormReader:
         )
 
     def _data(self, data: bytes, start: int, end: int) -> None:
-        assert self._sink is not None  # the parser tells of a part's headers before its data
+        assert self._sink is not None  # the parser reports a part's headers before its data
         self._sink(data[start:end])
 
     def _finish(self) -> None:
@@ -122,7 +122,7 @@ def _malformed(error: Exception) -> ServiceError:
 
 
 class Part(NamedTuple):
-    """One part of a form that is small enough for the memory."""
+    """One part of a form, held in memory."""
 
     name: str
     content_type: str

@@ -1,6 +1,6 @@
-"""Tells what a prediction's body holds: images, arrays, JSON, or a form of them.
+"""Reads the inputs of a prediction: images, arrays, JSON, or a form of them.
 
-The Content-Type decides only among these; nothing is decoded here but the form's framing.
+The Content-Type selects among these kinds. Only the framing of a form is decoded here.
 """
 
 import asyncio
@@ -20,14 +20,14 @@ from model_zoo import unknown_name
 _ACCEPTED = (
     "image/jpeg, image/png, image/webp, application/x-npy, application/json and multipart/form-data"
 )
-# Fields of a form beside the images and arrays, whose number the batch limits.
+# Fields that a form may have besides its inputs, whose number `max_batch` limits.
 _OTHER_PARTS = 8
-# What clients send that do not know the type: `curl --data-binary` and plain uploads.
+# Sent by clients that do not know the type, such as `curl --data-binary`.
 _UNSPECIFIC = ("", "application/octet-stream", "application/x-www-form-urlencoded")
 
 
 class Form(NamedTuple):
-    """The inputs of a form, and its spec."""
+    """The inputs and the spec of a form."""
 
     inputs: Sequence[Input]
     spec: bytes
@@ -36,7 +36,7 @@ class Form(NamedTuple):
 async def read_inputs(request: Request, settings: Settings) -> Sequence[Input]:
     """Return the inputs of a body of any accepted type.
 
-    Raises: ServiceError for a type or a form that is not accepted.
+    Raises: ServiceError if the type or the form is not accepted.
     """
     body = await read_body(request, settings)
     content_type = request.headers.get("content-type", "")
@@ -49,7 +49,7 @@ async def read_inputs(request: Request, settings: Settings) -> Sequence[Input]:
 async def read_form(request: Request, settings: Settings) -> Form:
     """Return the spec and the inputs of a form.
 
-    Raises: ServiceError for anything else.
+    Raises: ServiceError if the body is anything else.
     """
     body = await read_body(request, settings)
     content_type = request.headers.get("content-type", "")
@@ -63,7 +63,8 @@ async def read_form(request: Request, settings: Settings) -> Form:
     specs = [part.data for part in parts if part.name == "spec"]
     if len(specs) != 1:
         count = f"{len(specs)} fields" if specs else "no field"
-        raise ServiceError("malformed-body", f"The form has {count} spec; it takes one.")
+        detail = f"The form has {count} called spec; it must have one."
+        raise ServiceError("malformed-body", detail)
     check_size(len(specs[0]), settings.document_limit, "bytes in its field spec")
     others = [part for part in parts if part.name != "spec"]
     return Form(_inputs_of(others, ("image", "array", "spec")), specs[0])
@@ -75,7 +76,7 @@ async def _parts(body: bytes, content_type: str, settings: Settings) -> Sequence
         body,
         content_type,
         max_parts=settings.max_batch + _OTHER_PARTS,
-        limit_words=f"{variable('max_batch')} and a few others allow",
+        limit_words=f"it may have {variable('max_batch')} inputs and {_OTHER_PARTS} other fields",
     )
 
 
@@ -85,13 +86,13 @@ def _inputs_of(parts: Sequence[Part], fields: Sequence[str]) -> list[Input]:
     inputs = []
     for part in parts:
         if part.name not in kinds:
-            rule = f"The form takes no field {part.name!r}."
+            rule = f"The form does not accept a field {part.name!r}."
             problem = unknown_name("", rule, part.name, fields)
             raise ServiceError("malformed-body", problem.message)
         index = counts[part.name] = counts.get(part.name, -1) + 1
         inputs.append(Input(kinds[part.name], f"/{part.name}/{index}", part.data))
     if not inputs:
-        raise ServiceError("malformed-body", "The form has no field image or array.")
+        raise ServiceError("malformed-body", "The form has no field called image or array.")
     return inputs
 
 
@@ -109,7 +110,7 @@ def _kind(media_type: str, body: bytes) -> str:
         given = f"Content-Type {media_type!r}" if media_type else "A body without Content-Type"
         raise ServiceError(
             "unsupported-type",
-            f"{given} is not supported for what the body holds. Accepted: {_ACCEPTED}.",
+            f"{given} is not supported for this body. Accepted: {_ACCEPTED}.",
         )
     return kind
 

@@ -1,4 +1,4 @@
-"""Picks the form of an answer by `?format=`, `Accept` and `Accept-Encoding`; checks the query."""
+"""Chooses the format and the encoding of a response, and checks query parameters."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -15,7 +15,7 @@ Choice = TypeVar("Choice", bound=str)
 
 
 async def refuse_unknown_parameters(request: Request) -> None:
-    """Refuse a query parameter that the route does not have; mistyped, it would do nothing."""
+    """Reject an unknown query parameter, since a misspelled one would silently do nothing."""
     own = request.scope["route"].dependant
     known = [field.alias for each in (own, *own.dependencies) for field in each.query_params]
     for name in request.query_params:
@@ -27,11 +27,14 @@ async def refuse_unknown_parameters(request: Request) -> None:
 
 
 def one_of(name: str, value: str, valid: Sequence[Choice]) -> Choice:
-    """Return the value of a query parameter, which must be one of the valid ones."""
+    """Return the value of a query parameter.
+
+    Raises: ServiceError (invalid-query) if it is not one of the valid values.
+    """
     for choice in valid:
         if choice == value:
             return choice
-    rule = f"Query parameter {name} has no value {value!r}."
+    rule = f"Query parameter {name} does not accept {value!r}."
     problem = unknown_name("", rule, value, valid)
     raise query_error(name, problem.message, value, problem.suggestion)
 
@@ -46,12 +49,15 @@ Writers = Mapping[str, Callable[[], Any]]
 
 
 def format_query(formats: Iterable[str]) -> Any:
-    """Return the query parameter that picks one of the formats."""
-    return Query(description="Instead of Accept.", json_schema_extra={"enum": list(formats)})
+    """Return the query parameter that selects one of the formats."""
+    return Query(
+        description="Format of the answer; overrides Accept.",
+        json_schema_extra={"enum": list(formats)},
+    )
 
 
 def written(format_name: str, writers: Writers) -> Response:
-    """Return a report in a format; JSON is written from the document that its writer returns."""
+    """Return a report in a format; the writer for JSON returns a document, the others text."""
     content = writers[format_name]()
     if format_name == "json":
         return JSONResponse(content)
@@ -59,10 +65,10 @@ def written(format_name: str, writers: Writers) -> Response:
 
 
 def chosen_format(request: Request, requested: str | None, formats: Mapping[Choice, str]) -> Choice:
-    """Return the name of the format of an answer; `formats` maps names to media types.
+    """Return the name of the format to answer in; `formats` maps names to media types.
 
-    `?format=` decides, else `Accept`; where both are silent, the first format.
-    Raises: ServiceError if `?format=` is unknown (422) or `Accept` admits none of them (406).
+    `?format=` decides, then `Accept`; without either it is the first format.
+    Raises: ServiceError if `?format=` is unknown (422) or `Accept` allows none of them (406).
     """
     if requested is not None:
         return one_of("format", requested, list(formats))
@@ -74,14 +80,14 @@ def chosen_format(request: Request, requested: str | None, formats: Mapping[Choi
             best, best_weight = name, weight
     if best is None:
         offered = ", ".join(media_type.partition(";")[0] for media_type in formats.values())
-        raise ServiceError("not-acceptable", f"Accept admits none of: {offered}.")
+        raise ServiceError("not-acceptable", f"Accept allows none of: {offered}.")
     return best
 
 
 def chosen_encoding(accept: str, encodings: Sequence[str]) -> str | None:
-    """Return the encoding that Accept-Encoding weighs highest, or None for no encoding.
+    """Return the encoding that Accept-Encoding prefers, or None for no encoding.
 
-    The first listed wins among equals; what is not listed is not chosen.
+    Among equals the first listed wins. An encoding that is not listed is never chosen.
 
     >>> both = ("gzip", "deflate")
     >>> [chosen_encoding(accept, both) for accept in ("br, deflate;q=0.5, gzip", "br", "")]
@@ -112,7 +118,7 @@ def _weight(item: str) -> tuple[str, float]:
 
 
 def _media_type_weight(media_type: str, ranges: Sequence[tuple[str, float]]) -> float:
-    """Return the weight that the most specific matching range gives."""
+    """Return the weight of the most specific range that matches."""
     family = media_type.partition("/")[0] + "/*"
     for pattern in (media_type, family, "*/*"):
         matching = [weight for name, weight in ranges if name == pattern]

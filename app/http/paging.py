@@ -1,4 +1,4 @@
-"""Pages of listings, the newest item first: a cursor is the number of a page's last item."""
+"""Pages of a listing, newest first; a cursor is the sequence number of a page's last item."""
 
 from collections.abc import Sequence
 from typing import Annotated, Protocol, TypeVar
@@ -8,27 +8,27 @@ from fastapi import Query
 
 from app.http.problems import query_error
 
-PageLimit = Annotated[int, Query(ge=1, le=200, description="Items in a page.")]
+PageLimit = Annotated[int, Query(ge=1, le=200, description="Largest number of items on a page.")]
 Cursor = Annotated[
-    str | None, Query(description="Where to continue: `next` of the previous page has it.")
+    str | None, Query(description="Where to continue; taken from `next` of the previous page.")
 ]
 
 
 class Numbered(Protocol):
-    """An item of a listing, by the order of its arrival."""
+    """An item of a listing, numbered in the order of arrival."""
 
     @property
     def sequence(self) -> int:
-        """A number that is never given twice."""
+        """A number that is never reused."""
 
 
 Item = TypeVar("Item", bound=Numbered)
 
 
 def before_of(cursor: str | None) -> int | None:
-    """Return the sequence that a page follows; None is the first page.
+    """Return the sequence number that a page follows, or None for the first page.
 
-    Raises: ServiceError (invalid-query)
+    Raises: ServiceError (invalid-query) if the cursor is not a number.
     """
     if cursor is None:
         return None
@@ -41,9 +41,9 @@ def before_of(cursor: str | None) -> int | None:
 def page_of(
     items: Sequence[Item], limit: int, path: str, **filters: str | None
 ) -> tuple[Sequence[Item], str | None]:
-    """Return a page of the items from its start on, and the link to the next page if there is one.
+    """Return the page that the items start with, and the link to the next page or None.
 
-    There is one if there are more items than the limit.
+    There is a next page if there are more items than the limit, so pass at least one more.
     """
     page = items[:limit]
     if len(items) <= limit:

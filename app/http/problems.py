@@ -1,9 +1,9 @@
-"""Every error answer of the service, as `application/problem+json` (RFC 9457).
+"""Turns every exception into an error response, as `application/problem+json` (RFC 9457).
 
-On the paths of the foreign protocols the same members stand in the form that their clients read.
+On the paths of the foreign protocols the response has the form that their clients read.
 
-The only place that turns an exception into a status. What a client cannot mend says "internal
-error" and the request id, nothing of the inside.
+No other module maps an exception to a status. An error that a client cannot mend says only
+"internal error" and the request id.
 """
 
 import json
@@ -43,44 +43,44 @@ MEDIA_TYPE = "application/problem+json"
 
 
 class Status(NamedTuple):
-    """A kind of problem: its status and its title, the same in every answer of the kind."""
+    """The status and the title of a kind of problem, the same in every response of that kind."""
 
     status: int
     title: str
 
 
 STATUSES: Mapping[ProblemKind, Status] = {
-    "malformed-json": Status(400, "The body is not JSON that can be read"),
+    "malformed-json": Status(400, "The body cannot be read as JSON"),
     "malformed-body": Status(400, "The body cannot be read"),
-    "malformed-request": Status(400, "The protocol has no such request"),
-    "not-found": Status(404, "There is nothing here"),
+    "malformed-request": Status(400, "The request does not follow the protocol"),
+    "not-found": Status(404, "There is no such route"),
     "unknown-build": Status(404, "There is no such build"),
     "unknown-model": Status(404, "There is no such model"),
-    "unknown-name": Status(404, "There is nothing of this name"),
-    "method-not-allowed": Status(405, "The method does not fit the resource"),
+    "unknown-name": Status(404, "There is no such name in the catalogue"),
+    "method-not-allowed": Status(405, "The route does not support the method"),
     "unknown-weights": Status(404, "There are no such weights"),
-    "not-acceptable": Status(406, "None of the accepted types can be given"),
+    "not-acceptable": Status(406, "None of the accepted types is available"),
     "slow-body": Status(408, "The body did not arrive in time"),
-    "conflict": Status(409, "It is something else already"),
-    "in-use": Status(409, "Something else is made of it"),
+    "conflict": Status(409, "The version already exists and differs"),
+    "in-use": Status(409, "The resource is still in use"),
     "body-too-large": Status(413, "The body is too large"),
     "unsupported-type": Status(415, "The body's type is not supported"),
-    "unsatisfiable-range": Status(416, "The range begins after the end"),
+    "unsatisfiable-range": Status(416, "The range starts beyond the end"),
     "invalid-query": Status(422, "A query parameter is not valid"),
     "invalid-spec": Status(422, "The build spec is not valid"),
-    "build-refused": Status(422, "The network refuses its configuration"),
-    "over-budget": Status(422, "The build is over the budget"),
+    "build-refused": Status(422, "The network cannot be built as configured"),
+    "over-budget": Status(422, "The build exceeds the budget"),
     "weights-refused": Status(422, "The weights do not fit, or cannot be read"),
     "invalid-input": Status(422, "The input does not fit the network"),
     "unprocessable": Status(422, "The request cannot be carried out"),
     "too-many-requests": Status(429, "The client has too many requests in progress"),
-    # nginx's number: only the log sees it.
+    # nginx's number, for the log: no client is left to receive it.
     "client-gone": Status(499, "The client closed the connection"),
     "internal-error": Status(500, "Internal error"),
-    "not-implemented": Status(501, "The service does not offer this"),
-    "not-ready": Status(503, "It is not ready"),
-    "overloaded": Status(503, "The service is full"),
-    "worker-died": Status(503, "The worker ended while it computed"),
+    "not-implemented": Status(501, "The service does not support this"),
+    "not-ready": Status(503, "The service or the model is not ready"),
+    "overloaded": Status(503, "The service is at capacity"),
+    "worker-died": Status(503, "The worker died while computing"),
     "worker-unavailable": Status(503, "The worker is not available"),
     "out-of-memory": Status(503, "There is not enough memory"),
     "store-full": Status(503, "The store is full"),
@@ -88,7 +88,7 @@ STATUSES: Mapping[ProblemKind, Status] = {
     "deadline-passed": Status(504, "The deadline passed"),
 }
 
-# The first class that fits decides; ZooError is the root.
+# The first class that matches decides, so ZooError, the root, comes last.
 _LIBRARY_KINDS: tuple[tuple[type[ZooError], ProblemKind], ...] = (
     (MalformedJsonError, "malformed-json"),
     (BudgetError, "over-budget"),
@@ -99,9 +99,9 @@ _LIBRARY_KINDS: tuple[tuple[type[ZooError], ProblemKind], ...] = (
     (WeightsError, "weights-refused"),
     (ZooError, "unprocessable"),
 )
-# Where nothing says when a full or stopping service may take more.
+# Retry-After of a 503 whose cause does not suggest a time.
 _LATER_S = 10
-# Until it is worth asking again whether something is ready.
+# Retry-After of a readiness check that fails.
 _READY_LATER_S = 5
 _ENGINE_KINDS: tuple[tuple[type[EngineError], ProblemKind, int], ...] = (
     (WorkerDiedError, "worker-died", 1),
@@ -112,7 +112,7 @@ _ENGINE_KINDS: tuple[tuple[type[EngineError], ProblemKind, int], ...] = (
 
 
 class HttpError(ServiceError):
-    """A refusal by the HTTP layer itself, with headers of its own."""
+    """An error of the HTTP layer, with headers for its response."""
 
     def __init__(
         self,
@@ -128,7 +128,7 @@ class HttpError(ServiceError):
 
 
 def as_service_error(error: Exception) -> ServiceError:
-    """Return the answer to any exception; one that is not known is an internal error."""
+    """Return the service error for any exception; an unexpected one is an internal error."""
     match error:
         case ServiceError():
             return error
@@ -147,7 +147,7 @@ def as_service_error(error: Exception) -> ServiceError:
 
 
 def from_library(error: ZooError) -> ServiceError:
-    """Return the answer to an error of model_zoo."""
+    """Return the service error for an error of `model_zoo`."""
     problems = error.problems
     detail = str(problems[0]) if problems else str(error)
     if len(problems) > 1:
@@ -173,7 +173,7 @@ def from_library(error: ZooError) -> ServiceError:
 
 @contextmanager
 def unknown_names() -> Iterator[None]:
-    """Answer what the library refuses inside as a name that does not exist (404)."""
+    """Turn an error of the library inside the block into unknown-name (404)."""
     try:
         yield
     except ZooError as error:
@@ -182,28 +182,28 @@ def unknown_names() -> Iterator[None]:
 
 
 def query_error(name: str, message: str, received: object, suggestion: str | None) -> ServiceError:
-    """Return the answer to a query parameter that is unknown or does not fit."""
+    """Return the error for a query parameter that is unknown or has an invalid value."""
     return ServiceError(
         "invalid-query", message, errors=[_query_item(name, message, received, suggestion)]
     )
 
 
 def rejection_reason(error: ServiceError) -> str | None:
-    """Return why a request was rejected that may well be answered at another time, if it was."""
-    # not-ready is the answer that a probe asked for, and refuses nobody.
+    """Return why a request was rejected that might succeed at another time, or None."""
+    # not-ready is the result of a readiness check, which is answered and not rejected.
     if STATUSES[error.kind].status not in (429, 503, 504) or error.kind == "not-ready":
         return None
     return str(error.members.get("reason", error.kind))
 
 
 def not_ready(detail: str, **members: Any) -> HttpError:
-    """Return the answer to who asks whether something is ready, and it is not."""
+    """Return the error for a readiness check of something that is not ready."""
     headers = _retry_after(_READY_LATER_S)
     return HttpError("not-ready", detail, headers=headers, ready=False, **members)
 
 
 def with_subject(name: str, error: ServiceError) -> ServiceError:
-    """Return an error that says which model it is about."""
+    """Return the error with the name of its model before each message."""
     items = [{**item, "message": f"{name}: {item['message']}"} for item in error.errors]
     headers = error.headers if isinstance(error, HttpError) else {}
     return HttpError(
@@ -214,7 +214,7 @@ def with_subject(name: str, error: ServiceError) -> ServiceError:
 def problem_document(
     error: ServiceError, status: int | None = None, ids: Mapping[str, Any] = {}
 ) -> dict[str, Any]:
-    """Return the members of a problem; its status is that of its kind, if none is given."""
+    """Return the members of a problem document; the default status is that of the kind."""
     return {
         "type": f"/docs#problem-{error.kind}",
         "title": STATUSES[error.kind].title,
@@ -229,9 +229,9 @@ def problem_document(
 def problem_response(
     error: ServiceError, ids: Mapping[str, Any], method: str, path: str
 ) -> Response:
-    """Return the answer in RFC 9457's form, or in that of the foreign protocol of the path.
+    """Return the response, in RFC 9457's form or in that of the path's foreign protocol.
 
-    `ids` has the request's id, and its trace's if it is in one.
+    `ids` has the request id, and the trace id if the request belongs to a trace.
     """
     status = foreign_status(STATUSES[error.kind].status, method, path)
     body = problem_document(error, status, ids)
@@ -240,7 +240,7 @@ def problem_response(
     content = json.dumps(body, ensure_ascii=False, allow_nan=False)
     later = _retry_after(_LATER_S) if status == 503 else {}
     own = error.headers if isinstance(error, HttpError) else {}
-    # A lone surrogate in a client's text is valid in Python and not in UTF-8.
+    # A client's text may hold a lone surrogate, which is valid in Python but not in UTF-8.
     return Response(
         content.encode("utf-8", "backslashreplace"),
         status,

@@ -1,6 +1,6 @@
-"""Sends a file as RFC 9110 says: strong entity tags, conditional requests, ranges.
+"""Sends files as RFC 9110 specifies: strong entity tags, conditional requests, ranges.
 
-Starlette's FileResponse ignores If-None-Match and refuses ranges that it should ignore.
+Starlette's FileResponse ignores If-None-Match, and rejects ranges that it should ignore.
 """
 
 import asyncio
@@ -15,17 +15,17 @@ from starlette.responses import Response, StreamingResponse
 from app.http.problems import HttpError
 
 _CHUNK_BYTES = 2**18
-# Nineteen digits and more are no offset of any file, and slow to read as numbers.
+# No file has an offset of 19 digits, and thousands of digits are slow to convert.
 _RANGE = re.compile(r"(\d{0,18})-(\d{0,18})", re.ASCII)
 
 
 class UnsatisfiableRangeError(HttpError):
-    """The range begins after the file's end."""
+    """The range starts beyond the end of the file."""
 
     def __init__(self, size: int) -> None:
         super().__init__(
             "unsatisfiable-range",
-            f"The range begins after the end; the file has {size} bytes.",
+            f"The range starts beyond the end; the file has {size} bytes.",
             headers={"Content-Range": f"bytes */{size}", "Accept-Ranges": "bytes"},
         )
 
@@ -33,9 +33,9 @@ class UnsatisfiableRangeError(HttpError):
 def file_response(
     request: Request, path: Path, *, sha256: str, media_type: str, name: str
 ) -> Response:
-    """Return the answer with a file, a part of it, or 304.
+    """Return a response with the file, a part of it, or 304.
 
-    Raises: ServiceError (416) for a range that begins after the end; FileNotFoundError.
+    Raises: ServiceError (416) for a range that starts beyond the end; FileNotFoundError.
     """
     tag = f'"{sha256}"'
     headers = {
@@ -46,7 +46,7 @@ def file_response(
     }
     if _matches(request.headers.get("if-none-match"), tag):
         return Response(status_code=304, headers=headers)
-    stream = path.open("rb")  # from here on the content stays, though the file be removed
+    stream = path.open("rb")  # an open file stays readable, even if it is removed now
     try:
         size = stream.seek(0, 2)
         span = _span(request.headers, tag, size)
@@ -57,7 +57,7 @@ def file_response(
     headers["Content-Length"] = str(stop - start)
     if span:
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
-    if request.state.bodiless:
+    if request.state.bodiless:  # HEAD: the headers describe content that is not sent
         stop = start
 
     async def content() -> AsyncIterator[bytes]:
@@ -74,7 +74,7 @@ def file_response(
 
 
 def _matches(field: str | None, tag: str) -> bool:
-    """Return whether If-None-Match names the tag; the comparison is the weak one."""
+    """Return whether If-None-Match lists the tag, by weak comparison."""
     if field is None:
         return False
     names = [item.strip().removeprefix("W/") for item in field.split(",")]
@@ -82,9 +82,9 @@ def _matches(field: str | None, tag: str) -> bool:
 
 
 def _span(headers: Headers, tag: str, size: int) -> tuple[int, int] | None:
-    """Return the start and stop of the one range asked for, or None for the whole file.
+    """Return the start and stop of the requested range, or None for the whole file.
 
-    Several ranges, other units and malformed ones are ignored, as the RFC allows.
+    Multiple ranges, other units and malformed ranges are ignored, as the RFC allows.
     """
     unit, _, ranges = headers.get("range", "").partition("=")
     match = _RANGE.fullmatch(ranges.strip())

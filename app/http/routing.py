@@ -1,4 +1,4 @@
-"""What the routes say of a request before one of them takes it."""
+"""Looks requests up in the routes: which run inference, and which methods a path supports."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NoReturn, TypeVar
@@ -18,33 +18,33 @@ _MARK = "runs_inference"
 
 
 def runs_inference(endpoint: Endpoint) -> Endpoint:
-    """Mark a route's function as one that computes.
+    """Mark a route's function as one that runs inference.
 
-    While the engine's queue is full, its requests are refused before anything is done for them.
+    While the engine's queue is full, its requests are rejected before their bodies are read.
     """
     setattr(endpoint, _MARK, True)
     return endpoint
 
 
 class Routes:
-    """The routes of some routers, to look at."""
+    """The routes of some routers, for lookup."""
 
     def __init__(self, routers: Sequence[APIRouter]) -> None:
         self._routes = [
             route for router in routers for route in router.routes if isinstance(route, APIRoute)
         ]
-        self._inferences = [route for route in self._routes if hasattr(route.endpoint, _MARK)]
+        self._inference_routes = [route for route in self._routes if hasattr(route.endpoint, _MARK)]
 
     def is_inference(self, scope: Scope) -> bool:
-        """Whether a request goes to a route that computes."""
+        """Return whether a request goes to a route that runs inference."""
         method, path = scope["method"], scope["path"]
         return any(
             method in (route.methods or ()) and route.path_regex.match(path)
-            for route in self._inferences
+            for route in self._inference_routes
         )
 
     async def refuse(self, request: Request, error: Exception) -> NoReturn:
-        """Say which methods a path takes; pass on everything else that the router refuses."""
+        """Raise a 405 with the methods of the path; raise any other error unchanged."""
         if not isinstance(error, HTTPException) or error.status_code != 405:
             raise error
         methods = {
@@ -58,6 +58,6 @@ class Routes:
         allowed = ", ".join(sorted(methods))
         raise HttpError(
             "method-not-allowed",
-            f"{request.method} does not fit this path; it takes {allowed}.",
+            f"This path does not support {request.method}; it supports {allowed}.",
             headers={"Allow": allowed},
         )

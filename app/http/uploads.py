@@ -1,4 +1,4 @@
-"""Receives weight files: streamed to the disk and digested on their way, whatever their size."""
+"""Receives weight files of any size: streams them to disk and hashes them on the way."""
 
 import asyncio
 import hashlib
@@ -18,7 +18,7 @@ from app.settings import Settings
 from model_zoo import NamedFile
 
 _CHUNK_BYTES = 2**20
-# An index and its shards, or the shards of a V1 checkpoint.
+# The index and the shards of a V2 checkpoint, or the shards of a V1 checkpoint.
 _MAX_FILES = 64
 _FORBIDDEN = re.compile(r"[^ -~]")
 _MAX_NAME_CHARACTERS = 200
@@ -26,7 +26,7 @@ _MAX_NAME_CHARACTERS = 200
 
 @dataclass(slots=True)
 class _File:
-    """A file that is being received."""
+    """A file in transfer."""
 
     name: str
     path: Path
@@ -39,10 +39,10 @@ class _File:
 
 
 class Receiver:
-    """Writes a body into a folder: the one file that it is, or those of a form."""
+    """Writes a body into a folder, as one file or as the files of a form."""
 
     def __init__(self, folder: Path, content_type: str, name: str) -> None:
-        """Begin; `name` is that of a body that is a file itself.
+        """Start a body; `name` is the file's name if the body is not a form.
 
         Raises: ServiceError if a form's Content-Type has no boundary.
         """
@@ -54,7 +54,7 @@ class Receiver:
                 content_type,
                 self._open_part,
                 max_parts=_MAX_FILES,
-                limit_words="no checkpoint has",
+                limit_words="no checkpoint has that many",
             )
             self._sink: Sink = self._form.feed
         else:
@@ -63,16 +63,16 @@ class Receiver:
     def feed(self, data: bytes) -> None:
         """Write the next bytes of the body.
 
-        Raises: ServiceError for a form that is not well-formed; OSError if the disk is full.
+        Raises: ServiceError if a form is malformed; OSError if the disk is full.
         """
         self._sink(data)
 
     def finish(self) -> None:
-        """Raises: ServiceError if a form has not ended, or holds no file."""
+        """Raises: ServiceError if a form is incomplete or has no file."""
         if self._form is not None:
             self._form.finish()
         if not self._files:
-            raise ServiceError("malformed-body", "The form has no field file.")
+            raise ServiceError("malformed-body", "The form has no field called file.")
         for file in self._files:
             file.stream.flush()
 
@@ -95,11 +95,11 @@ class Receiver:
         if header.name != "file" or header.file_name is None:
             raise ServiceError(
                 "malformed-body",
-                f"The form takes files in fields called file; received {header.name[:40]!r}.",
+                f"The form accepts files in fields called file; received {header.name[:40]!r}.",
             )
         name = plain_name(header.file_name)
         if any(file.name == name for file in self._files):
-            raise ServiceError("malformed-body", f"The form has the file {name!r} twice.")
+            raise ServiceError("malformed-body", f"The form contains the file {name!r} twice.")
         return self._open(name)
 
     def _open(self, name: str) -> Sink:
@@ -109,7 +109,7 @@ class Receiver:
 
 
 def plain_name(name: str) -> str:
-    r"""Return a client's name for a file, without folders and fit to be shown.
+    r"""Return a client's file name without its folders, in printable ASCII.
 
     >>> plain_name("C:\\models\\a.ckpt"), plain_name("../x\n.index"), plain_name("")
     ('a.ckpt', 'x_.index', 'upload')
@@ -119,15 +119,15 @@ def plain_name(name: str) -> str:
 
 
 async def receive(request: Request, receiver: Receiver, upload: Upload, settings: Settings) -> None:
-    """Stream a body into the receiver, in pieces of a megabyte and in threads.
+    """Stream a body into the receiver; a thread writes it in pieces of a megabyte.
 
-    Raises: ServiceError if it is too large, encoded, malformed, or stops for too long.
+    Raises: ServiceError if the body is too large, encoded or malformed, or stalls for too long.
     """
     chunks = body_chunks(request, settings.upload_limit)
     buffer = bytearray()
     while True:
         try:
-            # For each piece, not for all: an upload may take as long as its line is slow.
+            # The timeout is for each piece: a whole upload may take as long as a slow line needs.
             async with asyncio.timeout(settings.body_timeout_s):
                 chunk = await anext(chunks, None)
         except TimeoutError:
@@ -144,5 +144,5 @@ async def receive(request: Request, receiver: Receiver, upload: Upload, settings
 
 
 def begin(request: Request) -> Upload:
-    """Return the record of an upload that begins."""
+    """Return the record of a new upload."""
     return Upload(request.state.request_id, declared_size(request))

@@ -1,1 +1,1 @@
-"""What every protocol's routes share: models by name, inference, statistics."""
+"""What the routes of every protocol share: models by name, inference, profiles, weights."""

@@ -1,4 +1,4 @@
-"""Loads that nobody waits for: of models that were just named, and of those pinned at the start."""
+"""Loads and unloads that no request waits for, such as those of pinned models at start-up."""
 
 import asyncio
 import logging
@@ -13,47 +13,47 @@ log = logging.getLogger(__name__)
 
 
 class BackgroundLoads:
-    """What is brought into the engine's memory, or out of it, in the background."""
+    """Loads models into the engine's memory, and unloads them, in the background."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._tasks: dict[asyncio.Task[None], tuple[str, ModelRef]] = {}
 
     def load(self, model: ModelRef) -> None:
-        """Begin to load a model; the engine keeps why, where that fails."""
-        self._keep("load", model, self._engine.load(model))
+        """Start to load a model; if that fails, the engine remembers the reason."""
+        self._start("load", model, self._engine.load(model))
 
     def unload(self, model: ModelRef) -> None:
-        """Begin to give a model's memory back."""
-        self._keep("unload", model, self._engine.unload(model))
+        """Start to unload a model."""
+        self._start("unload", model, self._engine.unload(model))
 
     def state(self, model: ModelRef) -> ModelState:
-        """Return where a model stands, at once: loading from the moment that it was asked for."""
+        """Return the state of a model without waiting; `load` makes it loading at once."""
         state = self._engine.state(model)
-        is_coming = any(
+        is_loading = any(
             work == "load" and ref.key == model.key for work, ref in self._tasks.values()
         )
-        if state.state == "unavailable" and is_coming:
+        if state.state == "unavailable" and is_loading:
             return ModelState("loading", pinned=model.pinned)
         return state
 
     async def close(self) -> None:
-        """Give up what is under way."""
+        """Cancel every load and unload in progress."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _keep(self, work: str, model: ModelRef, doing: Coroutine[Any, Any, object]) -> None:
-        task = asyncio.create_task(_logged(work, model, doing))
+    def _start(self, work: str, model: ModelRef, coroutine: Coroutine[Any, Any, object]) -> None:
+        task = asyncio.create_task(_logged(work, model, coroutine))
         self._tasks[task] = work, model
         task.add_done_callback(self._tasks.pop)
 
 
-async def _logged(work: str, model: ModelRef, doing: Coroutine[Any, Any, object]) -> None:
+async def _logged(work: str, model: ModelRef, coroutine: Coroutine[Any, Any, object]) -> None:
     try:
-        await doing
+        await coroutine
     except (EngineError, ZooError) as error:
-        log.warning("The %s of build %s failed: %s", work, model.build, error)
+        log.warning("Failed to %s build %s: %s", work, model.build, error)
     except Exception:
-        log.exception("The %s of build %s failed.", work, model.build)
+        log.exception("Failed to %s build %s.", work, model.build)

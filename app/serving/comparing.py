@@ -1,4 +1,4 @@
-"""A comparison while it is made: one model after the other, on the same input."""
+"""Runs a comparison: one model after another, on the same input."""
 
 import asyncio
 import time
@@ -21,7 +21,7 @@ from model_zoo import InputError, Problem, ZooError
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A model as the request names it, and what to answer of it."""
+    """A model as the request names it, and the part of its outputs to answer with."""
 
     name: str
     model: ModelVersion
@@ -33,7 +33,7 @@ class Entry:
 
     @property
     def outputs(self) -> list[str]:
-        """What is kept of its answer; its output in any case, which is what is compared."""
+        """The outputs to compute; OUTPUT is always among them, because it is compared."""
         return list(dict.fromkeys([*self.selection.outputs, OUTPUT]))
 
     @property
@@ -51,7 +51,7 @@ class Entry:
 
 
 class Comparing:
-    """A comparison while it is made; `results` and `failures` are by the names of entries."""
+    """A comparison in progress; `results` and `failures` are keyed by the names of entries."""
 
     def __init__(self, exchange: Exchange, inference: Inference, inputs: Sequence[Input]) -> None:
         self.results: dict[str, dict[str, Any]] = {}
@@ -61,18 +61,19 @@ class Comparing:
         self._inputs = inputs
         self._limit = inference.settings.request_time
         self._deadline = time.monotonic() + self._limit.value
-        # The rows that were read last: those of 16 builds may be too many to keep.
+        # Only the rows read last: those of 16 builds together may take too much memory.
         self._last_rows: tuple[tuple[RowShape, str], InputRows] | None = None
         self._outputs: dict[str, Output] = {}
 
     async def check(self, entries: Sequence[Entry]) -> None:
-        """Raises: InputError if the input does not fit a model, or the answers are too large."""
+        """Raises: InputError if the input does not fit a model, or if the answers are too large."""
         groups: dict[tuple[RowShape, str], list[Entry]] = {}
         for entry in entries:
             groups.setdefault(_group(entry), []).append(entry)
         refusals: dict[str, InputError] = {}
         size = 0
-        for group in reversed(groups.values()):  # so that the first is there when it is computed
+        # In reverse, so that the rows of the first group are still in memory for `compute`.
+        for group in reversed(groups.values()):
             try:
                 rows = (await self._rows(group[0])).rows.count
                 self._inference.check_rows(group[0].network, rows)
@@ -87,15 +88,15 @@ class Comparing:
     async def _rows(self, entry: Entry) -> InputRows:
         group = _group(entry)
         if self._last_rows is None or self._last_rows[0] != group:
-            self._last_rows = None  # before there are two
+            self._last_rows = None  # freed first, so that memory never holds two
             rows = await self._inference.read(self._exchange, entry.network, self._inputs)
             self._last_rows = group, rows
         return self._last_rows[1]
 
     async def compute(self, entry: Entry) -> None:
-        """Run one model; keep its result, or why it failed.
+        """Run one model; store its result, or the error that it failed with.
 
-        Raises: ClientGoneError
+        Raises: ClientGoneError if the client disconnects.
         """
         try:
             self.results[entry.name] = await self._result(entry)
@@ -110,7 +111,7 @@ class Comparing:
         answer = await self._run(entry, read, main)
         state = self._inference.engine.state(entry.model.ref)
         arrays = dict(answer.arrays)
-        if entry.end_points:  # apart: the first time, a program is made for them
+        if entry.end_points:  # in a run of their own: the first has to make a program for them
             arrays |= (await self._run(entry, read, entry.end_points)).arrays
         self._outputs[entry.name] = Output(arrays[OUTPUT], entry.network.classes)
         facts = {
@@ -128,7 +129,7 @@ class Comparing:
         left_s = self._deadline - time.monotonic()
         if left_s <= 0:
             raise DeadlineError(
-                f"The builds before it took the {self._limit.value:g} s of a request "
+                f"The models before this one used up the {self._limit.value:g} s of a request "
                 f"({self._limit.setting})."
             )
         return await self._inference.run(
@@ -138,7 +139,7 @@ class Comparing:
     def comparison(
         self, entries: Sequence[Entry], problems: Mapping[str, Mapping[str, Any]]
     ) -> dict[str, Any]:
-        """Return the answer, of which at least one entry has a result; `problems` the others."""
+        """Return the answer; at least one entry has a result, and `problems` has the others."""
         results = {
             entry.name: self.results.get(entry.name)
             or {**entry.facts, "problem": problems[entry.name]}
@@ -162,12 +163,12 @@ class Comparing:
 
 
 def _group(entry: Entry) -> tuple[RowShape, str]:
-    """Return what decides on how inputs are read."""
+    """Return what determines how inputs are read; entries that agree on it share their rows."""
     return entry.network.input_shape, entry.network.preprocessing
 
 
 def _refusal(entries: Iterable[Entry], refusals: dict[str, InputError]) -> InputError:
-    """Return one error of those of several models; one that all share is told once."""
+    """Return the errors of several models as one; an error that all share is stated once."""
     refused = [(entry.name, refusals.get(entry.name)) for entry in entries]
     if len({str(error) for _, error in refused}) == 1 and (shared := refused[0][1]) is not None:
         return shared

@@ -1,4 +1,4 @@
-"""How far networks agree on the same rows, and where their specs differ."""
+"""Compares networks: how far they agree on the same rows, and where their specs differ."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ MAX_DIFFERENCES = 100
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What a network answered: (rows, ...), and how many classes that tells apart."""
+    """An output of a network, (rows, ...), and the number of classes it distinguishes, if any."""
 
     array: Array
     classes: int | None
@@ -25,8 +25,8 @@ class Output:
 def agreement(first: Output, second: Output) -> dict[str, float | None]:
     """Return how far two outputs agree; None for what cannot be compared.
 
-    Classes are compared where both tell the same number of them apart: 0 of 1001 is another class
-    than 0 of 1000.
+    Classes are compared only if both outputs distinguish the same number of them: class 0 of 1001
+    is not class 0 of 1000.
     """
     same_rows = len(first.array) == len(second.array)
     comparable = same_rows and first.classes is not None and first.classes == second.classes
@@ -38,7 +38,7 @@ def agreement(first: Output, second: Output) -> dict[str, float | None]:
 
 
 def _same_top_1(first: Array, second: Array) -> float:
-    """Return the share of rows with the same most probable class."""
+    """Return the share of rows for which both have the same most probable class."""
     pairs = zip(_rows(first), _rows(second), strict=True)
     same = [top_classes(one, 1) == top_classes(other, 1) for one, other in pairs]
     return sum(same) / len(same)
@@ -47,15 +47,15 @@ def _same_top_1(first: Array, second: Array) -> float:
 def _largest_difference(first: Array, second: Array) -> float | None:
     if first.shape != second.shape:
         return None
-    with np.errstate(invalid="ignore"):  # infinities less infinities
+    with np.errstate(invalid="ignore"):  # infinity minus infinity
         return _number(np.abs(first.astype(np.float64) - second).max())
 
 
 def _mean_kl(first: Array, second: Array) -> float | None:
-    """Return the mean over the rows of the divergence of the second from the first, in nats."""
+    """Return KL(first || second) in nats, averaged over the rows."""
     one, other = _log_probabilities(first), _log_probabilities(second)
     with np.errstate(invalid="ignore"):
-        # Rounding may leave a tiny negative number of what cannot be one.
+        # A divergence is never negative, but rounding can make it slightly so.
         return _number(np.maximum(np.sum(np.exp(one) * (one - other), axis=1), 0).mean())
 
 
@@ -63,9 +63,7 @@ def _log_probabilities(logits: Array) -> npt.NDArray[np.float64]:
     rows = _rows(logits).astype(np.float64)
     with np.errstate(invalid="ignore"):
         shifted = rows - rows.max(axis=1, keepdims=True)
-        logs: npt.NDArray[np.float64] = shifted - np.log(
-            np.exp(shifted).sum(axis=1, keepdims=True)
-        )
+        logs: npt.NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     return logs
 
 
@@ -78,7 +76,7 @@ def _number(value: np.floating[Any]) -> float | None:
 
 
 def spec_differences(specs: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return the leaves that are not the same in all specs, by JSON pointer, with each one's value.
+    """Return the leaves that differ between specs: the JSON pointer, and the value in each spec.
 
     >>> spec_differences({"a": {"seed": 1, "scopes": []}, "b": {"seed": 2, "scopes": []}})
     [{'pointer': '/seed', 'values': {'a': 1, 'b': 2}}]
@@ -89,7 +87,7 @@ def spec_differences(specs: Mapping[str, Mapping[str, Any]]) -> list[dict[str, A
     for pointer in pointers:
         values = {name: spec[pointer] for name, spec in leaves.items() if pointer in spec}
         first, *others = values.values()
-        # 1 and true are equal to Python, 1 and 1.0 to a spec.
+        # Python holds 1 and true for equal. (1 and 1.0 are the same in a normalized spec.)
         same = all(type(value) is type(first) and value == first for value in others)
         if len(values) < len(specs) or not same:
             shown = {name: clip(value) for name, value in values.items()}

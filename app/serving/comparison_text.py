@@ -1,4 +1,4 @@
-"""A comparison as tables for people."""
+"""Formats a comparison as text tables."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +13,7 @@ Comparison = Mapping[str, Any]
 
 
 def as_text(comparison: Comparison) -> str:
-    """Return what was computed where, the classes side by side, the agreement and the specs."""
+    """Return tables of the runs, the classes side by side, the agreement and the specs."""
     results = comparison["results"]
     names = _short_names([result["model"] for result in results])
     blocks = [
@@ -26,7 +26,7 @@ def as_text(comparison: Comparison) -> str:
 
 
 def _short_names(models: Sequence[str]) -> dict[str, str]:
-    """Return what models are called in the tables: a build's id by its first digits.
+    """Return the names of models in the tables; a build id is cut to its first digits.
 
     >>> _short_names(["0" * 32, "mine"])
     {'00000000000000000000000000000000': '00000000', 'mine': 'mine'}

@@ -1,4 +1,4 @@
-"""What serving needs to know of the request that it works for."""
+"""What serving needs of the request that it works for."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -11,7 +11,7 @@ Result = TypeVar("Result")
 
 
 class ClientGoneError(ServiceError):
-    """The client closed the connection; nobody reads an answer."""
+    """The client closed the connection, so that nobody would read an answer."""
 
     def __init__(self) -> None:
         super().__init__("client-gone", "The client closed the connection.")
@@ -25,16 +25,16 @@ class Exchange(Protocol):
         """The phases of the request."""
 
     def name_model(self, name: str) -> None:
-        """Put the name of the model that the request is about into the log."""
+        """Record the model that the request is about, for the log."""
 
     async def until_disconnected(self) -> None:
         """Wait until the client closes the connection."""
 
 
 async def while_connected(exchange: Exchange, work: Awaitable[Result]) -> Result:
-    """Return the result of work; the work is cancelled when the client goes away.
+    """Return the result of `work`, or cancel it when the client disconnects.
 
-    Raises: ClientGoneError if that happens.
+    Raises: ClientGoneError if the client disconnects first.
     """
     task = asyncio.ensure_future(work)
     gone = asyncio.create_task(exchange.until_disconnected())

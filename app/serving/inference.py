@@ -1,4 +1,4 @@
-"""Inference as every protocol's routes ask for it: from rows to arrays, counted and limited."""
+"""Runs inference for the routes of every protocol: rows to arrays, limited and counted."""
 
 import math
 import time
@@ -18,7 +18,7 @@ from model_zoo import InputError, Problem, ZooError, class_probabilities
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One image, `.npy` array or JSON document, and where in the request it stood."""
+    """One image, `.npy` array or JSON document, and its place in the request."""
 
     kind: str
     pointer: str
@@ -27,7 +27,7 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class InputRows:
-    """Inputs as rows, what is to be said about them, and the seconds that reading them took."""
+    """Inputs as rows, warnings about them, and the seconds spent reading them."""
 
     rows: Rows
     warnings: Sequence[str]
@@ -36,7 +36,7 @@ class InputRows:
 
 
 class Inference:
-    """Reads inputs and computes outputs; both count their time as phases of the request."""
+    """Reads inputs and computes outputs; adds their times to the phases of the request."""
 
     def __init__(self, engine: Engine, settings: Settings, statistics: Statistics) -> None:
         self.engine = engine
@@ -75,9 +75,9 @@ class Inference:
         *,
         timeout_s: float | None = None,
     ) -> Answer:
-        """Compute outputs of a model: OUTPUT, PROBABILITIES, or end points by name.
+        """Return outputs of a model: OUTPUT, PROBABILITIES, or end points by name.
 
-        Raises: ServiceError, EngineError, or a ZooError for what does not fit.
+        Raises: ServiceError, EngineError, or ZooError if the rows do not fit.
         """
         network, label = model.network, (model.name, str(model.version))
         exchange.name_model(model.name)
@@ -106,12 +106,12 @@ class Inference:
         return Answer(arrays, answer.seconds, answer.batch_rows)
 
     def check_rows(self, network: Network, rows: int) -> None:
-        """Raises: ServiceError or InputError if a network cannot take so many rows, or any."""
+        """Raises: ServiceError if a network cannot predict at all; InputError for too many rows."""
         if network.is_training:
             raise ServiceError(
                 "unprocessable",
-                "The build has is_training true, and predictions are made in inference mode. Post "
-                "the spec with is_training false; its weights are the same.",
+                "The build has is_training true, but predictions run in inference mode. Post the "
+                "spec with is_training false; it has the same weights.",
             )
         if rows > self.settings.max_batch:
             raise InputError(
@@ -123,7 +123,7 @@ class Inference:
             )
 
     def check_output_bytes(self, size: int) -> None:
-        """Raises: InputError if an answer's arrays are larger than the limit."""
+        """Raises: InputError if the arrays of an answer exceed the limit."""
         limit = self.settings.max_output_bytes
         if size > limit:
             raise InputError(
@@ -133,14 +133,14 @@ class Inference:
 
 
 def output_bytes(network: Network, rows: int, outputs: Iterable[str]) -> int:
-    """Return how large the arrays of some outputs are."""
+    """Return the size of the arrays of the given outputs, as float32."""
     shapes = {**network.end_points, OUTPUT: network.output_shape}
     shapes[PROBABILITIES] = network.output_shape
     return 4 * rows * sum(math.prod(shapes[name]) for name in outputs)
 
 
 def _reason(error: Exception) -> FailureReason:
-    """Return the reason of a failure in Triton's terms."""
+    """Return the reason for a failure, in Triton's terms."""
     match error:
         case QueueFullError():
             return "REJECTED"

@@ -1,7 +1,7 @@
-"""Finds models by the names that clients have for them.
+"""Finds models by the names that clients use.
 
-A name has versions, each of them a build; a version may have labels. A build's id is the name of a
-model too, whose one version is 1.
+A name has versions, each of which is a build; a version may have labels. A build id is also the
+name of a model, whose only version is 1.
 """
 
 import logging
@@ -26,13 +26,13 @@ log = logging.getLogger(__name__)
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _MAX_COMPARED = 256
-# Versions are 64-bit integers to TensorFlow Serving's clients.
+# TensorFlow Serving's clients read a version as a signed 64-bit integer.
 MAX_VERSION = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class ModelVersion:
-    """A version of a model, ready to be run. A build is a model too: its id is the name."""
+    """A version of a model, ready to run. A build is a model too, named by its id."""
 
     name: str
     version: int
@@ -41,12 +41,12 @@ class ModelVersion:
 
     @property
     def build(self) -> str:
-        """The id of the build that it is."""
+        """The id of its build."""
         return self.network.build
 
 
 class Models:
-    """The models that clients can name, and where they stand in memory."""
+    """The models that clients can name, and their state in memory."""
 
     def __init__(
         self,
@@ -67,10 +67,10 @@ class Models:
     async def resolve(
         self, name: str, *, version: int | str | None = None, label: str | None = None
     ) -> ModelVersion:
-        """Return a version of a model: the one asked for, else the highest.
+        """Return a version of a model: the requested one, or else the highest.
 
-        Raises: ServiceError (unknown-model) if there is none; ZooError if its build does not fit
-        the limits any more.
+        Raises: ServiceError (unknown-model) if there is none; ZooError if its build exceeds the
+        limits, which may be lower than when it was posted.
         """
         if is_build_id(name):
             if label is not None or version not in (None, 1, "1"):
@@ -98,18 +98,18 @@ class Models:
         ]
 
     def of_build(self, network: Network) -> ModelVersion:
-        """Return a build by itself as the model that it is."""
+        """Return a build as the model that its id names."""
         return self.of_record(VersionRecord(network.build, 1, network.build), network)
 
     def of_record(self, record: VersionRecord, network: Network) -> ModelVersion:
-        """Return a version; it is pinned if any version that runs as it does is."""
+        """Return a version; it is pinned if any version that runs alike is pinned."""
         engine, precision = self._run_options(record)
         pinned = any(other.pinned for other in self.running_alike(record))
         ref = network.ref(engine, precision, pinned=pinned)
         return ModelVersion(record.name, record.version, network, ref)
 
     def running_alike(self, record: VersionRecord) -> list[VersionRecord]:
-        """Return the versions that a version shares memory with, itself included if it is kept."""
+        """Return the stored versions that share memory with this one, itself included."""
         options = self._run_options(record)
         return [
             other
@@ -131,23 +131,23 @@ class Models:
                 raise
             if build_id == name:
                 raise _unknown_name(self._store, name) from error
-            raise _unknown(f"Model {name!r} is build {build_id}, and there is none.") from error
+            raise _unknown(f"Model {name!r} is build {build_id}, which does not exist.") from error
 
     # Memory -----------------------------------------------------------------------------------
 
     def state(self, record: VersionRecord) -> ModelState:
-        """Return where a version stands, at once."""
+        """Return the state of a version, without waiting."""
         return self._loads.state(self.ref(record))
 
     def ref(self, record: VersionRecord) -> ModelRef:
-        """Return what a version is found by in memory; to load it, its build must be read too."""
+        """Return a reference to a version in memory; without the spec, it cannot load one."""
         engine, precision = self._run_options(record)
         return ModelRef(record.build, {}, {}, engine, precision)
 
     async def load_pinned(self) -> None:
-        """Begin to load the pinned models, each once.
+        """Start to load the pinned models, each once.
 
-        Those are left out whose builds do not fit the limits any more.
+        A model whose build is missing or exceeds the limits is skipped, with a warning in the log.
         """
         refs = {}
         for record in self._store.all():
@@ -164,21 +164,21 @@ class Models:
             self._loads.load(ref)
 
     async def release(self, record: VersionRecord) -> None:
-        """Give the memory of a version back that was forgotten, unless another runs alike."""
+        """Free the memory of a removed version, unless another version runs alike."""
         self._statistics.forget(record.name, str(record.version))
         others = self.running_alike(record)
         if not others:
             self._loads.unload(self.ref(record))
         elif record.pinned and not any(other.pinned for other in others):
             network = await self._networks.find(record.build)
-            self._loads.load(self.of_record(others[0], network).ref)  # which pins it no longer
+            self._loads.load(self.of_record(others[0], network).ref)  # the new reference unpins it
 
     def release_build(self, build_id: str) -> None:
-        """Give the memory of a build back that was removed."""
+        """Free the memory of a removed build."""
         network = self._networks.cached(build_id)
         self._networks.forget(build_id)
         self._statistics.forget(build_id)
-        if network is not None:  # else nothing was run with it
+        if network is not None:  # else the build was never run
             self._loads.unload(self.of_build(network).ref)
 
 
@@ -194,7 +194,7 @@ def find_records(store: ModelStore, name: str) -> Sequence[VersionRecord]:
 
 
 def numbered(name: str, records: Sequence[VersionRecord], version: int | str) -> VersionRecord:
-    """Return the version of a number.
+    """Return the version with a number.
 
     Raises: ServiceError (unknown-model) if there is none.
     """
@@ -226,7 +226,7 @@ def _unknown_name(store: ModelStore, name: str) -> ServiceError:
 
 
 def _with_nearest(rule: str, received: str, valid: Sequence[str]) -> str:
-    """Return a sentence with the nearest valid names; of thousands, that would take seconds."""
+    """Return the rule and the nearest valid names; comparing thousands would take seconds."""
     return unknown_name("", rule, received, valid[:_MAX_COMPARED]).message
 
 

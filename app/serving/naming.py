@@ -1,4 +1,4 @@
-"""Gives builds names: what a client may ask for, and what becomes of it.
+"""Gives names to builds: validates the request, and stores the version.
 
 A version never changes: it is one build, run in one way. Only its labels move.
 """
@@ -19,20 +19,20 @@ from app.store.builds import is_build_id
 from app.store.models import ModelStore, VersionRecord
 from model_zoo import BUILD_ID, Problem, ZooError, json_pointer, unknown_name
 
-# `/v2/models/stats` is the statistics of all models.
-_TAKEN_NAMES = ("stats",)
+# `/v2/models/stats` answers with the statistics of all models.
+_RESERVED_NAMES = ("stats",)
 _MAX_LABELS = 16
 _LABEL = r"^[A-Za-z0-9._-]{1,64}$"
 
 
-def _no_number(label: str) -> str:
-    if label.isdecimal():  # which would read as a version
+def _not_only_digits(label: str) -> str:
+    if label.isdecimal():  # it would read as a version
         raise ValueError("digits alone")
     return label
 
 
 class ModelRequest(BaseModel):
-    """What `PUT /v1/models/{name}` asks for; what is null is left to the service."""
+    """The body of `PUT /v1/models/{name}`; the service decides what is null."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -42,17 +42,17 @@ class ModelRequest(BaseModel):
         Field(
             ge=1,
             le=MAX_VERSION,
-            description="By default the latest if it runs alike, else the next.",
+            description="By default the latest if it is the same, else the next.",
         ),
     ] = None
     labels: Annotated[
-        list[Annotated[str, Field(pattern=_LABEL), AfterValidator(_no_number)]] | None,
-        Field(max_length=_MAX_LABELS, description="All that the version has afterwards."),
+        list[Annotated[str, Field(pattern=_LABEL), AfterValidator(_not_only_digits)]] | None,
+        Field(max_length=_MAX_LABELS, description="All the labels that the version will have."),
     ] = None
     engine: RuntimeName | None = None
     precision: Precision | None = None
     pinned: Annotated[
-        bool | None, Field(description="Keep it in memory, and load it at the start.")
+        bool | None, Field(description="Keep the model in memory, and load it at start-up.")
     ] = None
 
 
@@ -65,14 +65,14 @@ _RULES = {
     "pinned": "pinned must be true or false.",
 }
 _LABEL_RULE = (
-    "a label has 1 to 64 letters, digits, dots, underscores and hyphens, not digits alone."
+    "a label has 1 to 64 letters, digits, dots, underscores and hyphens, and not only digits."
 )
 
 
 def read_model_request(document: object) -> ModelRequest:
-    """Return what a document asks for.
+    """Return the request in a document.
 
-    Raises: ZooError, with every mistake in it.
+    Raises: ZooError, with every mistake.
     """
     if not isinstance(document, dict):
         raise ZooError(Problem('The body must be an object: {"build": "<id>"}.', "", document))
@@ -83,7 +83,7 @@ def read_model_request(document: object) -> ModelRequest:
         problems: list[Problem] = []
         for each in unknown_first:
             problem = _problem(each, document)
-            if problem not in problems:  # labels that are no strings break one rule together
+            if problem not in problems:  # several labels that are not strings break the same rule
                 problems.append(problem)
         raise ZooError(*problems) from error
 
@@ -95,7 +95,7 @@ def _problem(error: ErrorDetails, document: Mapping[str, object]) -> Problem:
         case "extra_forbidden":
             return unknown_name(pointer, f"There is no key {key!r} here.", str(key), _RULES)
         case "missing":
-            return Problem("build must be given: the id of the build to name.", pointer)
+            return Problem("build is required: the id of the build to name.", pointer)
         case "string_pattern_mismatch" | "value_error" if index:
             return Problem(_LABEL_RULE, json_pointer(key, *index), error["input"])
         case _:
@@ -103,7 +103,7 @@ def _problem(error: ErrorDetails, document: Mapping[str, object]) -> Problem:
 
 
 class Naming:
-    """Keeps and forgets the names of builds. Its methods block."""
+    """Stores and removes the names of builds. Its methods block."""
 
     def __init__(self, settings: Settings, store: ModelStore, builds: Builds) -> None:
         self._limit = settings.max_named_models
@@ -111,9 +111,10 @@ class Naming:
         self._builds = builds
 
     def put(self, name: str, request: ModelRequest) -> tuple[VersionRecord, bool]:
-        """Give a build a name; return the version that it is now, and whether that is new.
+        """Name a build; return its version, and whether that is new.
 
-        Raises: ServiceError where the build is gone, the version is another or the store is full.
+        Raises: ServiceError if the build does not exist, if the version exists and differs, or if
+        the store is full.
         """
         with self._builds.references:
             self._builds.get(request.build)
@@ -127,7 +128,7 @@ class Naming:
                 raise ServiceError(
                     "conflict",
                     f"Version {existing.version} of model {name!r} is {_spell(existing)}, and "
-                    "stays so. Without a version, the next one is made.",
+                    "cannot change. Leave out the version to create the next one.",
                     received=_spell(requested),
                 )
             if request.labels is not None and requested.labels != existing.labels:
@@ -138,19 +139,17 @@ class Naming:
         if len(self._store.all()) >= self._limit:
             raise ServiceError(
                 "store-full",
-                f"{self._limit} versions of models are named already "
+                f"The store already has {self._limit} versions of models "
                 f"({variable('max_named_models')}). DELETE /v1/models/{{name}} makes room.",
             )
 
     def forget(self, name: str, version: int | None) -> list[VersionRecord]:
-        """Forget a version of a model, or all of them; return those.
+        """Remove a version of a model, or all of them; return what was removed.
 
         Raises: ServiceError (unknown-model) if there is none.
         """
         if is_build_id(name):
-            rule = (
-                f"{name} is no name but a build's id. DELETE /v1/builds/{name} forgets the build."
-            )
+            rule = f"{name} is a build id, not a name. DELETE /v1/builds/{name} removes the build."
             raise ServiceError("unknown-model", rule)
         with self._builds.references:
             versions = find_records(self._store, name)
@@ -161,16 +160,16 @@ class Naming:
 
 
 def check_name(name: str) -> None:
-    """Raises: ZooError if a build cannot be given this name."""
+    """Raises: ZooError if a model cannot have this name."""
     if not NAME.fullmatch(name):
         rule = (
             "A model's name has 1 to 128 letters, digits, dots, underscores and hyphens, and "
             "begins with a letter or digit."
         )
-    elif name in _TAKEN_NAMES:
-        rule = f"The name {name!r} is taken: /v2/models/{name} is something else."
+    elif name in _RESERVED_NAMES:
+        rule = f"The name {name!r} is reserved: /v2/models/{name} is a route of its own."
     elif is_build_id(name):
-        rule = "A name of 32 hexadecimal digits is a build's id; every build has that name already."
+        rule = "A name of 32 hexadecimal digits is a build id; every build already has that name."
     else:
         return
     raise ZooError(Problem(rule, received=name))
@@ -179,7 +178,7 @@ def check_name(name: str) -> None:
 def _requested(
     name: str, versions: Sequence[VersionRecord], request: ModelRequest
 ) -> VersionRecord:
-    """Return the version asked for; where none is, the latest if it is the same, else the next."""
+    """Return the version to store; by default the latest if it is the same, else the next."""
     highest = versions[0].version if versions else 0
     requested = VersionRecord(
         name,
@@ -195,8 +194,8 @@ def _requested(
     if highest == MAX_VERSION:
         raise ZooError(
             Problem(
-                f"The latest version of model {name!r} is {MAX_VERSION}, and none is higher. "
-                "Give the version.",
+                f"The latest version of model {name!r} is {MAX_VERSION}, the highest possible. "
+                "Specify a version.",
                 "/version",
             )
         )

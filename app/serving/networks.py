@@ -1,4 +1,4 @@
-"""What inference needs to know of a build's network: read once, kept while the service runs."""
+"""What inference needs to know about a build's network: traced once, then cached."""
 
 import asyncio
 from collections import OrderedDict
@@ -11,13 +11,13 @@ from app.builds import Builds
 from app.engine import ModelRef
 from app.model_state import Precision, RuntimeName
 
-# Of Python objects beside the weights, in the worker; measured on mobilenet_v1 and inception_v3.
+# Python objects beside the weights, in the worker; measured on mobilenet_v1 and inception_v3.
 _BYTES_PER_LAYER = 128 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """The facts of a build's network; shapes are of one row."""
+    """Facts about a build's network; shapes are of one row."""
 
     build: str
     architecture: str
@@ -35,13 +35,13 @@ class Network:
 
     @property
     def takes_images(self) -> bool:
-        """Whether image files can be sent in the place of arrays, as in our SavedModels."""
+        """Whether clients can send image files instead of arrays, as to our SavedModels."""
         channels = (3,) if self.preprocessing == "vgg" else (1, 3)
         return len(self.input_shape) == 3 and self.input_shape[-1] in channels
 
     @property
     def output_shapes(self) -> dict[str, RowShape]:
-        """What can be asked for, and the shape of a row of it; the default is first."""
+        """The outputs that a request can name, with the shape of a row; the default is first."""
         shapes = {OUTPUT: self.output_shape}
         if self.classes is not None:
             shapes[PROBABILITIES] = (self.classes,)
@@ -50,7 +50,7 @@ class Network:
         return shapes
 
     def ref(self, engine: RuntimeName, precision: Precision, *, pinned: bool = False) -> ModelRef:
-        """Return how the engine is asked for it."""
+        """Return the reference by which the engine runs the network."""
         estimate = self.weight_bytes + _BYTES_PER_LAYER * self.layers
         return ModelRef(
             self.build, self.spec, self.source_specs, engine, precision, pinned, estimate
@@ -58,7 +58,7 @@ class Network:
 
 
 class Networks:
-    """The networks that were used last; a trace for each request would cost milliseconds."""
+    """A cache of the networks used last; a trace for each request would take milliseconds."""
 
     def __init__(self, builds: Builds, capacity: int = 1024) -> None:
         self._builds = builds
@@ -67,7 +67,7 @@ class Networks:
         self._networks: OrderedDict[str, Network] = OrderedDict()
 
     def cached(self, build_id: str) -> Network | None:
-        """Return a network that was used before, if it is still here."""
+        """Return a network if it is in the cache."""
         network = self._networks.get(build_id)
         if network is not None:
             self._networks.move_to_end(build_id)
@@ -76,23 +76,23 @@ class Networks:
     async def find(self, build_id: str) -> Network:
         """Return the network of a build.
 
-        Raises: ServiceError (unknown-build) if there is none of this id; ZooError if it does not
-        fit the limits any more.
+        Raises: ServiceError (unknown-build) if no build has this id; ZooError if it exceeds the
+        limits, which may be lower than when it was posted.
         """
         network = self.cached(build_id)
         if network is None:
             removals = self._removals
             network = await asyncio.to_thread(self._read, build_id)
-            if self._removals == removals:  # else the build may have been removed meanwhile
-                self._keep(network)
+            if self._removals == removals:  # else the build may have been removed after it was read
+                self._cache(network)
         return network
 
     def forget(self, build_id: str) -> None:
-        """Forget the network of a build that was removed."""
+        """Drop the network of a removed build from the cache."""
         self._removals += 1
         self._networks.pop(build_id, None)
 
-    def _keep(self, network: Network) -> None:
+    def _cache(self, network: Network) -> None:
         self._networks[network.build] = network
         while len(self._networks) > self._capacity:
             self._networks.popitem(last=False)

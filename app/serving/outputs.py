@@ -1,4 +1,4 @@
-"""The answer to a prediction: which outputs it has, and how their arrays are written."""
+"""The answer to a prediction: the outputs that it has, and the encoding of their arrays."""
 
 import io
 import json
@@ -16,7 +16,7 @@ OutputFormat = Literal["json", "npy", "npz"]
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What to answer with: the best classes, and arrays under their names in the answer."""
+    """What an answer has: the best classes, and arrays under their names in the answer."""
 
     top_k: int | None
     arrays: Mapping[str, str]  # name in the answer -> output
@@ -24,7 +24,7 @@ class Selection:
 
     @property
     def outputs(self) -> list[str]:
-        """What to compute, each once."""
+        """The outputs to compute, each once."""
         names = [*self.arrays.values(), *([PROBABILITIES] if self.top_k else [])]
         return list(dict.fromkeys(names))
 
@@ -35,7 +35,7 @@ def encode(
     facts: Mapping[str, Any],
     warnings: Sequence[str],
 ) -> bytes:
-    """Return the answer in the format of the selection; `arrays` are by output."""
+    """Return the answer in the format of the selection; `arrays` is keyed by output."""
     named = {name: arrays[output] for name, output in selection.arrays.items()}
     stream = io.BytesIO()
     match selection.format:
@@ -56,7 +56,7 @@ def describe(
     facts: Mapping[str, Any],
     warnings: Sequence[str],
 ) -> dict[str, Any]:
-    """Return the answer, JSON-ready; `arrays` are by output."""
+    """Return the answer as a JSON-ready document; `arrays` is keyed by output."""
     notes = list(warnings)
     body = dict(facts)
     if selection.top_k:
@@ -85,7 +85,7 @@ def _best(row: Array, count: int) -> list[dict[str, Any]]:
 
 
 def _nested(array: Array) -> Any:
-    """Return nested lists, with None for what JSON has no number for."""
+    """Return nested lists, with None for values that are not finite; JSON cannot carry them."""
     finite = np.isfinite(array)
     if finite.all():
         return array.tolist()

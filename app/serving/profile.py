@@ -1,4 +1,4 @@
-"""The profile of a model: each layer's time beside what it holds and computes."""
+"""Profiles a model: the time of each layer, beside its parameters and operations."""
 
 import asyncio
 import csv
@@ -15,13 +15,13 @@ from app.serving.networks import Network
 from app.settings import Limit, Settings, variable
 from model_zoo import Trace, aligned_table, spell_shape
 
-# Of the time that a request may take: what is left after that is for the answer.
+# Deadlines, as shares of the time that a request may take; the rest is for the answer.
 _LAYERS_SHARE, _NETWORK_SHARE = 0.5, 0.75
 
 _METHODS = {
     "onnxruntime": "by ONNX Runtime's profiler: kernels as they run, fused, on all cores.",
-    "tensorflow": "layer by layer, without fusion: each step is a program of its own, and the "
-    "device is awaited after it.",
+    "tensorflow": "layer by layer, without fusion: each step is a separate program, and the "
+    "device is synchronized after it.",
 }
 _COLUMNS = (
     "name",
@@ -37,7 +37,7 @@ _COLUMNS = (
 
 
 class Profiler:
-    """Measures profiles, one at a time: two would disturb each other."""
+    """Measures profiles, one at a time, since two would disturb each other."""
 
     def __init__(self, engine: Engine, settings: Settings) -> None:
         self._engine = engine
@@ -45,7 +45,7 @@ class Profiler:
         self._measuring = asyncio.Lock()
 
     def row_limit(self, network: Network) -> Limit[int]:
-        """Return the rows of the largest batch of a network that a prediction is computed in."""
+        """Return the largest batch that predictions of a network are computed in, in rows."""
         fitting = self._settings.max_activation_bytes // max(1, network.peak_activation_bytes)
         if fitting < self._settings.max_batch:
             return Limit(max(1, fitting), variable("max_activation_bytes"))
@@ -61,15 +61,16 @@ class Profiler:
         rows: int,
         runs: int,
     ) -> dict[str, Any]:
-        """Return the profile of a model on an engine, by default on the one that serves it.
+        """Return the profile of a model on an engine; the default is the one that serves it.
 
-        Raises: QueueFullError while another is measured; EngineError; ZooError if the engine
-        cannot compute the network.
+        Raises: QueueFullError while another profile is measured; EngineError; ZooError if the
+        engine cannot compute the network.
         """
         job = self._job(model, engine, rows, runs)
         if self._measuring.locked():
-            raise QueueFullError("Another profile is being measured; one is at a time.")
-        # Shielded: the worker goes on with it though the client be gone.
+            raise QueueFullError("Another profile is being measured; only one runs at a time.")
+        # Shielded: if the client disconnects, the worker still finishes the job, and the lock must
+        # be held until then.
         reply = await while_connected(exchange, asyncio.shield(self._measure(job)))
         exchange.timings.add(reply.seconds)
         facts = {"build": model.build, "architecture": model.network.architecture}
@@ -89,11 +90,11 @@ class Profiler:
                 "builds": network.source_specs,
                 "model": ref.key,
                 "engine": engine or self._engine.state(ref).engine or ref.engine,
-                # ONNX Runtime has no other.
+                # ONNX Runtime computes in no other precision here.
                 "precision": "float32" if engine == "onnxruntime" else ref.precision,
                 "rows": rows,
                 "runs": runs,
-                # One clock for all processes, so that time spent waiting counts.
+                # The monotonic clock is the same in all processes, so time in the queue counts.
                 "until": {
                     "layers": now + _LAYERS_SHARE * limit_s,
                     "network": now + _NETWORK_SHARE * limit_s,
@@ -105,10 +106,10 @@ class Profiler:
 def describe(
     traced: Trace, measured: Mapping[str, Any], *, rows: int, runs_asked: int
 ) -> dict[str, Any]:
-    """Return the profile of a network, JSON-ready.
+    """Return the profile of a network as a JSON-ready document.
 
-    A multiply-add is two operations. `seconds` of a layer are None where it does not lead to the
-    output; 0 where there is nothing to compute, or another layer's kernel computes it as well.
+    A multiply-add counts as two operations. `seconds` of a layer is None if the layer does not lead
+    to the output, and 0 if it computes nothing or is fused into the kernel of another layer.
     """
     summary, other = traced.summary(), measured["other"]
     times = [*measured["layers"], *other]
@@ -162,7 +163,7 @@ def _gigaops(multiply_adds: int, seconds: float | None) -> float | None:
 
 
 def as_text(profile: Mapping[str, Any]) -> str:
-    """Return a profile as an aligned table, with what was measured and the totals below."""
+    """Return a profile as an aligned table, followed by the method and the totals."""
     header = ("layer", "op", "output", "ms", "share", "multiply-adds", "Gop/s", "parameters")
     table = [_line(layer) for layer in profile["layers"]]
     table += [
@@ -181,7 +182,7 @@ def as_text(profile: Mapping[str, Any]) -> str:
     if totals["call_seconds"] is not None:
         lines.append(
             f"of which to call a program: {_ms(totals['call_seconds'])} ms each; a smaller layer "
-            "takes less than is shown"
+            "takes less than shown"
         )
     lines.append(f"the whole network: {_ms(totals['network_seconds'])} ms")
     return "\n".join(lines) + "\n"
@@ -216,7 +217,7 @@ def _ms(seconds: float | None) -> str:
 
 
 def as_csv(profile: Mapping[str, Any]) -> str:
-    """Return the rows of a profile as CSV with a header; what is no layer's has the name other."""
+    """Return the rows of a profile as CSV with a header; time of no layer is named `other`."""
     text = io.StringIO()
     writer = csv.DictWriter(text, _COLUMNS, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()

@@ -1,4 +1,4 @@
-"""Weights of builds as files: made by the engine when they are first asked for, then kept."""
+"""Weight files of builds, written by the engine on the first request and then kept."""
 
 import asyncio
 from pathlib import Path
@@ -12,7 +12,7 @@ from model_zoo import WEIGHT_FORMATS
 
 
 class WeightExports:
-    """The weight files of builds."""
+    """Finds, writes and removes the weight files of builds."""
 
     def __init__(self, engine: Engine, files: WeightFiles, sources: WeightSources) -> None:
         self._engine = engine
@@ -20,9 +20,9 @@ class WeightExports:
         self._sources = sources
 
     async def find(self, exchange: Exchange, build: Build, format_name: str) -> WeightFile:
-        """Return the file of a build in one of the formats, made now if there is none.
+        """Return the file of a build in one of the formats; write it if it does not exist.
 
-        Raises: WeightsError if a source of its weights does not exist any more; EngineError.
+        Raises: WeightsError if a source of its weights no longer exists; EngineError.
         """
         suffix = WEIGHT_FORMATS[format_name].suffix
         file = await asyncio.to_thread(self._files.find, build.id, suffix)

@@ -1,4 +1,4 @@
-"""Uploads of weights: how many bytes may come, which are under way, and what becomes of them."""
+"""Uploads of weights: checks that there is room, tracks progress, and imports the files."""
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,13 +10,13 @@ from app.errors import ServiceError
 from app.settings import Settings, variable
 from model_zoo import Checkpoint, CheckpointStore, ImportLimits, NamedFile, import_checkpoint
 
-# Each reads its upload with one core and the memory that a setting allows.
+# Each import uses one core, and as much memory as `import_memory_bytes` allows.
 _IMPORTS_AT_ONCE = 2
 
 
 @dataclass(slots=True)
 class Upload:
-    """An upload in progress; its id is that of the request."""
+    """An upload in progress; its id is the id of the request."""
 
     id: str
     size_bytes: int | None
@@ -30,7 +30,7 @@ class WeightImports:
     def __init__(self, settings: Settings, checkpoints: CheckpointStore) -> None:
         self._settings = settings
         self._checkpoints = checkpoints
-        # By identity: clients choose their requests' ids, and may choose one twice.
+        # By identity, because clients choose the ids of requests and may use one twice.
         self._uploads: dict[int, Upload] = {}
         self._slots = asyncio.Semaphore(_IMPORTS_AT_ONCE)
 
@@ -41,7 +41,7 @@ class WeightImports:
 
     @contextmanager
     def receiving(self, upload: Upload) -> Iterator[None]:
-        """Count an upload as in progress."""
+        """Track an upload as in progress."""
         self._uploads[id(upload)] = upload
         try:
             yield
@@ -49,20 +49,21 @@ class WeightImports:
             del self._uploads[id(upload)]
 
     def check_room(self) -> None:
-        """Refuse an upload if it, and those that still come, would not fit beside what is kept.
+        """Check that the uploads in progress fit in the store, beside the weights that it has.
 
-        Raises: ServiceError (store-full)
+        Raises: ServiceError (store-full) if they do not.
         """
-        limit, kept = self._settings.max_checkpoints_bytes, self._checkpoints.stored_bytes()
-        coming = sum(
+        limit, stored = self._settings.max_checkpoints_bytes, self._checkpoints.stored_bytes()
+        incoming = sum(
             self._settings.max_upload_bytes if upload.size_bytes is None else upload.size_bytes
             for upload in self.uploads
         )
-        if kept + coming > limit:
+        if stored + incoming > limit:
             raise ServiceError(
                 "store-full",
-                f"{kept} bytes of weights are kept, and {coming} are to come; the limit is {limit} "
-                f"({variable('max_checkpoints_bytes')}). DELETE /v1/weights/{{id}} makes room.",
+                f"{stored} bytes of weights are stored, and {incoming} are being uploaded; the "
+                f"limit is {limit} ({variable('max_checkpoints_bytes')}). "
+                "DELETE /v1/weights/{id} makes room.",
             )
 
     async def read(
@@ -74,7 +75,7 @@ class WeightImports:
     ) -> tuple[Checkpoint, bool]:
         """Import received files; return the checkpoint, and whether it is new.
 
-        Raises: WeightsError for what is not weights, or beyond the limits; OSError.
+        Raises: WeightsError if the files are not weights or exceed the limits; OSError.
         """
         upload.state = "reading"
         async with self._slots:
@@ -84,7 +85,7 @@ class WeightImports:
         self, files: Sequence[NamedFile], digests: Mapping[str, str], member: str | None
     ) -> tuple[Checkpoint, bool]:
         settings = self._settings
-        # A compressed file may hold more than was received.
+        # A compressed upload may unpack to more bytes than were received.
         room = settings.max_checkpoints_bytes - self._checkpoints.stored_bytes()
         limits = ImportLimits(
             max_bytes=max(0, min(settings.max_import_bytes, room)),

@@ -1,1 +1,1 @@
-"""What the service keeps between restarts."""
+"""What outlives a restart of the service: builds, named models and weight files."""

@@ -1,7 +1,7 @@
 """The builds, in a SQLite database under ZOO_HOME.
 
-A build's id is the digest of its spec, so the same build posted twice, even at once, is one row.
-Every method blocks: the API calls them in threads.
+A build's id is the digest of its spec, so posting the same build twice, even at once, makes one
+row. Every method blocks, so the API calls them in threads.
 """
 
 import re
@@ -17,7 +17,7 @@ from model_zoo import BUILD_ID
 _builds = sa.Table(
     "builds",
     sa.MetaData(),
-    # The order of arrival, and so the cursor of a listing: never given twice.
+    # The order of arrival, which is the cursor of a listing; a number is never reused.
     sa.Column("sequence", sa.Integer, primary_key=True, autoincrement=True),
     sa.Column("id", sa.String, unique=True, nullable=False),
     sa.Column("architecture", sa.String, index=True, nullable=False),
@@ -31,13 +31,13 @@ _BUILD_ID = re.compile(BUILD_ID)
 
 
 def is_build_id(name: str) -> bool:
-    """Whether a name has the form of a build's id."""
+    """Return whether a name has the form of a build id."""
     return _BUILD_ID.fullmatch(name) is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """A build: its normalized spec and what its trace told (totals, warnings, shapes)."""
+    """A build: its normalized spec, and facts from its trace (totals, warnings, shapes)."""
 
     id: str
     architecture: str
@@ -48,18 +48,18 @@ class Build:
 
 
 class BuildStore:
-    """Keeps builds between restarts."""
+    """Stores the builds."""
 
     def __init__(self, database: Database) -> None:
-        """Use a database, making the table if there is none.
+        """Use a database; create the table if it does not exist.
 
-        Raises: StoreError
+        Raises: StoreError if the database cannot be used.
         """
         self._database = database
         database.create(_builds)
 
     def add(self, build: Build) -> tuple[Build, bool]:
-        """Keep a build and return it as kept, and whether it is new."""
+        """Store a build; return it as it is stored, and whether it is new."""
         with self._database.transaction() as connection:
             result = connection.execute(
                 insert(_builds)
@@ -76,19 +76,19 @@ class BuildStore:
             return _build(row), result.rowcount == 1
 
     def get(self, build_id: str) -> Build | None:
-        """Return a build, or None if there is none of this id."""
+        """Return a build, or None if no build has this id."""
         with self._database.transaction() as connection:
             row = connection.execute(sa.select(_builds).where(_builds.c.id == build_id)).first()
             return _build(row) if row else None
 
     def spec_of(self, build_id: str) -> dict[str, Any] | None:
-        """Return the spec of a build, or None if there is none of this id."""
+        """Return the spec of a build, or None if no build has this id."""
         build = self.get(build_id)
         return build.spec if build else None
 
     def using(self, source_id: str, limit: int) -> list[str]:
         """Return the ids of builds that take weights from a checkpoint or build."""
-        # An id is hexadecimal of 32 digits or more: it stands in a spec for itself alone.
+        # An id has 32 hexadecimal digits or more, so no other string in a spec equals it.
         text = sa.cast(_builds.c.spec, sa.String)
         query = (
             sa.select(_builds.c.id)
@@ -99,7 +99,7 @@ class BuildStore:
             return [row.id for row in connection.execute(query)]
 
     def list(self, *, architecture: str | None, before: int | None, limit: int) -> list[Build]:
-        """Return builds, the newest first; `before` is the sequence to go on from."""
+        """Return builds, newest first; `before` is the sequence number that they follow."""
         query = sa.select(_builds).order_by(_builds.c.sequence.desc()).limit(limit)
         if architecture is not None:
             query = query.where(_builds.c.architecture == architecture)
@@ -109,7 +109,7 @@ class BuildStore:
             return [_build(row) for row in connection.execute(query)]
 
     def remove(self, build_id: str) -> bool:
-        """Forget a build; return whether there was one."""
+        """Delete a build; return whether it existed."""
         with self._database.transaction() as connection:
             result = connection.execute(sa.delete(_builds).where(_builds.c.id == build_id))
             return result.rowcount == 1

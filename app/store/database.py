@@ -1,6 +1,6 @@
 """The SQLite database under ZOO_HOME, which the stores share.
 
-Its name is that of what it held first.
+The file is named after the builds, which were the first thing that it held.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from app.store.errors import StoreError
 
 FILE_NAME = "builds.sqlite"
-# Of what an older program could not use any more; a table more is none of that.
+# Raised only for a change that older releases cannot work with; a new table is not one.
 SCHEMA_VERSION = 1
 
 
@@ -22,14 +22,15 @@ class Database:
     """Connections to the database."""
 
     def __init__(self, home: Path) -> None:
-        """Open the database, making it if there is none.
+        """Open the database; create it if it does not exist.
 
-        Raises: StoreError if the folder cannot be written, or a newer version has written it.
+        Raises: StoreError if the folder cannot be written, or if a newer release wrote the
+        database.
         """
         try:
             home.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StoreError(f"{home} cannot be made: {error.strerror}.") from error
+            raise StoreError(f"{home} cannot be created: {error.strerror}.") from error
         self._path = home / FILE_NAME
         self._engine = sa.create_engine(f"sqlite:///{self._path}", connect_args={"timeout": 10})
         sa.event.listen(self._engine, "connect", _configure)
@@ -38,29 +39,29 @@ class Database:
             if version is not None and version > SCHEMA_VERSION:
                 raise StoreError(
                     f"{self._path} was written by a newer version of the service (schema "
-                    f"{version}; this one knows {SCHEMA_VERSION})."
+                    f"{version}; this one supports {SCHEMA_VERSION})."
                 )
             connection.execute(sa.text(f"PRAGMA user_version = {SCHEMA_VERSION}"))
 
     def create(self, table: sa.Table) -> None:
-        """Make a table if it is not there, as in a database of an older version.
+        """Create a table if it does not exist, as in the database of an older release.
 
-        Raises: StoreError
+        Raises: StoreError if the database cannot be used.
         """
         with self._opening() as connection:
             table.create(connection, checkfirst=True)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sa.Connection]:
-        """Yield a connection; what was done with it is kept at the end, or nothing of it.
+        """Yield a connection; commit at the end, or roll back if the block raises.
 
-        Raises: StoreError, fit for a client.
+        Raises: StoreError, with a message fit for a client.
         """
         try:
             with self._engine.begin() as connection:
                 yield connection
         except sa.exc.DatabaseError as error:
-            raise StoreError("The builds' database cannot be read or written now.") from error
+            raise StoreError("The database cannot be read or written now.") from error
 
     def close(self) -> None:
         """Close all connections."""
@@ -76,11 +77,12 @@ class Database:
 
 
 def now() -> str:
-    """Return the time as the stores keep it."""
+    """Return the time in the stores' format: UTC, ISO 8601, with milliseconds."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _configure(connection: Any, _record: object) -> None:
-    # WAL lets readers go on while one writes; NORMAL loses at most the last builds of a power cut.
+    # With WAL, reads continue during a write. With NORMAL, a power cut may lose the last commits
+    # but does not damage the database.
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")

@@ -1,5 +1,5 @@
-"""What the store raises."""
+"""Errors of the stores."""
 
 
 class StoreError(Exception):
-    """The store cannot be read or written; the text is fit for a client."""
+    """The store cannot be read or written; the message is fit for a client."""

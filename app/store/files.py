@@ -1,7 +1,8 @@
-"""Weight files under ZOO_HOME, made when they are first asked for.
+"""Weight files under ZOO_HOME, written when they are first requested.
 
-A file's name holds its build, its content's digest and its format: `<build>.<sha256><suffix>`. So
-the entity tag is known without reading the file, and no second record can disagree.
+A file's name consists of its build, the digest of its content and its format:
+`<build>.<sha256><suffix>`. So the entity tag is known without reading the file, and there is no
+second record that could disagree.
 """
 
 import contextlib
@@ -16,16 +17,16 @@ FOLDER = "weights"
 
 @dataclass(frozen=True, slots=True)
 class WeightFile:
-    """A finished file."""
+    """A complete weight file."""
 
     path: Path
     sha256: str
 
 
 class WeightFiles:
-    """A folder of weight files that forgets the longest unused ones above a number of bytes.
+    """A folder of weight files; above a number of bytes, the least recently used are evicted.
 
-    The files can all be made again, so forgetting one costs time and no data.
+    Every file can be written again, so an eviction costs time but no data.
     """
 
     def __init__(self, home: Path, max_bytes: int) -> None:
@@ -41,7 +42,7 @@ class WeightFiles:
             raise StoreError(f"{self.folder} cannot be written: {error.strerror}.") from error
 
     def find(self, build_id: str, suffix: str) -> WeightFile | None:
-        """Return the file of a build in a format, if it has been made, and count it as used."""
+        """Return the file of a build in a format, or None; mark the file as used."""
         for path in self.folder.glob(f"{build_id}.*{suffix}"):
             with contextlib.suppress(OSError):  # another request may remove it now
                 os.utime(path)
@@ -49,9 +50,9 @@ class WeightFiles:
         return None
 
     def prune(self, keep: Path) -> None:
-        """Remove the longest unused files above the limit, but never `keep`.
+        """Evict the least recently used files above the limit, but never `keep`.
 
-        Who still sends a removed file goes on: the content stays while it is open.
+        A response that is sending an evicted file still completes: an open file stays readable.
         """
         files = []
         for path in self.folder.glob("*.*"):

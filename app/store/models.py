@@ -1,7 +1,7 @@
-"""The named models: which build each version of a name is. In the database of the builds.
+"""The named models: which build each version of a name is. They share the builds' database.
 
-All of it is in memory too, and read there: every inference looks a name up. What writes blocks; the
-API calls it in threads, one at a time.
+All records are in memory too and are read there, because every inference looks up a name. Methods
+that write block, so the API calls them in threads, one at a time.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from app.store.database import Database, now
 _models = sa.Table(
     "models",
     sa.MetaData(),
-    # The order of arrival, and so the cursor of a listing: never given twice.
+    # The order of arrival, which is the cursor of a listing; a number is never reused.
     sa.Column("sequence", sa.Integer, primary_key=True, autoincrement=True),
     sa.Column("name", sa.String, nullable=False),
     sa.Column("version", sa.BigInteger, nullable=False),
@@ -32,7 +32,7 @@ _models = sa.Table(
 
 @dataclass(frozen=True, slots=True)
 class VersionRecord:
-    """One version of a named model; engine and precision are None where the service decides."""
+    """One version of a named model; the service decides an engine or precision of None."""
 
     name: str
     version: int
@@ -45,7 +45,7 @@ class VersionRecord:
     sequence: int = 0
 
     def runs_as(self, other: "VersionRecord") -> bool:
-        """Whether another version is the same build, run in the same way."""
+        """Return whether another version is the same build, run in the same way."""
         return (self.build, self.engine, self.precision, self.pinned) == (
             other.build,
             other.engine,
@@ -55,37 +55,37 @@ class VersionRecord:
 
 
 class ModelStore:
-    """Keeps named models between restarts."""
+    """Stores the named models."""
 
     def __init__(self, database: Database) -> None:
-        """Use a database, making the table if there is none.
+        """Use a database; create the table if it does not exist.
 
-        Raises: StoreError
+        Raises: StoreError if the database cannot be used.
         """
         self._database = database
         database.create(_models)
         with database.transaction() as connection:
-            self._keep(_read(connection))
+            self._index(_read(connection))
 
     def versions(self, name: str) -> Sequence[VersionRecord]:
-        """Return the versions of a name, the highest first; none if there is no such name."""
+        """Return the versions of a name, highest first; empty if there is no such name."""
         return self._records.get(name, ())
 
     def names(self) -> Sequence[str]:
-        """Return every name, in the order of the alphabet."""
+        """Return every name, in alphabetical order."""
         return tuple(self._records)
 
     def all(self) -> list[VersionRecord]:
-        """Return every version of every name, what came last first."""
+        """Return every version of every name, newest first."""
         records = [version for versions in self._records.values() for version in versions]
         return sorted(records, key=lambda version: version.sequence, reverse=True)
 
     def using(self, build_id: str) -> list[VersionRecord]:
-        """Return the versions that are a build, by name."""
+        """Return the versions that are a build, ordered by name."""
         return self._by_build.get(build_id, [])
 
     def add(self, version: VersionRecord) -> VersionRecord:
-        """Keep a new version; labels that others of its name had are its own from now on."""
+        """Store a new version; its labels move to it from other versions of its name."""
         with self._database.transaction() as connection:
             _take_labels(connection, version.name, version.labels)
             connection.execute(
@@ -101,11 +101,11 @@ class ModelStore:
                 )
             )
             records = _read(connection)
-        self._keep(records)
+        self._index(records)
         return self._find(version)
 
     def label(self, version: VersionRecord, labels: Sequence[str]) -> VersionRecord:
-        """Give a version these labels and no others; none of its name has one of them besides."""
+        """Replace a version's labels; the new ones move to it from other versions of its name."""
         with self._database.transaction() as connection:
             _take_labels(connection, version.name, labels)
             connection.execute(
@@ -114,18 +114,18 @@ class ModelStore:
                 .values(labels=list(labels))
             )
             records = _read(connection)
-        self._keep(records)
+        self._index(records)
         return self._find(version)
 
     def remove(self, versions: Sequence[VersionRecord]) -> None:
-        """Forget versions."""
+        """Delete versions."""
         numbers = [version.sequence for version in versions]
         with self._database.transaction() as connection:
             connection.execute(sa.delete(_models).where(_models.c.sequence.in_(numbers)))
             records = _read(connection)
-        self._keep(records)
+        self._index(records)
 
-    def _keep(self, records: dict[str, tuple[VersionRecord, ...]]) -> None:
+    def _index(self, records: dict[str, tuple[VersionRecord, ...]]) -> None:
         by_build: dict[str, list[VersionRecord]] = {}
         for versions in records.values():
             for version in versions:
@@ -138,10 +138,12 @@ class ModelStore:
 
 def _take_labels(connection: sa.Connection, name: str, labels: Sequence[str]) -> None:
     for version in _read(connection).get(name, ()):
-        left = [label for label in version.labels if label not in labels]
-        if len(left) < len(version.labels):
+        remaining = [label for label in version.labels if label not in labels]
+        if len(remaining) < len(version.labels):
             connection.execute(
-                sa.update(_models).where(_models.c.sequence == version.sequence).values(labels=left)
+                sa.update(_models)
+                .where(_models.c.sequence == version.sequence)
+                .values(labels=remaining)
             )
 
 

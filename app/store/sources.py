@@ -1,4 +1,4 @@
-"""Where the sources of a spec's weights are found: imported checkpoints, and builds."""
+"""Looks up the sources of a spec's weights: imported checkpoints, and builds."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -7,9 +7,9 @@ from model_zoo import BuildSpec, Checkpoint, CheckpointStore, WeightsError
 
 
 class WeightSources:
-    """What `model_zoo` asks for checkpoints and builds.
+    """Gives checkpoints and builds to `model_zoo`.
 
-    `spec_of` returns the normalized spec of a build, or None: in the API from the store, in the
+    `spec_of` returns the normalized spec of a build, or None. The API reads it from the store, the
     worker from what came with the job.
     """
 
@@ -22,14 +22,14 @@ class WeightSources:
     def checkpoint(self, checkpoint_id: str) -> Checkpoint:
         """Return an imported checkpoint.
 
-        Raises: WeightsError if there is none of this id.
+        Raises: WeightsError if no checkpoint has this id.
         """
         return self._checkpoints.get(checkpoint_id)
 
     def build(self, build_id: str) -> BuildSpec:
         """Return the spec of a build.
 
-        Raises: WeightsError if there is none of this id.
+        Raises: WeightsError if no build has this id.
         """
         return BuildSpec.read(self._spec(build_id))
 
@@ -47,12 +47,12 @@ class WeightSources:
         Raises: WeightsError if one of them does not exist.
         """
         specs: dict[str, dict[str, Any]] = {}
-        ahead = list(_builds_in(spec))
-        while ahead:
-            build_id = ahead.pop()
+        pending = list(_builds_in(spec))
+        while pending:
+            build_id = pending.pop()
             if build_id not in specs:
                 specs[build_id] = self._spec(build_id)
-                ahead += _builds_in(specs[build_id])
+                pending += _builds_in(specs[build_id])
         return specs
 
     def _spec(self, build_id: str) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""What the service tells its operators: metrics, logs, traces."""
+"""What operators see of the service: metrics, logs and traces."""

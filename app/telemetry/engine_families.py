@@ -1,4 +1,4 @@
-"""The metrics of the engine: the models in memory, the worker, and the processes beside the API."""
+"""Metrics of the engine: the models in memory, the worker, and the processes beside the API."""
 
 import os
 import resource
@@ -15,13 +15,13 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def engine_families(figures: EngineFigures) -> Iterator[Metric]:
-    """Yield what the engine holds, and what of it runs."""
+    """Yield the metrics of the models in memory, of the worker and of the processes."""
     yield GaugeMetricFamily("zoo_cache_models", "Models in memory.", figures.models)
     yield GaugeMetricFamily(
-        "zoo_cache_bytes", "Bytes that the models in memory count for.", figures.model_bytes
+        "zoo_cache_bytes", "Bytes of the models in memory.", figures.model_bytes
     )
     evictions = CounterMetricFamily(
-        "zoo_cache_evictions", "Models that had to leave the memory.", labels=("reason",)
+        "zoo_cache_evictions", "Models evicted from memory.", labels=("reason",)
     )
     for reason, count in sorted(figures.evictions.items()):
         evictions.add_metric((reason,), count)
@@ -30,7 +30,7 @@ def engine_families(figures: EngineFigures) -> Iterator[Metric]:
         "zoo_worker_up", "Whether a worker is ready to compute.", int(figures.worker_up)
     )
     yield CounterMetricFamily(
-        "zoo_worker_restarts", "Workers that had to be replaced.", figures.worker_restarts
+        "zoo_worker_restarts", "Workers that were replaced.", figures.worker_restarts
     )
     yield from _processes(figures)
 
@@ -38,12 +38,12 @@ def engine_families(figures: EngineFigures) -> Iterator[Metric]:
 def _processes(figures: EngineFigures) -> Iterator[Metric]:
     memory = GaugeMetricFamily(
         "zoo_process_resident_memory_bytes",
-        "Memory of the processes beside the API, by what they do.",
+        "Resident memory of the processes beside the API, by role.",
         labels=("process",),
     )
     cpu = CounterMetricFamily(
         "zoo_process_cpu_seconds",
-        "Processor time of the processes beside the API, by what they do.",
+        "CPU time of the processes beside the API, by role.",
         labels=("process",),
     )
     for role, process_ids in figures.processes.items():
@@ -54,14 +54,14 @@ def _processes(figures: EngineFigures) -> Iterator[Metric]:
 
 
 def _usage(process_ids: Iterable[int]) -> tuple[int, float]:
-    """Return memory and processor time together; a process that has just ended has none."""
+    """Return the total memory and CPU time of processes; one that has ended counts as zero."""
     pages = ticks = 0
     for process_id in process_ids:
         try:
             text = Path(f"/proc/{process_id}/stat").read_text()
         except OSError:
             continue
-        # After the name, which may hold spaces: field 3 and on, of proc_pid_stat(5).
+        # The name may contain spaces. After it come the fields from 3 on, see proc_pid_stat(5).
         fields = text.rpartition(")")[2].split()
         pages += int(fields[21])  # rss
         ticks += int(fields[11]) + int(fields[12])  # utime, stime

@@ -1,6 +1,6 @@
-"""Whether spans are exported.
+"""Decides whether spans are exported.
 
-OpenTelemetry is imported only where its standard variables name a collector.
+OpenTelemetry is imported only if its standard variables name a collector.
 """
 
 import os
@@ -12,9 +12,9 @@ _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT
 
 
 def spans_of_environment() -> Spans | None:
-    """Return what exports spans, if the environment names a collector.
+    """Return the exporter of spans, or None if the environment names no collector.
 
-    Raises: SettingsError if a variable of OpenTelemetry has a value that it refuses.
+    Raises: SettingsError if OpenTelemetry rejects the value of one of its variables.
     """
     if (
         not any(os.environ.get(name) for name in _ENDPOINTS)
@@ -27,4 +27,4 @@ def spans_of_environment() -> Spans | None:
     try:
         return OtlpSpans()
     except ValueError as error:
-        raise SettingsError(f"OpenTelemetry refuses its settings (OTEL_*): {error}") from error
+        raise SettingsError(f"OpenTelemetry rejects its settings (OTEL_*): {error}") from error

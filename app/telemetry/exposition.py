@@ -1,4 +1,4 @@
-"""The metrics as Prometheus reads them."""
+"""Writes the metrics in the formats that Prometheus reads."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
@@ -21,10 +21,10 @@ FORMATS = {
 
 
 class Exposition:
-    """Writes the metrics in a thread: thousands of lines take tens of milliseconds.
+    """Writes the metrics in a thread, since thousands of lines take tens of milliseconds.
 
-    The thread is nobody else's, so that metrics are answered while all others are busy; and those
-    who ask at the same time get the same answer, so that asking often does not pile up work.
+    The thread has no other work, so that metrics are available while all other threads are busy.
+    Requests at the same time share one result, so that frequent scrapes do not pile up.
     """
 
     def __init__(
@@ -44,19 +44,19 @@ class Exposition:
         writing = self._writing.get(format_name)
         if writing is None:
             loop = asyncio.get_running_loop()
-            writing = loop.run_in_executor(self._thread, _text, self._view(), format_name)
+            writing = loop.run_in_executor(self._thread, _text, self._snapshot(), format_name)
             writing.add_done_callback(lambda _: self._writing.pop(format_name, None))
             self._writing[format_name] = writing
-        # One who goes away does not take the answer from the others.
+        # Shielded: a client that disconnects must not cancel the result that others await.
         return await asyncio.shield(writing)
 
     def text(self, format_name: str = "text") -> str:
-        """Return all metrics in one of the formats, at once."""
-        return _text(self._view(), format_name).decode()
+        """Return all metrics in one of the formats, written in this thread."""
+        return _text(self._snapshot(), format_name).decode()
 
-    def _view(self) -> "_View":
-        """Return what belongs to the event loop, as it is now."""
-        return _View(
+    def _snapshot(self) -> "_Snapshot":
+        """Return a copy of what belongs to the event loop, for the thread to read."""
+        return _Snapshot(
             self._registry,
             list(self._statistics),
             dict(self._statistics.batch_sizes),
@@ -64,7 +64,7 @@ class Exposition:
         )
 
 
-class _View(Collector):
+class _Snapshot(Collector):
     def __init__(
         self,
         registry: CollectorRegistry,
@@ -78,14 +78,14 @@ class _View(Collector):
         self._figures = figures
 
     def collect(self) -> Iterator[Metric]:
-        """Yield one family after another."""
+        """Yield every family of metrics."""
         yield from self._registry.collect()
         yield from engine_families(self._figures)
         yield from inference_families(self._models, self._figures.waiting)
         yield batch_family(self._batch_sizes)
 
 
-def _text(view: _View, format_name: str) -> bytes:
+def _text(snapshot: _Snapshot, format_name: str) -> bytes:
     generate = generate_openmetrics if format_name == "openmetrics" else generate_latest
-    written: bytes = generate(view)
+    written: bytes = generate(snapshot)
     return written

@@ -1,4 +1,4 @@
-"""The metrics of inference that Triton's dashboards know, and the sizes of batches."""
+"""Metrics of inference, under the names that Triton's dashboards use, and the sizes of batches."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -10,11 +10,11 @@ from app.telemetry.statistics import ModelStatistics
 _LABELS = ("model", "version")
 _COUNTS: dict[str, tuple[str, Callable[[ModelStatistics], int]]] = {
     "nv_inference_request_success": (
-        "Inference requests that were answered.",
+        "Successful inference requests.",
         lambda model: model.success.count,
     ),
     "nv_inference_count": (
-        "Rows of the inference requests that were answered.",
+        "Rows of the successful inference requests.",
         lambda model: model.inference_count,
     ),
     "nv_inference_exec_count": (
@@ -22,23 +22,23 @@ _COUNTS: dict[str, tuple[str, Callable[[ModelStatistics], int]]] = {
         lambda model: model.execution_count,
     ),
     "nv_inference_request_duration_us": (
-        "Microseconds of the requests that were answered, from end to end.",
+        "End-to-end time of the successful requests, in microseconds.",
         lambda model: model.success.ns // 1000,
     ),
     "nv_inference_queue_duration_us": (
-        "Microseconds that they waited.",
+        "Time that they waited in the queue, in microseconds.",
         lambda model: model.phases["queue"].ns // 1000,
     ),
     "nv_inference_compute_input_duration_us": (
-        "Microseconds that their input took to read and copy.",
+        "Time to read and copy their input, in microseconds.",
         lambda model: model.phases["compute_input"].ns // 1000,
     ),
     "nv_inference_compute_infer_duration_us": (
-        "Microseconds that the network took.",
+        "Time to run the network for them, in microseconds.",
         lambda model: model.phases["compute_infer"].ns // 1000,
     ),
     "nv_inference_compute_output_duration_us": (
-        "Microseconds that their output took to copy and write.",
+        "Time to copy and write their output, in microseconds.",
         lambda model: model.phases["compute_output"].ns // 1000,
     ),
 }
@@ -48,9 +48,10 @@ _BATCH_ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 def inference_families(
     models: Sequence[ModelStatistics], waiting: Mapping[tuple[str, str], int]
 ) -> Iterator[Metric]:
-    """Yield what became of the requests, and how many wait.
+    """Yield the outcomes of requests, and the number that wait.
 
-    The library's counters end in `_total`, and Triton's do not: so their type is unknown.
+    The type of a count is unknown because the library's counters end in `_total`, which Triton's
+    names do not.
     """
     for name, (text, value) in _COUNTS.items():
         family = UnknownMetricFamily(name, text, labels=_LABELS)
@@ -58,12 +59,12 @@ def inference_families(
             family.add_metric((model.name, model.version), value(model))
         yield family
     yield _failures(models)
-    # With zeros for the models that nothing waits for.
+    # A model without waiting requests reports zero.
     yield from _waiting({(model.name, model.version): 0 for model in models} | dict(waiting))
 
 
 def batch_family(sizes: Mapping[int, int]) -> Metric:
-    """Return how many batches there were, by their rows."""
+    """Return the histogram of batches by their rows."""
     buckets = [
         (f"{bound}.0", sum(count for rows, count in sizes.items() if rows <= bound))
         for bound in _BATCH_ROWS
@@ -91,12 +92,12 @@ def _failures(models: Sequence[ModelStatistics]) -> Metric:
 def _waiting(waiting: Mapping[tuple[str, str], int]) -> Iterator[Metric]:
     pending = GaugeMetricFamily(
         "nv_inference_pending_request_count",
-        "Inference requests that wait for a place in a batch.",
+        "Inference requests waiting for a place in a batch.",
         labels=_LABELS,
     )
     depth = GaugeMetricFamily(
         "zoo_queue_depth",
-        "Inference requests that wait for a place in a batch, over a model's versions.",
+        "Inference requests waiting for a place in a batch, over all versions of a model.",
         labels=("model",),
     )
     by_name: dict[str, int] = {}

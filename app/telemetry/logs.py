@@ -1,4 +1,4 @@
-"""How every process of the service logs: as text for people, or as one JSON object a line."""
+"""The log of every process of the service: text for people, or one JSON object per line."""
 
 import json
 import logging
@@ -14,9 +14,9 @@ from app.settings import Settings
 
 Process = Literal["api", "worker", "reader"]
 
-# What each line says of the request that it is about: request_id, trace_id.
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
-_request: ContextVar[Mapping[str, Any]] = ContextVar("request", default=_NOTHING)
+# The fields of the request that a line is about: request_id, trace_id.
+_NO_FIELDS: Mapping[str, Any] = MappingProxyType({})
+_request: ContextVar[Mapping[str, Any]] = ContextVar("request", default=_NO_FIELDS)
 
 _TEXT: dict[Process, str] = {
     "api": "%(asctime)s %(levelname)s %(message)s",
@@ -26,7 +26,7 @@ _TEXT: dict[Process, str] = {
 
 
 def configure_logging(settings: Settings, process: Process = "api") -> None:
-    """Log to standard error, in the form and from the level that the settings say."""
+    """Log to standard error, in the format and from the level of the settings."""
     handler = logging.StreamHandler(sys.stderr)
     if settings.log_format == "json":
         handler.setFormatter(JsonFormatter(process))
@@ -36,7 +36,7 @@ def configure_logging(settings: Settings, process: Process = "api") -> None:
 
 
 def announce(message: str) -> None:
-    """Say something to the operator whatever the level, in the form of the log."""
+    """Print a message for the operator whatever the log level, in the format of the log."""
     handlers = logging.getLogger().handlers
     formatter = handlers[0].formatter if handlers else None
     if isinstance(formatter, JsonFormatter):
@@ -48,7 +48,7 @@ def announce(message: str) -> None:
 def log_fields(
     logger: logging.Logger, message: str, args: tuple[Any, ...], fields: Mapping[str, Any]
 ) -> None:
-    """Log at level info, with fields for the log as JSON; where from is not looked up."""
+    """Log at level info, with fields for the JSON log; to save time, without the caller's line."""
     if logger.isEnabledFor(logging.INFO):
         record = logging.LogRecord(logger.name, logging.INFO, "", 0, message, args, None)
         record.__dict__["fields"] = fields
@@ -57,7 +57,7 @@ def log_fields(
 
 @contextmanager
 def about_request(fields: Mapping[str, Any]) -> Iterator[None]:
-    """Put these fields into every line that is logged inside."""
+    """Add these fields to every line that is logged inside the block."""
     token = _request.set(fields)
     try:
         yield
@@ -66,14 +66,14 @@ def about_request(fields: Mapping[str, Any]) -> Iterator[None]:
 
 
 def request_fields() -> Mapping[str, Any]:
-    """Return the fields of the request in progress here, for a process that works for it."""
+    """Return the fields of the current request, for a process that works for it."""
     return _request.get()
 
 
 class JsonFormatter(logging.Formatter):
-    """One line of JSON: time, level, logger, process, pid, message, and what is known beside.
+    """Writes a record as one line of JSON: time, level, logger, process, pid, message and fields.
 
-    Escaped as ASCII, so that no text of a client's can begin a line or upset a terminal.
+    The line is ASCII, so that no text of a client can start a new line or upset a terminal.
     """
 
     def __init__(self, process: Process) -> None:
@@ -83,7 +83,7 @@ class JsonFormatter(logging.Formatter):
         self._second, self._second_text = -1, ""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line of a record; its `fields`, if it has any, are part of it."""
+        """Return the line of a record, with its `fields` if it has any."""
         line = {
             "time": self._time(record),
             "level": record.levelname.lower(),
@@ -100,7 +100,7 @@ class JsonFormatter(logging.Formatter):
 
     def _time(self, record: logging.LogRecord) -> str:
         second = int(record.created)
-        if second != self._second:  # most lines are of the same second as the one before
+        if second != self._second:  # most lines share the second of the previous line
             self._second_text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
             self._second = second
         return f"{self._second_text}.{int(record.msecs):03d}Z"

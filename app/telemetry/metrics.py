@@ -1,7 +1,7 @@
-"""The service's metrics, in a registry of their own: two services in one process do not meet.
+"""The service's metrics, in a registry of their own, so that a process can run two services.
 
-Every label has few values: routes as templates, models that exist, architectures of the catalogue,
-reasons of ours. Never what a client made up.
+Every label has few values: route templates, models that exist, architectures of the catalogue, our
+own reasons. A label never holds text that a client made up.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -16,15 +16,16 @@ from app.telemetry.statistics import Statistics
 from app.version import VERSION
 from model_zoo import ZooError, list_architectures
 
-# OpenTelemetry's, for http.server.request.duration.
+# The buckets that OpenTelemetry specifies for http.server.request.duration.
 _HTTP_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
-# A trace takes milliseconds; a plan over a large checkpoint, or a busy machine, seconds.
+# A trace takes milliseconds; a plan over a large checkpoint takes seconds, as does anything on a
+# busy machine.
 _BUILD_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 _METHODS = frozenset(
     ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE")
 )
-# Those there are from the start, at 0: of a count that appears with its first rejection, Prometheus
-# sees no increase.
+# These start at 0: of a counter that appears with its first rejection, Prometheus would see no
+# increase.
 _REASONS = (
     "concurrency",
     "client-concurrency",
@@ -34,11 +35,11 @@ _REASONS = (
     "worker-died",
     "worker-unavailable",
 )
-_OTHER_METHOD = "_OTHER"  # as OpenTelemetry names it
+_OTHER_METHOD = "_OTHER"  # OpenTelemetry's name for it
 
 
 class Metrics:
-    """What is counted as it happens; `exposition` adds what is only looked at."""
+    """Counts events as they happen; `exposition` adds the figures that are read on request."""
 
     def __init__(
         self,
@@ -52,7 +53,7 @@ class Metrics:
         info.labels(VERSION).set(1)
         self._requests = Histogram(
             "http_server_request_duration_seconds",
-            "Requests, from their headers to the last byte of their answer.",
+            "Duration of requests, from the headers to the last byte of the answer.",
             ["http_request_method", "http_route", "http_response_status_code"],
             buckets=_HTTP_SECONDS,
             registry=registry,
@@ -65,7 +66,7 @@ class Metrics:
         )
         self._rejected = Counter(
             "zoo_rejected",
-            "Requests that were refused or given up for want of a place, a worker or time.",
+            "Requests rejected or given up for lack of capacity, of a worker or of time.",
             ["reason"],
             registry=registry,
         )
@@ -73,18 +74,18 @@ class Metrics:
             self._rejected.labels(reason)
         self._builds = Counter(
             "zoo_builds",
-            "Specs that were posted: created, existing or refused.",
+            "Posted specs, by outcome: created, existing or refused.",
             ["arch", "outcome"],
             registry=registry,
         )
         self._build_seconds = Histogram(
             "zoo_build_duration_seconds",
-            "Tracing a spec, planning its weights and keeping it.",
+            "Time to trace a spec, plan its weights and store it.",
             ["arch"],
             buckets=_BUILD_SECONDS,
             registry=registry,
         )
-        # By the values of their labels: the library takes microseconds to find them again.
+        # Cached by the values of their labels: the library's own lookup takes microseconds.
         self._active_of: dict[str, Gauge] = {}
         self._requests_of: dict[tuple[str, str, int], Histogram] = {}
         ProcessCollector(registry=registry)
@@ -99,7 +100,7 @@ class Metrics:
         active.inc()
 
     def request_ended(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Count a request by its route's template; status 0 is an answer that never began."""
+        """Count a request by its route's template; status 0 means that no response started."""
         method = _known_method(method)
         self._active_of[method].dec()
         requests = self._requests_of.get((method, route, status))
@@ -109,12 +110,15 @@ class Metrics:
         requests.observe(seconds)
 
     def rejected(self, reason: str) -> None:
-        """Count a refusal that another time or place would not have met."""
+        """Count a request that was rejected, but might succeed at another time."""
         self._rejected.labels(reason).inc()
 
     @contextmanager
     def refusals(self, architecture: object) -> Iterator[None]:
-        """Count a build that is refused inside; the name is the client's and may be anything."""
+        """Count a build that is rejected inside the block.
+
+        The architecture is the client's text and becomes a label only if the catalogue has it.
+        """
         try:
             yield
         except ZooError:
@@ -123,7 +127,7 @@ class Metrics:
             raise
 
     def built(self, architecture: str, *, is_new: bool, seconds: Mapping[str, float]) -> None:
-        """Count a build that was kept, or was there; `seconds` has its phases."""
+        """Count a build that was stored or existed already; `seconds` has its phases."""
         self._builds.labels(architecture, "created" if is_new else "existing").inc()
         self._build_seconds.labels(architecture).observe(
             sum(seconds.get(phase, 0.0) for phase in ("trace", "plan", "store"))

@@ -1,8 +1,8 @@
-"""Spans for an OpenTelemetry collector, over OTLP and HTTP.
+"""Exports spans to an OpenTelemetry collector, by OTLP over HTTP.
 
 The SDK reads its standard variables (OTEL_SERVICE_NAME, OTEL_TRACES_SAMPLER, OTEL_BSP_*, ...) and
-sends from a thread of its own; when its queue is full it drops spans. A collector that is away
-costs requests nothing, and the log a line a minute.
+sends from a thread of its own; it drops spans when its queue is full. An unreachable collector does
+not delay requests, and puts one line a minute into the log.
 """
 
 import asyncio
@@ -37,16 +37,16 @@ from app.version import VERSION
 log = logging.getLogger("app.telemetry")
 
 _SERVICE = "model-zoo"
-# Of the time that a container has between SIGTERM and SIGKILL.
-_FLUSH_SECONDS = 2.0
-_QUIET_SECONDS = 60.0
+# Part of the time that a container has between SIGTERM and SIGKILL.
+_FLUSH_TIMEOUT_S = 2.0
+_WARNING_INTERVAL_S = 60.0
 
 
 class OtlpSpans:
     """See `app.telemetry.spans.Spans`."""
 
     def __init__(self) -> None:
-        _quieten()
+        _throttle_sdk_log()
         resource = Resource.create({"service.version": VERSION})
         if str(resource.attributes.get("service.name", "")).startswith("unknown_service"):
             resource = resource.merge(Resource({"service.name": _SERVICE}))
@@ -56,19 +56,21 @@ class OtlpSpans:
         self._tracer = self._provider.get_tracer(_SERVICE, VERSION)
 
     def begin(self, name: str, parent: TraceContext | None, began_ns: int) -> "OtlpSpan":
-        """Begin the span of a request, in the caller's trace where there is one."""
+        """Start the span of a request, in the caller's trace if there is one."""
         context = _as_context(parent) if parent else Context()
         span = self._tracer.start_span(name, context, SpanKind.SERVER, start_time=began_ns)
         return OtlpSpan(self._tracer, span)
 
     async def close(self) -> None:
-        """Deliver what is left, within a short time."""
-        # A daemon, so that a collector that does not answer cannot hold up the end.
+        """Export the remaining spans, within a short time."""
+        # A daemon, so that an unresponsive collector cannot keep the process from exiting.
         flush = threading.Thread(target=self._provider.shutdown, daemon=True)
         flush.start()
-        await asyncio.to_thread(flush.join, _FLUSH_SECONDS)
+        await asyncio.to_thread(flush.join, _FLUSH_TIMEOUT_S)
         if flush.is_alive():
-            log.warning("The spans that are left are given up: the collector does not take them.")
+            log.warning(
+                "The remaining spans are dropped: the collector does not accept them in time."
+            )
 
 
 class OtlpSpan:
@@ -85,7 +87,7 @@ class OtlpSpan:
     def end(
         self, name: str, status: int, attributes: dict[str, Any], phases: Iterable[Phase]
     ) -> None:
-        """End it, with its phases as children."""
+        """End the span, with its phases as children."""
         if not self._span.is_recording():
             return
         parent = set_span_in_context(self._span)
@@ -111,8 +113,8 @@ def _as_context(parent: TraceContext) -> Context:
     return set_span_in_context(NonRecordingSpan(context), Context())
 
 
-class _OnceAMinute(logging.Handler):
-    """Passes on what the SDK has to say, seldom: it says so for each batch and each try."""
+class _ThrottledHandler(logging.Handler):
+    """Forwards the SDK's warnings, one a minute; it repeats them for each batch and each retry."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -121,11 +123,11 @@ class _OnceAMinute(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         now = time.monotonic()
         if now >= self._quiet_until:
-            self._quiet_until = now + _QUIET_SECONDS
-            log.warning("OpenTelemetry says: %s", record.getMessage())
+            self._quiet_until = now + _WARNING_INTERVAL_S
+            log.warning("OpenTelemetry: %s", record.getMessage())
 
 
-def _quieten() -> None:
+def _throttle_sdk_log() -> None:
     logger = logging.getLogger("opentelemetry")
-    logger.handlers[:] = [_OnceAMinute()]
+    logger.handlers[:] = [_ThrottledHandler()]
     logger.propagate = False

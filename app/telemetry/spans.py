@@ -1,4 +1,4 @@
-"""What the envelope asks of whoever exports spans."""
+"""What the envelope needs of an exporter of spans."""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple, Protocol
@@ -7,7 +7,7 @@ from app.telemetry.trace_context import TraceContext
 
 
 class Phase(NamedTuple):
-    """A part of a request: its name, and when it began and ended, in nanoseconds of the epoch."""
+    """A part of a request: its name, and its start and end in nanoseconds since the epoch."""
 
     name: str
     began_ns: int
@@ -15,23 +15,23 @@ class Phase(NamedTuple):
 
 
 class Span(Protocol):
-    """A request's span, which has begun."""
+    """The span of a request in progress."""
 
     @property
     def context(self) -> TraceContext:
-        """Where it stands in its trace."""
+        """The position of the span in its trace."""
 
     def end(
         self, name: str, status: int, attributes: dict[str, Any], phases: Iterable[Phase]
     ) -> None:
-        """End it, with its phases as children."""
+        """End the span, with its phases as children."""
 
 
 class Spans(Protocol):
-    """Where spans go."""
+    """Starts spans, and exports those that have ended."""
 
     def begin(self, name: str, parent: TraceContext | None, began_ns: int) -> Span:
-        """Begin the span of a request, in the caller's trace where there is one."""
+        """Start the span of a request, in the caller's trace if there is one."""
 
     async def close(self) -> None:
-        """Deliver what is left, and end."""
+        """Export the remaining spans, and stop."""

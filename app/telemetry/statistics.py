@@ -1,7 +1,7 @@
-"""What became of the inference requests, by model and version.
+"""Counts the outcomes of inference requests, by model and version.
 
-Written by whoever runs an inference, on the event loop; read as the statistics of the Open
-Inference Protocol, and by `/metrics` as the `nv_inference_*` family.
+The event loop writes them when an inference ends. The Open Inference Protocol reads them as its
+statistics, and `/metrics` as the `nv_inference_*` metrics.
 """
 
 import time
@@ -15,30 +15,30 @@ from app.store.builds import is_build_id
 FailureReason = Literal["REJECTED", "CANCELED", "BACKEND", "OTHER"]
 FAILURE_REASONS: tuple[FailureReason, ...] = get_args(FailureReason)
 
-# The protocol's names of a request's phases, and ours.
+# The phases of a request: the protocol's names, and ours.
 PHASES = {
     "queue": "queue",
     "compute_input": "input",
     "compute_infer": "compute",
     "compute_output": "output",
 }
-# Those that a batch has, however many requests are in it.
+# The phases that a batch goes through once, for all its requests.
 BATCH_PHASES = ("compute_input", "compute_infer", "compute_output")
 
-# Every build is a model too, by its id: a sweep of thousands of builds must not stay here, nor
-# become that many time series.
+# Every build is also a model, named by its id. Without a limit, thousands of builds would stay in
+# memory and become thousands of time series.
 _MAX_MODELS = 512
 
 
 @dataclass(slots=True)
 class Duration:
-    """How often something happened, and how long it took together."""
+    """How often something happened, and how long it took in total."""
 
     count: int = 0
     ns: int = 0
 
     def add(self, seconds: float) -> None:
-        """Count it once more."""
+        """Count one more occurrence."""
         self.count += 1
         self.ns += round(seconds * 1e9)
 
@@ -53,7 +53,7 @@ def _durations(phases: Mapping[str, str] | tuple[str, ...]) -> dict[str, Duratio
 
 @dataclass(slots=True)
 class ModelStatistics:
-    """What became of one version of a model's requests."""
+    """The outcomes of the requests to one version of a model."""
 
     name: str
     version: str
@@ -66,7 +66,7 @@ class ModelStatistics:
     batches: dict[int, dict[str, Duration]] = field(default_factory=dict)
 
     def document(self) -> dict[str, Any]:
-        """Return the protocol's form; the engine knows the memory, and whoever answers adds it."""
+        """Return the protocol's form; the caller adds the memory, which only the engine knows."""
         fail = Duration(
             sum(each.count for each in self.failures.values()),
             sum(each.ns for each in self.failures.values()),
@@ -80,7 +80,7 @@ class ModelStatistics:
             "inference_stats": {
                 "success": self.success.document(),
                 "fail": fail.document(),
-                **{phase: found.document() for phase, found in self.phases.items()},
+                **{phase: spent.document() for phase, spent in self.phases.items()},
                 "cache_hit": Duration().document(),
                 "cache_miss": Duration().document(),
             },
@@ -88,7 +88,7 @@ class ModelStatistics:
             "batch_stats": [
                 {
                     "batch_size": rows,
-                    **{phase: found.document() for phase, found in phases.items()},
+                    **{phase: spent.document() for phase, spent in phases.items()},
                 }
                 for rows, phases in sorted(self.batches.items())
             ],
@@ -97,9 +97,9 @@ class ModelStatistics:
 
 
 class Statistics:
-    """The statistics of the models that were used last; of one thread, the event loop's.
+    """The statistics of the models used last; not thread-safe, they belong to the event loop.
 
-    Only models that exist may be named here: the names become labels.
+    Only models that exist may be counted, because their names become labels of metrics.
     """
 
     def __init__(
@@ -108,15 +108,15 @@ class Statistics:
         self._max_models = max_models
         self._clock = clock
         self._models: OrderedDict[tuple[str, str], ModelStatistics] = OrderedDict()
-        # Over all models, and of those that are forgotten as well.
+        # Over all models, including those that were dropped.
         self.batch_sizes: Counter[int] = Counter()
 
     def succeeded(
         self, name: str, version: str, *, rows: int, seconds: Mapping[str, float]
     ) -> None:
-        """Count a request that was answered.
+        """Count a successful request.
 
-        `seconds` has total, queue, input, compute and output; one that is left out took no time.
+        `seconds` has total, queue, input, compute and output; a phase left out took no time.
         """
         model = self._model(name, version)
         model.last_inference_ms = round(self._clock() * 1000)
@@ -126,7 +126,7 @@ class Statistics:
             model.phases[phase].add(seconds.get(ours, 0.0))
 
     def failed(self, name: str, version: str, *, reason: FailureReason, seconds: float) -> None:
-        """Count a request that was not."""
+        """Count a failed request."""
         self._model(name, version).failures[reason].add(seconds)
 
     def executed(self, label: tuple[str, str], rows: int, seconds: Mapping[str, float]) -> None:
@@ -144,25 +144,25 @@ class Statistics:
             batch[phase].add(seconds.get(PHASES[phase], 0.0))
 
     def forget(self, name: str, version: str | None = None) -> None:
-        """Forget a model that was removed: one version, or all."""
+        """Drop the statistics of a removed model: of one version, or of all."""
         for key in [key for key in self._models if _fits(key, name, version)]:
             del self._models[key]
 
     def model_stats(
         self, name: str | None = None, version: str | None = None
     ) -> list[dict[str, Any]]:
-        """Return the protocol's `model_stats`: of all models, of one, or of one version.
+        """Return the protocol's `model_stats` of all models, of one model or of one version.
 
-        A version that is asked for is always there, with zeros before its first request.
+        A version that is named is always included, with zeros before its first request.
         """
-        found = [
+        documents = [
             model.document()
             for key, model in sorted(self._models.items())
             if _fits(key, name, version)
         ]
-        if not found and name is not None and version is not None:
+        if not documents and name is not None and version is not None:
             return [ModelStatistics(name, version).document()]
-        return found
+        return documents
 
     def __iter__(self) -> Iterator[ModelStatistics]:
         return iter(self._models.values())
@@ -172,13 +172,13 @@ class Statistics:
         model = self._models.get(key)
         if model is None:
             while len(self._models) >= self._max_models:
-                del self._models[self._least_wanted()]
+                del self._models[self._next_to_drop()]
             model = self._models[key] = ModelStatistics(name, version)
         self._models.move_to_end(key)
         return model
 
-    def _least_wanted(self) -> tuple[str, str]:
-        """Return the model used longest ago; one that nobody gave a name, where there is one."""
+    def _next_to_drop(self) -> tuple[str, str]:
+        """Return the least recently used model, builds without a name before named models."""
         unnamed = (key for key in self._models if is_build_id(key[0]))
         return next(unnamed, None) or next(iter(self._models))
 

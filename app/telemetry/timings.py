@@ -1,4 +1,4 @@
-"""How long the phases of a request take."""
+"""Measures the phases of a request."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ class Timings:
 
     @contextmanager
     def measure(self, phase: str) -> Iterator[None]:
-        """Count the time inside as one phase."""
+        """Add the time spent inside the block to a phase."""
         started = time.perf_counter()
         self._began.setdefault(phase, started)
         try:
@@ -23,19 +23,19 @@ class Timings:
             self.add({phase: time.perf_counter() - started})
 
     def add(self, seconds: Mapping[str, float]) -> None:
-        """Count time that another process measured, or that was measured elsewhere, by phase."""
+        """Add seconds by phase, as measured elsewhere or in another process."""
         for phase, more in seconds.items():
             self.seconds[phase] = self.seconds.get(phase, 0.0) + more
 
     def header(self) -> str:
-        """Return the header's value, in milliseconds."""
+        """Return the value of the header, in milliseconds."""
         return ", ".join(f"{name};dur={1000 * s:.1f}" for name, s in self.seconds.items())
 
     def phases(self, began: float) -> Iterator[tuple[str, float, float]]:
-        """Yield each phase with its start and its length, as `perf_counter` tells time.
+        """Yield each phase with its start and length, on the clock of `perf_counter`.
 
-        Of a phase that another process measured only the length is known: it follows the phase
-        before it. `began` is the earliest start of the first phase.
+        Only the length of a phase measured in another process is known, so it is placed after the
+        phase before it. `began` is the earliest start of the first phase.
         """
         for name, seconds in self.seconds.items():
             began = self._began.get(name, began)

@@ -1,7 +1,7 @@
-"""W3C Trace Context: where a request stands in the caller's trace, and how the caller is told.
+"""W3C Trace Context: reads a caller's `traceparent`, and writes the `traceresponse`.
 
-`traceparent` is `version-trace id-parent id-flags` in lower-case hexadecimal. What does not hold to
-the rules counts as not sent, and its `tracestate` with it.
+`traceparent` is `version-trace id-parent id-flags` in lower-case hexadecimal. An invalid one counts
+as not sent, and its `tracestate` with it.
 """
 
 import random
@@ -15,16 +15,16 @@ _MAX_STATES = 32
 # Sampled, and "the trace id is random": the flags that version 00 defines.
 _KNOWN_FLAGS = 0b11
 
-_random = random.Random()  # seeded by the system; the shared one may be seeded by anybody
+_random = random.Random()  # seeded by the system; any code may seed the shared generator
 
 
 def random_id(bits: int) -> str:
-    """Return an id that nobody else has, in hexadecimal; it is no secret, and so may be quick."""
+    """Return a unique hexadecimal id; it is no secret, so a fast generator will do."""
     return f"{_random.getrandbits(bits):0{bits // 4}x}"
 
 
 class TraceContext(NamedTuple):
-    """A span of somebody's trace: the caller's, or ours."""
+    """A span in a trace: the caller's, or ours."""
 
     trace_id: str
     span_id: str
@@ -32,7 +32,7 @@ class TraceContext(NamedTuple):
     tracestate: str = ""
 
     def child(self) -> "TraceContext":
-        """Return a span below this one."""
+        """Return a new span below this one."""
         return TraceContext(self.trace_id, random_id(64), self.flags, self.tracestate)
 
     def header(self) -> str:
@@ -56,8 +56,9 @@ def read_trace_context(traceparent: str, tracestate: str = "") -> TraceContext |
     version, trace_id, span_id, flags, more = match.groups()
     if version == "ff" or trace_id == _NO_TRACE or span_id == _NO_SPAN:
         return None
-    if version == "00" and more is not None:  # later versions may say more behind the flags
+    if version == "00" and more is not None:  # only later versions may add fields after the flags
         return None
     states = [state for state in tracestate.split(",") if state.strip()]
-    kept = tracestate if len(states) <= _MAX_STATES else ""
-    return TraceContext(trace_id, span_id, int(flags, 16) & _KNOWN_FLAGS, kept)
+    if len(states) > _MAX_STATES:
+        tracestate = ""
+    return TraceContext(trace_id, span_id, int(flags, 16) & _KNOWN_FLAGS, tracestate)

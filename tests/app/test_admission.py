@@ -111,7 +111,7 @@ def test_a_client_has_only_so_many_places() -> None:
             "type": "/docs#problem-too-many-requests",
             "title": "The client has too many requests in progress",
             "status": 429,
-            "detail": "2 requests of your address are in progress already "
+            "detail": "2 requests from your address are already in progress "
             "(ZOO_MAX_CLIENT_CONCURRENCY).",
             "reason": "client-concurrency",
             "errors": [],
@@ -144,7 +144,7 @@ def test_a_refused_request_takes_no_place() -> None:
 def test_clients_of_a_unix_socket_are_one_client() -> None:
     admission = Admission(10, max_client_concurrency=1)
     admission.enter({**request(), "client": None})
-    with pytest.raises(ServiceError, match="1 requests of your address"):
+    with pytest.raises(ServiceError, match="1 requests from your address"):
         admission.enter({**request(), "client": None})
 
 

@@ -253,7 +253,7 @@ def test_a_build_that_the_time_does_not_suffice_for_says_so(make_client: Make) -
     assert "predictions" in first
     assert (second["problem"]["status"], second["problem"]["detail"]) == (
         504,
-        "The builds before it took the 0.05 s of a request (ZOO_REQUEST_TIMEOUT_S).",
+        "The models before this one used up the 0.05 s of a request (ZOO_REQUEST_TIMEOUT_S).",
     )
 
 

@@ -88,7 +88,7 @@ def test_a_worker_killed_during_a_request_costs_that_request_only(tmp_path: Path
         assert response.headers["retry-after"] == "1"
         assert problem(response) == {
             "type": "/docs#problem-worker-died",
-            "title": "The worker ended while it computed",
+            "title": "The worker died while computing",
             "status": 503,
             "detail": "The worker was killed by SIGKILL (the system does so when memory runs out) "
             "while it did this request. It is started again; the request may be sent again.",
@@ -162,18 +162,18 @@ def test_a_gpu_that_is_not_there_refuses_to_start_and_says_why(
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")  # the same on a machine that has one
     server = Server(tmp_path, device="gpu")
     assert server.wait() == 1
-    (line,) = [line for line in server.log if line.startswith("The service does not start")]
-    assert line.startswith("The service does not start: ZOO_DEVICE=gpu, but ")
+    (line,) = [line for line in server.log if line.startswith("The service cannot start")]
+    assert line.startswith("The service cannot start: ZOO_DEVICE=gpu, but ")
     assert not [line for line in server.log if "Serving" in line or "Traceback" in line]
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"prot": 1}, "The service does not start: ZOO_PROT is not a setting. "
+        ({"prot": 1}, "The service cannot start: ZOO_PROT is not a setting. "
          "Did you mean 'ZOO_PORT' or 'ZOO_HOST' or 'ZOO_PRECISION'?\n"),
-        ({"host": "256.0.0.1"}, "The service does not start: 256.0.0.1:0 cannot be listened on: "
-         "Name or service not known. ZOO_HOST and ZOO_PORT set it.\n"),
+        ({"host": "256.0.0.1"}, "The service cannot start: listening on 256.0.0.1:0 failed: "
+         "Name or service not known. ZOO_HOST and ZOO_PORT set both.\n"),
     ],
 )  # fmt: skip
 def test_a_setting_that_does_not_fit_is_one_line(
@@ -190,8 +190,8 @@ def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
         server = Server(tmp_path, port=port)
         assert server.wait() == 1
     assert server.log == [
-        f"The service does not start: 127.0.0.1:{port} cannot be listened on: Address already in "
-        "use. ZOO_HOST and ZOO_PORT set it.\n",
+        f"The service cannot start: listening on 127.0.0.1:{port} failed: Address already in "
+        "use. ZOO_HOST and ZOO_PORT set both.\n",
         "<end>",
     ]
 

@@ -174,7 +174,7 @@ def test_a_long_value_is_cut_in_the_answer(client: TestClient) -> None:
 def refused(client: TestClient, spec: dict[str, Any]) -> dict[str, Any]:
     body = problem(client.post("/v1/builds", json=spec))
     assert body.pop("type") == "/docs#problem-build-refused"
-    assert body.pop("title") == "The network refuses its configuration"
+    assert body.pop("title") == "The network cannot be built as configured"
     assert body.pop("status") == 422
     return body
 
@@ -233,7 +233,7 @@ def test_a_build_over_the_budget_is_refused_by_its_exact_figure(
     message = f"This build has {figure}; the limit is {limit} (ZOO_{setting.upper()})."
     assert problem(client.post("/v1/builds", json={"architecture": "lenet"})) == {
         "type": "/docs#problem-over-budget",
-        "title": "The build is over the budget",
+        "title": "The build exceeds the budget",
         "status": 422,
         "detail": message,
         "errors": [
@@ -296,7 +296,7 @@ def test_malformed_json_is_refused_with_its_place(client: TestClient, case: str)
     body, message = MALFORMED[case]
     assert problem(client.post("/v1/builds", content=body)) == {
         "type": "/docs#problem-malformed-json",
-        "title": "The body is not JSON that can be read",
+        "title": "The body cannot be read as JSON",
         "status": 400,
         "detail": message,
         "errors": [{"pointer": "", "message": message, "received": None, "suggestion": None}],

@@ -83,7 +83,7 @@ def test_an_encoded_body_is_415_and_never_inflated(client: TestClient) -> None:
         "type": "/docs#problem-unsupported-type",
         "title": "The body's type is not supported",
         "status": 415,
-        "detail": "Content-Encoding 'gzip' is not supported; send the body as it is.",
+        "detail": "Content-Encoding 'gzip' is not supported; send the body unencoded.",
         "errors": [],
     }
 
@@ -103,7 +103,8 @@ def test_a_body_that_does_not_come_in_time_is_408(tmp_path: object) -> None:
         "type": "/docs#problem-slow-body",
         "title": "The body did not arrive in time",
         "status": 408,
-        "detail": "1 bytes arrived in 0.02 s (ZOO_BODY_TIMEOUT_S), and not all of the body.",
+        "detail": "The rest of the body did not arrive within 0.02 s (ZOO_BODY_TIMEOUT_S); "
+        "1 bytes had arrived.",
         "errors": [],
     }
 
@@ -121,8 +122,8 @@ PART = b'--b\r\nContent-Disposition: form-data; name="spec"\r\n\r\n{}\r\n'
             "The form's Content-Type has no boundary.",
         ),
         (FORM, b"no form", "The form is not well-formed."),
-        (FORM, PART, "The form ends before its last boundary."),
-        (FORM, b"", "The form ends before its last boundary."),
+        (FORM, PART, "The form ends before its closing boundary."),
+        (FORM, b"", "The form ends before its closing boundary."),
         (FORM, b"--b\r\nA: b\r\n\r\nx\r\n--b--\r\n", "A part of the form has no name."),
         (
             FORM,

@@ -78,7 +78,7 @@ def test_a_listing_refuses_an_unknown_architecture_and_a_made_up_cursor(client: 
         {
             "pointer": "",
             "parameter": "architecture",
-            "message": "Query parameter architecture has no value 'lenett'. "
+            "message": "Query parameter architecture does not accept 'lenett'. "
             "Did you mean 'lenet' or 'alexnet_v2'?",
             "received": "lenett",
             "suggestion": "lenet",

@@ -95,15 +95,15 @@ def test_what_is_no_checkpoint_is_refused_with_what_is_meant(client: TestClient)
     [
         (
             {"data": {"note": "x"}, "files": {"file": ("a.npz", b"x")}},
-            "The form takes files in fields called file; received 'note'.",
+            "The form accepts files in fields called file; received 'note'.",
         ),
         (
             {"files": [("file", ("a.npz", b"x")), ("file", ("b/a.npz", b"y"))]},
-            "The form has the file 'a.npz' twice.",
+            "The form contains the file 'a.npz' twice.",
         ),
         (
             {"files": [("file", (f"{i}.npz", b"x")) for i in range(65)]},
-            "The form has more than 64 parts, which no checkpoint has.",
+            "The form has more than 64 parts; no checkpoint has that many.",
         ),
         (
             {"headers": {"content-type": "multipart/form-data"}, "content": b""},
@@ -114,7 +114,7 @@ def test_what_is_no_checkpoint_is_refused_with_what_is_meant(client: TestClient)
                 "headers": {"content-type": "multipart/form-data; boundary=b"},
                 "content": b"--b--\r\n",
             },
-            "The form has no field file.",
+            "The form has no field called file.",
         ),
         (
             {
@@ -122,7 +122,7 @@ def test_what_is_no_checkpoint_is_refused_with_what_is_meant(client: TestClient)
                 "content": b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n'
                 b"\r\nabc",
             },
-            "The form ends before its last boundary.",
+            "The form ends before its closing boundary.",
         ),
     ],
 )
@@ -162,7 +162,7 @@ def test_a_full_store_takes_no_more_until_something_is_removed(
     refused = problem(client.post("/v1/weights", content=more))
     assert (refused["status"], refused["type"]) == (503, "/docs#problem-store-full")
     assert refused["detail"].endswith(
-        f"{len(more)} are to come; the limit is {len(data) + 10_000} "
+        f"{len(more)} are being uploaded; the limit is {len(data) + 10_000} "
         "(ZOO_MAX_CHECKPOINTS_BYTES). DELETE /v1/weights/{id} makes room."
     )
     assert client.delete(f"/v1/weights/{first}").status_code == 204
@@ -277,7 +277,7 @@ def test_what_a_build_is_made_of_is_not_removed(client: TestClient) -> None:
     second = build(client, weights={"source": "build", "id": first})
     assert problem(client.delete(f"/v1/weights/{weights}")) == {
         "type": "/docs#problem-in-use",
-        "title": "Something else is made of it",
+        "title": "The resource is still in use",
         "status": 409,
         "detail": f"Builds take weights from it: {first}. Remove them first.",
         "builds": [first],
@@ -300,7 +300,9 @@ def test_an_upload_of_no_declared_size_needs_room_for_the_largest(
 ) -> None:
     client = make_client(max_upload_bytes=2**20, max_checkpoints_bytes=2**20 - 1)
     found = problem(client.post("/v1/weights", content=iter([b"x"])))
-    assert found["detail"].startswith("0 bytes of weights are kept, and 1048576 are to come; ")
+    assert found["detail"].startswith(
+        "0 bytes of weights are stored, and 1048576 are being uploaded; "
+    )
     assert client.get("/v1/weights").json()["uploads"] == []
 
 

@@ -48,19 +48,19 @@ def test_an_accept_that_admits_nothing_is_406(client: TestClient) -> None:
     path = f"/v1/builds/{build(client)}/summary"
     assert problem(client.get(path, headers={"Accept": "image/png, application/json;q=0"})) == {
         "type": "/docs#problem-not-acceptable",
-        "title": "None of the accepted types can be given",
+        "title": "None of the accepted types is available",
         "status": 406,
-        "detail": "Accept admits none of: application/json, text/plain, text/csv.",
+        "detail": "Accept allows none of: application/json, text/plain, text/csv.",
         "errors": [],
     }
 
 
 def test_an_unknown_format_is_refused_with_the_nearest(client: TestClient) -> None:
     body = problem(client.get(f"/v1/builds/{build(client)}/summary?format=jsn"))
-    assert body["detail"] == "Query parameter format has no value 'jsn'. Did you mean 'json'?"
+    assert body["detail"] == "Query parameter format does not accept 'jsn'. Did you mean 'json'?"
     assert body["errors"][0]["suggestion"] == "json"
     body = problem(client.get(f"/v1/builds/{build(client)}/explanation?format=csv"))
-    assert body["detail"] == "Query parameter format has no value 'csv'. Valid: 'json', 'text'."
+    assert body["detail"] == "Query parameter format does not accept 'csv'. Valid: 'json', 'text'."
 
 
 def test_an_explanation_is_filtered_by_layer_op_and_argument(client: TestClient) -> None:
@@ -80,11 +80,13 @@ def test_a_filter_that_matches_nothing_says_what_would(client: TestClient) -> No
     path = f"/v1/builds/{build(client)}/explanation"
     for query, message in {
         "layer=LeNet/conv3": (
-            "Query parameter layer has no value 'LeNet/conv3'. "
+            "Query parameter layer does not accept 'LeNet/conv3'. "
             "Did you mean 'LeNet/conv2' or 'LeNet/conv1' or 'LeNet/fc3'?"
         ),
-        "op=conv3d": "Query parameter op has no value 'conv3d'. Did you mean 'conv2d'?",
-        "argument=strid": ("Query parameter argument has no value 'strid'. Did you mean 'stride'?"),
+        "op=conv3d": "Query parameter op does not accept 'conv3d'. Did you mean 'conv2d'?",
+        "argument=strid": (
+            "Query parameter argument does not accept 'strid'. Did you mean 'stride'?"
+        ),
     }.items():
         assert problem(client.get(f"{path}?{query}"))["detail"] == message
 

@@ -22,7 +22,7 @@ def test_an_unknown_path_is_a_problem(client: TestClient) -> None:
     for path in ("/nope", "/v1/builds/", "/v1", "/docs/other.js", "/docs/..%2fdocs.js"):
         assert problem(client.get(path)) == {
             "type": "/docs#problem-not-found",
-            "title": "There is nothing here",
+            "title": "There is no such route",
             "status": 404,
             "detail": "No route has this path. /docs lists the routes.",
             "errors": [],
@@ -34,9 +34,9 @@ def test_a_wrong_method_is_a_problem_that_lists_the_right_ones(client: TestClien
     assert response.headers["allow"] == "DELETE, GET, HEAD"
     assert problem(response) == {
         "type": "/docs#problem-method-not-allowed",
-        "title": "The method does not fit the resource",
+        "title": "The route does not support the method",
         "status": 405,
-        "detail": "PUT does not fit this path; it takes DELETE, GET, HEAD.",
+        "detail": "This path does not support PUT; it supports DELETE, GET, HEAD.",
         "errors": [],
     }
 
@@ -108,9 +108,9 @@ def test_more_requests_than_the_limit_are_refused_but_not_the_health(make_client
     assert response.headers["retry-after"] == "1"
     assert problem(response) == {
         "type": "/docs#problem-overloaded",
-        "title": "The service is full",
+        "title": "The service is at capacity",
         "status": 503,
-        "detail": "0 requests are in progress already (ZOO_MAX_CONCURRENCY).",
+        "detail": "0 requests are already in progress (ZOO_MAX_CONCURRENCY).",
         "reason": "concurrency",
         "errors": [],
     }
@@ -172,7 +172,7 @@ def test_the_catalogue_lists_and_describes(client: TestClient) -> None:
         assert client.get(item["href"]).json()["name"] == item["name"]
     assert problem(client.get("/v1/ops/conv4d")) == {
         "type": "/docs#problem-unknown-name",
-        "title": "There is nothing of this name",
+        "title": "There is no such name in the catalogue",
         "status": 404,
         "detail": "There is no scoped op 'conv4d'. Did you mean 'conv3d' or 'conv2d'?",
         "errors": [

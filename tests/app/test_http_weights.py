@@ -124,9 +124,9 @@ def test_a_range_after_the_end_is_416(client: TestClient, path: str, field: str)
     assert response.headers["content-range"] == "bytes */1024"
     assert problem(response) == {
         "type": "/docs#problem-unsatisfiable-range",
-        "title": "The range begins after the end",
+        "title": "The range starts beyond the end",
         "status": 416,
-        "detail": "The range begins after the end; the file has 1024 bytes.",
+        "detail": "The range starts beyond the end; the file has 1024 bytes.",
         "errors": [],
     }
 
@@ -144,7 +144,7 @@ def test_an_unknown_format_is_refused_with_the_nearest(client: TestClient, path:
         {
             "pointer": "",
             "parameter": "format",
-            "message": "Query parameter format has no value 'safetensor'. "
+            "message": "Query parameter format does not accept 'safetensor'. "
             "Did you mean 'safetensors'?",
             "received": "safetensor",
             "suggestion": "safetensors",

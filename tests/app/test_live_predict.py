@@ -156,11 +156,11 @@ def test_arrays_come_as_npy_or_npz_when_asked(live: httpx.Client, path: str) -> 
         ("top_k=0", "Query parameter top_k: input should be greater than or equal to 1."),
         (
             "output=logit",
-            "Query parameter output has no value 'logit'. Did you mean 'logits'?",
+            "Query parameter output does not accept 'logit'. Did you mean 'logits'?",
         ),
         (
             "end_points=conv1,conv9",
-            "Query parameter end_points has no value 'conv9'. Did you mean 'conv2' or 'conv1'?",
+            "Query parameter end_points does not accept 'conv9'. Did you mean 'conv2' or 'conv1'?",
         ),
         (
             "top_k=5&format=npy",
@@ -196,8 +196,8 @@ def test_a_training_build_is_not_run(live: httpx.Client) -> None:
         "type": "/docs#problem-unprocessable",
         "title": "The request cannot be carried out",
         "status": 422,
-        "detail": "The build has is_training true, and predictions are made in inference mode. "
-        "Post the spec with is_training false; its weights are the same.",
+        "detail": "The build has is_training true, but predictions run in inference mode. Post "
+        "the spec with is_training false; it has the same weights.",
         "errors": [],
     }
 
@@ -407,7 +407,7 @@ def test_a_prediction_s_malformed_json_is_400(
     response = live.post(path, content=body, headers={"Content-Type": "application/json"})
     assert problem(response) == {
         "type": "/docs#problem-malformed-json",
-        "title": "The body is not JSON that can be read",
+        "title": "The body cannot be read as JSON",
         "status": 400,
         "detail": message,
         "errors": [{"pointer": "", "message": message, "received": None, "suggestion": None}],
@@ -439,7 +439,7 @@ def test_a_body_of_another_type_is_415(
         "type": "/docs#problem-unsupported-type",
         "title": "The body's type is not supported",
         "status": 415,
-        "detail": f"{shown} is not supported for what the body holds. Accepted: image/jpeg, "
+        "detail": f"{shown} is not supported for this body. Accepted: image/jpeg, "
         "image/png, image/webp, application/x-npy, application/json and multipart/form-data.",
         "errors": [],
     }
@@ -473,16 +473,16 @@ def test_infer_keeps_the_build_and_tells_its_warnings(live: httpx.Client) -> Non
 @pytest.mark.parametrize(
     ("form", "message"),
     [
-        ([("image", ("a.jpg", b""))], "The form has no field spec; it takes one."),
-        ([spec_field(), spec_field()], "The form has 2 fields spec; it takes one."),
-        ([spec_field()], "The form has no field image or array."),
+        ([("image", ("a.jpg", b""))], "The form has no field called spec; it must have one."),
+        ([spec_field(), spec_field()], "The form has 2 fields called spec; it must have one."),
+        ([spec_field()], "The form has no field called image or array."),
         (
             [spec_field(), ("img", ("a.jpg", b""))],
-            "The form takes no field 'img'. Did you mean 'image'?",
+            "The form does not accept a field 'img'. Did you mean 'image'?",
         ),
         (
             [spec_field()] + [("image", ("a.jpg", b""))] * 40,
-            "The form has more than 40 parts, which ZOO_MAX_BATCH and a few others allow.",
+            "The form has more than 40 parts; it may have ZOO_MAX_BATCH inputs and 8 other fields.",
         ),
     ],
 )

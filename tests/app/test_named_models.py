@@ -138,8 +138,8 @@ def test_a_version_that_is_something_else_is_a_conflict(client: TestClient) -> N
     body = refusal(put(client, "digits", two, version=3, pinned=True))
     assert (body["status"], body["type"]) == (409, "/docs#problem-conflict")
     assert body["detail"] == (
-        f"Version 3 of model 'digits' is build {one}, and stays so. Without a version, the next "
-        "one is made."
+        f"Version 3 of model 'digits' is build {one}, and cannot change. Leave out the version "
+        "to create the next one."
     )
     assert body["received"] == f"build {two}, pinned True"
     assert put(client, "digits", one, version=3).status_code == 200
@@ -150,8 +150,8 @@ def test_no_version_follows_the_highest_number(client: TestClient) -> None:
     put(client, "digits", one, version=2**63 - 1)
     body = refusal(put(client, "digits", two))
     assert body["detail"] == (
-        "/version: The latest version of model 'digits' is 9223372036854775807, and none is "
-        "higher. Give the version."
+        "/version: The latest version of model 'digits' is 9223372036854775807, the "
+        "highest possible. Specify a version."
     )
 
 
@@ -186,7 +186,7 @@ def test_labels_that_are_given_are_all_that_a_version_has(client: TestClient) ->
             {"buidl": "x"},
             [
                 ("/buidl", "There is no key 'buidl' here. Did you mean 'build'?"),
-                ("/build", "build must be given: the id of the build to name."),
+                ("/build", "build is required: the id of the build to name."),
             ],
         ),
         ({"build": "ABC"}, [("/build", "build must be the id of a build, 32 hexadecimal digits.")]),
@@ -206,8 +206,8 @@ def test_labels_that_are_given_are_all_that_a_version_has(client: TestClient) ->
             [
                 (
                     f"/labels/{index}",
-                    "a label has 1 to 64 letters, digits, dots, underscores and hyphens, not "
-                    "digits alone.",
+                    "a label has 1 to 64 letters, digits, dots, underscores and hyphens, and "
+                    "not only digits.",
                 )
                 for index in (1, 2)
             ],
@@ -246,10 +246,10 @@ def test_a_body_that_is_no_object_is_refused(client: TestClient) -> None:
             "A model's name has 1 to 128 letters, digits, dots, underscores and hyphens, and "
             "begins with a letter or digit.",
         ),
-        ("stats", "The name 'stats' is taken: /v2/models/stats is something else."),
+        ("stats", "The name 'stats' is reserved: /v2/models/stats is a route of its own."),
         (
             "0" * 32,
-            "A name of 32 hexadecimal digits is a build's id; every build has that name already.",
+            "A name of 32 hexadecimal digits is a build id; every build already has that name.",
         ),
     ],
 )
@@ -278,7 +278,7 @@ def test_more_versions_than_the_limit_are_refused(make_client: Make) -> None:
     body = refusal(put(client, "digits", two))
     assert (body["status"], body["detail"]) == (
         503,
-        "1 versions of models are named already (ZOO_MAX_NAMED_MODELS). "
+        "The store already has 1 versions of models (ZOO_MAX_NAMED_MODELS). "
         "DELETE /v1/models/{name} makes room.",
     )
     assert put(client, "digits", one, labels=["still"]).status_code == 200
@@ -356,7 +356,7 @@ def test_forgetting_what_there_is_not_is_refused_with_what_there_is(client: Test
         ("/v1/models/digits?version=2", "Model 'digits' has no version 2. Valid: '1'."),
         (
             f"/v1/models/{made}",
-            f"{made} is no name but a build's id. DELETE /v1/builds/{made} forgets the build.",
+            f"{made} is a build id, not a name. DELETE /v1/builds/{made} removes the build.",
         ),
     ):
         body = refusal(client.delete(path))
@@ -373,8 +373,7 @@ def test_a_build_that_has_a_name_cannot_be_removed(client: TestClient) -> None:
     assert (body["status"], body["type"]) == (409, "/docs#problem-in-use")
     assert body["models"] == ["digits version 1", "figures version 1"]
     assert body["detail"] == (
-        "Models are this build: digits version 1, figures version 1. "
-        "DELETE /v1/models/{name} first."
+        "Names refer to it: digits version 1, figures version 1. DELETE /v1/models/{name} first."
     )
     client.delete("/v1/models/digits")
     client.delete("/v1/models/figures")

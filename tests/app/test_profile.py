@@ -219,7 +219,7 @@ def test_calls_are_told_where_layers_are_run_one_by_one() -> None:
     text = as_text(describe(network, found, rows=1, runs_asked=7))
     assert "layer by layer, without fusion" in text
     assert (
-        "of which to call a program: 0.400 ms each; a smaller layer takes less than is shown"
+        "of which to call a program: 0.400 ms each; a smaller layer takes less than shown"
     ) in text
 
 
@@ -278,7 +278,7 @@ def test_what_computes_is_left_to_the_worker_unless_it_is_asked_for(
         ("runs=101", "Query parameter runs: input should be less than or equal to 100."),
         (
             "engine=onnx",
-            "Query parameter engine has no value 'onnx'. Valid: 'onnxruntime', 'tensorflow'.",
+            "Query parameter engine does not accept 'onnx'. Valid: 'onnxruntime', 'tensorflow'.",
         ),
     ],
 )
@@ -326,7 +326,7 @@ def test_one_profile_is_measured_at_a_time(make_client: Callable[..., TestClient
     body = problem(response)
     assert (body["status"], body["detail"]) == (
         503,
-        "Another profile is being measured; one is at a time.",
+        "Another profile is being measured; only one runs at a time.",
     )
     assert response.headers["retry-after"] == "1"
 

@@ -20,7 +20,7 @@ def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
         Database(tmp_path)
     assert str(refusal.value) == (
         f"{tmp_path / FILE_NAME} was written by a newer version of the service (schema 2; this one "
-        "knows 1)."
+        "supports 1)."
     )
 
 
@@ -35,7 +35,7 @@ def test_a_home_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StoreError) as refusal:
         Database(tmp_path / "file" / "home")
-    assert str(refusal.value) == f"{tmp_path / 'file' / 'home'} cannot be made: Not a directory."
+    assert str(refusal.value) == f"{tmp_path / 'file' / 'home'} cannot be created: Not a directory."
 
 
 def test_a_database_that_goes_away_is_an_error_fit_for_a_client(tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_a_database_that_goes_away_is_an_error_fit_for_a_client(tmp_path: Path) 
     connection.close()
     with pytest.raises(StoreError) as refusal:
         store.add(Build("a", "lenet", {}, {}))
-    assert str(refusal.value) == "The builds' database cannot be read or written now."
+    assert str(refusal.value) == "The database cannot be read or written now."
     database.close()
 
 

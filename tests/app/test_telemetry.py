@@ -221,7 +221,7 @@ def test_a_collector_that_is_away_costs_requests_nothing_and_the_log_one_line(
     told = [record for record in caplog.records if record.name == "app.telemetry"]
     assert [record.levelname for record in told] == ["WARNING"] * len(told)
     messages = [record.getMessage() for record in told]
-    assert len([text for text in messages if text.startswith("OpenTelemetry says: ")]) == 1
+    assert len([text for text in messages if text.startswith("OpenTelemetry: ")]) == 1
     assert len(messages) <= 2
     assert not [record for record in caplog.records if record.name.startswith("opentelemetry")]
 
@@ -269,7 +269,7 @@ def test_a_variable_that_opentelemetry_refuses_refuses_the_start(
     with pytest.raises(SettingsError, match="OpenTelemetry") as refusal:
         spans_of_environment()
     assert str(refusal.value) == (
-        "OpenTelemetry refuses its settings (OTEL_*): max_queue_size must be a positive integer."
+        "OpenTelemetry rejects its settings (OTEL_*): max_queue_size must be a positive integer."
     )
 
 
