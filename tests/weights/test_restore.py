@@ -219,8 +219,8 @@ def test_moving_averages_are_offered_and_taken_when_asked(arrays: dict[str, np.n
     averaged = {**arrays, f"{name}/ExponentialMovingAverage": arrays[name] + 1}
     found = plan(averaged)
     assert causes(found) == [
-        "The checkpoint has 1 exponential moving averages, which evaluate better as a rule: "
-        "moving_averages true takes them."
+        "The checkpoint has 1 exponential moving averages, which usually evaluate better; "
+        "moving_averages true restores them."
     ]
     build = traced(weights=checkpoint(moving_averages=True))
     tensors = BuildTensors(build, Library(**{ID: Arrays(averaged)}))
@@ -419,7 +419,7 @@ def test_integers_are_no_weights(arrays: dict[str, np.ndarray]) -> None:
     name = "MobilenetV1/Conv2d_0/weights"
     found = plan({**arrays, name: arrays[name].astype(np.int8)})
     assert not_filled(found) == [(name, "missing")]
-    assert causes(found) == [f"1 of the tensors by these names are no floats: {name} is int8."]
+    assert causes(found) == [f"1 of the tensors with these names are not floats: {name} is int8."]
     assert found.sources[0].suggestions == []
 
 

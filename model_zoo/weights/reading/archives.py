@@ -165,7 +165,7 @@ class _Unpacking:
             header = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
         except (tarfile.HeaderError, ValueError) as error:
             raise WeightsError(
-                f"{self.where} is no tar archive, or is damaged: at byte "
+                f"{self.where} is not a tar archive, or is damaged: at byte "
                 f"{self._position - _BLOCK_BYTES} there is no valid header."
             ) from error
         if header.size < 0:

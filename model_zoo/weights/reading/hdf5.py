@@ -133,7 +133,7 @@ class _Walk:
                 elif isinstance(item, h5d.DatasetID):
                     self._add(inner, _name(inner, layer), item)
                 else:
-                    raise WeightsError(f"{self.where}: {inner!r} is no group and no array.")
+                    raise WeightsError(f"{self.where}: {inner!r} is neither a group nor an array.")
 
     def tensors(self) -> list[StoredTensor]:
         names = Counter(array.name for array in self._arrays)
