@@ -43,4 +43,4 @@ def as_build(traced: Trace, sources: WeightSources) -> Build:
         "restore": plan.summary() if plan.sources else None,
         "warnings": [*traced.warnings, *plan.warnings],
     }
-    return Build(spec.digest, spec.architecture, spec.normalized(), facts)
+    return Build(spec.digest, spec.architecture, dict(spec.normalized()), facts)

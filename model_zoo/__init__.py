@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from model_zoo.reports.explanation import ExplanationDocument
     from model_zoo.reports.summary import SummaryDocument, Totals
     from model_zoo.saving import save_weights, weight_writer
-    from model_zoo.spec import BuildSpec
+    from model_zoo.spec import BuildSpec, SpecDocument
     from model_zoo.tracing import Budget, Trace, trace
     from model_zoo.weights.files import FORMATS as WEIGHT_FORMATS
     from model_zoo.weights.importing import end_imports, import_checkpoint
@@ -106,6 +106,7 @@ __all__ = [
     "RestorePlan",
     "RestoreSummary",
     "ScopeError",
+    "SpecDocument",
     "SpecError",
     "SummaryDocument",
     "Tensor",
@@ -171,6 +172,7 @@ _LAZY = {
     "RestoreDocument": "model_zoo.weights.plan",
     "RestorePlan": "model_zoo.weights.plan",
     "RestoreSummary": "model_zoo.weights.plan",
+    "SpecDocument": "model_zoo.spec",
     "SummaryDocument": "model_zoo.reports.summary",
     "Totals": "model_zoo.reports.summary",
     "Trace": "model_zoo.tracing",
