@@ -57,8 +57,8 @@ def expand(file: NamedFile, scratch: Path, limits: ArchiveLimits) -> list[NamedF
     What is written before a refusal stays: the directory is the caller's to remove.
 
     Raises: WeightsError if the archive is damaged, cut short or followed by other bytes, exceeds
-    the limits, or has a member that is no plain file or directory, or whose name is absolute, goes
-    upwards or stands twice.
+    the limits, or has a member that is neither a file nor a directory, or whose name is absolute,
+    goes upwards or stands twice.
     """
     with file.path.open("rb") as stream:
         is_gzip = stream.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC

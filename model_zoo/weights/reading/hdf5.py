@@ -213,7 +213,7 @@ class _Walk:
 
 
 def _layer_name(group: Any) -> str | None:
-    """Return the attribute `name` of a group; None if there is none, or it is no single string."""
+    """Return the attribute `name` of a group; None unless it is a single string."""
     if not h5a.exists(group, b"name"):
         return None
     attribute = h5a.open(group, b"name")
