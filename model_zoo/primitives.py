@@ -322,7 +322,7 @@ def squeeze(x: Tensor, axes: Sequence[int], name: str = "squeeze") -> Tensor:
         if x.shape[axis] != 1:
             raise BuildError(
                 f"cannot squeeze dimension {axis} of {x.name}, which has size {x.shape[axis]} and "
-                "not 1; a smaller input_shape, global_pool or no spatial_squeeze would do."
+                "not 1; a smaller input_shape, global_pool or no spatial_squeeze would avoid that."
             )
     shape = tuple(size for axis, size in enumerate(x.shape) if axis not in axes)
     return current_graph().emit("squeeze", (x,), shape, name=name, attributes={"axes": tuple(axes)})

@@ -220,8 +220,8 @@ def _moving_averages(unused: Mapping[str, Shaped]) -> list[str]:
     if not count:
         return []
     return [
-        f"The checkpoint has {count} exponential moving averages, which evaluate better as a rule: "
-        "moving_averages true takes them."
+        f"The checkpoint has {count} exponential moving averages, which usually evaluate better; "
+        "moving_averages true restores them."
     ]
 
 

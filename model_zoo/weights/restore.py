@@ -225,7 +225,8 @@ def _no_floats(
         return []
     name = by_target[names[0]]
     return [
-        f"{len(names)} of the tensors by these names are no floats: {name} is {infos[name].dtype}."
+        f"{len(names)} of the tensors with these names are not floats: {name} is "
+        f"{infos[name].dtype}."
     ]
 
 

@@ -85,7 +85,9 @@ def check_tensors(where: str, tensors: Sequence[StoredTensor], limits: Limits) -
             raise WeightsError(f"{where} holds {tensor.name!r} twice.")
         seen.add(tensor.name)
         if tensor.dtype not in DTYPES:
-            raise WeightsError(f"{where}: {tensor.name!r} has dtype {tensor.dtype}, no number.")
+            raise WeightsError(
+                f"{where}: {tensor.name!r} has dtype {tensor.dtype}, which is not a number."
+            )
         if len(tensor.shape) > _MAX_RANK or min(tensor.shape, default=0) < 0:
             raise WeightsError(f"{where}: {tensor.name!r} has the shape {list(tensor.shape)[:9]}.")
         total += tensor.size_bytes

@@ -133,7 +133,7 @@ class _Walk:
                 elif isinstance(item, h5d.DatasetID):
                     self._add(inner, _name(inner, layer), item)
                 else:
-                    raise WeightsError(f"{self.where}: {inner!r} is no group and no array.")
+                    raise WeightsError(f"{self.where}: {inner!r} is neither a group nor an array.")
 
     def tensors(self) -> list[StoredTensor]:
         names = Counter(array.name for array in self._arrays)
@@ -213,7 +213,7 @@ class _Walk:
 
 
 def _layer_name(group: Any) -> str | None:
-    """Return the attribute `name` of a group; None if there is none, or it is no single string."""
+    """Return the attribute `name` of a group; None unless it is a single string."""
     if not h5a.exists(group, b"name"):
         return None
     attribute = h5a.open(group, b"name")

@@ -111,7 +111,7 @@ def _list_slices(file: NamedFile, tensors: dict[str, _Sliced], limits: Limits) -
         raise ValueError("It has no list of tensors as its first entry, or one that is too long.")
     saved = parse("SavedSlices", table.value(b""))
     if not saved.HasField("meta"):
-        raise ValueError("Its first entry is no list of tensors, as in a V1 checkpoint.")
+        raise ValueError("Its first entry is not a list of tensors, as in a V1 checkpoint.")
     check_version(saved.meta.versions)
     if len(saved.meta.tensor) > limits.max_tensors:
         raise ValueError(
@@ -195,7 +195,7 @@ def unpacked(packed: bytes, dtype: DTypeLike, count: int) -> NDArray[Any]:
         window = data[position : position + _WINDOW_BYTES]
         ends = np.flatnonzero(window < 0x80)
         if len(ends) == 0 or done + len(ends) > count:
-            raise ValueError(f"A slice has other than the {count} values of its shape.")
+            raise ValueError(f"A slice does not have the {count} values of its shape.")
         starts = np.concatenate(([0], ends[:-1] + 1))
         sizes = ends - starts + 1
         if sizes.max() > _MAX_VARINT_BYTES:
