@@ -1,4 +1,4 @@
-"""JSON from clients, read within limits and told apart from JSON that says something wrong."""
+"""Reads JSON from clients, within limits; errors of the syntax are of a class of their own."""
 
 import json
 import math
@@ -10,7 +10,7 @@ from model_zoo import SpecError, ZooError, read_json
 
 
 class MalformedJsonError(ZooError):
-    """A document is no JSON, or over the limits for one."""
+    """A document is no JSON, or over the limits of its kind."""
 
 
 def parse_document(data: bytes, settings: Settings) -> object:
@@ -27,8 +27,8 @@ def parse_document(data: bytes, settings: Settings) -> object:
 def parse_instances(data: bytes, *, max_nodes: int) -> object:
     """Return the document of a prediction.
 
-    It is read apart from a spec: millions of numbers and images of megabytes in a string are the
-    rule here, so every check is one that the C parser makes on its way.
+    It may hold millions of numbers, and images of megabytes in a string, so that every check is one
+    that the C parser makes.
 
     Raises: MalformedJsonError, with what is wrong.
     """
@@ -36,8 +36,8 @@ def parse_instances(data: bytes, *, max_nodes: int) -> object:
     return _read(data, max_nodes, parse_constant=_refuse_constant, parse_int=float)
 
 
-# What `parse_tensors` reads these tokens as. Each is one object: a literal beyond 64-bit floats is
-# read as an infinity too, and is not this one.
+# The values of these tokens in `parse_tensors`. They are compared by identity: a literal beyond
+# 64-bit floats is read as an infinity too, but as another object.
 CONSTANTS: Mapping[str, float] = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
@@ -62,7 +62,7 @@ def _read(
     parse_int: Callable[[str], float],
     setting: str = "",
 ) -> object:
-    # A comma stands between any two values, so this bounds the memory before it is taken.
+    # There is a comma between any two values, so this bounds the memory before it is allocated.
     if data.count(b",") >= max_nodes:
         raise MalformedJsonError(f"The JSON has more than {max_nodes} values{setting}.")
     try:
@@ -85,10 +85,10 @@ def _read(
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    members = dict(pairs)
+    if len(members) < len(pairs):
         raise MalformedJsonError("The JSON repeats a key in one object.")
-    return found
+    return members
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -5,7 +5,7 @@ The Content-Type decides only among these; nothing is decoded here but the form'
 
 import asyncio
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from starlette.requests import Request
 
@@ -15,6 +15,7 @@ from app.http.forms import Part, parse_form
 from app.protocols.images import starts_as_image
 from app.serving.inference import Input
 from app.settings import Settings, variable
+from app.tasks import InputKind
 from model_zoo import unknown_name
 
 _ACCEPTED = (
@@ -22,8 +23,8 @@ _ACCEPTED = (
 )
 # Fields of a form beside the images and arrays, whose number the batch limits.
 _OTHER_PARTS = 8
-# What clients send that know nothing better: `curl --data-binary` and plain uploads.
-_UNTOLD = ("", "application/octet-stream", "application/x-www-form-urlencoded")
+# Types that clients send if they know none: `curl --data-binary` and plain uploads.
+_GENERIC_TYPES = ("", "application/octet-stream", "application/x-www-form-urlencoded")
 
 
 class Form(NamedTuple):
@@ -80,7 +81,7 @@ async def _parts(body: bytes, content_type: str, settings: Settings) -> Sequence
 
 
 def _inputs_of(parts: Sequence[Part], fields: Sequence[str]) -> list[Input]:
-    kinds = {"image": "image", "array": "npy"}
+    kinds: dict[str, InputKind] = {"image": "image", "array": "npy"}
     counts: dict[str, int] = {}
     inputs = []
     for part in parts:
@@ -95,7 +96,7 @@ def _inputs_of(parts: Sequence[Part], fields: Sequence[str]) -> list[Input]:
     return inputs
 
 
-def _kind(media_type: str, body: bytes) -> str:
+def _kind(media_type: str, body: bytes) -> InputKind | Literal["form"]:
     if media_type.startswith("image/"):
         return "image"
     if media_type == "application/x-npy":
@@ -104,17 +105,17 @@ def _kind(media_type: str, body: bytes) -> str:
         return "json"
     if media_type == "multipart/form-data":
         return "form"
-    found = _sniffed(body) if media_type in _UNTOLD else None
-    if found is None:
+    kind = _sniffed(body) if media_type in _GENERIC_TYPES else None
+    if kind is None:
         given = f"Content-Type {media_type!r}" if media_type else "A body without Content-Type"
         raise ServiceError(
             "unsupported-type",
             f"{given} is not supported for what the body holds. Accepted: {_ACCEPTED}.",
         )
-    return found
+    return kind
 
 
-def _sniffed(body: bytes) -> str | None:
+def _sniffed(body: bytes) -> InputKind | None:
     if body.startswith(b"\x93NUMPY"):
         return "npy"
     if starts_as_image(body):
