@@ -1,8 +1,8 @@
-"""What the API asks of whatever runs networks, and the ways it can fail.
+"""The interface between the API and whatever runs networks, and the errors that it raises.
 
 ::
 
-    EngineError                  the engine could not do what was asked; the request was in order
+    EngineError                  the engine failed, though the request was valid
     ├── QueueFullError           too many requests wait already
     ├── WorkerDiedError          the worker ended during the request; the text says how
     ├── WorkerUnavailableError   no worker came up within the deadline; the text says why
@@ -13,16 +13,24 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Generic, Literal, Protocol, TypeVar, get_args
+
+import msgspec
 
 from app.arrays import Array, Buffer
-from app.model_state import ModelState, Precision, RuntimeName
 
+RuntimeName = Literal["auto", "tensorflow", "onnxruntime"]
+Precision = Literal["float32", "bfloat16"]
+DeviceName = Literal["cpu", "gpu"]
 ProcessRole = Literal["worker", "reader"]
+# Why a model has left memory: for another model, on request, or because memory ran out.
+EvictionReason = Literal["room", "request", "memory"]
+
+Result = TypeVar("Result")
 
 
 class EngineError(Exception):
-    """The engine could not do what was asked, though the request was in order."""
+    """The engine failed, though the request was valid."""
 
 
 class QueueFullError(EngineError):
@@ -57,27 +65,36 @@ class DeviceError(Exception):
     """The device that was asked for is not there; nothing can start."""
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """Work of other kinds than inference: its name, small JSON-ready arguments, and buffers."""
+class Task(msgspec.Struct, Generic[Result], frozen=True, tag=True):
+    """Work for another process, as it is sent there. `app.tasks` has those of the API."""
 
-    task: str
-    arguments: Mapping[str, Any]
+    @classmethod
+    def result_type(cls) -> Any:
+        """Return the type of the result, which a task names in its base: `Task[ResultType]`."""
+        (base,) = vars(cls)["__orig_bases__"]
+        return get_args(base)[0]
+
+
+class ReadingTask(Task[Result], frozen=True):
+    """Work for a reader process: to read what a client sent."""
+
+
+class WorkerTask(Task[Result], frozen=True):
+    """Work for the process that owns the device."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply(Generic[Result]):
+    """The result of a task, raw buffers, and seconds by phase."""
+
+    result: Result
     buffers: Sequence[Buffer] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What came of a job: a small JSON-ready result, raw buffers, and seconds by phase."""
-
-    result: Mapping[str, Any]
-    buffers: Sequence[Buffer]
     seconds: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class ModelRef:
-    """A build as it is to be run."""
+    """A build, and the options that it runs with."""
 
     build: str
     spec: Mapping[str, Any]
@@ -89,8 +106,37 @@ class ModelRef:
 
     @property
     def key(self) -> str:
-        """What the engine holds it by."""
+        """The name of the model in the engine's memory."""
         return f"{self.build}-{self.engine}-{self.precision}"
+
+
+@dataclass(frozen=True, slots=True)
+class WarmedBatch:
+    """A batch size that the model was run at before it was ready; seconds of the second run."""
+
+    rows: int
+    seconds: float
+    first_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ModelState:
+    """Whether a model is in memory, and what was measured when it was loaded."""
+
+    state: Literal["unavailable", "loading", "ready", "unloading"] = "unavailable"
+    reason: str = ""
+    size_bytes: int = 0
+    engine: RuntimeName | None = None
+    precision: Precision | None = None
+    warmed: tuple[WarmedBatch, ...] = ()
+    # How many batches are computed side by side, and how many rows of several requests in each.
+    lanes: int = 1
+    batch_rows: int = 1
+    # Between the outputs of two engines or precisions, in units of the largest value.
+    difference: float | None = None
+    measured: Mapping[RuntimeName, float] = field(default_factory=dict)  # seconds a row
+    pinned: bool = False
+    failed: bool = False  # the last load failed; `reason` says why
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +149,7 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Arrays by output, (rows, ...) each; seconds by phase; the rows of the whole batch."""
+    """Arrays by output, (rows, ...) each; seconds by phase; the number of rows in the batch."""
 
     arrays: Mapping[str, Array]
     seconds: Mapping[str, float]
@@ -112,11 +158,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class EngineStatus:
-    """Whether work is done at once, and if not, why."""
+    """Whether the engine can compute now, and if not, why."""
 
     ready: bool
     state: Literal["starting", "ready", "restarting", "stopped"]
-    device: str | None
+    device: DeviceName | None
     restarts: int
     in_flight: int
     queued: int
@@ -125,11 +171,11 @@ class EngineStatus:
 
 @dataclass(frozen=True, slots=True)
 class EngineFigures:
-    """Where the engine stands now; counts are since the service started."""
+    """The engine's gauges and counters; counts are since the service started."""
 
     models: int = 0  # in memory
     model_bytes: int = 0
-    evictions: Mapping[str, int] = field(default_factory=dict)  # by one of a few reasons
+    evictions: Mapping[EvictionReason, int] = field(default_factory=dict)
     # Requests that wait for a place in a batch, by the model's name and version.
     waiting: Mapping[tuple[str, str], int] = field(default_factory=dict)
     worker_up: bool = False
@@ -139,10 +185,10 @@ class EngineFigures:
 
 
 class Engine(Protocol):
-    """Runs networks somewhere that may import TensorFlow."""
+    """Runs networks, in other processes than the API's."""
 
     async def start(self, *, wait_until_ready: bool) -> None:
-        """Begin. Raises DeviceError if it waits and the device is not there."""
+        """Start the processes. Raises DeviceError if it waits and the device is missing."""
 
     async def infer(
         self,
@@ -163,30 +209,28 @@ class Engine(Protocol):
         """Raises: QueueFullError if an inference that came now would be refused."""
 
     async def load(self, model: ModelRef) -> ModelState:
-        """Bring a model into memory and run it once at each of its batch sizes."""
+        """Load a model into memory and run it at each of its batch sizes."""
 
     async def unload(self, model: ModelRef) -> None:
-        """Give a model's memory back, when what runs on it is done."""
+        """Free a model's memory, once the batches that use it are done."""
 
     def state(self, model: ModelRef) -> ModelState:
-        """Return where a model stands, at once."""
+        """Return the state of a model, at once."""
 
-    async def read(
-        self, task: str, arguments: Mapping[str, Any], buffers: Sequence[Buffer]
-    ) -> Reply:
-        """Read what a client sent, in a process apart from everything else."""
+    async def read(self, task: ReadingTask[Result], buffers: Sequence[Buffer]) -> Reply[Result]:
+        """Read what a client sent, in a process that holds nothing else."""
 
-    async def run(self, job: Job) -> Reply:
-        """Do one job of the worker. Raises EngineError, or a ZooError for what does not fit."""
+    async def run(self, task: WorkerTask[Result]) -> Reply[Result]:
+        """Do a task in the worker. Raises EngineError, or a ZooError for what does not fit."""
 
     def status(self) -> EngineStatus:
-        """Return the state, at once."""
+        """Return the state of the engine, at once."""
 
     def figures(self) -> EngineFigures:
         """Return what the metrics show, at once."""
 
     def stop_accepting(self) -> None:
-        """Be not ready from now on; what was accepted is still done."""
+        """Report not ready from now on; accepted requests are still completed."""
 
     async def close(self) -> None:
-        """End, and release the device."""
+        """End the processes, and release the device."""

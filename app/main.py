@@ -21,7 +21,7 @@ from app.api import (
     weights,
 )
 from app.api.tensorflow_serving import routes as tensorflow_serving
-from app.compute.local import LocalEngine
+from app.compute.local_engine import LocalEngine
 from app.engine import Engine
 from app.http.admission import Admission
 from app.http.envelope import Envelope

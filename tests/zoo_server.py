@@ -16,8 +16,7 @@ import httpx
 import numpy as np
 from PIL import Image
 
-from app.engine import Answer, EngineFigures, EngineStatus, Job, ModelRef, Reply, Rows
-from app.model_state import ModelState
+from app.engine import Answer, EngineFigures, EngineStatus, ModelRef, ModelState, Reply, Rows
 
 ROOT = Path(__file__).resolve().parents[1]
 START_SECONDS = 60
@@ -44,11 +43,11 @@ class NoEngine:
     def state(self, model: ModelRef) -> ModelState:
         return ModelState()
 
-    async def read(self, task: str, arguments: Any, buffers: Any) -> Reply:
+    async def read(self, task: Any, buffers: Any) -> Reply[Any]:
         raise AssertionError(f"{task} reached the engine")
 
-    async def run(self, job: Job) -> Reply:
-        raise AssertionError(f"{job.task} reached the engine")
+    async def run(self, task: Any) -> Reply[Any]:
+        raise AssertionError(f"{task} reached the engine")
 
     def status(self) -> EngineStatus:
         return EngineStatus(True, "ready", "cpu", 0, 0, 0, None)

@@ -1,7 +1,7 @@
 """Memory that the API and the workers share: the rows of the requests that wait.
 
-A row is written once, as it arrives, and the worker computes from where it lies. The file has no
-name, so it goes with the processes that have it open.
+A row is written once, when it arrives, and the worker reads it in place. The file has no name, so
+it disappears with the processes that have it open.
 """
 
 import mmap
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from app.arrays import Buffer
 
 _ALIGNMENT = 64
-# Above this, an arena that is empty gives its pages back.
-_KEPT_BYTES = 64 * 2**20
+# An empty arena that has used more than this returns its pages to the system.
+_RESIDENT_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -29,7 +29,7 @@ class Block:
 
 
 class Arena:
-    """A number of bytes, given out in blocks, the lowest gap first."""
+    """A number of bytes, allocated in blocks, the lowest gap first."""
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
@@ -45,7 +45,7 @@ class Arena:
         return sum(block.size for block in self._blocks)
 
     def put(self, data: Buffer) -> Block | None:
-        """Copy data into a block of its own and return it, or None where no gap is large enough."""
+        """Copy data into a new block and return it, or None if no gap is large enough."""
         size = -(-len(data) // _ALIGNMENT) * _ALIGNMENT
         start = 0
         for block in self._blocks:
@@ -54,20 +54,20 @@ class Arena:
             start = block.end
         if start + size > self.capacity:
             return None
-        found = Block(start, size)
-        insort(self._blocks, found)
+        new = Block(start, size)
+        insort(self._blocks, new)
         self._memory[start : start + len(data)] = data
-        self._touched = max(self._touched, found.end)
-        return found
+        self._touched = max(self._touched, new.end)
+        return new
 
     def free(self, block: Block) -> None:
-        """Give a block back; nobody may read it any more."""
+        """Free a block; nobody may read it any more."""
         self._blocks.remove(block)
-        if not self._blocks and self._touched > _KEPT_BYTES:
+        if not self._blocks and self._touched > _RESIDENT_BYTES:
             self._memory.madvise(mmap.MADV_REMOVE, 0, self.capacity)
             self._touched = 0
 
     def close(self) -> None:
-        """Give the memory back."""
+        """Free the memory."""
         self._memory.close()
         os.close(self.fd)

@@ -1,8 +1,8 @@
-"""The requests that wait, and which of them are computed together.
+"""The queue of requests, and how batches are formed from it.
 
-While a worker is busy, requests gather; when it is free, it takes the oldest and whatever else
-waits for the same outputs of the same model, up to a number of rows. Nothing waits for company
-unless a delay is set.
+Requests gather while a worker is busy. When it is free, it takes the oldest one and all others for
+the same outputs of the same model, up to a number of rows. A free worker waits for more requests
+only if a delay is set.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from app.engine import Answer, ModelRef
 
 
 @dataclass(eq=False, slots=True)
-class Pending:
+class PendingRequest:
     """A request for some rows of a model."""
 
     model: ModelRef
@@ -24,12 +24,17 @@ class Pending:
     label: tuple[str, str]
     arrived: float
     answer: asyncio.Future[Answer]
-    # Set when a batch that it was part of failed: the next time it goes by itself.
+    # Set when its batch has failed: it is tried again, in a batch of its own.
     alone: bool = False
     is_computed: bool = False
 
-    def goes_with(self, other: "Pending") -> bool:
-        """Whether both can be computed in one batch."""
+    def fail(self, error: Exception) -> None:
+        """Answer with an error, if nothing has been answered yet."""
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+    def can_join(self, other: "PendingRequest") -> bool:
+        """Return whether both can be computed in one batch."""
         return (
             not (self.alone or other.alone)
             and self.outputs == other.outputs
@@ -42,60 +47,60 @@ class Pending:
 class Batch:
     """Requests to compute together, the oldest first."""
 
-    requests: list[Pending]
+    requests: list[PendingRequest]
     rows: int
-    is_full: bool  # no request that comes later could join it
+    is_full: bool  # no later request could join it
 
     @property
     def model(self) -> ModelRef:
-        """The model of all of them."""
+        """The model of the requests."""
         return self.requests[0].model
 
     @property
     def arrived(self) -> float:
-        """When the first of them arrived."""
+        """When the oldest request arrived."""
         return self.requests[0].arrived
 
 
-class Waiting:
+class RequestQueue:
     """Requests in the order of their arrival."""
 
     def __init__(self) -> None:
-        self._pending: list[Pending] = []
+        self._pending: list[PendingRequest] = []
 
     def __len__(self) -> int:
         return len(self._pending)
 
-    def __iter__(self) -> Iterator[Pending]:
+    def __iter__(self) -> Iterator[PendingRequest]:
         return iter(tuple(self._pending))
 
-    def add(self, pending: Pending) -> None:
-        """Let a request wait, after those that do already."""
+    def add(self, pending: PendingRequest) -> None:
+        """Append a request."""
         self._pending.append(pending)
 
-    def add_first(self, requests: Sequence[Pending]) -> None:
-        """Let requests wait again, before all others."""
+    def add_first(self, requests: Sequence[PendingRequest]) -> None:
+        """Put requests before all others."""
         self._pending[:0] = requests
 
-    def remove(self, pending: Pending) -> bool:
-        """Let a request wait no longer; return whether it did."""
+    def remove(self, pending: PendingRequest) -> bool:
+        """Remove a request; return whether it was in the queue."""
         if pending in self._pending:
             self._pending.remove(pending)
             return True
         return False
 
     def depths(self) -> dict[tuple[str, str], int]:
-        """Return how many requests wait, by the label of their model."""
+        """Return the number of requests, by the label of their model."""
         counts: dict[tuple[str, str], int] = {}
         for pending in self._pending:
             counts[pending.label] = counts.get(pending.label, 0) + 1
         return counts
 
     def next(self, limit_of: Callable[[ModelRef], int]) -> "Batch | None":
-        """Return the next batch, which goes on to wait; None if there is none.
+        """Return the next batch, whose requests stay in the queue; None if there is none.
 
-        `limit_of` says how many rows of a model a batch may have, 0 where it is not in memory. A
-        request with more rows than that goes by itself.
+        `limit_of` returns the most rows of a model that a batch may have, 0 if it is not in memory.
+        A request with more rows than that is a batch of its own.
         """
         for index, first in enumerate(self._pending):
             limit = limit_of(first.model)
@@ -105,7 +110,7 @@ class Waiting:
             for other in self._pending[index + 1 :]:
                 if is_full or rows >= limit:
                     break
-                if first.goes_with(other):
+                if first.can_join(other):
                     if rows + other.count > limit:
                         is_full = True
                     else:

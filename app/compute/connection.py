@@ -1,87 +1,82 @@
-"""Calls to a process: many at once over one socket, answered in any order."""
+"""Calls to a child process: many at once over one socket, answered in any order."""
 
 import asyncio
 import itertools
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+
+from msgspec import DecodeError, msgpack
 
 from app.arrays import Buffer
+from app.compute.child_process import ChildProcess, WorkerGoneError
 from app.compute.frames import Frame
-from app.compute.process import WorkerGoneError, WorkerProcess
-from app.documents import MalformedJsonError
-from app.engine import OutOfMemoryError, Reply, WorkerFaultError
-from app.store.errors import StoreError
-from model_zoo import InputError, Problem, WeightsError, ZooError
+from app.compute.messages import Call, CallFailure, CallResult, answer_of_call, encode, error_of
+from app.engine import Reply, Result, Task
+from app.settings import Limit
+
+Answer = tuple[CallResult | CallFailure, Sequence[Buffer]]
 
 
 class Connection:
-    """The calls that a process has been given and has not answered yet."""
+    """A process, and the calls that it has not answered yet."""
 
-    def __init__(self, process: WorkerProcess) -> None:
+    def __init__(self, process: ChildProcess) -> None:
         self.process = process
-        self._numbers = itertools.count()
-        self._open: dict[int, asyncio.Future[Frame]] = {}
+        self._ids = itertools.count()
+        self._open: dict[int, asyncio.Future[Answer]] = {}
 
-    async def call(
-        self, task: str, arguments: Mapping[str, Any], buffers: Sequence[Buffer] = ()
-    ) -> Reply:
-        """Return the answer to a task.
+    async def call(self, task: Task[Result], buffers: Sequence[Buffer] = ()) -> Reply[Result]:
+        """Return the answer to a call.
 
         Raises: WorkerGoneError if the process ends before; EngineError or ZooError as it answers.
         """
-        number = next(self._numbers)
-        answer: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
-        self._open[number] = answer
+        call_id = next(self._ids)
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._open[call_id] = future
         try:
-            header = {"id": number, "task": task, "arguments": arguments}
-            await self.process.send(Frame(header, buffers))
-            frame = await answer
+            await self.process.send(Frame(encode(Call(call_id, task)), buffers))
+            answer, data = await future
         finally:
-            self._open.pop(number, None)
-            if answer.done() and not answer.cancelled():
-                answer.exception()  # looked at: sending may have failed first
-        error = frame.header.get("error")
-        if error is not None:
-            raise as_exception(error)
-        return Reply(frame.header["result"], frame.buffers, frame.header["seconds"])
+            self._open.pop(call_id, None)
+            if future.done() and not future.cancelled():
+                future.exception()  # retrieved: sending may have failed first
+        if isinstance(answer, CallFailure):
+            raise error_of(answer)
+        result: Result = msgpack.decode(answer.result, type=task.result_type())
+        return Reply(result, data, answer.seconds)
+
+    async def call_within(self, task: Task[Result], limit: Limit[float]) -> Reply[Result]:
+        """Return the answer to a call; kill the process if it does not come in time."""
+        try:
+            async with asyncio.timeout(limit.value):
+                return await self.call(task)
+        except TimeoutError:
+            reason = f"was ended: a task took longer than {limit.value:g} s ({limit.setting})"
+            self.process.kill(reason)
+            raise WorkerGoneError(reason) from None
 
     async def listen(self) -> None:
-        """Hand answers to who waits for them, until the process is gone.
+        """Hand each answer to its caller, until the process is gone.
 
-        Raises: WorkerGoneError, then and to all who wait.
+        Raises: WorkerGoneError, as all open calls do then.
         """
         try:
             while True:
                 frame = await self.process.receive()
-                answer = self._open.get(frame.header["id"])
-                if answer is not None and not answer.done():
-                    answer.set_result(frame)
+                answer = answer_of_call(frame.message)
+                future = self._open.get(answer.id)
+                if future is not None and not future.done():
+                    future.set_result((answer, frame.buffers))
+        except DecodeError:
+            reason = "was ended: it sent what is no answer"
+            self.process.kill(reason)
+            self.fail(WorkerGoneError(reason))
+            raise WorkerGoneError(reason) from None
         except WorkerGoneError as gone:
             self.fail(gone)
             raise
 
     def fail(self, error: Exception) -> None:
-        """Let all calls that are under way fail."""
-        for answer in self._open.values():
-            if not answer.done():
-                answer.set_exception(type(error)(str(error)))
-
-
-def as_exception(error: Mapping[str, Any]) -> Exception:
-    """Return the exception that a process's answer describes."""
-    problems = [Problem(**problem) for problem in error["problems"]]
-    match error["kind"]:
-        case "json":
-            return MalformedJsonError(*problems)
-        case "input":
-            return InputError(*problems)
-        case "weights":
-            return WeightsError(*problems)
-        case "store":
-            return StoreError(problems[0].message)
-        case "library":
-            return ZooError(*problems)
-        case "memory":
-            return OutOfMemoryError(problems[0].message)
-        case _:
-            return WorkerFaultError("internal error")
+        """Fail all open calls."""
+        for future in self._open.values():
+            if not future.done():
+                future.set_exception(type(error)(str(error)))

@@ -1,51 +1,55 @@
-"""Messages between the API and the worker: a small JSON header, then raw buffers.
-
-No pickle: what decodes images must not be able to run code in the other process.
-"""
+"""The bytes between the API and its child processes: a small message, then raw buffers."""
 
 import asyncio
-import json
 import struct
-from collections.abc import Mapping, Sequence
-from typing import Any, BinaryIO, NamedTuple
+from collections.abc import Sequence
+from typing import BinaryIO, NamedTuple
 
 from app.arrays import Buffer
 
-_LENGTH = struct.Struct(">I")
+# The bytes of the message, and the number of buffers; the size of each buffer follows.
+_PREFIX = struct.Struct(">II")
+_SIZE_BYTES = 8
 
 
 class Frame(NamedTuple):
-    """One message."""
+    """A message, encoded, and its buffers."""
 
-    header: Mapping[str, Any]
+    message: bytes
     buffers: Sequence[Buffer] = ()
 
 
-def encode(frame: Frame) -> list[Buffer]:
+def pieces(frame: Frame) -> list[Buffer]:
     """Return the pieces to write; buffers are not copied."""
-    header = {**frame.header, "buffers": [len(buffer) for buffer in frame.buffers]}
-    text = json.dumps(header).encode()
-    return [_LENGTH.pack(len(text)) + text, *frame.buffers]
+    sizes = struct.pack(f">{len(frame.buffers)}Q", *map(len, frame.buffers))
+    prefix = _PREFIX.pack(len(frame.message), len(frame.buffers))
+    return [prefix + sizes + frame.message, *frame.buffers]
 
 
 async def read_frame(reader: asyncio.StreamReader) -> Frame:
-    """Read one message.
+    """Read one frame.
 
-    Raises: asyncio.IncompleteReadError where the other side is gone.
+    Raises: asyncio.IncompleteReadError if the other side is gone.
     """
-    (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
-    header = json.loads(await reader.readexactly(length))
-    return Frame(header, [await reader.readexactly(size) for size in header.pop("buffers")])
+    length, count = _PREFIX.unpack(await reader.readexactly(_PREFIX.size))
+    sizes = _sizes(await reader.readexactly(count * _SIZE_BYTES))
+    message = await reader.readexactly(length)
+    return Frame(message, [await reader.readexactly(size) for size in sizes])
 
 
 def read_frame_blocking(stream: BinaryIO) -> Frame:
-    """Read one message.
+    """Read one frame.
 
-    Raises: EOFError where the other side is gone.
+    Raises: EOFError if the other side is gone.
     """
-    (length,) = _LENGTH.unpack(_read_exactly(stream, _LENGTH.size))
-    header = json.loads(_read_exactly(stream, length))
-    return Frame(header, [_read_exactly(stream, size) for size in header.pop("buffers")])
+    length, count = _PREFIX.unpack(_read_exactly(stream, _PREFIX.size))
+    sizes = _sizes(_read_exactly(stream, count * _SIZE_BYTES))
+    message = _read_exactly(stream, length)
+    return Frame(message, [_read_exactly(stream, size) for size in sizes])
+
+
+def _sizes(data: bytes) -> tuple[int, ...]:
+    return struct.unpack(f">{len(data) // _SIZE_BYTES}Q", data)
 
 
 def _read_exactly(stream: BinaryIO, size: int) -> bytes:

@@ -1,7 +1,8 @@
-"""Which models a worker holds: up to a number of bytes, the least recently used leave first.
+"""Decides which models a worker keeps in memory, and which one leaves to make room.
 
-One that loads or is pinned never leaves, and one that computes only when it is done. The worker
-does what is decided here.
+Models may take a number of bytes; the least recently used leaves first. A model that is loading or
+pinned never leaves, and one that computes leaves only when it is done. `model_loads` carries out
+what is decided here.
 """
 
 from collections import Counter, OrderedDict
@@ -9,34 +10,33 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from app.engine import ModelRef
-from app.model_state import ModelState
+from app.engine import EvictionReason, ModelRef, ModelState
 
-# Reasons of models that failed to load, kept to be shown.
-_FAILURES_KEPT = 256
+# How many models are remembered that are not in memory.
+_MAX_REMEMBERED = 256
 
 
 @dataclass(slots=True)
-class Held:
-    """A model that is in memory, or on the way there."""
+class ResidentModel:
+    """A model that is in memory, or loading."""
 
     ref: ModelRef
     state: ModelState
     size_bytes: int
     in_use: int = 0
     ready_at: float = 0.0
-    is_new: bool = True  # nothing has been computed with it yet
+    is_new: bool = True  # no batch has used it yet
 
     @property
     def batch_rows(self) -> int:
-        """How many rows a batch may have; 0 while the model cannot compute."""
+        """The most rows that a batch may have; 0 while the model cannot compute."""
         if self.state.state != "ready":
             return 0
         return self.state.batch_rows
 
     @property
-    def may_leave(self) -> bool:
-        """Whether the memory can be given back now."""
+    def is_idle(self) -> bool:
+        """Whether the memory can be freed now."""
         return self.state.state == "ready" and not self.in_use and not self.ref.pinned
 
 
@@ -45,113 +45,113 @@ class Residency:
     """The models of one worker."""
 
     max_bytes: int
-    held: "OrderedDict[str, Held]" = field(default_factory=OrderedDict)
-    evictions: Counter[str] = field(default_factory=Counter)
-    # What a model took when it was here before, and the engine that was found fastest then.
+    models: "OrderedDict[str, ResidentModel]" = field(default_factory=OrderedDict)
+    evictions: Counter[EvictionReason] = field(default_factory=Counter)
+    # The states of earlier loads: the size, and the engine that was the fastest.
     known: "OrderedDict[str, ModelState]" = field(default_factory=OrderedDict)
     failures: "OrderedDict[str, str]" = field(default_factory=OrderedDict)
 
     @property
     def bytes(self) -> int:
-        """The memory of all models, those on the way included."""
-        return sum(held.size_bytes for held in self.held.values())
+        """The memory of all models, also of those that are loading."""
+        return sum(model.size_bytes for model in self.models.values())
 
-    def find(self, ref: ModelRef) -> Held | None:
-        """Return a model that is in memory or on the way there."""
-        return self.held.get(ref.key)
+    def find(self, ref: ModelRef) -> ResidentModel | None:
+        """Return a model that is in memory or loading."""
+        return self.models.get(ref.key)
 
     def batch_rows(self, ref: ModelRef) -> int:
-        """Return how many rows of a model a batch may have; 0 if it cannot compute now."""
-        held = self.held.get(ref.key)
-        return held.batch_rows if held else 0
+        """Return the most rows of a model that a batch may have; 0 if it cannot compute now."""
+        model = self.find(ref)
+        return model.batch_rows if model else 0
 
     def pin(self, ref: ModelRef) -> None:
-        """Let a model that is here be pinned as the reference says."""
-        held = self.held.get(ref.key)
-        if held is not None:
-            held.ref, held.state = ref, replace(held.state, pinned=ref.pinned)
+        """Pin a resident model, or no longer, as the reference says."""
+        model = self.find(ref)
+        if model is not None:
+            model.ref, model.state = ref, replace(model.state, pinned=ref.pinned)
 
-    def use(self, ref: ModelRef) -> Held:
-        """Count one more computation that needs the model; it was used last now."""
-        held = self.held[ref.key]
-        held.in_use += 1
-        held.is_new = False
-        self.held.move_to_end(ref.key)
-        return held
+    def use(self, ref: ModelRef) -> ResidentModel:
+        """Count one more batch that uses a model, which is the most recently used now."""
+        model = self.models[ref.key]
+        model.in_use += 1
+        model.is_new = False
+        self.models.move_to_end(ref.key)
+        return model
 
-    def begin(self, ref: ModelRef) -> Held:
+    def begin_load(self, ref: ModelRef) -> None:
         """Count a model as loading."""
         known = self.known.get(ref.key)
         size = known.size_bytes if known else ref.estimated_bytes
-        held = Held(ref, ModelState("loading", pinned=ref.pinned), size)
-        self.held[ref.key] = held
+        state = ModelState("loading", pinned=ref.pinned)
+        self.models[ref.key] = ResidentModel(ref, state, size)
         self.failures.pop(ref.key, None)
-        return held
 
-    def finish(self, ref: ModelRef, state: ModelState, now: float) -> None:
-        """Count a model as ready, with the size that was measured."""
-        held = self.held[ref.key]
-        held.state, held.size_bytes, held.ready_at = state, state.size_bytes, now
+    def finish_load(self, ref: ModelRef, state: ModelState, now: float) -> None:
+        """Count a model as ready, with its measured size."""
+        model = self.models[ref.key]
+        model.state, model.size_bytes, model.ready_at = state, state.size_bytes, now
         self.known[ref.key] = state
         _bound(self.known)
 
-    def fail(self, ref: ModelRef, reason: str) -> None:
-        """Count a model as not loaded, and say why when it is asked for."""
-        self.held.pop(ref.key, None)
+    def fail_load(self, ref: ModelRef, reason: str) -> None:
+        """Count a model as not loaded, for a reason that its state shows."""
+        self.models.pop(ref.key, None)
         self.failures[ref.key] = reason
         _bound(self.failures)
 
-    def victim(self, wanted: Collection[str]) -> Held | None:
-        """Return the model that is to leave where they are over the limit, if one can.
+    def victim(self, queued: Collection[str]) -> ResidentModel | None:
+        """Return the model that must leave while they are over the limit, if one can.
 
-        It may be in use, where none is idle: it takes no more work then, and leaves after that.
-        One that is new and `wanted`, by its key, stays: models would only drive each other out.
+        If none is idle, it is one in use: it takes no more batches, and leaves after the last one.
+        A new model that requests are `queued` for, by its key, stays: models would only evict each
+        other.
         """
         candidates = [
-            held
-            for key, held in self.held.items()
-            if held.state.state == "ready"
-            and not held.ref.pinned
-            and not (held.is_new and key in wanted)
+            model
+            for key, model in self.models.items()
+            if model.state.state == "ready"
+            and not model.ref.pinned
+            and not (model.is_new and key in queued)
         ]
-        return min(candidates, key=lambda held: held.in_use > 0, default=None)
+        return min(candidates, key=lambda model: model.in_use > 0, default=None)
 
     def is_over(self) -> bool:
-        """Whether the models are over the limit; a single one may be larger than it."""
-        return len(self.held) > 1 and self.bytes > self.max_bytes
+        """Return whether the models are over the limit; a single one may be larger than it."""
+        return len(self.models) > 1 and self.bytes > self.max_bytes
 
     @property
     def may_shrink(self) -> bool:
-        """Whether a model can be gone when what is under way is done."""
+        """Whether a model can leave once the batches in progress are done."""
         return any(
-            held.state.state in ("ready", "unloading") and not held.ref.pinned
-            for held in self.held.values()
+            model.state.state in ("ready", "unloading") and not model.ref.pinned
+            for model in self.models.values()
         )
 
-    def leaving(self, held: Held) -> None:
-        """Count a model as on the way out: its memory is still taken."""
-        held.state = replace(held.state, state="unloading")
+    def begin_unload(self, model: ResidentModel) -> None:
+        """Count a model as unloading: its memory is not free yet."""
+        model.state = replace(model.state, state="unloading")
 
-    def left(self, ref: ModelRef, reason: str) -> None:
+    def finish_unload(self, ref: ModelRef, reason: EvictionReason) -> None:
         """Count a model as gone."""
-        if self.held.pop(ref.key, None) is not None:
+        if self.models.pop(ref.key, None) is not None:
             self.evictions[reason] += 1
 
     def clear(self) -> None:
-        """Count all models as gone, the worker being gone."""
-        self.held.clear()
+        """Count all models as gone, because the worker is."""
+        self.models.clear()
 
     def state(self, ref: ModelRef) -> ModelState:
-        """Return where a model stands."""
-        held = self.held.get(ref.key)
-        if held is not None:
-            return held.state
+        """Return the state of a model."""
+        model = self.find(ref)
+        if model is not None:
+            return model.state
         failure = self.failures.get(ref.key)
         if failure is not None:
             return ModelState("unavailable", failure, failed=True)
         return ModelState("unavailable", "not loaded: its next request loads it")
 
 
-def _bound(kept: "OrderedDict[str, Any]") -> None:
-    while len(kept) > _FAILURES_KEPT:
-        kept.popitem(last=False)
+def _bound(remembered: "OrderedDict[str, Any]") -> None:
+    while len(remembered) > _MAX_REMEMBERED:
+        remembered.popitem(last=False)

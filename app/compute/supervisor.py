@@ -2,31 +2,33 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Literal
+from collections.abc import Awaitable, Callable
+from typing import Literal
 
+from app.compute.child_process import ChildProcess, WorkerGoneError
 from app.compute.connection import Connection
 from app.compute.frames import Frame
-from app.compute.process import WorkerGoneError, WorkerProcess
-from app.engine import DeviceError, WorkerUnavailableError
+from app.compute.messages import Configuration, Refused, encode, first_message
+from app.engine import DeviceError, DeviceName, WorkerUnavailableError
+from app.settings import Settings
 
 log = logging.getLogger(__name__)
 
 _START_SECONDS = 180.0
-# Fewer may be an accident; after these, a request is told at once instead of waiting in vain.
+# Fewer may be an accident; after these, requests are refused at once.
 _HOPELESS_STARTS = 3
 _FIRST_BACK_OFF_SECONDS = 0.5
 _LONGEST_BACK_OFF_SECONDS = 30.0
 
 
 class Supervisor:
-    """One process and its successors. `name` is how messages call it."""
+    """One process and its successors; `name` is its name in messages."""
 
     def __init__(
         self,
         name: str,
-        spawn: Callable[[], Awaitable[WorkerProcess]],
-        configuration: Mapping[str, Any],
+        spawn: Callable[[], Awaitable[ChildProcess]],
+        settings: Settings,
         *,
         on_up: Callable[[Connection], None] = lambda connection: None,
         on_down: Callable[[str], None] = lambda reason: None,
@@ -35,32 +37,32 @@ class Supervisor:
         self.state: Literal["starting", "ready", "restarting", "stopped"] = "starting"
         self.reason: str | None = None
         self.restarts = 0
-        self.facts: Mapping[str, Any] = {}
+        self.device: DeviceName | None = None
         self.connection: Connection | None = None
         self.failed_starts = 0
-        self.process: WorkerProcess | None = None
+        self.process: ChildProcess | None = None
         self._spawn = spawn
-        self._configuration = configuration
+        self._settings = settings
         self._on_up = on_up
         self._on_down = on_down
         self._up = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> "asyncio.Future[None]":
-        """Begin; the future is done when the process is up for the first time.
+        """Start the process; the future is done when it is up for the first time.
 
-        It raises DeviceError if the device is not there.
+        The future raises DeviceError if the device is missing.
         """
         first = asyncio.get_running_loop().create_future()
-        # Nobody may wait: an exception that is not looked at would be logged as lost.
+        # If nobody waits: an exception that is never retrieved would be logged as lost.
         first.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._task = asyncio.create_task(self._supervise(first))
         return first
 
     async def up(self) -> Connection:
-        """Return the connection, waiting for one.
+        """Return the connection, as soon as there is one.
 
-        Raises: WorkerUnavailableError if the process has not started several times.
+        Raises: WorkerUnavailableError if the process has failed to start several times.
         """
         while self.connection is None:
             if self.state == "stopped":
@@ -70,23 +72,22 @@ class Supervisor:
         return self.connection
 
     def refuse_hopeless(self) -> None:
-        """Raises: WorkerUnavailableError if the process has not started several times."""
+        """Raises: WorkerUnavailableError if the process has failed to start several times."""
         if self.failed_starts >= _HOPELESS_STARTS:
             raise WorkerUnavailableError(
-                f"The {self.name} does not start, though it was tried {self.failed_starts} times: "
-                f"it {self.reason}."
+                f"The {self.name} has failed to start {self.failed_starts} times: it {self.reason}."
             )
 
     async def close(self) -> None:
         """End the process."""
         self.state = "stopped"
-        self._tell_waiting()
+        self._wake_waiting()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    def _tell_waiting(self) -> None:
-        """Let who waits look again: the process is up, or there is less hope."""
+    def _wake_waiting(self) -> None:
+        """Let `up` look again: the process is up, or has failed to start."""
         self._up.set()
         self._up.clear()
 
@@ -106,7 +107,7 @@ class Supervisor:
                 log.error("The %s %s.", self.name, error)
             self.state = "restarting"
             self.restarts += 1
-            self._tell_waiting()
+            self._wake_waiting()
             await asyncio.sleep(_back_off(self.failed_starts))
 
     async def _run(self, first: asyncio.Future[None]) -> None:
@@ -114,13 +115,14 @@ class Supervisor:
         process = self.process = await self._spawn()
         try:
             log.info("%s %d starts.", self.name.capitalize(), process.pid)
-            await process.send(Frame(self._configuration))
-            self.facts = await _first_facts(process)
+            settings = Configuration(self._settings.model_dump(mode="json"))
+            await process.send(Frame(encode(settings)))
+            self.device = await _started(process)
             self.connection = Connection(process)
             self.state, self.reason, self.failed_starts = "ready", None, 0
-            log.info("%s %d is ready%s.", self.name.capitalize(), process.pid, _on(self.facts))
+            log.info("%s %d is ready%s.", self.name.capitalize(), process.pid, _on(self.device))
             self._on_up(self.connection)
-            self._tell_waiting()
+            self._wake_waiting()
             if not first.done():
                 first.set_result(None)
             await self.connection.listen()
@@ -137,21 +139,21 @@ class Supervisor:
             await process.end()
 
 
-async def _first_facts(process: WorkerProcess) -> Mapping[str, Any]:
-    """Return what the process reports when it has started."""
+async def _started(process: ChildProcess) -> DeviceName | None:
+    """Wait until the process has started, and return its device."""
     try:
         async with asyncio.timeout(_START_SECONDS):
-            header = (await process.receive()).header
+            message = first_message((await process.receive()).message)
     except TimeoutError:
         process.kill(f"did not start within {_START_SECONDS:g} s")
         raise WorkerGoneError(await process.wait()) from None
-    if "refused" in header:
-        raise DeviceError(header["refused"])
-    return header
+    if isinstance(message, Refused):
+        raise DeviceError(message.reason)
+    return message.device
 
 
-def _on(facts: Mapping[str, Any]) -> str:
-    return f" on {facts['device']}" if "device" in facts else ""
+def _on(device: DeviceName | None) -> str:
+    return f" on {device}" if device else ""
 
 
 def _back_off(failed_starts: int) -> float:

@@ -5,7 +5,7 @@ The Content-Type selects among these kinds. Only the framing of a form is decode
 
 import asyncio
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from starlette.requests import Request
 
@@ -15,6 +15,7 @@ from app.http.forms import Part, parse_form
 from app.protocols.images import starts_as_image
 from app.serving.inference import Input
 from app.settings import Settings, variable
+from app.tasks import InputKind
 from model_zoo import unknown_name
 
 _ACCEPTED = (
@@ -81,7 +82,7 @@ async def _parts(body: bytes, content_type: str, settings: Settings) -> Sequence
 
 
 def _inputs_of(parts: Sequence[Part], fields: Sequence[str]) -> list[Input]:
-    kinds = {"image": "image", "array": "npy"}
+    kinds: dict[str, InputKind] = {"image": "image", "array": "npy"}
     counts: dict[str, int] = {}
     inputs = []
     for part in parts:
@@ -96,7 +97,7 @@ def _inputs_of(parts: Sequence[Part], fields: Sequence[str]) -> list[Input]:
     return inputs
 
 
-def _kind(media_type: str, body: bytes) -> str:
+def _kind(media_type: str, body: bytes) -> InputKind | Literal["form"]:
     if media_type.startswith("image/"):
         return "image"
     if media_type == "application/x-npy":
@@ -115,7 +116,7 @@ def _kind(media_type: str, body: bytes) -> str:
     return kind
 
 
-def _sniffed(body: bytes) -> str | None:
+def _sniffed(body: bytes) -> InputKind | None:
     if body.startswith(b"\x93NUMPY"):
         return "npy"
     if starts_as_image(body):

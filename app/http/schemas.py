@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import Any, get_args
 
+from app.engine import Precision, RuntimeName
 from app.errors import ProblemKind, ProblemKinds
 from app.http.problems import MEDIA_TYPE, STATUSES
-from app.model_state import Precision, RuntimeName
 from model_zoo import BuildSpec, list_architectures, list_ops
 
 Schema = dict[str, Any]

@@ -5,8 +5,7 @@ import logging
 from collections.abc import Coroutine
 from typing import Any
 
-from app.engine import Engine, EngineError, ModelRef
-from app.model_state import ModelState
+from app.engine import Engine, EngineError, ModelRef, ModelState
 from model_zoo import ZooError
 
 log = logging.getLogger(__name__)

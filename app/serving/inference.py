@@ -12,6 +12,7 @@ from app.serving.exchange import ClientGoneError, Exchange, while_connected
 from app.serving.models import ModelVersion
 from app.serving.networks import Network
 from app.settings import Settings, variable
+from app.tasks import InputKind, InputPart, ReadInputs
 from app.telemetry.statistics import FailureReason, Statistics
 from model_zoo import InputError, Problem, ZooError, class_probabilities
 
@@ -20,7 +21,7 @@ from model_zoo import InputError, Problem, ZooError, class_probabilities
 class Input:
     """One image, `.npy` array or JSON document, and its place in the request."""
 
-    kind: str
+    kind: InputKind
     pointer: str
     data: bytes
 
@@ -50,19 +51,16 @@ class Inference:
 
         Raises: InputError, with the pointer of the input that does not fit.
         """
-        arguments = {
-            "inputs": [{"kind": item.kind, "pointer": item.pointer} for item in inputs],
-            "shape": network.input_shape,
-            "preprocessing": network.preprocessing,
-        }
-        reading = self.engine.read("inputs", arguments, [item.data for item in inputs])
+        parts = tuple(InputPart(item.kind, item.pointer) for item in inputs)
+        task = ReadInputs(parts, network.input_shape, network.preprocessing)
+        reading = self.engine.read(task, [item.data for item in inputs])
         reply = await while_connected(exchange, reading)
         exchange.timings.add(reply.seconds)
-        result = reply.result
+        decoded = reply.result
         return InputRows(
-            Rows(reply.buffers[0], result["rows"]),
-            result["warnings"],
-            result["has_images"],
+            Rows(reply.buffers[0], decoded.rows),
+            decoded.warnings,
+            decoded.has_images,
             reply.seconds["decode"],
         )
 

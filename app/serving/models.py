@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from app.engine import ModelRef
+from app.engine import ModelRef, ModelState, Precision, RuntimeName
 from app.errors import ServiceError
-from app.model_state import ModelState, Precision, RuntimeName
 from app.serving.background_loads import BackgroundLoads
 from app.serving.networks import Network, Networks
 from app.settings import Settings

@@ -11,8 +11,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import ErrorDetails
 
 from app.builds import Builds
+from app.engine import Precision, RuntimeName
 from app.errors import ServiceError
-from app.model_state import Precision, RuntimeName
 from app.serving.models import MAX_VERSION, NAME, find_records, numbered
 from app.settings import Settings, variable
 from app.store.builds import is_build_id

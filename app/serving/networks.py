@@ -8,8 +8,7 @@ from typing import Any
 
 from app.arrays import OUTPUT, PROBABILITIES, RowShape
 from app.builds import Builds
-from app.engine import ModelRef
-from app.model_state import Precision, RuntimeName
+from app.engine import ModelRef, Precision, RuntimeName
 
 # Python objects beside the weights, in the worker; measured on mobilenet_v1 and inception_v3.
 _BYTES_PER_LAYER = 128 * 1024

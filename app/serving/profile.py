@@ -7,12 +7,14 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.engine import Engine, Job, QueueFullError, Reply
-from app.model_state import RuntimeName
+from msgspec.structs import asdict
+
+from app.engine import Engine, QueueFullError, Reply, RuntimeName
 from app.serving.exchange import Exchange, while_connected
 from app.serving.models import ModelVersion
 from app.serving.networks import Network
 from app.settings import Limit, Settings, variable
+from app.tasks import MeasuredProfile, Profile
 from model_zoo import Trace, aligned_table, spell_shape
 
 # Deadlines, as shares of the time that a request may take; the rest is for the answer.
@@ -66,55 +68,51 @@ class Profiler:
         Raises: QueueFullError while another profile is measured; EngineError; ZooError if the
         engine cannot compute the network.
         """
-        job = self._job(model, engine, rows, runs)
+        task = self._task(model, engine, rows, runs)
         if self._measuring.locked():
             raise QueueFullError("Another profile is being measured; only one runs at a time.")
-        # Shielded: if the client disconnects, the worker still finishes the job, and the lock must
+        # Shielded: if the client disconnects, the worker still finishes the task, and the lock must
         # be held until then.
-        reply = await while_connected(exchange, asyncio.shield(self._measure(job)))
+        reply = await while_connected(exchange, asyncio.shield(self._measure(task)))
         exchange.timings.add(reply.seconds)
         facts = {"build": model.build, "architecture": model.network.architecture}
         return {**facts, **describe(traced, reply.result, rows=rows, runs_asked=runs)}
 
-    async def _measure(self, job: Job) -> Reply:
+    async def _measure(self, task: Profile) -> Reply[MeasuredProfile]:
         async with self._measuring:
-            return await self._engine.run(job)
+            return await self._engine.run(task)
 
-    def _job(self, model: ModelVersion, engine: RuntimeName | None, rows: int, runs: int) -> Job:
+    def _task(
+        self, model: ModelVersion, engine: RuntimeName | None, rows: int, runs: int
+    ) -> Profile:
         ref, network = model.ref, model.network
         limit_s, now = self._settings.request_timeout_s, time.monotonic()
-        return Job(
-            "profile",
-            {
-                "spec": network.spec,
-                "builds": network.source_specs,
-                "model": ref.key,
-                "engine": engine or self._engine.state(ref).engine or ref.engine,
-                # ONNX Runtime computes in no other precision here.
-                "precision": "float32" if engine == "onnxruntime" else ref.precision,
-                "rows": rows,
-                "runs": runs,
-                # The monotonic clock is the same in all processes, so time in the queue counts.
-                "until": {
-                    "layers": now + _LAYERS_SHARE * limit_s,
-                    "network": now + _NETWORK_SHARE * limit_s,
-                },
-            },
+        return Profile(
+            model=ref.key,
+            spec=network.spec,
+            source_specs=network.source_specs,
+            engine=engine or self._engine.state(ref).engine or ref.engine,
+            # ONNX Runtime computes in no other precision here.
+            precision="float32" if engine == "onnxruntime" else ref.precision,
+            rows=rows,
+            runs=runs,
+            layers_until=now + _LAYERS_SHARE * limit_s,
+            network_until=now + _NETWORK_SHARE * limit_s,
         )
 
 
 def describe(
-    traced: Trace, measured: Mapping[str, Any], *, rows: int, runs_asked: int
+    traced: Trace, measured: MeasuredProfile, *, rows: int, runs_asked: int
 ) -> dict[str, Any]:
     """Return the profile of a network as a JSON-ready document.
 
     A multiply-add counts as two operations. `seconds` of a layer is None if the layer does not lead
     to the output, and 0 if it computes nothing or is fused into the kernel of another layer.
     """
-    summary, other = traced.summary(), measured["other"]
-    times = [*measured["layers"], *other]
-    total = sum(each["seconds"] or 0.0 for each in times)
-    network = measured["network_seconds"]
+    summary, other = traced.summary(), measured.other
+    times = [each.seconds for each in measured.layers] + [each.seconds for each in other]
+    total = sum(seconds or 0.0 for seconds in times)
+    network = measured.network_seconds
     layers = [
         {
             "name": row.name,
@@ -122,29 +120,29 @@ def describe(
             "output_shape": list(row.output_shape),
             "parameters": row.parameters,
             "multiply_adds": row.multiply_adds,
-            **time,
-            "share": _share(time["seconds"], total),
-            "gigaops_per_second": _gigaops(rows * row.multiply_adds, time["seconds"]),
+            **asdict(time),
+            "share": _share(time.seconds, total),
+            "gigaops_per_second": _gigaops(rows * row.multiply_adds, time.seconds),
         }
-        for row, time in zip(summary.rows, measured["layers"], strict=True)
+        for row, time in zip(summary.rows, measured.layers, strict=True)
     ]
     return {
-        "engine": measured["engine"],
-        "precision": measured["precision"],
-        "device": measured["device"],
-        "measured": _METHODS[measured["engine"]],
+        "engine": measured.engine,
+        "precision": measured.precision,
+        "device": measured.device,
+        "measured": _METHODS[measured.engine],
         "rows": rows,
-        "runs": measured["runs"],
+        "runs": measured.runs,
         "runs_asked": runs_asked,
         "layers": layers,
-        "other": [{**each, "share": _share(each["seconds"], total)} for each in other],
+        "other": [{**asdict(each), "share": _share(each.seconds, total)} for each in other],
         "totals": {
             "layers": len(layers),
             "parameters": summary.totals["parameters"],
             "multiply_adds": summary.totals["multiply_adds"],
             "seconds": total,
-            "other_seconds": sum(each["seconds"] for each in other),
-            "call_seconds": measured["call_seconds"],
+            "other_seconds": sum(each.seconds for each in other),
+            "call_seconds": measured.call_seconds,
             "network_seconds": network,
             "gigaops_per_second": _gigaops(
                 rows * sum(each["multiply_adds"] for each in layers if each["seconds"] is not None),

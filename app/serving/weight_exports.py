@@ -3,11 +3,12 @@
 import asyncio
 from pathlib import Path
 
-from app.engine import Engine, Job
+from app.engine import Engine
 from app.serving.exchange import Exchange, while_connected
 from app.store.builds import Build
 from app.store.files import WeightFile, WeightFiles
 from app.store.sources import WeightSources
+from app.tasks import SaveWeights
 from model_zoo import WEIGHT_FORMATS
 
 
@@ -30,16 +31,11 @@ class WeightExports:
 
     async def _make(self, exchange: Exchange, build: Build, format_name: str) -> WeightFile:
         source_specs = await asyncio.to_thread(self._sources.specs_of_sources, build.spec)
-        arguments = {
-            "spec": build.spec,
-            "builds": source_specs,
-            "build": build.id,
-            "format": format_name,
-            "folder": str(self._files.folder.absolute()),
-        }
-        reply = await while_connected(exchange, self._engine.run(Job("save_weights", arguments)))
+        folder = str(self._files.folder.absolute())
+        task = SaveWeights(build.id, build.spec, source_specs, format_name, folder)
+        reply = await while_connected(exchange, self._engine.run(task))
         exchange.timings.add(reply.seconds)
-        file = WeightFile(Path(reply.result["path"]), reply.result["sha256"])
+        file = WeightFile(Path(reply.result.path), reply.result.sha256)
         await asyncio.to_thread(self._files.prune, file.path)
         return file
 

@@ -119,7 +119,7 @@ class _Engines:
     def __init__(self, traced: model_zoo.Trace) -> None:
         # Imported here: this module is also read where only its classes are needed.
         from app.arrays import OUTPUT
-        from app.compute.runtimes.loading import load
+        from app.compute.worker.runtimes.loading import load
         from app.settings import Settings
 
         loaded = load(
@@ -129,9 +129,9 @@ class _Engines:
             device="cpu",
             engine="auto",
             precision="float32",
-            known=None,
+            choice=None,
         )
-        self.worker: str = loaded.facts["engine"]
+        self.worker: str = loaded.state.engine
         weights = model_zoo.build_weights(traced, NoLibrary())
         self._file = model_zoo.onnx_model(traced.graph, weights).SerializeToString()
         self.wide: Mapping[str, Run] = {

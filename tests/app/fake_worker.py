@@ -2,60 +2,79 @@
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
+from msgspec import Raw, msgpack
 
-from app.compute.device_worker import WorkerProcess as Real
+from app.compute.child_process import ChildProcess, WorkerGoneError
 from app.compute.frames import Frame
-from app.compute.local import LocalEngine
-from app.compute.process import WorkerGoneError
+from app.compute.local_engine import LocalEngine
+from app.compute.messages import (
+    AnyWorkerTask,
+    Call,
+    CallResult,
+    Compute,
+    Load,
+    Ready,
+    encode,
+    failure,
+    reading_call,
+    worker_call,
+)
+from app.compute.reader.reader_tasks import ReaderTasks
+from app.engine import ModelState, ReadingTask, Reply, Result, WarmedBatch
 from app.settings import Settings
 
-FACTS = {
-    "engine": "onnxruntime",
-    "precision": "float32",
-    "measured": {},
-    "difference": None,
-    "warmed": [{"rows": rows, "seconds": 0.1, "first_seconds": 0.1} for rows in (1, 2, 4)],
-    "size_bytes": 100,
-    "lanes": 1,
-    "batch_rows": 4,
-}
-Behaviour = Callable[[str, dict[str, Any]], Awaitable[dict[str, Any] | None]]
+LOADED = ModelState(
+    "ready",
+    size_bytes=100,
+    engine="onnxruntime",
+    precision="float32",
+    warmed=tuple(WarmedBatch(rows, 0.1, 0.1) for rows in (1, 2, 4)),
+    batch_rows=4,
+)
+Calls = list[AnyWorkerTask]
+# Returns the answer to a task, raises the error of one, or lets the process die of it: None.
+Behaviour = Callable[[Any], Awaitable[Reply[Any] | None]]
 
 
 class FakeProcess:
-    """Answers calls as its behaviour says; None lets the process die of the call."""
+    """Answers calls as its behaviour says."""
 
     pids = itertools.count(1)
 
-    def __init__(self, behaviour: Behaviour, calls: list[tuple[str, Any]]) -> None:
+    def __init__(self, behaviour: Behaviour, calls: Calls) -> None:
         self.pid = next(self.pids)
         self._behaviour = behaviour
         self._calls = calls
+        self._is_configured = False
         self._answers: asyncio.Queue[Frame | None] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
         self._ending = "was killed by SIGKILL"
 
     async def send(self, frame: Frame) -> None:
-        if "task" not in frame.header:  # the configuration
-            self._answers.put_nowait(Frame({"device": "cpu"}))
+        if not self._is_configured:
+            self._is_configured = True
+            self._answers.put_nowait(Frame(encode(Ready("cpu"))))
             return
-        task = asyncio.create_task(self._answer(frame.header))
-        self._tasks.add(task)
+        self._tasks.add(asyncio.create_task(self._answer(frame.message)))
 
-    async def _answer(self, header: Any) -> None:
-        task, arguments = header["task"], header["arguments"]
-        self._calls.append((task, arguments))
-        said = await self._behaviour(task, arguments)
-        if said is None:
+    async def _answer(self, message: bytes) -> None:
+        call = worker_call(message)
+        self._calls.append(call.task)
+        try:
+            reply = await self._behaviour(call.task)
+        except Exception as error:
+            self._answers.put_nowait(Frame(encode(failure(call.id, error))))
+            return
+        if reply is None:
             self._answers.put_nowait(None)
             return
-        buffers = said.pop("buffers", ())
-        self._answers.put_nowait(Frame({"id": header["id"], "seconds": {}, **said}, buffers))
+        result = CallResult(call.id, Raw(encode(reply.result)), reply.seconds)
+        self._answers.put_nowait(Frame(encode(result), reply.buffers))
 
     async def receive(self) -> Frame:
         frame = await self._answers.get()
@@ -75,39 +94,39 @@ class FakeProcess:
             task.cancel()
 
 
-async def obey(task: str, arguments: dict[str, Any]) -> dict[str, Any]:
+async def obey(task: AnyWorkerTask) -> Reply[Any]:
     """Load everything, and answer each row with a vector of two zeros."""
-    if task == "load":
-        return {"result": dict(FACTS)}
-    if task == "compute":
-        rows = sum(count for _, count in arguments["rows"])
+    if isinstance(task, Load):
+        return Reply(LOADED)
+    if isinstance(task, Compute):
+        rows = sum(part.count for part in task.rows)
         output = np.zeros((rows, 2), np.float32)
-        return {
-            "result": {"shapes": [[rows, 2] for _ in arguments["outputs"]]},
-            "buffers": [output.tobytes() for _ in arguments["outputs"]],
-        }
-    return {"result": {}}
+        shapes = tuple(output.shape for _ in task.outputs)
+        return Reply(shapes, [output.tobytes() for _ in task.outputs])
+    return Reply(None)
 
 
-def refused(kind: str, message: str) -> dict[str, Any]:
-    """Return the answer of a process that refuses a job."""
-    problem = {"message": message, "pointer": "", "received": None, "suggestion": None}
-    return {"error": {"kind": kind, "problems": [problem]}}
+def in_reader(task: ReadingTask[Result], buffers: Sequence[bytes]) -> Reply[Result]:
+    """Do a task as a reader does, with all messages as bytes."""
+    call = reading_call(encode(Call(1, task)))
+    reply = ReaderTasks(Settings()).run(call.task, buffers)
+    result: Result = msgpack.decode(encode(reply.result), type=task.result_type())
+    return Reply(result, reply.buffers, reply.seconds)
 
 
 def run_with(
     monkeypatch: pytest.MonkeyPatch,
     behaviour: Behaviour,
-    test: Callable[[LocalEngine, list[tuple[str, Any]]], Awaitable[None]],
+    test: Callable[[LocalEngine, Calls], Awaitable[None]],
     **settings: Any,
 ) -> None:
     """Run a test against an engine whose workers behave so; it gets the calls as they come."""
-    calls: list[tuple[str, Any]] = []
+    calls: Calls = []
 
     async def spawn(*_args: Any, **_options: Any) -> FakeProcess:
         return FakeProcess(behaviour, calls)
 
-    monkeypatch.setattr(Real, "spawn", spawn)
+    monkeypatch.setattr(ChildProcess, "spawn", spawn)
 
     async def run() -> None:
         engine = LocalEngine(Settings(device="cpu", **settings))

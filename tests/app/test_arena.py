@@ -21,8 +21,8 @@ def test_what_is_put_lies_where_the_other_process_reads_it(arena: Arena) -> None
     block = arena.put(values.tobytes())
     assert block is not None
     shared = mmap.mmap(arena.fd, 0, prot=mmap.PROT_READ)
-    found = np.frombuffer(shared, np.float32, 7, block.offset)
-    assert found.tolist() == values.tolist()
+    rows = np.frombuffer(shared, np.float32, 7, block.offset)
+    assert rows.tolist() == values.tolist()
 
 
 def test_what_does_not_fit_is_refused_until_room_is_made(arena: Arena) -> None:
@@ -65,7 +65,7 @@ def test_blocks_never_overlap(steps: list[tuple[int, bool]]) -> None:
 
 
 def test_an_empty_arena_gives_large_memory_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.compute.arena._KEPT_BYTES", 1000)
+    monkeypatch.setattr("app.compute.arena._RESIDENT_BYTES", 1000)
     arena = Arena(2**22)
     block = arena.put(b"x" * 2**21)
     assert block is not None

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.compute.arena import Block
-from app.compute.batching import Batch, Pending, Waiting
+from app.compute.batching import Batch, PendingRequest, RequestQueue
 from app.engine import ModelRef
 
 OUTPUT = ("output",)
@@ -25,12 +25,12 @@ class Queue:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self.waiting = Waiting()
-        self.names: dict[Pending, str] = {}
+        self.waiting = RequestQueue()
+        self.names: dict[PendingRequest, str] = {}
 
-    def add(self, name: str, model: str = "a", rows: int = 1, **facts: Any) -> Pending:
+    def add(self, name: str, model: str = "a", rows: int = 1, **facts: Any) -> PendingRequest:
         spec = {"is_training": facts.pop("is_training", False)}
-        pending = Pending(
+        pending = PendingRequest(
             ModelRef(model, spec, {}),
             facts.pop("outputs", OUTPUT),
             Block(0, 64),

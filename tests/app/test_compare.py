@@ -14,14 +14,15 @@ from app.engine import (
     Answer,
     EngineError,
     ModelRef,
+    ModelState,
     OutOfMemoryError,
     Reply,
     Rows,
     WorkerFaultError,
 )
-from app.model_state import ModelState
 from app.serving.comparison import Output, agreement, spec_differences
 from app.serving.comparison_text import as_text
+from app.tasks import DecodedInputs
 
 ROW = np.zeros((28, 28, 1), np.float32)
 NPY = npy_bytes(ROW)
@@ -169,9 +170,8 @@ class FakeEngine(NoEngine):
         self.errors = errors
         self.asked: list[str] = []
 
-    async def read(self, task: str, arguments: Any, buffers: Any) -> Reply:
-        result = {"rows": 2, "warnings": [], "has_images": False}
-        return Reply(result, [b""], {"decode": 0.001})
+    async def read(self, task: Any, buffers: Any) -> Reply[Any]:
+        return Reply(DecodedInputs(2, (), has_images=False), [b""], {"decode": 0.001})
 
     def state(self, model: ModelRef) -> ModelState:
         return ModelState("ready", engine="onnxruntime", precision="float32")

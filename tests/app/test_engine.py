@@ -15,21 +15,21 @@ import numpy as np
 import pytest
 from zoo_server import Server, build, npy_bytes, poll, problem
 
-from app.compute.local import LocalEngine
-from app.compute.process import how_it_ended
+from app.compute.child_process import how_it_ended
+from app.compute.local_engine import LocalEngine
 from app.engine import (
     DeadlineError,
     EngineError,
-    Job,
     QueueFullError,
     WorkerUnavailableError,
 )
 from app.settings import Settings
+from app.tasks import SaveWeights
 
 pytestmark = pytest.mark.heavy
 
 ROW = npy_bytes(np.zeros((28, 28, 1), np.float32))
-JOB = Job("save_weights", {})
+TASK = SaveWeights("a", {}, {}, "npz", "")
 
 
 def in_flight(client: httpx.Client) -> bool:
@@ -212,16 +212,16 @@ def run_engine(test: Callable[[LocalEngine], Any], **settings: Any) -> None:
 
 def test_a_full_queue_refuses_at_once() -> None:
     async def test(engine: LocalEngine) -> None:
-        waiting = asyncio.create_task(engine.run(JOB))
+        waiting = asyncio.create_task(engine.run(TASK))
         await asyncio.sleep(0)
         with pytest.raises(QueueFullError) as refusal:
-            await engine.run(JOB)
+            await engine.run(TASK)
         assert str(refusal.value) == (
             "1 requests wait for the worker already; the limit is 1 (ZOO_QUEUE_LENGTH)."
         )
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
-        assert engine.status().in_flight == 0  # a job that nobody waits for leaves the queue
+        assert engine.status().in_flight == 0  # a task that nobody waits for leaves the queue
 
     run_engine(test, queue_length=1)
 
@@ -229,7 +229,7 @@ def test_a_full_queue_refuses_at_once() -> None:
 def test_a_worker_that_does_not_come_up_in_time_is_said_so() -> None:
     async def test(engine: LocalEngine) -> None:
         with pytest.raises(WorkerUnavailableError) as refusal:
-            await engine.run(JOB)
+            await engine.run(TASK)
         assert str(refusal.value) == (
             "The worker did not come up within 0.05 s (ZOO_REQUEST_TIMEOUT_S)."
         )
@@ -239,7 +239,7 @@ def test_a_worker_that_does_not_come_up_in_time_is_said_so() -> None:
     run_engine(test, request_timeout_s=0.05)
 
 
-def test_a_job_that_takes_too_long_ends_the_worker() -> None:
+def test_a_task_that_takes_too_long_ends_the_worker() -> None:
     async def test(engine: LocalEngine) -> None:
         async with asyncio.timeout(60):
             while not engine.status().ready:
@@ -247,7 +247,7 @@ def test_a_job_that_takes_too_long_ends_the_worker() -> None:
         (worker,) = engine.worker_pids
         os.kill(worker, signal.SIGSTOP)
         with pytest.raises(DeadlineError) as refusal:
-            await engine.run(JOB)
+            await engine.run(TASK)
         assert str(refusal.value) == (
             "The request computed for longer than 0.05 s (ZOO_REQUEST_TIMEOUT_S)."
         )
@@ -256,7 +256,7 @@ def test_a_job_that_takes_too_long_ends_the_worker() -> None:
                 await asyncio.sleep(0.01)
         assert engine.status().restarts == 1
         assert engine.status().reason == (
-            "was ended: a job took longer than 0.05 s (ZOO_REQUEST_TIMEOUT_S)"
+            "was ended: a task took longer than 0.05 s (ZOO_REQUEST_TIMEOUT_S)"
         )
         assert not is_running(worker)
 
@@ -271,9 +271,9 @@ def test_a_worker_that_cannot_start_is_said_so_at_once(monkeypatch: pytest.Monke
             while engine.status().restarts < 3:
                 await asyncio.sleep(0.01)
         with pytest.raises(WorkerUnavailableError) as refusal:
-            await engine.run(JOB)
+            await engine.run(TASK)
         assert str(refusal.value) == (
-            "The worker does not start, though it was tried 3 times: it exited with status 1."
+            "The worker has failed to start 3 times: it exited with status 1."
         )
 
     run_engine(test)
@@ -292,7 +292,7 @@ def test_sigterm_ends_the_program_while_it_waits_for_its_gpu(
 
 def test_what_waits_when_the_service_ends_is_told_so() -> None:
     async def test(engine: LocalEngine) -> None:
-        waiting = asyncio.create_task(engine.run(JOB))
+        waiting = asyncio.create_task(engine.run(TASK))
         await asyncio.sleep(0)
         await engine.close()
         with pytest.raises(EngineError) as refusal:

@@ -1,27 +1,31 @@
 """What the engine does with requests: batches, retries, loads, memory, deadlines."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from fake_worker import FACTS, obey, refused, run_with
+from fake_worker import LOADED, Calls, obey, run_with
 
-from app.compute.local import LocalEngine
+from app.compute.local_engine import LocalEngine
+from app.compute.messages import ArenaRows, Compute, Load, Unload
 from app.engine import (
     Answer,
     DeadlineError,
     ModelRef,
     OutOfMemoryError,
     QueueFullError,
+    Reply,
     Rows,
     WorkerDiedError,
     WorkerFaultError,
 )
 from app.store.errors import StoreError
+from app.tasks import Profile
 from model_zoo import WeightsError
 
-Calls = list[tuple[str, Any]]
+PROFILE = Profile("a", {}, {}, "auto", "float32", 1, 1, 0.0, 0.0)
 
 
 def ref(name: str = "a", *, size: int = 0, pinned: bool = False) -> ModelRef:
@@ -39,9 +43,11 @@ def ask(
 
 def batches(calls: Calls) -> list[list[int]]:
     """Return the rows of each request in each batch."""
-    return [
-        [count for _, count in arguments["rows"]] for task, arguments in calls if task == "compute"
-    ]
+    return [[part.count for part in call.rows] for call in calls if isinstance(call, Compute)]
+
+
+def kinds(calls: Calls) -> list[type]:
+    return [type(call) for call in calls]
 
 
 class Gate:
@@ -50,10 +56,10 @@ class Gate:
     def __init__(self) -> None:
         self.open = asyncio.Event()
 
-    async def __call__(self, task: str, arguments: Any) -> Any:
-        if task == "compute":
+    async def __call__(self, task: Any) -> Any:
+        if isinstance(task, Compute):
             await self.open.wait()
-        return await obey(task, arguments)
+        return await obey(task)
 
 
 async def until(condition: Any) -> None:
@@ -99,10 +105,10 @@ def test_a_model_of_several_lanes_computes_batches_side_by_side(
 ) -> None:
     gate = Gate()
 
-    async def behave(task: str, arguments: Any) -> Any:
-        if task == "load":
-            return {"result": {**FACTS, "lanes": 2, "batch_rows": 1}}
-        return await gate(task, arguments)
+    async def behave(task: Any) -> Any:
+        if isinstance(task, Load):
+            return Reply(replace(LOADED, lanes=2, batch_rows=1))
+        return await gate(task)
 
     async def test(engine: LocalEngine, calls: Calls) -> None:
         first = ask(engine)
@@ -115,7 +121,7 @@ def test_a_model_of_several_lanes_computes_batches_side_by_side(
         gate.open.set()
         await asyncio.gather(first, *requests)
         # Only the first was by itself, and could use what the lanes share.
-        alone = [arguments["is_alone"] for task, arguments in calls if task == "compute"]
+        alone = [call.is_alone for call in calls if isinstance(call, Compute)]
         assert alone == [True, False, False, False, False]
 
     run_with(monkeypatch, behave, test)
@@ -134,12 +140,12 @@ def test_a_delay_lets_requests_gather(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_requests_of_a_failed_batch_are_retried_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     gate = Gate()
 
-    async def behave(task: str, arguments: Any) -> Any:
-        if task == "compute" and [0, 3] not in arguments["rows"]:
+    async def behave(task: Any) -> Any:
+        if isinstance(task, Compute) and ArenaRows(0, 3) not in task.rows:
             await gate.open.wait()
-            if any(count == 2 for _, count in arguments["rows"]):
-                return refused("fault", "internal error")
-        return await obey(task, arguments)
+            if any(part.count == 2 for part in task.rows):
+                raise WorkerFaultError("internal error")
+        return await obey(task)
 
     async def test(engine: LocalEngine, calls: Calls) -> None:
         requests = [ask(engine, rows=rows) for rows in (4, 1, 2, 1)]
@@ -158,12 +164,12 @@ def test_a_worker_that_dies_of_a_batch_is_asked_again_by_each_alone(
 ) -> None:
     gate = Gate()
 
-    async def behave(task: str, arguments: Any) -> Any:
-        if task == "compute":
+    async def behave(task: Any) -> Any:
+        if isinstance(task, Compute):
             await gate.open.wait()
-            if any(count == 2 for _, count in arguments["rows"]):
+            if any(part.count == 2 for part in task.rows):
                 return None
-        return await obey(task, arguments)
+        return await obey(task)
 
     async def test(engine: LocalEngine, calls: Calls) -> None:
         first = ask(engine, rows=4)
@@ -191,7 +197,7 @@ def test_a_model_is_loaded_once_however_many_ask(monkeypatch: pytest.MonkeyPatch
     async def test(engine: LocalEngine, calls: Calls) -> None:
         loads = [engine.load(ref()) for _ in range(3)]
         await asyncio.gather(*loads, *(ask(engine) for _ in range(3)))
-        assert [task for task, _ in calls].count("load") == 1
+        assert kinds(calls).count(Load) == 1
         assert engine.state(ref()).state == "ready"
         assert engine.state(ref()).warmed[-1].rows == 4
 
@@ -201,12 +207,12 @@ def test_a_model_is_loaded_once_however_many_ask(monkeypatch: pytest.MonkeyPatch
 def test_a_model_that_does_not_load_fails_those_who_wait_for_it_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def behave(task: str, arguments: Any) -> Any:
-        if task == "load" and arguments["model"].startswith("bad"):
-            return refused("weights", "There is no checkpoint 'x'.")
-        if task == "load" and arguments["model"].startswith("torn"):
-            return refused("store", "The disk refuses: I/O error.")
-        return await obey(task, arguments)
+    async def behave(task: Any) -> Any:
+        if isinstance(task, Load) and task.model.startswith("bad"):
+            raise WeightsError("There is no checkpoint 'x'.")
+        if isinstance(task, Load) and task.model.startswith("torn"):
+            raise StoreError("The disk refuses: I/O error.")
+        return await obey(task)
 
     async def test(engine: LocalEngine, calls: Calls) -> None:
         requests = [ask(engine, ref(name)) for name in ("bad", "torn", "good")]
@@ -217,7 +223,7 @@ def test_a_model_that_does_not_load_fails_those_who_wait_for_it_only(
         state = engine.state(ref("bad"))
         assert (state.state, state.failed) == ("unavailable", True)
         assert state.reason == "There is no checkpoint 'x'."
-        assert [task for task, _ in calls].count("load") == 3  # none of them in a circle
+        assert kinds(calls).count(Load) == 3  # none of them in a circle
 
     run_with(monkeypatch, behave, test)
 
@@ -225,8 +231,8 @@ def test_a_model_that_does_not_load_fails_those_who_wait_for_it_only(
 def test_a_worker_that_dies_of_a_load_is_not_asked_again_by_itself(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def behave(task: str, arguments: Any) -> Any:
-        return None if task == "load" else await obey(task, arguments)
+    async def behave(task: Any) -> Any:
+        return None if isinstance(task, Load) else await obey(task)
 
     async def test(engine: LocalEngine, calls: Calls) -> None:
         with pytest.raises(WorkerDiedError, match="while it loaded this network"):
@@ -247,10 +253,10 @@ def test_models_leave_for_others_but_not_while_they_compute(
         waiting = ask(engine, ref("b", size=60))
         for _ in range(20):
             await asyncio.sleep(0)
-        assert [task for task, _ in calls] == ["load", "compute"]
+        assert kinds(calls) == [Load, Compute]
         gate.open.set()
         await asyncio.gather(busy, waiting)
-        assert [task for task, _ in calls] == ["load", "compute", "unload", "load", "compute"]
+        assert kinds(calls) == [Load, Compute, Unload, Load, Compute]
         assert engine.state(ref("a")).state == "unavailable"
         assert engine.figures().evictions == {"room": 1}
         assert engine.figures().model_bytes == 100
@@ -290,10 +296,10 @@ def test_a_pinned_model_that_is_unloaded_while_it_loads_is_pinned_no_more(
 ) -> None:
     loads = asyncio.Event()
 
-    async def behave(task: str, arguments: Any) -> Any:
-        if task == "load":
+    async def behave(task: Any) -> Any:
+        if isinstance(task, Load):
             await loads.wait()
-        return await obey(task, arguments)
+        return await obey(task)
 
     async def test(engine: LocalEngine, calls: Calls) -> None:
         load = asyncio.create_task(engine.load(ref(pinned=True)))
@@ -302,10 +308,10 @@ def test_a_pinned_model_that_is_unloaded_while_it_loads_is_pinned_no_more(
         await asyncio.sleep(0)
         loads.set()
         await asyncio.gather(load, unload)
-        assert [task for task, _ in calls] == ["load", "unload"]
+        assert kinds(calls) == [Load, Unload]
         assert engine.status().ready
         (worker,) = engine._workers
-        assert not worker.pinned
+        assert not worker.loads.pinned
 
     run_with(monkeypatch, behave, test)
 
@@ -313,11 +319,11 @@ def test_a_pinned_model_that_is_unloaded_while_it_loads_is_pinned_no_more(
 def test_an_unload_behind_a_long_load_is_not_late(monkeypatch: pytest.MonkeyPatch) -> None:
     loads = asyncio.Event()
 
-    async def behave(task: str, arguments: Any) -> Any:
+    async def behave(task: Any) -> Any:
         # One thread of the worker loads and unloads, so an unload that is sent early waits there.
-        if task == "unload" or (task == "load" and arguments["model"].startswith("long")):
+        if isinstance(task, Unload) or (isinstance(task, Load) and task.model.startswith("long")):
             await loads.wait()
-        return await obey(task, arguments)
+        return await obey(task)
 
     async def test(engine: LocalEngine, calls: Calls) -> None:
         await engine.load(ref("small"))
@@ -336,10 +342,10 @@ def test_an_unload_behind_a_long_load_is_not_late(monkeypatch: pytest.MonkeyPatc
 def test_what_waits_for_another_model_survives_a_death_in_a_load(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def behave(task: str, arguments: Any) -> Any:
-        if task == "load" and arguments["model"].startswith("deadly"):
+    async def behave(task: Any) -> Any:
+        if isinstance(task, Load) and task.model.startswith("deadly"):
             return None
-        return await obey(task, arguments)
+        return await obey(task)
 
     async def test(engine: LocalEngine, calls: Calls) -> None:
         requests = [ask(engine, ref(name)) for name in ("deadly", "good")]
@@ -351,8 +357,8 @@ def test_what_waits_for_another_model_survives_a_death_in_a_load(
 
 
 def test_pinned_models_stay_and_come_back_after_a_death(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def behave(task: str, arguments: Any) -> Any:
-        return None if task == "profile" else await obey(task, arguments)
+    async def behave(task: Any) -> Any:
+        return None if isinstance(task, Profile) else await obey(task)
 
     async def test(engine: LocalEngine, calls: Calls) -> None:
         await engine.load(ref("pinned", pinned=True))
@@ -365,9 +371,9 @@ def test_pinned_models_stay_and_come_back_after_a_death(monkeypatch: pytest.Monk
         calls.clear()
         (worker,) = engine._workers
         with pytest.raises(WorkerDiedError):
-            await worker.run("profile", {})
+            await worker.run(PROFILE)
         await until(lambda: engine.state(ref("pinned")).state == "ready")
-        assert [task for task, _ in calls] == ["profile", "load"]
+        assert kinds(calls) == [Profile, Load]
         await engine.unload(ref("pinned"))
         assert engine.state(ref("pinned")).state == "unavailable"
 
@@ -375,10 +381,10 @@ def test_pinned_models_stay_and_come_back_after_a_death(monkeypatch: pytest.Monk
 
 
 def test_running_out_of_memory_frees_what_is_not_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def behave(task: str, arguments: Any) -> Any:
-        if task == "compute" and arguments["model"].startswith("large"):
-            return refused("memory", "There was not enough memory to compute this.")
-        return await obey(task, arguments)
+    async def behave(task: Any) -> Any:
+        if isinstance(task, Compute) and task.model.startswith("large"):
+            raise OutOfMemoryError("There was not enough memory to compute this.")
+        return await obey(task)
 
     async def test(engine: LocalEngine, calls: Calls) -> None:
         await engine.load(ref("idle"))
@@ -464,9 +470,9 @@ def test_unloading_waits_for_what_computes(monkeypatch: pytest.MonkeyPatch) -> N
         again = ask(engine)  # loads it once more, when it is gone
         for _ in range(20):
             await asyncio.sleep(0)
-        assert "unload" not in [task for task, _ in calls]
+        assert Unload not in kinds(calls)
         gate.open.set()
         await asyncio.gather(busy, unload, again)
-        assert [task for task, _ in calls] == ["load", "compute", "unload", "load", "compute"]
+        assert kinds(calls) == [Load, Compute, Unload, Load, Compute]
 
     run_with(monkeypatch, gate, test)

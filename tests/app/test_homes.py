@@ -12,8 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 from zoo_server import NoEngine
 
-from app.engine import ModelRef
-from app.model_state import ModelState
+from app.engine import ModelRef, ModelState
 
 Make = Callable[..., TestClient]
 

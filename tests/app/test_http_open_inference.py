@@ -3,17 +3,25 @@
 import gzip
 import json
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
+from fake_worker import in_reader
 from starlette.testclient import TestClient
 from zoo_server import NoEngine, build, image_bytes
 
-from app.engine import Answer, EngineStatus, ModelRef, QueueFullError, Reply, Rows
-from app.model_state import ModelState
-from app.protocols.open_inference import reading
+from app.engine import (
+    Answer,
+    EngineStatus,
+    ModelRef,
+    ModelState,
+    QueueFullError,
+    Reply,
+    Rows,
+)
+from app.tasks import DecodedInputs, ReadInputs, ReadOpenInference
 
 Make = Callable[..., TestClient]
 
@@ -42,16 +50,13 @@ class SumEngine(NoEngine):
         logits = np.repeat(array.sum(axis=1, keepdims=True), 10, axis=1)
         return Answer(dict.fromkeys(outputs, logits), {"compute": 0.001}, rows.count)
 
-    async def read(
-        self, task: str, arguments: Mapping[str, Any], buffers: Sequence[bytes]
-    ) -> Reply:
-        self.calls.append((task, [len(buffer) for buffer in buffers]))
-        if task == "inputs":
+    async def read(self, task: Any, buffers: Sequence[bytes]) -> Reply[Any]:
+        self.calls.append((type(task), [len(buffer) for buffer in buffers]))
+        if isinstance(task, ReadInputs):
             rows = np.ones((len(buffers), 28 * 28), np.float32)
-            result = {"rows": len(buffers), "warnings": ["Look."], "has_images": True}
-            return Reply(result, [rows.tobytes()], {"decode": 0.001})
-        result, found = reading.read(arguments, buffers)
-        return Reply(result, found, {"decode": 0.001})
+            decoded = DecodedInputs(len(buffers), ("Look.",), has_images=True)
+            return Reply(decoded, [rows.tobytes()], {"decode": 0.001})
+        return in_reader(task, buffers)
 
     async def load(self, model: ModelRef) -> ModelState:
         self.calls.append(("load", model.key))
@@ -266,7 +271,7 @@ def test_a_large_json_is_read_by_another_process(
     response = client.post(path + "/infer", content=body)
     assert response.json()["outputs"][0]["shape"] == [8, 10]
     assert engine.calls[-2:] == [
-        ("open_inference", [len(body)]),
+        (ReadOpenInference, [len(body)]),
         ("infer", 8, ("output",), None),
     ]
     response = client.post(path + "/infer", content=body.replace(b"[[[[", b"[[[[true, "))
@@ -315,7 +320,7 @@ def test_a_body_alone_is_one_row_or_one_image(
     response = client.post(path + "/infer", content=image, headers=headers)
     answer = json.loads(response.content[: int(response.headers[HEADER_LENGTH])])
     assert answer["parameters"] == {"warnings": "Look."}
-    assert engine.calls[-2] == ("inputs", [len(image)])
+    assert engine.calls[-2] == (ReadInputs, [len(image)])
     response = client.post(path + "/infer", content=b"", headers=headers)
     assert error(response, 400).startswith("A body without JSON is one row of 'input', 3136 bytes")
 
@@ -327,8 +332,8 @@ def test_a_body_alone_is_one_row_or_one_image(
         (
             *(binary()[0][:-1], binary()[1]),
             "/inputs/0/parameters/binary_data_size: expecting 1 additional bytes for input "
-            "'input': 3135 bytes follow the JSON, whose length Inference-Header-Content-Length "
-            "tells.",
+            "'input': 3135 bytes follow the JSON, whose length is Inference-Header-Content-"
+            "Length.",
         ),
         (
             b"{}",

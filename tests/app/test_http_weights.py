@@ -3,12 +3,16 @@
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 from zoo_server import NoEngine, build, problem
 
-from app.engine import Job, Reply
+from app.compute.messages import error_of, failure
+from app.engine import Reply
+from app.store.errors import StoreError
+from app.tasks import SavedWeights
 
 CONTENT = bytes(range(256)) * 4
 TAG = f'"{hashlib.sha256(CONTENT).hexdigest()}"'
@@ -17,13 +21,13 @@ TAG = f'"{hashlib.sha256(CONTENT).hexdigest()}"'
 class Writer(NoEngine):
     """An engine that writes the same few bytes for every build."""
 
-    jobs = 0
+    tasks = 0
 
-    async def run(self, job: Job) -> Reply:
-        self.jobs += 1
-        path = Path(job.arguments["folder"], f"{job.arguments['build']}.{TAG[1:-1]}.safetensors")
+    async def run(self, task: Any) -> Reply[Any]:
+        self.tasks += 1
+        path = Path(task.folder, f"{task.build}.{TAG[1:-1]}.safetensors")
         path.write_bytes(CONTENT)
-        return Reply({"path": str(path), "sha256": TAG[1:-1]}, (), {"save": 0.25})
+        return Reply(SavedWeights(str(path), TAG[1:-1]), (), {"save": 0.25})
 
 
 @pytest.fixture
@@ -54,7 +58,7 @@ def test_the_file_is_made_once_and_sent_whole(
     assert first.headers["server-timing"] == "save;dur=250.0"
     again = client.get(f"{path}?format=safetensors")
     assert again.content == CONTENT
-    assert engine.jobs == 1
+    assert engine.tasks == 1
 
 
 def test_a_head_has_the_headers_and_no_content(client: TestClient, path: str) -> None:
@@ -159,16 +163,16 @@ def test_a_forgotten_build_takes_its_files_along(
     client.delete(path.removesuffix("/weights"))
     build(client)
     client.get(path)
-    assert engine.jobs == 2
+    assert engine.tasks == 2
 
 
 def test_a_file_that_is_removed_meanwhile_is_asked_for_again(
     make_client: Callable[..., TestClient],
 ) -> None:
     class Vanishing(Writer):
-        async def run(self, job: Job) -> Reply:
-            reply = await super().run(job)
-            Path(reply.result["path"]).unlink()
+        async def run(self, task: Any) -> Reply[Any]:
+            reply = await super().run(task)
+            Path(reply.result.path).unlink()
             return reply
 
     client = make_client(Vanishing())
@@ -180,13 +184,10 @@ def test_a_file_that_is_removed_meanwhile_is_asked_for_again(
 def test_a_full_disk_of_the_worker_is_the_store_s_problem(
     make_client: Callable[..., TestClient],
 ) -> None:
-    from app.compute.connection import as_exception
-
     class Full(Writer):
-        async def run(self, job: Job) -> Reply:
-            item = {"message": "The disk refuses: No space left on device.", "pointer": ""}
-            problems = [{**item, "received": None, "suggestion": None}]
-            raise as_exception({"kind": "store", "problems": problems})
+        async def run(self, task: Any) -> Reply[Any]:
+            error = StoreError("The disk refuses: No space left on device.")
+            raise error_of(failure(1, error))
 
     client = make_client(Full())
     found = problem(client.get(f"/v1/builds/{build(client)}/weights"))

@@ -310,7 +310,7 @@ BAD: dict[str, tuple[list[Any], list[Any], str]] = {
         [in_shared_memory()],
         [],
         "/inputs/0/parameters: Parameter 'shared_memory_region': tensors are not exchanged in "
-        "shared memory here; send and ask for them in the body, as binary data.",
+        "shared memory here; send and request them in the body, as binary data.",
     ),
 }
 

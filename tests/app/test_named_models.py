@@ -10,8 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 from zoo_server import NoEngine, build, poll
 
-from app.engine import ModelRef, OutOfMemoryError
-from app.model_state import ModelState
+from app.engine import ModelRef, ModelState, OutOfMemoryError
 from app.store.builds import Build, BuildStore
 from app.store.database import FILE_NAME, Database
 from app.store.models import ModelStore, VersionRecord

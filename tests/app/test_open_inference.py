@@ -8,31 +8,32 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fake_worker import in_reader
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.documents import MalformedJsonError
+from app.engine import ModelState, WarmedBatch
 from app.http.negotiation import chosen_encoding
-from app.model_state import ModelState, Warmed
 from app.protocols.open_inference.classification import best_classes
 from app.protocols.open_inference.compression import ENCODINGS, compress
 from app.protocols.open_inference.inputs import InputTensor, tail_buffers
 from app.protocols.open_inference.metadata import ModelFacts, model_config, model_metadata
-from app.protocols.open_inference.reading import arguments_of, read, request_of
 from app.protocols.open_inference.request import (
-    Asked,
     InferRequest,
+    RequestedOutput,
     json_size,
     raw_request,
     read_request,
 )
 from app.protocols.open_inference.response import encode_response
-from app.protocols.open_inference.target import Target
+from app.protocols.open_inference.signature import ModelSignature
 from app.protocols.open_inference.tensors import bytes_tensor
+from app.tasks import ReadOpenInference
 from model_zoo import InputError, Problem
 
 OUTPUTS = {"output": 10, "probabilities": 10, "conv1": 500_001}
-TARGET = Target("m", (2, 3), OUTPUTS, max_rows=4, max_values=1000)
+SIGNATURE = ModelSignature("m", (2, 3), OUTPUTS, max_rows=4, max_values=1000)
 ROW = [1, 2.5, -3, 0, 1e-3, 6]
 TENSOR = {"name": "input", "shape": [1, 2, 3], "datatype": "FP32"}
 
@@ -47,7 +48,7 @@ def request(**changes: Any) -> bytes:
 
 def problem(text: bytes, tail_bytes: int = 0) -> Problem:
     with pytest.raises(InputError) as caught:
-        read_request(text, tail_bytes, TARGET)
+        read_request(text, tail_bytes, SIGNATURE)
     (found,) = caught.value.problems
     return found
 
@@ -66,9 +67,9 @@ def test_data_is_flat_or_nested_as_the_shape_is(data: list[Any]) -> None:
             "A list of 1 must stand here, got a list of 2: shape is [1,2,3]."
         )
         return
-    found, (rows,) = read_request(request(data=data), 0, TARGET)
+    found, (rows,) = read_request(request(data=data), 0, SIGNATURE)
     assert found == InferRequest(
-        None, None, InputTensor("input", 1, False), (Asked("output", False),)
+        None, None, InputTensor("input", 1, False), (RequestedOutput("output", False),)
     )
     np.testing.assert_array_equal(np.frombuffer(rows, "<f4"), np.array(ROW, np.float32))
 
@@ -76,7 +77,7 @@ def test_data_is_flat_or_nested_as_the_shape_is(data: list[Any]) -> None:
 def test_the_tokens_of_python_s_clients_are_numbers() -> None:
     text = request(data=[math.nan, math.inf, -math.inf, 0, 1, 2])
     assert b"NaN" in text
-    _, (rows,) = read_request(text, 0, TARGET)
+    _, (rows,) = read_request(text, 0, SIGNATURE)
     expected = [math.nan, math.inf, -math.inf, 0, 1, 2]
     np.testing.assert_array_equal(np.frombuffer(rows, "<f4"), np.array(expected, np.float32))
 
@@ -86,10 +87,10 @@ def test_the_tokens_of_python_s_clients_are_numbers() -> None:
 )
 def test_float32_numbers_survive_json_both_ways(values: list[float]) -> None:
     exact = np.array(values, np.float32)
-    _, (rows,) = read_request(request(data=exact.tolist()), 0, TARGET)
+    _, (rows,) = read_request(request(data=exact.tolist()), 0, SIGNATURE)
     np.testing.assert_array_equal(np.frombuffer(rows, "<f4"), exact)
     arrays = {"output": np.frombuffer(rows, np.float32)[np.newaxis]}
-    body = encode_response("m", "1", asks(Asked("output", False)), arrays).body
+    body = encode_response("m", "1", asks(RequestedOutput("output", False)), arrays).body
     told = np.array(json.loads(body)["outputs"][0]["data"], np.float32)
     np.testing.assert_array_equal(told, exact)
 
@@ -220,7 +221,7 @@ BAD_TENSORS: dict[str, tuple[dict[str, Any], str, str]] = {
         {"data": None, "parameters": {"shared_memory_region": "r"}},
         "/parameters",
         "Parameter 'shared_memory_region': tensors are not exchanged in shared memory here; send "
-        "and ask for them in the body, as binary data.",
+        "and request them in the body, as binary data.",
     ),
 }
 
@@ -280,7 +281,7 @@ BAD_DOCUMENTS: dict[str, tuple[Any, str, str]] = {
     "an output twice": (
         {"outputs": [{"name": "conv1"}, {"name": "conv1"}]},
         "/outputs/1/name",
-        "Output 'conv1' is asked for twice.",
+        "Output 'conv1' is requested twice.",
     ),
     "a binary_data of 1": (
         {"outputs": [{"name": "conv1", "parameters": {"binary_data": 1}}]},
@@ -313,9 +314,9 @@ def test_a_request_that_says_something_wrong_is_refused(
 )
 def test_a_message_does_not_repeat_megabytes(changes: dict[str, Any]) -> None:
     text = request(**changes)
-    target = Target("m", (2, 3), OUTPUTS, max_rows=4, max_values=10**6)
+    signature = ModelSignature("m", (2, 3), OUTPUTS, max_rows=4, max_values=10**6)
     with pytest.raises(InputError) as caught:
-        read_request(text, 0, target)
+        read_request(text, 0, signature)
     assert len(str(caught.value)) < 600
 
 
@@ -343,7 +344,7 @@ MALFORMED: dict[str, tuple[bytes, str]] = {
 @pytest.mark.parametrize(("text", "message"), MALFORMED.values(), ids=MALFORMED)
 def test_what_is_no_json_is_told_as_such(text: bytes, message: str) -> None:
     with pytest.raises(MalformedJsonError) as caught:
-        read_request(text, 0, TARGET)
+        read_request(text, 0, SIGNATURE)
     assert str(caught.value) == message
 
 
@@ -355,9 +356,9 @@ def test_what_the_protocol_does_not_define_is_ignored_and_null_is_nothing() -> N
         "inputs": [{**TENSOR, "data": ROW, "parameters": None, "note": []}],
         "outputs": [{"name": "conv1", "parameters": {"content_type": "np", "binary_data": None}}],
     }
-    found, _ = read_request(json.dumps(document).encode(), 0, TARGET)
+    found, _ = read_request(json.dumps(document).encode(), 0, SIGNATURE)
     assert (found.id, found.timeout_s) == (None, 2.5)
-    assert found.outputs == (Asked("conv1", False),)
+    assert found.outputs == (RequestedOutput("conv1", False),)
 
 
 @settings(max_examples=200)
@@ -380,7 +381,7 @@ def test_what_the_protocol_does_not_define_is_ignored_and_null_is_nothing() -> N
 def test_any_json_is_read_or_refused_and_never_a_fault(document: Any) -> None:
     for text in (document, {"inputs": [document]}, {"inputs": [{**TENSOR, "data": document}]}):
         try:
-            read_request(json.dumps(text).encode(), 0, TARGET)
+            read_request(json.dumps(text).encode(), 0, SIGNATURE)
         except (InputError, MalformedJsonError):
             continue
 
@@ -394,7 +395,7 @@ def binary(size: int, **changes: Any) -> bytes:
 
 def test_binary_data_stays_where_it_is() -> None:
     tail = memoryview(np.arange(12, dtype="<f4").tobytes())
-    found, buffers = read_request(binary(48, shape=[2, 2, 3]), 48, TARGET)
+    found, buffers = read_request(binary(48, shape=[2, 2, 3]), 48, SIGNATURE)
     assert (found.tensor, buffers) == (InputTensor("input", 2, True), [])
     (rows,) = tail_buffers(found.tensor, tail)
     assert rows is tail
@@ -407,7 +408,7 @@ def test_binary_data_stays_where_it_is() -> None:
             binary(24),
             20,
             "expecting 4 additional bytes for input 'input': 20 bytes follow the JSON, whose "
-            "length Inference-Header-Content-Length tells.",
+            "length is Inference-Header-Content-Length.",
         ),
         (
             binary(24),
@@ -443,14 +444,14 @@ def test_a_header_length_is_within_the_body() -> None:
 
 def test_a_body_without_json_is_a_row_or_an_image() -> None:
     row = bytes(24)
-    found, buffers = raw_request(row, TARGET)
-    assert found.outputs == (Asked("output", True),)
+    found, buffers = raw_request(row, SIGNATURE)
+    assert found.outputs == (RequestedOutput("output", True),)
     assert (found.tensor, buffers) == (InputTensor("input", 1, False), [row])
     image = b"\x89PNG\r\n\x1a\n" + bytes(16)  # as many bytes as a row
-    found, buffers = raw_request(image, TARGET)
+    found, buffers = raw_request(image, SIGNATURE)
     assert (found.tensor, buffers) == (InputTensor("image_bytes", 1, False), [image])
     with pytest.raises(InputError) as caught:
-        raw_request(bytes(48), TARGET)
+        raw_request(bytes(48), SIGNATURE)
     assert str(caught.value) == (
         "A body without JSON is one row of 'input', 24 bytes for shape [1,2,3] of FP32, or an "
         "image file; this one has 48 bytes."
@@ -464,10 +465,10 @@ IMAGES = {"name": "image_bytes", "datatype": "BYTES", "shape": [2]}
 
 def test_images_come_as_binary_elements_or_as_base64() -> None:
     tail = struct.pack("<I", 3) + b"abc" + struct.pack("<I", 0)
-    found, buffers = read_request(binary(len(tail), **IMAGES), len(tail), TARGET)
+    found, buffers = read_request(binary(len(tail), **IMAGES), len(tail), SIGNATURE)
     assert (found.tensor, buffers) == (InputTensor("image_bytes", 2, True), [])
     assert tail_buffers(found.tensor, memoryview(tail)) == [b"abc", b""]
-    found, buffers = read_request(request(**IMAGES, data=["YWJj", ""]), 0, TARGET)
+    found, buffers = read_request(request(**IMAGES, data=["YWJj", ""]), 0, SIGNATURE)
     assert (found.tensor, buffers) == (InputTensor("image_bytes", 2, False), [b"abc", b""])
 
 
@@ -538,11 +539,11 @@ def test_an_output_s_own_binary_data_beats_that_of_the_request() -> None:
             {"name": "output", "parameters": {"binary_data": False, "classification": 3}},
         ],
     }
-    found, _ = read_request(json.dumps(document).encode(), 0, TARGET)
-    assert found.outputs == (Asked("conv1", True), Asked("output", False, 3))
+    found, _ = read_request(json.dumps(document).encode(), 0, SIGNATURE)
+    assert found.outputs == (RequestedOutput("conv1", True), RequestedOutput("output", False, 3))
     del document["outputs"]
-    found, _ = read_request(json.dumps(document).encode(), 0, TARGET)
-    assert found.outputs == (Asked("output", True),)
+    found, _ = read_request(json.dumps(document).encode(), 0, SIGNATURE)
+    assert found.outputs == (RequestedOutput("output", True),)
 
 
 def test_a_classification_of_too_many_values_is_refused() -> None:
@@ -565,17 +566,16 @@ def test_a_reader_process_reads_the_same() -> None:
         "outputs": [{"name": "conv1", "parameters": {"classification": 2}}],
     }
     text = json.dumps(document).encode()
-    here, rows_here = read_request(text, 0, TARGET)
-    # Both ways as JSON, as the processes speak.
-    result, rows_there = read(json.loads(json.dumps(arguments_of(TARGET, 0))), [text])
-    assert request_of(json.loads(json.dumps(result))) == here
-    assert list(rows_here) == list(rows_there)
+    here, rows_here = read_request(text, 0, SIGNATURE)
+    there = in_reader(ReadOpenInference(SIGNATURE, 0), [text])
+    assert there.result == here
+    assert list(there.buffers) == list(rows_here)
 
 
 # Answers --------------------------------------------------------------------------------------
 
 
-def asks(*outputs: Asked, request_id: str | None = None) -> InferRequest:
+def asks(*outputs: RequestedOutput, request_id: str | None = None) -> InferRequest:
     return InferRequest(request_id, None, InputTensor("input", 1, False), outputs)
 
 
@@ -584,7 +584,11 @@ def test_an_answer_has_json_then_binary_data_in_its_order() -> None:
         "output": np.arange(4, dtype=np.float32).reshape(2, 2),
         "conv1": np.arange(6, dtype=np.float32).reshape(2, 3, 1)[:, ::-1],
     }
-    outputs = (Asked("conv1", True), Asked("output", False), Asked("output", True))
+    outputs = (
+        RequestedOutput("conv1", True),
+        RequestedOutput("output", False),
+        RequestedOutput("output", True),
+    )
     encoded = encode_response("m", "3", asks(*outputs, request_id="é"), arrays, ["Look."])
     assert encoded.json_bytes is not None
     assert json.loads(encoded.body[: encoded.json_bytes]) == {
@@ -614,7 +618,7 @@ def test_an_answer_has_json_then_binary_data_in_its_order() -> None:
 
 def test_an_answer_of_json_alone_has_no_header_length() -> None:
     arrays = {"output": np.array([[math.nan, math.inf, -math.inf]], np.float32)}
-    encoded = encode_response("m", "1", asks(Asked("output", False)), arrays)
+    encoded = encode_response("m", "1", asks(RequestedOutput("output", False)), arrays)
     assert encoded == (
         b'{"model_name":"m","model_version":"1","outputs":[{"name":"output","datatype":"FP32",'
         b'"shape":[1,3],"data":[NaN,Infinity,-Infinity]}]}',
@@ -640,7 +644,7 @@ def test_classes_are_of_all_that_is_in_a_row() -> None:
 @pytest.mark.parametrize("is_binary", [False, True])
 def test_classes_are_told_as_strings(is_binary: bool) -> None:
     arrays = {"output": np.array([[0.25, 0.75]], np.float32)}
-    encoded = encode_response("m", "1", asks(Asked("output", is_binary, 1)), arrays)
+    encoded = encode_response("m", "1", asks(RequestedOutput("output", is_binary, 1)), arrays)
     (output,) = json.loads(encoded.body[: encoded.json_bytes])["outputs"]
     assert (output["datatype"], output["shape"]) == ("BYTES", [1, 1])
     if is_binary:
@@ -695,7 +699,7 @@ FACTS = ModelFacts(
         "ready",
         engine="onnxruntime",
         precision="float32",
-        warmed=(Warmed(1, 0.1, 1.0), Warmed(8, 0.2, 1.0)),
+        warmed=(WarmedBatch(1, 0.1, 1.0), WarmedBatch(8, 0.2, 1.0)),
         difference=2e-7,
     ),
     takes_images=True,

@@ -90,7 +90,7 @@ def test_only_the_worker_s_modules_import_what_computes() -> None:
             if heavy & {module.split(".")[0] for module in modules}:
                 found.add(str(path.relative_to(ROOT)))
     assert {Path(path).parent.name if "runtimes" in path else path for path in found} == {
-        "app/compute/device.py",
+        "app/compute/worker/device.py",
         "runtimes",
     }
 

@@ -10,13 +10,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from starlette.testclient import TestClient
 from zoo_server import NoEngine, build, problem
 
-from app.compute.runtimes.kernels import Kernel, number_nodes, place
-from app.compute.runtimes.profiling import Repeats
-from app.engine import Job, Reply
+from app.compute.worker.runtimes.kernels import Kernel, number_nodes, place
+from app.compute.worker.runtimes.layer_times import Repeats
+from app.engine import Reply
 from app.serving.profile import as_csv, as_text, describe
+from app.tasks import KernelSeconds, LayerSeconds, MeasuredProfile, Profile
 from model_zoo import (
     BuildSpec,
     Trace,
@@ -126,8 +128,8 @@ def test_a_network_that_takes_too_long_to_make_ready_is_refused() -> None:
     with pytest.raises(ZooError) as caught:
         Repeats(1, layers_until=0, network_until=0).check()
     assert str(caught.value) == (
-        "It took all the time that a request has to make the network ready "
-        "(ZOO_REQUEST_TIMEOUT_S); nothing was measured."
+        "Nothing was measured: loading the network took all the time of a request "
+        "(ZOO_REQUEST_TIMEOUT_S)."
     )
 
 
@@ -156,24 +158,23 @@ def test_the_steps_of_a_network_compute_what_it_does() -> None:
 # What is told ---------------------------------------------------------------------------------
 
 
-def measured(network: Trace, **others: Any) -> dict[str, Any]:
+def measured(network: Trace, **others: Any) -> MeasuredProfile:
     """Return what a worker measures: a millisecond of each layer, four in all besides."""
-    layer = {"seconds": 0.001, "kernels": ["Conv"], "computed_with": None}
-    layers = [dict(layer) for _ in network.summary().rows]
-    layers[0] |= {"seconds": 0.0, "kernels": []}
-    layers[2] |= {"seconds": 0.0, "kernels": [], "computed_with": "LeNet/conv1"}
-    layers[-1] |= {"seconds": None, "kernels": []}
-    return {
-        "engine": "onnxruntime",
-        "precision": "float32",
-        "device": "cpu",
-        "runs": 7,
-        "layers": layers,
-        "other": [{"kernel": "ReorderOutput", "count": 2, "seconds": 0.003}],
-        "call_seconds": None,
-        "network_seconds": 0.012,
-        **others,
-    }
+    layers = [LayerSeconds(0.001, ("Conv",), None) for _ in network.summary().rows]
+    layers[0] = LayerSeconds(0.0, (), None)
+    layers[2] = LayerSeconds(0.0, (), "LeNet/conv1")
+    layers[-1] = LayerSeconds(None, (), None)
+    profile = MeasuredProfile(
+        engine="onnxruntime",
+        precision="float32",
+        device="cpu",
+        runs=7,
+        layers=tuple(layers),
+        other=(KernelSeconds("ReorderOutput", 2, 0.003),),
+        call_seconds=None,
+        network_seconds=0.012,
+    )
+    return replace(profile, **others)
 
 
 def test_shares_are_of_the_sum_and_operations_of_all_rows() -> None:
@@ -215,7 +216,7 @@ def test_a_profile_is_a_table_with_how_it_was_measured_below() -> None:
 
 def test_calls_are_told_where_layers_are_run_one_by_one() -> None:
     network = traced()
-    found = measured(network, engine="tensorflow", call_seconds=0.0004, other=[])
+    found = measured(network, engine="tensorflow", call_seconds=0.0004, other=())
     text = as_text(describe(network, found, rows=1, runs_asked=7))
     assert "layer by layer, without fusion" in text
     assert (
@@ -237,13 +238,13 @@ def test_csv_has_a_line_for_each_layer_and_for_the_others() -> None:
 
 
 class ProfilingEngine(NoEngine):
-    """Keeps the jobs that it is given."""
+    """Keeps the tasks that it is given."""
 
     def __init__(self) -> None:
-        self.jobs: list[Job] = []
+        self.tasks: list[Profile] = []
 
-    async def run(self, job: Job) -> Reply:
-        self.jobs.append(job)
+    async def run(self, task: Any) -> Reply[Any]:
+        self.tasks.append(task)
         return Reply(measured(traced()), (), {"profile": 0.1})
 
 
@@ -255,16 +256,12 @@ def test_what_computes_is_left_to_the_worker_unless_it_is_asked_for(
     path = f"/v1/builds/{build(client)}/profile"
     assert client.get(path).json()["architecture"] == "lenet"
     assert client.get(f"{path}?engine=onnxruntime&rows=3&runs=2").status_code == 200
-    found = [
-        {key: job.arguments[key] for key in ("engine", "precision", "rows", "runs")}
-        for job in engine.jobs
+    assert [(task.engine, task.precision, task.rows, task.runs) for task in engine.tasks] == [
+        ("auto", "bfloat16", 1, 10),
+        ("onnxruntime", "float32", 3, 2),
     ]
-    assert found == [
-        {"engine": "auto", "precision": "bfloat16", "rows": 1, "runs": 10},
-        {"engine": "onnxruntime", "precision": "float32", "rows": 3, "runs": 2},
-    ]
-    until = engine.jobs[0].arguments["until"]
-    assert until["network"] - until["layers"] == pytest.approx(25)
+    first = engine.tasks[0]
+    assert first.network_until - first.layers_until == pytest.approx(25)
 
 
 @pytest.mark.parametrize(
@@ -307,10 +304,10 @@ class HeldEngine(ProfilingEngine):
         super().__init__()
         self.measuring, self.released = threading.Event(), threading.Event()
 
-    async def run(self, job: Job) -> Reply:
+    async def run(self, task: Any) -> Reply[Any]:
         self.measuring.set()
         await asyncio.to_thread(self.released.wait)
-        return await super().run(job)
+        return await super().run(task)
 
 
 def test_one_profile_is_measured_at_a_time(make_client: Callable[..., TestClient]) -> None:

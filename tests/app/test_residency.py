@@ -4,8 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.compute.residency import Residency
-from app.engine import ModelRef
-from app.model_state import ModelState, Warmed
+from app.engine import ModelRef, ModelState, WarmedBatch
 
 
 def ref(name: str, size: int = 10, *, pinned: bool = False) -> ModelRef:
@@ -13,10 +12,10 @@ def ref(name: str, size: int = 10, *, pinned: bool = False) -> ModelRef:
 
 
 def bring(residency: Residency, model: ModelRef, size: int | None = None) -> None:
-    residency.begin(model)
+    residency.begin_load(model)
     bytes_now = model.estimated_bytes if size is None else size
-    state = ModelState("ready", size_bytes=bytes_now, warmed=(Warmed(1, 0.1, 0.1),))
-    residency.finish(model, state, 0.0)
+    state = ModelState("ready", size_bytes=bytes_now, warmed=(WarmedBatch(1, 0.1, 0.1),))
+    residency.finish_load(model, state, 0.0)
 
 
 def test_the_least_recently_used_leaves_first() -> None:
@@ -24,7 +23,7 @@ def test_the_least_recently_used_leaves_first() -> None:
     for name in "abc":
         bring(residency, ref(name))
     residency.use(ref("a")).in_use -= 1
-    residency.begin(ref("d"))
+    residency.begin_load(ref("d"))
     victim = residency.victim(())
     assert victim is not None
     assert victim.ref.build == "b"
@@ -33,7 +32,7 @@ def test_the_least_recently_used_leaves_first() -> None:
 def test_models_that_load_or_are_pinned_stay() -> None:
     residency = Residency(10)
     bring(residency, ref("pinned", pinned=True))
-    residency.begin(ref("loading"))
+    residency.begin_load(ref("loading"))
     assert residency.is_over()
     assert residency.victim(()) is None
     assert not residency.may_shrink
@@ -44,13 +43,13 @@ def test_one_in_use_leaves_only_where_none_is_idle() -> None:
     for name in ("used", "idle"):
         bring(residency, ref(name))
     residency.use(ref("used"))
-    residency.held.move_to_end(ref("used").key, last=False)
-    residency.begin(ref("loading"))
+    residency.models.move_to_end(ref("used").key, last=False)
+    residency.begin_load(ref("loading"))
     idle = residency.victim(())
     assert idle is not None
     assert idle.ref.build == "idle"
-    residency.left(idle.ref, "room")
-    residency.begin(ref("another"))
+    residency.finish_unload(idle.ref, "room")
+    residency.begin_load(ref("another"))
     used = residency.victim(())
     assert used is not None
     assert used.ref.build == "used"
@@ -59,7 +58,7 @@ def test_one_in_use_leaves_only_where_none_is_idle() -> None:
 def test_a_new_model_stays_until_what_waits_for_it_has_been_computed() -> None:
     residency = Residency(10)
     bring(residency, ref("new"))
-    residency.begin(ref("next"))
+    residency.begin_load(ref("next"))
     assert residency.victim({ref("new").key}) is None
     residency.use(ref("new")).in_use -= 1
     assert residency.victim({ref("new").key}) is not None
@@ -69,25 +68,25 @@ def test_the_measured_size_counts_and_is_remembered() -> None:
     residency = Residency(100)
     bring(residency, ref("a"), size=70)
     assert residency.bytes == 70
-    residency.left(ref("a"), "room")
+    residency.finish_unload(ref("a"), "room")
     assert residency.bytes == 0
     assert residency.evictions == {"room": 1}
-    residency.begin(ref("a"))
+    residency.begin_load(ref("a"))
     assert residency.bytes == 70
 
 
 def test_a_single_model_may_be_larger_than_the_limit() -> None:
     residency = Residency(5)
-    residency.begin(ref("large"))
+    residency.begin_load(ref("large"))
     assert not residency.is_over()
 
 
 def test_a_failure_is_told_until_the_next_try() -> None:
     residency = Residency(5)
     assert residency.state(ref("a")).reason == "not loaded: its next request loads it"
-    residency.begin(ref("a"))
+    residency.begin_load(ref("a"))
     assert residency.state(ref("a")).state == "loading"
-    residency.fail(ref("a"), "no such checkpoint")
+    residency.fail_load(ref("a"), "no such checkpoint")
     assert residency.state(ref("a")) == ModelState("unavailable", "no such checkpoint", failed=True)
     assert residency.batch_rows(ref("a")) == 0
     bring(residency, ref("a"))
@@ -100,11 +99,11 @@ def test_the_budget_holds_whatever_is_asked_for(steps: list[tuple[str, int]]) ->
     residency = Residency(100)
     for name, size in steps:
         if residency.find(ref(name)) is None:
-            residency.begin(ref(name, size))
+            residency.begin_load(ref(name, size))
             while residency.is_over():
                 victim = residency.victim(())
                 assert victim is not None  # nothing is in use here
                 assert victim.ref.build != name
-                residency.left(victim.ref, "room")
+                residency.finish_unload(victim.ref, "room")
             assert residency.bytes <= 100
-            bring(residency, ref(name, residency.held[ref(name).key].size_bytes))
+            bring(residency, ref(name, residency.models[ref(name).key].size_bytes))

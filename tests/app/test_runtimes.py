@@ -8,11 +8,13 @@ import pytest
 from small import family_spec, random_rows
 
 from app.arrays import OUTPUT
-from app.compute.runtimes import Runtime
-from app.compute.runtimes import loading as loading_module
-from app.compute.runtimes.keras_runtime import KerasRuntime
-from app.compute.runtimes.loading import AGREEMENT, check_bfloat16, load, relative_difference
-from app.compute.runtimes.onnx_runtime import OnnxRuntime
+from app.compute.messages import RuntimeChoice
+from app.compute.worker.runtimes import Runtime
+from app.compute.worker.runtimes import loading as loading_module
+from app.compute.worker.runtimes.keras_runtime import KerasRuntime
+from app.compute.worker.runtimes.loading import AGREEMENT, check_bfloat16, load, relative_difference
+from app.compute.worker.runtimes.onnx_runtime import OnnxRuntime
+from app.engine import ModelState
 from app.settings import Settings
 from app.store.sources import WeightSources
 from model_zoo import BuildSpec, CheckpointStore, Trace, ZooError, materialize, trace
@@ -50,8 +52,8 @@ def test_the_frozen_network_computes_what_keras_does(sources: WeightSources) -> 
     names = (OUTPUT, "layer_2")
     model = materialize(traced, sources)
     expected = [model.predict(rows), *model.predict_end_points(rows, ["layer_2"]).values()]
-    found = KerasRuntime(traced, sources).run(rows, names)
-    for one, other in zip(expected, found, strict=True):
+    arrays = KerasRuntime(traced, sources).run(rows, names)
+    for one, other in zip(expected, arrays, strict=True):
         assert relative_difference(other, one) < 1e-6
 
 
@@ -95,8 +97,8 @@ def load_with(
     seconds: dict[str, float],
     outputs: dict[str, float],
     sources: WeightSources,
-    **how: Any,
-) -> dict[str, Any]:
+    **options: Any,
+) -> ModelState:
     """Load a network whose engines take these seconds a row and compute these outputs."""
 
     def runtime(name: str, *_: Any) -> Runtime:
@@ -105,11 +107,11 @@ def load_with(
         return Fixed(name, outputs[name])
 
     monkeypatch.setattr(loading_module, "_runtime", runtime)
-    monkeypatch.setattr(loading_module, "_seconds_per_row", lambda found, _: seconds[found.name])
-    options = {"device": "cpu", "engine": "auto", "precision": "float32", "known": None, **how}
-    loaded = load(traced_build("lenet"), sources, Settings(), **options)
-    assert loaded.runtime.name == loaded.facts["engine"]
-    return dict(loaded.facts)
+    monkeypatch.setattr(loading_module, "_seconds_per_row", lambda each, _: seconds[each.name])
+    defaults = {"device": "cpu", "engine": "auto", "precision": "float32", "choice": None}
+    loaded = load(traced_build("lenet"), sources, Settings(), **{**defaults, **options})
+    assert loaded.runtime.name == loaded.state.engine
+    return loaded.state
 
 
 BOTH = {"onnxruntime": 1.0, "tensorflow": 1.0}
@@ -120,10 +122,10 @@ def test_auto_keeps_the_faster_engine(
     monkeypatch: pytest.MonkeyPatch, sources: WeightSources, faster: str
 ) -> None:
     seconds = {"onnxruntime": 0.2, "tensorflow": 0.2, faster: 0.1}
-    facts = load_with(monkeypatch, seconds, BOTH, sources)
-    assert (facts["engine"], facts["measured"], facts["difference"]) == (faster, seconds, 0)
-    assert [each["rows"] for each in facts["warmed"]] == [1, 2, 4, 8]
-    assert (facts["lanes"], facts["batch_rows"]) == (2, 2)  # as many as take a few milliseconds
+    state = load_with(monkeypatch, seconds, BOTH, sources)
+    assert (state.engine, state.measured, state.difference) == (faster, seconds, 0)
+    assert [each.rows for each in state.warmed] == [1, 2, 4, 8]
+    assert (state.lanes, state.batch_rows) == (2, 2)  # as many as take a few milliseconds
 
 
 def test_auto_does_not_keep_an_engine_that_disagrees(
@@ -131,31 +133,31 @@ def test_auto_does_not_keep_an_engine_that_disagrees(
 ) -> None:
     seconds = {"onnxruntime": 0.1, "tensorflow": 0.2}
     outputs = {"onnxruntime": 1.001, "tensorflow": 1.0}
-    facts = load_with(monkeypatch, seconds, outputs, sources)
-    assert facts["engine"] == "tensorflow"
-    assert facts["difference"] == pytest.approx(1e-3, rel=1e-3)
+    state = load_with(monkeypatch, seconds, outputs, sources)
+    assert state.engine == "tensorflow"
+    assert state.difference == pytest.approx(1e-3, rel=1e-3)
     broken = {"onnxruntime": float("nan"), "tensorflow": 1.0}
-    assert load_with(monkeypatch, seconds, broken, sources)["engine"] == "tensorflow"
+    assert load_with(monkeypatch, seconds, broken, sources).engine == "tensorflow"
 
 
 def test_what_has_no_form_in_onnx_is_computed_by_tensorflow(
     monkeypatch: pytest.MonkeyPatch, sources: WeightSources
 ) -> None:
-    facts = load_with(monkeypatch, {"tensorflow": 0.1}, {"tensorflow": 1.0}, sources)
-    assert (facts["engine"], facts["difference"]) == ("tensorflow", None)
+    state = load_with(monkeypatch, {"tensorflow": 0.1}, {"tensorflow": 1.0}, sources)
+    assert (state.engine, state.difference) == ("tensorflow", None)
 
 
 def test_a_gpu_is_tensorflow_s(monkeypatch: pytest.MonkeyPatch, sources: WeightSources) -> None:
-    facts = load_with(monkeypatch, {}, BOTH, sources, device="gpu")
-    assert facts["engine"] == "tensorflow"
+    state = load_with(monkeypatch, {}, BOTH, sources, device="gpu")
+    assert state.engine == "tensorflow"
 
 
 def test_what_was_found_before_is_not_measured_again(
     monkeypatch: pytest.MonkeyPatch, sources: WeightSources
 ) -> None:
-    known = {"engine": "onnxruntime", "measured": {"onnxruntime": 3.0}, "difference": 1e-7}
-    facts = load_with(monkeypatch, {}, BOTH, sources, known=known)
-    assert {key: facts[key] for key in known} == known
+    choice = RuntimeChoice("onnxruntime", {"onnxruntime": 3.0}, 1e-7)
+    state = load_with(monkeypatch, {}, BOTH, sources, choice=choice)
+    assert RuntimeChoice(state.engine, state.measured, state.difference) == choice
 
 
 def test_bfloat16_tells_how_far_it_is_from_float32(
@@ -163,17 +165,17 @@ def test_bfloat16_tells_how_far_it_is_from_float32(
 ) -> None:
     # Where the processor lacks it, it is only slow.
     monkeypatch.setattr(loading_module, "check_bfloat16", lambda *_: None)
-    facts = load(
+    state = load(
         traced_build("mobilenet_v1_025"),
         sources,
         Settings(),
         device="cpu",
         engine="auto",
         precision="bfloat16",
-        known=None,
-    ).facts
-    assert (facts["engine"], facts["precision"]) == ("tensorflow", "bfloat16")
-    assert 1e-4 < facts["difference"] < 0.1
+        choice=None,
+    ).state
+    assert (state.engine, state.precision) == ("tensorflow", "bfloat16")
+    assert 1e-4 < state.difference < 0.1
 
 
 def test_bfloat16_is_refused_where_it_would_only_be_slower(
@@ -183,7 +185,7 @@ def test_bfloat16_is_refused_where_it_would_only_be_slower(
     with pytest.raises(ZooError) as refusal:
         check_bfloat16("cpu", "auto")
     assert str(refusal.value) == (
-        "precision bfloat16 needs a CPU with avx512_bf16 or amx_bf16, which this one has not; "
+        "precision bfloat16 needs a CPU with avx512_bf16 or amx_bf16; this one has neither, so "
         "it would be slower than float32. Use float32 (ZOO_PRECISION)."
     )
     monkeypatch.setattr(Path, "read_text", lambda *_args, **_kwargs: "flags: avx512_bf16")

@@ -6,21 +6,23 @@ The engine computes nothing: the output of a row is its first ten numbers.
 import base64
 import gzip
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from fake_worker import in_reader
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 from zoo_server import NoEngine, build
 
 from app.documents import MalformedJsonError
-from app.engine import Answer, ModelRef, QueueFullError, Reply, Rows
-from app.model_state import ModelState
+from app.engine import Answer, ModelRef, ModelState, QueueFullError, Reply, Rows
 from app.protocols.tensorflow_serving import reading, writing
-from app.protocols.tensorflow_serving.paths import PathError, Target, read_path
+from app.protocols.tensorflow_serving.paths import ModelPath, PathError, read_path
+from app.tasks import DecodedInputs, ReadInputs, ReadTensorFlowServing
 from model_zoo import InputError, class_probabilities
 
 Make = Callable[..., TestClient]
@@ -34,16 +36,13 @@ B64 = {"b64": base64.b64encode(b"an image").decode()}
 # Bodies ---------------------------------------------------------------------------------------
 
 
-def question(action: str = "predict", **changed: Any) -> dict[str, Any]:
-    asked = reading.Question(action, SHAPE, True, 4, 1000).arguments()
-    return {**asked, **changed}
+EXPECTED = reading.ExpectedBody("predict", SHAPE, takes_images=True, max_rows=4, max_values=1000)
 
 
 def read(document: Any, action: str = "predict", **changed: Any) -> tuple[Any, Any]:
     """Return what a body holds: rows of numbers, or image files."""
     body = document if isinstance(document, bytes) else json.dumps(document).encode()
-    result, buffers = reading.read(question(action, **changed), [body])
-    contents = reading.Contents(**result)
+    contents, buffers = reading.read_body(body, replace(EXPECTED, action=action, **changed))
     if contents.places:
         return contents, list(buffers)
     rows = np.frombuffer(buffers[0], "<f4").reshape(contents.rows, -1)
@@ -93,7 +92,7 @@ def test_arrays_are_read_row_by_row_or_as_one_tensor(
 )
 def test_images_are_read_wherever_arrays_are(document: Any, places: Sequence[str]) -> None:
     contents, found = read(document)
-    assert (contents.places, found) == (places, [b"an image"] * len(places))
+    assert (list(contents.places), found) == (places, [b"an image"] * len(places))
 
 
 def test_nan_and_infinity_are_numbers() -> None:
@@ -411,21 +410,21 @@ def _is_regular(value: Any) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "target"),
+    ("method", "path", "expected"),
     [
-        ("POST", "/v1/models/m:predict", Target("m", None, None, "predict")),
-        ("POST", "/V1/MODELS/M:Classify", Target("M", None, None, "classify")),
-        ("POST", "/v1/models/m/versions/12:regress", Target("m", 12, None, "regress")),
-        ("POST", "/v1/models/m/labels/a%3Ab:predict", Target("m", None, "a:b", "predict")),
-        ("POST", "/v1/models/a%2Fb:predict", Target("a/b", None, None, "predict")),
-        ("GET", "/v1/models/m", Target("m", None, None, "status")),
-        ("GET", "/v1/models/m/versions/1/Metadata", Target("m", 1, None, "metadata")),
-        ("GET", "/v1/models/m/labels/x", Target("m", None, "x", "status")),
-        ("GET", "/v1/models/m/versions/0", Target("m", 0, None, "status")),
+        ("POST", "/v1/models/m:predict", ModelPath("m", None, None, "predict")),
+        ("POST", "/V1/MODELS/M:Classify", ModelPath("M", None, None, "classify")),
+        ("POST", "/v1/models/m/versions/12:regress", ModelPath("m", 12, None, "regress")),
+        ("POST", "/v1/models/m/labels/a%3Ab:predict", ModelPath("m", None, "a:b", "predict")),
+        ("POST", "/v1/models/a%2Fb:predict", ModelPath("a/b", None, None, "predict")),
+        ("GET", "/v1/models/m", ModelPath("m", None, None, "status")),
+        ("GET", "/v1/models/m/versions/1/Metadata", ModelPath("m", 1, None, "metadata")),
+        ("GET", "/v1/models/m/labels/x", ModelPath("m", None, "x", "status")),
+        ("GET", "/v1/models/m/versions/0", ModelPath("m", 0, None, "status")),
     ],
 )
-def test_a_path_names_a_version_and_what_to_do(method: str, path: str, target: Target) -> None:
-    assert read_path(method, path) == target
+def test_a_path_names_a_version_and_what_to_do(method: str, path: str, expected: ModelPath) -> None:
+    assert read_path(method, path) == expected
 
 
 @pytest.mark.parametrize(
@@ -466,7 +465,7 @@ class FirstTenEngine(NoEngine):
 
     def __init__(self) -> None:
         self.labels: list[tuple[str, str]] = []
-        self.reads: list[str] = []
+        self.reads: list[type] = []
         self.states: dict[str, ModelState] = {}
         self.is_full = False
 
@@ -479,16 +478,13 @@ class FirstTenEngine(NoEngine):
         array = np.frombuffer(rows.data, np.float32).reshape(rows.count, -1)[:, :10]
         return Answer(dict.fromkeys(outputs, array), {"compute": 0.001}, rows.count)
 
-    async def read(
-        self, task: str, arguments: Mapping[str, Any], buffers: Sequence[bytes]
-    ) -> Reply:
-        self.reads.append(task)
-        if task == "inputs":
+    async def read(self, task: Any, buffers: Sequence[bytes]) -> Reply[Any]:
+        self.reads.append(type(task))
+        if isinstance(task, ReadInputs):
             rows = np.stack([np.full(784, len(image), np.float32) for image in buffers])
-            result = {"rows": len(rows), "warnings": [], "has_images": True}
-            return Reply(result, [rows.tobytes()], {"decode": 0.001})
-        result, found = reading.read(arguments, buffers)
-        return Reply(json.loads(json.dumps(result)), found, {"decode": 0.001})
+            decoded = DecodedInputs(len(rows), (), has_images=True)
+            return Reply(decoded, [rows.tobytes()], {"decode": 0.001})
+        return in_reader(task, buffers)
 
     async def load(self, model: ModelRef) -> ModelState:
         return self.state(model)
@@ -591,7 +587,7 @@ def test_large_bodies_are_read_by_a_reader_and_small_ones_here(
     assert engine.reads == []
     response = client.post(f"{digits}:predict", content=body + " " * 65_536)
     assert response.json() == {"predictions": [FIRST_TEN]}
-    assert engine.reads == ["tensorflow_serving"]
+    assert engine.reads == [ReadTensorFlowServing]
 
 
 def test_images_are_decoded_by_a_reader(
@@ -599,10 +595,10 @@ def test_images_are_decoded_by_a_reader(
 ) -> None:
     response = client.post(f"{digits}:predict", json={"instances": [B64, B64]})
     assert response.json() == {"predictions": [[8.0] * 10] * 2}
-    assert engine.reads == ["inputs"]
+    assert engine.reads == [ReadInputs]
     large = {"instances": [{"b64": base64.b64encode(b"x" * 100_000).decode()}]}
     assert client.post(f"{digits}:predict", json=large).json() == {"predictions": [[1e5] * 10]}
-    assert engine.reads == ["inputs", "tensorflow_serving", "inputs"]
+    assert engine.reads == [ReadInputs, ReadTensorFlowServing, ReadInputs]
 
 
 def test_classify_answers_every_class_in_order(client: TestClient, digits: str) -> None:

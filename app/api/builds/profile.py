@@ -15,6 +15,7 @@ from app.api.parts import (
     NetworksDep,
     ProfilerDep,
 )
+from app.engine import RuntimeName
 from app.http import schemas
 from app.http.exchange import timings
 from app.http.negotiation import (
@@ -26,7 +27,6 @@ from app.http.negotiation import (
     written,
 )
 from app.http.problems import query_error
-from app.model_state import RuntimeName
 from app.serving.profile import as_csv, as_text
 
 router = APIRouter(prefix="/v1/builds", tags=["builds"])

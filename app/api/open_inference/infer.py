@@ -20,20 +20,20 @@ from app.http.negotiation import chosen_encoding
 from app.http.routing import runs_inference
 from app.protocols.open_inference.compression import ENCODINGS, compress
 from app.protocols.open_inference.inputs import tail_buffers
-from app.protocols.open_inference.reading import arguments_of, request_of
 from app.protocols.open_inference.request import (
     InferRequest,
-    Read,
+    ReadRequest,
     json_size,
     raw_request,
     read_request,
 )
 from app.protocols.open_inference.response import Encoded, encode_response
-from app.protocols.open_inference.target import Target
+from app.protocols.open_inference.signature import ModelSignature
 from app.serving.exchange import while_connected
 from app.serving.inference import Inference, Input
 from app.serving.models import ModelVersion
 from app.settings import Settings
+from app.tasks import ReadOpenInference
 
 router = APIRouter(prefix="/v2", tags=["open inference protocol"])
 
@@ -109,29 +109,28 @@ async def _read(
     model: ModelVersion,
     body: bytes,
     header: str | None,
-) -> Read:
-    """Return what a body asks for, and its data: the rows, or image files."""
-    target = _target(model, inference.settings)
+) -> ReadRequest:
+    """Return the request of a body, and its data: the rows, or image files."""
+    signature = _signature(model, inference.settings)
     size = json_size(header, len(body))
     if header is not None and size == 0:
-        return raw_request(body, target)
+        return raw_request(body, signature)
     text, tail = body[:size], memoryview(body)[size:]
     if size <= _INLINE_JSON_BYTES:
-        infer_request, data = read_request(text, len(tail), target)
+        infer_request, data = read_request(text, len(tail), signature)
     else:
-        arguments = arguments_of(target, len(tail))
-        reading = inference.engine.read("open_inference", arguments, [text])
-        reply = await while_connected(exchange, reading)
+        task = ReadOpenInference(signature, len(tail))
+        reply = await while_connected(exchange, inference.engine.read(task, [text]))
         exchange.timings.add(reply.seconds)
-        infer_request, data = request_of(reply.result), reply.buffers
+        infer_request, data = reply.result, reply.buffers
     if infer_request.tensor.is_in_tail:
         data = tail_buffers(infer_request.tensor, tail)
     return infer_request, data
 
 
-def _target(model: ModelVersion, settings: Settings) -> Target:
+def _signature(model: ModelVersion, settings: Settings) -> ModelSignature:
     shapes = model.network.output_shapes
-    return Target(
+    return ModelSignature(
         model.name,
         model.network.input_shape,
         {name: math.prod(shape) for name, shape in shapes.items()},

@@ -6,8 +6,8 @@ from starlette.responses import JSONResponse, Response
 from app.api.open_inference.resolving import ModelDep
 from app.api.open_inference.schemas import VERSION, answers
 from app.api.parts import LoadsDep, ModelStoreDep, SettingsDep
+from app.engine import ModelState
 from app.http.problems import not_ready
-from app.model_state import ModelState
 from app.protocols.open_inference.metadata import ModelFacts, model_config, model_metadata
 from app.serving.models import ModelVersion
 from app.settings import Settings

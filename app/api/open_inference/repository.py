@@ -10,10 +10,10 @@ from app.api.open_inference.resolving import ModelDep
 from app.api.open_inference.schemas import OPTIONAL_BODY, answers
 from app.api.parts import EngineDep, ExchangeDep, ModelsDep, ModelStoreDep, SettingsDep
 from app.documents import parse_tensors
+from app.engine import ModelState
 from app.errors import ProblemKinds, ServiceError
 from app.http import schemas
 from app.http.bodies import read_document
-from app.model_state import ModelState
 from app.protocols.open_inference.compression import ENCODINGS
 from app.protocols.open_inference.fields import checked, optional
 from app.protocols.open_inference.parameters import parameters

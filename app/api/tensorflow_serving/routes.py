@@ -24,12 +24,13 @@ from app.http.bodies import read_body
 from app.http.exchange import HttpExchange
 from app.http.routing import runs_inference
 from app.protocols.tensorflow_serving import documents, reading, writing
-from app.protocols.tensorflow_serving.paths import PathError, Target, malformed, read_path
+from app.protocols.tensorflow_serving.paths import ModelPath, PathError, malformed, read_path
 from app.protocols.tensorflow_serving.signatures import Inputs
 from app.serving.exchange import while_connected
 from app.serving.inference import Inference, Input
 from app.serving.models import Models, ModelVersion
 from app.store.models import ModelStore
+from app.tasks import ReadTensorFlowServing
 from app.wording import clip
 from model_zoo import InputError
 
@@ -89,12 +90,12 @@ async def read_model(
 
     That may have to bring the model into memory first.
     """
-    target = _target(request)
-    if target.action == "metadata":
-        model = await _find(models, store, target)
+    path = _model_path(request)
+    if path.action == "metadata":
+        model = await _find(models, store, path)
         network = model.network
         body = documents.metadata(
-            target.name,
+            path.name,
             model.version,
             Inputs(network.input_shape, network.takes_images),
             network.output_shape,
@@ -102,7 +103,7 @@ async def read_model(
     else:
         body = documents.status(
             (model.version, loads.state(model.ref))
-            for model in await _versions(models, store, target)
+            for model in await _versions(models, store, path)
         )
     return JSONResponse(body, headers={"Cache-Control": "no-store"})
 
@@ -138,14 +139,14 @@ async def run_model(
 
     Arrays are taken as they are. An image, `{"b64": ...}`, is preprocessed as the model expects.
     """
-    target = _target(request)
-    model = await _find(models, store, target)
+    path = _model_path(request)
+    model = await _find(models, store, path)
     exchange.name_model(model.name)
-    _check_action(target, model)
+    _check_action(path, model)
     inference.check_rows(model.network, 1)
     body = await read_body(request, inference.settings, encodings=("gzip",))
-    rows, is_column = await _read(exchange, inference, model, target, body)
-    if target.action == "classify":
+    rows, is_column = await _read(exchange, inference, model, path, body)
+    if path.action == "classify":
         _check_scores(rows.count, model.network.classes or 0)
         answer = await inference.run(exchange, model, rows, (PROBABILITIES,))
         with exchange.timings.measure("encode"):
@@ -170,27 +171,26 @@ async def _read(
     exchange: HttpExchange,
     inference: Inference,
     model: ModelVersion,
-    target: Target,
+    path: ModelPath,
     body: bytes,
 ) -> tuple[Rows, bool]:
     """Return the rows of a body, and whether they came as one column."""
     network, settings = model.network, inference.settings
-    arguments = reading.Question(
-        target.action,
+    expected = reading.ExpectedBody(
+        path.action,
         network.input_shape,
         network.takes_images,
         settings.max_batch,
         settings.max_instance_nodes,
-    ).arguments()
+    )
     if len(body) <= _READ_HERE_BYTES:
         with exchange.timings.measure("decode"):
-            result, buffers = reading.read(arguments, [body])
+            contents, buffers = reading.read_body(body, expected)
     else:
-        work = inference.engine.read("tensorflow_serving", arguments, [body])
-        reply = await while_connected(exchange, work)
+        task = ReadTensorFlowServing(expected)
+        reply = await while_connected(exchange, inference.engine.read(task, [body]))
         exchange.timings.add(reply.seconds)
-        result, buffers = dict(reply.result), reply.buffers
-    contents = reading.Contents(**result)
+        contents, buffers = reply.result, reply.buffers
     if not contents.places:
         return Rows(buffers[0], contents.rows), contents.is_column
     images = [
@@ -206,23 +206,23 @@ def _raw_path(request: Request) -> str:
     return path.partition(b"?")[0].decode("ascii", "replace")
 
 
-def _target(request: Request) -> Target:
+def _model_path(request: Request) -> ModelPath:
     try:
         return read_path(request.method, _raw_path(request))
     except PathError as error:
         raise ServiceError("malformed-request", str(error)) from error
 
 
-def _check_action(target: Target, model: ModelVersion) -> None:
+def _check_action(path: ModelPath, model: ModelVersion) -> None:
     """Raises: ServiceError for what the model has no signature for."""
-    name = clip(target.name)
-    if target.action == "regress":
+    name = clip(path.name)
+    if path.action == "regress":
         raise ServiceError(
             "unprocessable",
             f"Model {name!r} has no signature for :regress: networks here are classifiers. "
             "Use :predict or :classify.",
         )
-    if target.action == "classify" and model.network.classes is None:
+    if path.action == "classify" and model.network.classes is None:
         raise ServiceError(
             "unprocessable",
             f"Model {name!r} has no signature for :classify: its output is no class scores. "
@@ -238,40 +238,40 @@ def _check_scores(rows: int, classes: int) -> None:
         )
 
 
-async def _find(models: Models, store: ModelStore, target: Target) -> ModelVersion:
+async def _find(models: Models, store: ModelStore, path: ModelPath) -> ModelVersion:
     """Return the version that is to do something.
 
     Raises: ServiceError, in the protocol's words.
     """
-    which = f"Specific({target.name[:200]}, {target.version})"
-    if target.version is None:
-        which = f"Latest({target.name[:200]})"
-    with _in_the_protocols_words(store, target, f"Servable not found for request: {which}"):
-        return await models.resolve(target.name, version=target.version, label=target.label)
+    which = f"Specific({path.name[:200]}, {path.version})"
+    if path.version is None:
+        which = f"Latest({path.name[:200]})"
+    with _in_the_protocols_words(store, path, f"Servable not found for request: {which}"):
+        return await models.resolve(path.name, version=path.version, label=path.label)
 
 
-async def _versions(models: Models, store: ModelStore, target: Target) -> list[ModelVersion]:
+async def _versions(models: Models, store: ModelStore, path: ModelPath) -> list[ModelVersion]:
     """Return the versions whose states are asked for.
 
     Raises: ServiceError, in the protocol's words.
     """
-    which = "any versions" if target.version is None else f"version {target.version}"
-    sentence = f"Could not find {which} of model {target.name[:200]}"
-    with _in_the_protocols_words(store, target, sentence):
-        if target.version is None and target.label is None:
-            return await models.versions_of(target.name)
-        return [await models.resolve(target.name, version=target.version, label=target.label)]
+    which = "any versions" if path.version is None else f"version {path.version}"
+    sentence = f"Could not find {which} of model {path.name[:200]}"
+    with _in_the_protocols_words(store, path, sentence):
+        if path.version is None and path.label is None:
+            return await models.versions_of(path.name)
+        return [await models.resolve(path.name, version=path.version, label=path.label)]
 
 
 @contextmanager
-def _in_the_protocols_words(store: ModelStore, target: Target, sentence: str) -> Iterator[None]:
+def _in_the_protocols_words(store: ModelStore, path: ModelPath, sentence: str) -> Iterator[None]:
     """Answer an unknown model with a sentence; what we say of it stands beside."""
     try:
         yield
     except ServiceError as error:
         if error.kind != "unknown-model":
             raise
-        name, label = target.name, target.label
+        name, label = path.name, path.label
         errors = [{"pointer": "", "message": error.detail, "received": name, "suggestion": None}]
         if label is not None and store.versions(name):
             sentence = f"Unrecognized servable version label: {clip(label)}"

@@ -1,5 +1,5 @@
-"""The Open Inference Protocol V2 over REST: what its bodies say, and how answers are told.
+"""The bodies of the Open Inference Protocol V2 over REST. Nothing here knows HTTP.
 
-request and tensors read, classification and response write, metadata describes models, compression
-and reading serve the process that does either. Nothing here knows HTTP.
+request, inputs, parameters and tensors read; response, classification and compression write;
+metadata describes models.
 """

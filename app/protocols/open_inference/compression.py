@@ -5,12 +5,12 @@ import zlib
 
 ENCODINGS = ("gzip", "deflate")
 
-# Of the numbers that answers are made of, higher levels save little and take several times as long.
+# Higher levels save little on numbers, and take several times as long.
 _LEVEL = 1
 
 
 def compress(body: bytes, encoding: str) -> bytes:
-    """Return a body in an encoding; deflate is what HTTP calls so, zlib's format.
+    """Return a body in an encoding; HTTP's deflate is zlib's format.
 
     >>> zlib.decompress(compress(b"a", "deflate"))
     b'a'

@@ -43,7 +43,7 @@ def required(owner: object, key: str, kind: type[Value], pointer: str) -> Value:
 
 
 def optional(owner: Mapping[str, Any], key: str, kind: type[Value], pointer: str) -> Value | None:
-    """Return a member, or None where it is left out or null, as some clients write it.
+    """Return a member, or None if it is left out or null, as some clients write it.
 
     Raises: InputError if it is of another type.
     """
@@ -52,7 +52,7 @@ def optional(owner: Mapping[str, Any], key: str, kind: type[Value], pointer: str
 
 
 def checked(value: object, kind: type[Value], pointer: str) -> Value:
-    """Return a value that is of a type; true is no integer.
+    """Return a value, checked to be of a type; true is no integer.
 
     Raises: InputError if it is not.
     """

@@ -6,16 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.arrays import IMAGES, INPUT, Buffer
+from app.protocols.float32 import spell_shape
 from app.protocols.images import starts_as_image
 from app.protocols.open_inference.fields import optional, refused, required, unknown
 from app.protocols.open_inference.parameters import parameters
-from app.protocols.open_inference.target import DATATYPES, Target
-from app.protocols.open_inference.tensors import (
-    bytes_elements,
-    float32_bytes,
-    images_of_json,
-    spelled,
-)
+from app.protocols.open_inference.signature import DATATYPES, ModelSignature
+from app.protocols.open_inference.tensors import bytes_elements, float32_data, images_of_json
 from app.settings import variable
 from app.wording import clip
 
@@ -25,7 +21,7 @@ _SIZE = f"{_POINTER}/parameters/binary_data_size"
 
 @dataclass(frozen=True, slots=True)
 class InputTensor:
-    """An input: `input` or `image_bytes`, its rows, and whether they follow the JSON."""
+    """An input: `input` or `image_bytes`, its number of rows, and whether they follow the JSON."""
 
     name: str
     rows: int
@@ -33,9 +29,9 @@ class InputTensor:
 
 
 def read_input(
-    inputs: list[Any], tail_bytes: int, target: Target
+    inputs: list[Any], tail_bytes: int, signature: ModelSignature
 ) -> tuple[InputTensor, Sequence[Buffer]]:
-    """Return the one input, and its data where that is in the JSON: the rows, or each file.
+    """Return the one input, and its data if that is in the JSON: the rows, or each file.
 
     Raises: InputError for what does not fit the model.
     """
@@ -48,9 +44,9 @@ def read_input(
     name = required(inputs[0], "name", str, _POINTER)
     tensor: dict[str, Any] = inputs[0]
     if name not in DATATYPES:
-        raise unknown(f"{_POINTER}/name", target.name, "input", name, DATATYPES)
-    _check_datatype(tensor, name, target)
-    shape = _shape(tensor, name, target)
+        raise unknown(f"{_POINTER}/name", signature.name, "input", name, DATATYPES)
+    _check_datatype(tensor, name, signature)
+    shape = _shape(tensor, name, signature)
     size = parameters(tensor, _POINTER).get("binary_data_size")
     data = optional(tensor, "data", list, _POINTER)
     if (size is None) == (data is None):
@@ -65,24 +61,24 @@ def read_input(
     if tail_bytes:
         message = f"unexpected additional input data: {tail_bytes} bytes follow the JSON."
         raise refused(_POINTER, message, tail_bytes)
-    found = InputTensor(name, rows, False)
+    values = f"{_POINTER}/data"
     if name == IMAGES:
-        return found, images_of_json(data, rows, f"{_POINTER}/data")
-    return found, [float32_bytes(data, shape, f"{_POINTER}/data")]
+        return InputTensor(name, rows, False), images_of_json(data, rows, values)
+    return InputTensor(name, rows, False), [float32_data(data, shape, values)]
 
 
-def raw_input(body: Buffer, target: Target) -> tuple[InputTensor, Sequence[Buffer]]:
-    """Return the input that a body without JSON is: one row of numbers, or one image file.
+def raw_input(body: Buffer, signature: ModelSignature) -> tuple[InputTensor, Sequence[Buffer]]:
+    """Return the input of a body without JSON: one row of numbers, or one image file.
 
-    What starts as an image file is one: as numbers, its first would be beyond any input's range.
+    A body that starts as an image file is one: its first number would be out of any input's range.
     Raises: InputError if it is neither.
     """
     if starts_as_image(body):
         return InputTensor(IMAGES, 1, False), [body]
-    if len(body) != target.row_bytes():
+    if len(body) != signature.row_bytes():
         message = (
-            f"A body without JSON is one row of {INPUT!r}, {target.row_bytes()} bytes for shape "
-            f"{spelled((1, *target.input_shape))} of FP32, or an image file; this one has "
+            f"A body without JSON is one row of {INPUT!r}, {signature.row_bytes()} bytes for shape "
+            f"{spell_shape((1, *signature.input_shape))} of FP32, or an image file; this one has "
             f"{len(body)} bytes."
         )
         raise refused("", message, len(body))
@@ -90,40 +86,40 @@ def raw_input(body: Buffer, target: Target) -> tuple[InputTensor, Sequence[Buffe
 
 
 def tail_buffers(tensor: InputTensor, tail: Buffer) -> Sequence[Buffer]:
-    """Return the data of an input that follows the JSON: the rows, uncopied, or each file.
+    """Return the data of an input that follows the JSON: the rows, not copied, or each file.
 
     Raises: InputError for image files whose lengths do not add up.
     """
     return [tail] if tensor.name == INPUT else bytes_elements(tail, tensor.rows, _SIZE)
 
 
-def _check_datatype(tensor: Mapping[str, Any], name: str, target: Target) -> None:
+def _check_datatype(tensor: Mapping[str, Any], name: str, signature: ModelSignature) -> None:
     datatype, expected = required(tensor, "datatype", str, _POINTER), DATATYPES[name]
     if datatype != expected:
         message = (
-            f"unexpected datatype for input {name!r} for model {target.name!r}. Expected "
+            f"unexpected datatype for input {name!r} for model {signature.name!r}. Expected "
             f"{expected}, got {clip(datatype)}."
         )
         raise refused(f"{_POINTER}/datatype", message, datatype, expected)
 
 
-def _shape(tensor: Mapping[str, Any], name: str, target: Target) -> list[int]:
-    """Return the shape, which is known to fit the model and the limits."""
+def _shape(tensor: Mapping[str, Any], name: str, signature: ModelSignature) -> list[int]:
+    """Return the shape, checked against the model and the limits."""
     pointer = f"{_POINTER}/shape"
     shape = required(tensor, "shape", list, _POINTER)
     if not all(type(size) is int and size >= 0 for size in shape):
         raise refused(pointer, "shape must be a list of integers, 0 or more each.", shape)
-    row = list(target.row_shape(name))
+    row = list(signature.row_shape(name))
     if shape[1:] != row or not shape or shape[0] == 0:
         message = (
-            f"unexpected shape for input {name!r} for model {target.name!r}. Expected "
-            f"{spelled(target.shape_of(name))}, got {spelled(shape)}. NOTE: the first dimension is "
-            f"the batch dimension, for one row it is {spelled((1, *row))}."
+            f"unexpected shape for input {name!r} for model {signature.name!r}. Expected "
+            f"{spell_shape(signature.shape_of(name))}, got {spell_shape(shape)}. NOTE: the first "
+            f"dimension is the batch dimension, for one row it is {spell_shape((1, *row))}."
         )
         raise refused(pointer, message, shape)
-    if shape[0] > target.max_rows:
+    if shape[0] > signature.max_rows:
         message = (
-            f"The request has {clip(shape[0])} rows; the limit is {target.max_rows} "
+            f"The request has {clip(shape[0])} rows; the limit is {signature.max_rows} "
             f"({variable('max_batch')}). Send several requests."
         )
         raise refused(pointer, message, shape[0])
@@ -135,7 +131,7 @@ def _check_size(size: int, tail_bytes: int, name: str, shape: Sequence[int]) -> 
         missing = clip(size - tail_bytes)
         message = (
             f"expecting {missing} additional bytes for input {name!r}: {tail_bytes} "
-            "bytes follow the JSON, whose length Inference-Header-Content-Length tells."
+            "bytes follow the JSON, whose length is Inference-Header-Content-Length."
         )
         raise refused(_SIZE, message, size)
     if size < tail_bytes:
@@ -145,9 +141,10 @@ def _check_size(size: int, tail_bytes: int, name: str, shape: Sequence[int]) -> 
         )
         raise refused(_SIZE, message, size)
     if name == INPUT:
-        wanted = 4 * math.prod(shape)
-        if size != wanted:
+        expected = 4 * math.prod(shape)
+        if size != expected:
             message = (
-                f"binary_data_size is {size}; shape {spelled(shape)} of FP32 has {wanted} bytes."
+                f"binary_data_size is {size}; shape {spell_shape(shape)} of FP32 has {expected} "
+                "bytes."
             )
-            raise refused(_SIZE, message, size, str(wanted))
+            raise refused(_SIZE, message, size, str(expected))

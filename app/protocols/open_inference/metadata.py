@@ -1,4 +1,4 @@
-"""What the protocol tells about a model: its metadata and its configuration."""
+"""The metadata and the configuration of a model."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.arrays import IMAGES, INPUT, OUTPUT
-from app.model_state import ModelState
-from app.protocols.open_inference.target import DATATYPES
+from app.engine import ModelState
+from app.protocols.open_inference.signature import DATATYPES
 
 EXTENSIONS = (
     "binary_tensor_data",
@@ -33,7 +33,7 @@ class ModelFacts:
     spec: Mapping[str, Any]
     preprocessing: str
     input_shape: tuple[int, ...]
-    # What can be asked for: the output first, then probabilities if there are, and end points.
+    # The output first, then probabilities if there are any, and end points.
     outputs: Mapping[str, tuple[int, ...]]
     max_batch: int
     batch_delay_s: float
@@ -42,7 +42,7 @@ class ModelFacts:
 
 
 def model_metadata(facts: ModelFacts, versions: Sequence[int]) -> dict[str, Any]:
-    """Return the metadata: the input and output that a client which knows no more should use."""
+    """Return the metadata: the input and output that a client should use by default."""
     return {
         "name": facts.name,
         "versions": [str(version) for version in versions],

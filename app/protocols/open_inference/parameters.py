@@ -6,7 +6,7 @@ from typing import Any
 from app.protocols.open_inference.fields import optional, refused
 from app.wording import clip
 
-# Those that the protocol and its extensions define; any other is accepted, and does nothing.
+# Those of the protocol and its extensions; any other is accepted, and has no effect.
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "binary_data": (bool,),
     "binary_data_output": (bool,),
@@ -27,11 +27,11 @@ _WORDS = {str: "a string", int: "an integer", float: "a number", bool: "true or 
 def parameters(owner: Mapping[str, Any], pointer: str) -> Mapping[str, Any]:
     """Return the parameters of an object, without those that are null.
 
-    Raises: InputError for a value of a type that the parameter does not have.
+    Raises: InputError for a value of another type than the parameter has.
     """
-    found = optional(owner, "parameters", dict, pointer) or {}
+    values = optional(owner, "parameters", dict, pointer) or {}
     place = f"{pointer}/parameters"
-    for name, value in found.items():
+    for name, value in values.items():
         types, shown = _TYPES.get(name, _ANY), clip(name)
         if value is not None and type(value) not in types:
             rule = " or ".join(_WORDS[each] for each in types)
@@ -41,7 +41,7 @@ def parameters(owner: Mapping[str, Any], pointer: str) -> Mapping[str, Any]:
         if name.startswith("shared_memory_"):
             message = (
                 f"Parameter {shown!r}: tensors are not exchanged in shared memory here; send and "
-                "ask for them in the body, as binary data."
+                "request them in the body, as binary data."
             )
             raise refused(place, message, value)
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,10 +1,10 @@
-"""Reads an inference request: which input, how many rows, and what is asked for.
+"""Reads an inference request: its input, its number of rows, and the outputs that it requests.
 
-Everything is checked against the model before a value is read; binary data stays where it is.
+Everything is checked against the model before a value is read; binary data is not copied.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from app.arrays import Buffer
@@ -13,14 +13,14 @@ from app.protocols.open_inference.classification import check_classification
 from app.protocols.open_inference.fields import checked, optional, refused, required, unknown
 from app.protocols.open_inference.inputs import InputTensor, raw_input, read_input
 from app.protocols.open_inference.parameters import parameters
-from app.protocols.open_inference.target import Target
+from app.protocols.open_inference.signature import ModelSignature
 
-# Eleven days; what is longer would not fit the clock.
+# Eleven days; a longer time would not fit the clock.
 _LONGEST_TIMEOUT_US = 10**12
 
 
-class Asked(NamedTuple):
-    """An output as it is asked for; `classes` is how many of the best ones, or 0 for the values."""
+class RequestedOutput(NamedTuple):
+    """An output that a request names; `classes` is how many of the best, or 0 for the values."""
 
     name: str
     is_binary: bool
@@ -29,36 +29,22 @@ class Asked(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class InferRequest:
-    """What a request says, but for the values of its input."""
+    """A request, without the values of its input."""
 
     id: str | None
     timeout_s: float | None
     tensor: InputTensor
-    outputs: tuple[Asked, ...]
-
-    def document(self) -> dict[str, Any]:
-        """Return it as JSON can carry it."""
-        return asdict(self)
-
-    @classmethod
-    def of_document(cls, document: Mapping[str, Any]) -> "InferRequest":
-        """Return what `document` told."""
-        return cls(
-            document["id"],
-            document["timeout_s"],
-            InputTensor(**document["tensor"]),
-            tuple(Asked(*each) for each in document["outputs"]),
-        )
+    outputs: tuple[RequestedOutput, ...]
 
 
-# A request, and its data where that is not left in the binary tail.
-Read = tuple[InferRequest, Sequence[Buffer]]
+# A request, and its data unless that is in the binary tail.
+ReadRequest = tuple[InferRequest, Sequence[Buffer]]
 
 
 def json_size(header: str | None, body_bytes: int) -> int:
-    """Return how much of a body is its JSON; `header` is Inference-Header-Content-Length.
+    """Return how many bytes of a body are JSON; `header` is Inference-Header-Content-Length.
 
-    Raises: InputError if it is no number of bytes that the body has.
+    Raises: InputError if it is no number, or larger than the body.
     """
     if header is None:
         return body_bytes
@@ -75,50 +61,55 @@ def json_size(header: str | None, body_bytes: int) -> int:
     return int(header)
 
 
-def read_request(text: Buffer, tail_bytes: int, target: Target) -> Read:
-    """Return a request, and its data where that is in the JSON: the rows, or a file for each.
+def read_request(text: Buffer, tail_bytes: int, signature: ModelSignature) -> ReadRequest:
+    """Return a request, and its data if that is in the JSON: the rows, or each file.
 
-    `tail_bytes` is how much binary data follows the JSON.
+    `tail_bytes` of binary data follow the JSON.
     Raises: MalformedJsonError, or InputError for what does not fit the model.
     """
-    document = checked(parse_tensors(bytes(text), max_nodes=target.max_values), dict, "")
+    document = checked(parse_tensors(bytes(text), max_nodes=signature.max_values), dict, "")
     request_id = optional(document, "id", str, "")
     if request_id is not None and not _is_text(request_id):
         raise refused("/id", "id holds a lone surrogate, which is not Unicode text.", request_id)
     general = parameters(document, "")
     timeout_us = min(general.get("timeout", 0), _LONGEST_TIMEOUT_US)
-    asked = _asked(document, target, is_binary=general.get("binary_data_output", False))
-    tensor, buffers = read_input(required(document, "inputs", list, ""), tail_bytes, target)
-    for output in asked:
+    outputs = _outputs(document, signature, is_binary=general.get("binary_data_output", False))
+    tensor, buffers = read_input(required(document, "inputs", list, ""), tail_bytes, signature)
+    for output in outputs:
         if output.classes:
-            check_classification(output.name, tensor.rows * target.outputs[output.name])
-    return InferRequest(request_id, timeout_us / 1e6 or None, tensor, asked), buffers
+            check_classification(output.name, tensor.rows * signature.outputs[output.name])
+    return InferRequest(request_id, timeout_us / 1e6 or None, tensor, outputs), buffers
 
 
-def raw_request(body: Buffer, target: Target) -> Read:
-    """Return what a body without JSON asks for: the output, as binary data.
+def raw_request(body: Buffer, signature: ModelSignature) -> ReadRequest:
+    """Return the request that a body without JSON is: for the default output, as binary data.
 
     Raises: InputError if it is neither one row nor one image file.
     """
-    tensor, buffers = raw_input(body, target)
-    return InferRequest(None, None, tensor, (Asked(target.default_output, True),)), buffers
+    tensor, buffers = raw_input(body, signature)
+    outputs = (RequestedOutput(signature.default_output, True),)
+    return InferRequest(None, None, tensor, outputs), buffers
 
 
-def _asked(document: Mapping[str, Any], target: Target, *, is_binary: bool) -> tuple[Asked, ...]:
+def _outputs(
+    document: Mapping[str, Any], signature: ModelSignature, *, is_binary: bool
+) -> tuple[RequestedOutput, ...]:
     outputs = optional(document, "outputs", list, "")
     if not outputs:
-        return (Asked(target.default_output, is_binary),)
-    found: dict[str, Asked] = {}
+        return (RequestedOutput(signature.default_output, is_binary),)
+    requested: dict[str, RequestedOutput] = {}
     for index, output in enumerate(outputs):
         pointer = f"/outputs/{index}"
         name = required(output, "name", str, pointer)
-        if name not in target.outputs:
-            raise unknown(f"{pointer}/name", target.name, "output", name, target.outputs)
-        if name in found:
-            raise refused(f"{pointer}/name", f"Output {name!r} is asked for twice.", name)
+        if name not in signature.outputs:
+            raise unknown(f"{pointer}/name", signature.name, "output", name, signature.outputs)
+        if name in requested:
+            raise refused(f"{pointer}/name", f"Output {name!r} is requested twice.", name)
         own = parameters(output, pointer)
-        found[name] = Asked(name, own.get("binary_data", is_binary), own.get("classification", 0))
-    return tuple(found.values())
+        requested[name] = RequestedOutput(
+            name, own.get("binary_data", is_binary), own.get("classification", 0)
+        )
+    return tuple(requested.values())
 
 
 def _is_text(string: str) -> bool:

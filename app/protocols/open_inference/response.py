@@ -1,4 +1,4 @@
-"""Writes the answer to an inference request: JSON, and binary data after it where asked for."""
+"""Writes the answer to an inference request: JSON, and the binary outputs after it."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 
 from app.arrays import Array, Buffer
 from app.protocols.open_inference.classification import best_classes
-from app.protocols.open_inference.request import Asked, InferRequest
+from app.protocols.open_inference.request import InferRequest, RequestedOutput
 from app.protocols.open_inference.tensors import bytes_tensor, float32_json, float32_tensor
 
 
 class Encoded(NamedTuple):
-    """An answer; `json_bytes` is None where all of it is JSON."""
+    """An answer; `json_bytes` is None if all of it is JSON."""
 
     body: bytes
     json_bytes: int | None
@@ -24,7 +24,7 @@ def encode_response(
     arrays: Mapping[str, Array],
     warnings: Sequence[str] = (),
 ) -> Encoded:
-    """Return the answer with the outputs asked for, in that order; JSON data is flat.
+    """Return the answer, with the outputs in the order of the request; JSON data is flat.
 
     Numbers that are not finite are the tokens NaN and Infinity, as clients write them.
     """
@@ -34,25 +34,26 @@ def encode_response(
     if warnings:
         document["parameters"] = {"warnings": " ".join(warnings)}
     tail: list[Buffer] = []
-    outputs = ",".join(_output(asked, arrays[asked.name], tail) for asked in request.outputs)
+    outputs = ",".join(_output(each, arrays[each.name], tail) for each in request.outputs)
     text = _with(document, "outputs", f"[{outputs}]").encode()
-    if not any(asked.is_binary for asked in request.outputs):
+    if not any(each.is_binary for each in request.outputs):
         return Encoded(text, None)
     return Encoded(b"".join([text, *tail]), len(text))
 
 
-def _output(asked: Asked, array: Array, tail: list[Buffer]) -> str:
-    """Return an output in JSON; its data goes into the tail where it is binary."""
-    output: dict[str, Any] = {"name": asked.name, "datatype": "FP32", "shape": list(array.shape)}
-    texts: list[str] = []
-    if asked.classes:
-        output["datatype"] = "BYTES"
-        output["shape"], texts = best_classes(array, asked.classes)
-    if asked.is_binary:
-        data = bytes_tensor(texts) if asked.classes else float32_tensor(array)
+def _output(output: RequestedOutput, array: Array, tail: list[Buffer]) -> str:
+    """Return an output in JSON; binary data is appended to the tail."""
+    datatype, shape, texts = "FP32", list(array.shape), list[str]()
+    if output.classes:
+        datatype = "BYTES"
+        shape, texts = best_classes(array, output.classes)
+    document = {"name": output.name, "datatype": datatype, "shape": shape}
+    if output.is_binary:
+        data = bytes_tensor(texts) if output.classes else float32_tensor(array)
         tail.append(data)
-        return _dumped({**output, "parameters": {"binary_data_size": len(data)}})
-    return _with(output, "data", _dumped(texts) if asked.classes else f"[{float32_json(array)}]")
+        return _dumped({**document, "parameters": {"binary_data_size": len(data)}})
+    values = _dumped(texts) if output.classes else f"[{float32_json(array)}]"
+    return _with(document, "data", values)
 
 
 def _with(document: Mapping[str, Any], key: str, value: str) -> str:

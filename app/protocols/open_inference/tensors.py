@@ -1,7 +1,5 @@
 """The data of tensors: JSON numbers, nested or flat, and BYTES, which have a length before each."""
 
-import base64
-import binascii
 import math
 import struct
 from collections.abc import Iterable, Sequence
@@ -12,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from app.arrays import Buffer
-from app.documents import CONSTANTS
+from app.protocols.float32 import NotFloat32Error, float32_bytes, spell_shape
+from app.protocols.images import base64_bytes
 from app.protocols.open_inference.fields import refused
 from app.wording import clip
 
@@ -21,43 +20,38 @@ Shape = Sequence[int]
 _LENGTH = struct.Struct("<I")
 _FLOAT32 = np.dtype("<f4")
 _PIECE_VALUES = 4096
-_INFINITIES = (CONSTANTS["Infinity"], CONSTANTS["-Infinity"])
 
 
-def float32_bytes(data: list[Any], shape: Shape, pointer: str) -> bytes:
+def float32_data(data: list[Any], shape: Shape, pointer: str) -> bytes:
     """Return JSON numbers as little-endian float32, row-major.
 
     Raises: InputError for another number of values than `shape` has, or a value that is no number
     or beyond float32. The tokens NaN and Infinity are numbers.
     """
     values = flattened(data, shape, pointer)
-    if not set(map(type, values)) <= {int, float}:
-        index = next(i for i, value in enumerate(values) if type(value) not in (int, float))
-        place = _pointer(data, shape, index, pointer)
-        raise refused(
-            place, f"A number must stand here, got {clip(values[index])!r}.", values[index]
-        )
     try:
-        exact = np.array(values, np.float64)
-    except OverflowError:
-        raise _beyond(data, shape, pointer, values, _first_beyond(values)) from None
-    with np.errstate(over="ignore"):
-        found = exact.astype(_FLOAT32)
-    for index in np.flatnonzero(np.isinf(found)).tolist():
-        if not any(values[index] is infinity for infinity in _INFINITIES):
-            raise _beyond(data, shape, pointer, values, index)
-    return found.tobytes()
+        return float32_bytes(values)
+    except NotFloat32Error as error:
+        value = values[error.index]
+        is_nested = isinstance(data[0], list)
+        place = pointer + (_path(error.index, shape) if is_nested else f"/{error.index}")
+        if not error.is_number:
+            raise refused(place, f"A number must stand here, got {clip(value)!r}.", value) from None
+        limit = np.finfo(np.float32).max
+        received = str(value)[:40] if type(value) is int else value
+        message = f"The number is beyond FP32, which ends at {limit!s}."
+        raise refused(place, message, received) from None
 
 
 def flattened(data: list[Any], shape: Shape, pointer: str) -> list[Any]:
-    """Return the values of a list that is flat already, or nested as `shape` says.
+    """Return the values of a list that is flat, or nested as `shape` says.
 
     Raises: InputError if it is neither.
     """
     count = math.prod(shape)
     if len(shape) == 1 or not isinstance(data[0] if data else None, list):
         if len(data) != count:
-            message = f"data has {len(data)} values; shape {spelled(shape)} has {count}."
+            message = f"data has {len(data)} values; shape {spell_shape(shape)} has {count}."
             raise refused(pointer, message, len(data))
         return data
     level: list[Any] = [data]
@@ -66,24 +60,26 @@ def flattened(data: list[Any], shape: Shape, pointer: str) -> list[Any]:
             if type(item) is not list or len(item) != size:
                 got = f"a list of {len(item)}" if type(item) is list else repr(clip(item))
                 place = pointer + _path(index, shape[:depth])
-                rule = f"A list of {size} must stand here, got {got}: shape is {spelled(shape)}."
+                rule = (
+                    f"A list of {size} must stand here, got {got}: shape is {spell_shape(shape)}."
+                )
                 raise refused(place, rule, len(item) if type(item) is list else item)
         level = list(chain.from_iterable(level))
     return level
 
 
 def images_of_json(data: list[Any], rows: int, pointer: str) -> list[bytes]:
-    """Return the files that JSON strings hold in base64: no image is text in UTF-8.
+    """Return the files that JSON strings hold in base64.
 
     Raises: InputError for another number of them than `rows`, or a string that is not base64.
     """
     images = []
     for index, text in enumerate(flattened(data, (rows,), pointer)):
-        try:
-            images.append(base64.b64decode(text if isinstance(text, str) else "?", validate=True))
-        except (binascii.Error, ValueError):
+        image = base64_bytes(text)
+        if image is None:
             message = "An image in JSON is a string in base64; or send it as binary data."
-            raise refused(f"{pointer}/{index}", message, text) from None
+            raise refused(f"{pointer}/{index}", message, text)
+        images.append(image)
     return images
 
 
@@ -123,22 +119,22 @@ def bytes_tensor(elements: Iterable[str]) -> bytes:
 
 
 def float32_tensor(array: npt.NDArray[np.float32]) -> memoryview:
-    """Return an array's bytes as the wire has them, not copied where they lie that way already."""
+    """Return an array's bytes as the wire has them, copied only if they are laid out otherwise."""
     return np.ascontiguousarray(array, _FLOAT32).data.cast("B")
 
 
 def float32_json(array: npt.NDArray[np.float32]) -> str:
     """Return an array's values as JSON numbers between commas, NaN and Infinity bare.
 
-    Nine digits are enough to tell any two float32 numbers apart, and quicker to write than those
-    that tell float64 numbers apart.
+    Nine digits distinguish any two float32 numbers, and are quicker to write than the seventeen
+    that float64 numbers need.
 
     >>> float32_json(np.array([[1, 0.1], [np.nan, -np.inf]], np.float32))
     '1,0.100000001,NaN,-Infinity'
     """
     flat = array.ravel()
     pieces = []
-    # A piece takes a millisecond or two, and between two of them another thread can run.
+    # A piece takes a millisecond or two; other threads can run between two of them.
     for start in range(0, flat.size, _PIECE_VALUES):
         values = flat[start : start + _PIECE_VALUES]
         text = ",".join(["%.9g"] * values.size) % tuple(values.tolist())
@@ -148,41 +144,6 @@ def float32_json(array: npt.NDArray[np.float32]) -> str:
     return ",".join(pieces)
 
 
-def spelled(shape: Iterable[int]) -> str:
-    """Return a shape as messages spell it, cut where it is long.
-
-    >>> spelled((-1, 28, 28)), spelled(range(1000))
-    ('[-1,28,28]', '[0,1,2,3,4,5,6,7,...]')
-    """
-    sizes = [str(size)[:20] for size in shape]
-    return f"[{','.join(sizes if len(sizes) <= 8 else [*sizes[:8], '...'])}]"
-
-
 def _path(index: int, shape: Shape) -> str:
     """Return the pointer of a flat index within nested lists."""
     return "".join(f"/{each}" for each in np.unravel_index(index, shape)) if shape else ""
-
-
-def _pointer(data: list[Any], shape: Shape, index: int, pointer: str) -> str:
-    is_nested = isinstance(data[0], list)
-    return pointer + (_path(index, shape) if is_nested else f"/{index}")
-
-
-def _first_beyond(values: Sequence[int | float]) -> int:
-    """Return the index of the first integer that no float64 is near."""
-    for index, value in enumerate(values):
-        try:
-            float(value)
-        except OverflowError:
-            return index
-    raise ValueError("Every value has a float64 near it.")
-
-
-def _beyond(
-    data: list[Any], shape: Shape, pointer: str, values: Sequence[int | float], index: int
-) -> Exception:
-    value = values[index]
-    limit = np.finfo(np.float32).max
-    message = f"The number is beyond FP32, which ends at {limit!s}."
-    received = str(value)[:40] if type(value) is int else value
-    return refused(_pointer(data, shape, index, pointer), message, received)

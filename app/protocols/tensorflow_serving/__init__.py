@@ -1,1 +1,1 @@
-"""TensorFlow Serving's REST protocol: what paths and bodies say, and what is answered."""
+"""TensorFlow Serving's REST protocol: paths, bodies and answers. Nothing here knows HTTP."""

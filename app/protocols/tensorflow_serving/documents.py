@@ -1,10 +1,10 @@
-"""What is told of a model: its versions' states, and its signatures."""
+"""Descriptions of a model: the states of its versions, and its signatures."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from app.arrays import IMAGES, INPUT, OUTPUT
-from app.model_state import ModelState
+from app.engine import ModelState
 from app.protocols.tensorflow_serving.signatures import Inputs
 
 _PREDICT = "tensorflow/serving/predict"
@@ -13,7 +13,7 @@ _PREDICT = "tensorflow/serving/predict"
 def status(states: Iterable[tuple[int, ModelState]]) -> dict[str, Any]:
     """Return the states of versions.
 
-    A version that is not in memory is loaded by its next request, and so it is available.
+    A version that is not in memory is available all the same: its next request loads it.
     """
     return {"model_version_status": [_version(version, state) for version, state in states]}
 

@@ -1,11 +1,11 @@
-"""The rows of `:classify`: examples, which are features by name, with what they have in common."""
+"""The rows of `:classify`: examples, which are features by name, and their common context."""
 
 from typing import Any
 
 from app.arrays import IMAGES
+from app.protocols.images import is_base64
 from app.protocols.tensorflow_serving.refusals import refused
 from app.protocols.tensorflow_serving.signatures import Inputs, Values
-from app.protocols.tensorflow_serving.tensors import is_base64
 
 
 def read_examples(document: dict[str, Any], inputs: Inputs) -> Values:

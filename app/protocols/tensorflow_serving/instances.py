@@ -3,9 +3,9 @@
 from typing import Any
 
 from app.arrays import IMAGES
+from app.protocols.images import is_base64
 from app.protocols.tensorflow_serving.refusals import refused
 from app.protocols.tensorflow_serving.signatures import Inputs, Values
-from app.protocols.tensorflow_serving.tensors import is_base64
 
 
 def read_instances(document: dict[str, Any], inputs: Inputs) -> Values:
@@ -48,7 +48,7 @@ def _column(document: dict[str, Any], inputs: Inputs) -> Values:
     is_named = _is_named(value)
     name = inputs.input_of(document, names_images=is_named and value.keys() == {IMAGES})
     if is_named:
-        # Others beside it are ignored, as in TensorFlow Serving.
+        # Other names are ignored, as in TensorFlow Serving.
         if name not in value:
             raise refused(place, f"Missing named input: {name} in 'inputs' object.", sorted(value))
         value, place = value[name], f"{place}/{name}"

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 Action = Literal["status", "metadata", "predict", "classify", "regress"]
 
-# Names and labels hold no slash and no colon, but what is percent-encoded may stand for one.
+# Names and labels hold no slash and no colon, unless percent-encoded.
 _MODEL = r"/v1/models/([^/:]+)(?:/versions/([0-9]+)|/labels/([^/:]+))?"
 _POST = re.compile(_MODEL + ":(predict|classify|regress)", re.IGNORECASE)
 _GET = re.compile(_MODEL + "(?:/(metadata))?", re.IGNORECASE)
@@ -19,8 +19,8 @@ class PathError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """The version of a model that a path names, and what is to be done with it."""
+class ModelPath:
+    """The version of a model that a path names, and the action."""
 
     name: str
     version: int | None
@@ -28,11 +28,11 @@ class Target:
     action: Action
 
 
-def read_path(method: str, path: str) -> Target:
-    """Return what a path says, as it came: percent-encoded.
+def read_path(method: str, path: str) -> ModelPath:
+    """Return what a path names; it is percent-encoded.
 
     >>> read_path("POST", "/v1/models/half/versions/3:Predict")
-    Target(name='half', version=3, label=None, action='predict')
+    ModelPath(name='half', version=3, label=None, action='predict')
 
     Raises: PathError
     """
@@ -42,7 +42,7 @@ def read_path(method: str, path: str) -> Target:
     name, version, label, action = match.groups()
     if version is not None and (len(version) > 40 or int(version) > _MAX_VERSION):
         raise PathError(f"Failed to convert version: {version[:40]} to numeric.")
-    return Target(
+    return ModelPath(
         unquote(name),
         None if version is None else int(version),
         None if label is None else unquote(label),

@@ -1,4 +1,4 @@
-"""The signatures of a model: those of our SavedModels, by which of the two inputs they take."""
+"""The signatures of a model, which are those of our SavedModels: one for each input."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ Place = Callable[[int], str]
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What a model takes: rows of numbers of a shape, and image files in their place or not."""
+    """What a model takes: rows of numbers of a shape, and maybe image files instead."""
 
     shape: tuple[int, ...]
     takes_images: bool
@@ -37,15 +37,15 @@ class Inputs:
             raise refused("/signature_name", "signature_name must be a string.", name)
         if name == "" and names_images and self.takes_images:
             return IMAGES
-        found = self.signatures.get(name or DEFAULT)
-        if found is None:
+        feed = self.signatures.get(name or DEFAULT)
+        if feed is None:
             rule = f'Serving signature name: "{name[:200]}" not found in signature def'
             raise refused("", rule, name, self.signatures)
-        return found
+        return feed
 
 
 class Values(NamedTuple):
-    """The values of a request's rows, and where each of them stands."""
+    """The values of a request's rows, and the pointer of each."""
 
     rows: Sequence[Any]
     input: str

@@ -1,7 +1,5 @@
 """The values of requests: nested lists of numbers, and files in base64."""
 
-import base64
-import binascii
 import math
 from collections.abc import Sequence
 from itertools import chain
@@ -9,17 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from app.documents import CONSTANTS
+from app.protocols.float32 import NotFloat32Error, float32_bytes, spell_shape
+from app.protocols.images import base64_bytes, is_base64
 from app.protocols.tensorflow_serving.refusals import refused
 from app.protocols.tensorflow_serving.signatures import Place
 from app.wording import clip
-
-_INFINITIES = (CONSTANTS["Infinity"], CONSTANTS["-Infinity"])
-
-
-def is_base64(value: object) -> bool:
-    """Whether a value stands for bytes: an object with the key b64 and no other."""
-    return isinstance(value, dict) and value.keys() == {"b64"}
 
 
 def decoded(value: Any, place: str) -> bytes:
@@ -30,11 +22,10 @@ def decoded(value: Any, place: str) -> bytes:
     if not is_base64(value):
         rule = 'An image must stand here as {"b64": "<base64>"}, alone.'
         raise refused(place, rule, value)
-    text = value["b64"]
-    try:
-        return base64.b64decode(text if isinstance(text, str) else "?", validate=True)
-    except (binascii.Error, ValueError):
-        raise refused(f"{place}/b64", "b64 must be a string in base64.", text) from None
+    image = base64_bytes(value["b64"])
+    if image is None:
+        raise refused(f"{place}/b64", "b64 must be a string in base64.", value["b64"])
+    return image
 
 
 def float32_rows(rows: Sequence[Any], shape: tuple[int, ...], place: Place, level: int) -> bytes:
@@ -49,29 +40,14 @@ def float32_rows(rows: Sequence[Any], shape: tuple[int, ...], place: Place, leve
         if set(map(type, values)) != {list} or set(map(len, values)) != {size}:
             raise _misfit(values, shape, depth, place, level)
         values = list(chain.from_iterable(values))
-    if not set(map(type, values)) <= {int, float}:
-        index = next(i for i, value in enumerate(values) if type(value) not in (int, float))
-        raise _no_number(values[index], shape, _place(index, shape, place), level)
     try:
-        exact = np.array(values, np.float64)
-    except OverflowError:
-        index = next(i for i, value in enumerate(values) if _is_beyond(value))
-        raise _beyond(values[index], _place(index, shape, place)) from None
-    with np.errstate(over="ignore"):
-        found = exact.astype("<f4")
-    for index in np.flatnonzero(np.isinf(found)).tolist():
-        if not any(values[index] is infinity for infinity in _INFINITIES):
-            raise _beyond(values[index], _place(index, shape, place))
-    return found.tobytes()
-
-
-def spelled(shape: Sequence[int]) -> str:
-    """Return a shape as TensorFlow spells it.
-
-    >>> spelled((-1, 28, 28))
-    '[-1,28,28]'
-    """
-    return f"[{','.join(map(str, shape))}]"
+        return float32_bytes(values)
+    except NotFloat32Error as error:
+        value, where = values[error.index], _place(error.index, shape, place)
+        if not error.is_number:
+            raise _no_number(value, shape, where, level) from None
+        message = f"The number is beyond DT_FLOAT, which ends at {np.finfo(np.float32).max!s}."
+        raise refused(where, message, str(value)[:40]) from None
 
 
 def _misfit(
@@ -88,7 +64,7 @@ def _misfit(
     return refused(
         _place(index, shape[:depth], place),
         f"At level {level + depth}, a list of size {size} must stand, got {got}. "
-        f"The input has shape {spelled((-1, *shape))}; -1 is the number of rows.",
+        f"The input has shape {spell_shape((-1, *shape))}; -1 is the number of rows.",
         len(value) if is_list else value,
     )
 
@@ -98,22 +74,9 @@ def _no_number(value: object, shape: tuple[int, ...], place: str, level: int) ->
     return refused(
         place,
         f"At level {level + len(shape)}, a number must stand (DT_FLOAT), got {got}. "
-        f"The input has shape {spelled((-1, *shape))}; -1 is the number of rows.",
+        f"The input has shape {spell_shape((-1, *shape))}; -1 is the number of rows.",
         value,
     )
-
-
-def _beyond(value: int | float, place: str) -> Exception:
-    message = f"The number is beyond DT_FLOAT, which ends at {np.finfo(np.float32).max!s}."
-    return refused(place, message, str(value)[:40])
-
-
-def _is_beyond(value: int | float) -> bool:
-    try:
-        float(value)
-    except OverflowError:
-        return True
-    return False
 
 
 def _place(index: int, shape: tuple[int, ...], place: Place) -> str:

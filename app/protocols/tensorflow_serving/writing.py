@@ -6,7 +6,7 @@ import numpy as np
 
 from app.arrays import Array
 
-# NumPy's words for what JSON has none for, and JavaScript's.
+# NumPy's words for numbers that JSON has none for, and JavaScript's.
 _WORDS = {b"nan": b"NaN", b"inf": b"Infinity", b"-inf": b"-Infinity"}
 # The longest shortest text of a float32 has 15: -1.17549435e-38.
 _TEXT = "S16"

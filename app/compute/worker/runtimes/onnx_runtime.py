@@ -1,8 +1,8 @@
 """A network on ONNX Runtime, for CPUs: batch norms are folded into the convolutions before them.
 
-A row alone uses all cores. Of several rows, each may take a core or a few: a lane. Lanes need not
-wait for each other at every layer. Which of the two is faster depends on the network, and is
-measured.
+A row alone uses all cores. Several rows may be computed side by side, each on one or a few cores: a
+lane. Lanes do not wait for each other at every layer. Which way is faster depends on the network,
+and is measured.
 """
 
 import itertools
@@ -17,23 +17,23 @@ import onnxruntime as ort
 
 from app.arrays import Array
 from app.compute.cores import cores
-from app.compute.runtimes import tensors_of
-from app.compute.runtimes.programs import Programs
+from app.compute.worker.runtimes import tensors_of
+from app.compute.worker.runtimes.programs import Programs
 from model_zoo import Trace, WeightLibrary, build_weights, onnx_model
 
 CORES = cores()
 # Each of more lanes than this would hold the weights once more.
 _LANES = min(CORES, 4)
 _THREADS = ThreadPoolExecutor(_LANES, "lane")
-# Below this gain, the memory of more sessions is not worth it.
-_WORTH = 0.97
+# Lanes must be faster than this share of the time, to be worth the memory of their sessions.
+_LANES_SHARE = 0.97
 
 
 @dataclass(slots=True)
 class _Program:
     outputs: tuple[str, ...]
     wide: ort.InferenceSession  # all cores for one batch
-    # Those that are free; none where rows go together.
+    # The free ones; none if there is one lane.
     lanes: "queue.SimpleQueue[ort.InferenceSession]"
 
 
@@ -46,7 +46,7 @@ class OnnxRuntime:
         """Raises: ZooError if the network has no form in ONNX."""
         self._traced = traced
         self._library = library
-        # Settled by the first program, which is the one for the network's own output.
+        # Decided by the first program, which is for the network's own output.
         self.lanes = _LANES
         self.lane_seconds = 0.0
         self._programs: Programs[_Program] = Programs(self._make)
@@ -65,18 +65,18 @@ class OnnxRuntime:
 
     def _open_lanes(self, program: _Program, model: bytes) -> None:
         threads = CORES // self.lanes
-        # A session of one thread computes in its callers', so that all can share it.
+        # A session of one thread computes in its caller's thread, so that lanes can share it.
         shared = open_session(model, 1) if threads == 1 else None
         for _ in range(self.lanes):
             program.lanes.put(shared or open_session(model, threads))
 
     def _are_lanes_faster(self, program: _Program) -> bool:
-        """Measure whether rows take less time each in a lane than all on all cores."""
+        """Measure whether a row takes less time in a lane than on all cores."""
         rows = np.zeros((2 * self.lanes, *self._traced.spec.input_shape), np.float32)
         together = _seconds(lambda: _run(program.wide, program, rows))
         apart = _seconds(lambda: self._run_apart(program, rows))
         self.lane_seconds = self.lanes * apart / len(rows)
-        return apart < _WORTH * together
+        return apart < _LANES_SHARE * together
 
     def run(self, rows: Array, outputs: Sequence[str], *, is_alone: bool = True) -> list[Array]:
         """See `Runtime.run`."""
@@ -92,19 +92,19 @@ class OnnxRuntime:
         return _joined(parts)
 
     def _run_apart(self, program: _Program, rows: Array) -> list[Array]:
-        """Compute the rows one by one; a lane that is done takes the next."""
+        """Compute the rows one by one; a free lane takes the next one."""
         ahead = itertools.count()
-        found: list[list[Array]] = [[] for _ in rows]
+        by_row: list[list[Array]] = [[] for _ in rows]
 
         def work() -> None:
             while (index := next(ahead)) < len(rows):
-                found[index] = _run_in_lane(program, rows[index : index + 1])
+                by_row[index] = _run_in_lane(program, rows[index : index + 1])
 
         others = [_THREADS.submit(work) for _ in range(self.lanes - 1)]
         work()
         for other in others:
             other.result()
-        return _joined(found)
+        return _joined(by_row)
 
 
 def _joined(parts: Sequence[list[Array]]) -> list[Array]:
@@ -122,12 +122,12 @@ def _run_in_lane(program: _Program, rows: Array) -> list[Array]:
 
 
 def _run(session: ort.InferenceSession, program: _Program, rows: Array) -> list[Array]:
-    found: list[Array] = session.run(list(program.outputs), {"input": rows})
-    return found
+    arrays: list[Array] = session.run(list(program.outputs), {"input": rows})
+    return arrays
 
 
 def _seconds(run: Callable[[], object]) -> float:
-    """Return the shorter time of two."""
+    """Return the shorter of two times."""
     times = []
     for _ in range(2):
         started = time.perf_counter()
@@ -147,7 +147,6 @@ def open_session(
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    # Threads that spin between layers are ready for the next; between batches, they would take the
-    # cores from the API.
+    # Threads may spin between layers; between batches, they would take the cores from the API.
     options.add_session_config_entry("session.force_spinning_stop", "1")
     return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])

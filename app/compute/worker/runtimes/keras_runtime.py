@@ -8,12 +8,12 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from app.arrays import Array
-from app.compute.runtimes import tensors_of
-from app.compute.runtimes.programs import Programs
-from app.model_state import Precision
+from app.compute.worker.runtimes import tensors_of
+from app.compute.worker.runtimes.programs import Programs
+from app.engine import Precision
 from model_zoo import Trace, WeightLibrary, materialize
 
-# Freezing saves a tenth of the time or more; but what is larger takes TensorFlow long to copy, half
+# Freezing saves a tenth of the time or more; but TensorFlow takes long to copy larger weights, half
 # a minute for the 200 MB of alexnet_v2.
 _LARGEST_FROZEN_BYTES = 64 * 2**20
 
@@ -21,7 +21,7 @@ Function = Callable[[Any], Sequence[Any]]
 
 
 class KerasRuntime:
-    """See `Runtime`. With `xla`, batches are filled up to a power of two, each compiled once."""
+    """See `Runtime`. With `xla`, batches are padded to a power of two, each compiled once."""
 
     name = "tensorflow"
     lanes = 1
@@ -47,8 +47,8 @@ class KerasRuntime:
         network = model.keras_model_to(tensors_of(self._traced, outputs))
 
         def program(rows: Any) -> list[Any]:
-            found = network(rows, training=False)
-            return [tf.cast(found[name], tf.float32) for name in outputs]
+            arrays = network(rows, training=False)
+            return [tf.cast(arrays[name], tf.float32) for name in outputs]
 
         shape = [None, *self._traced.spec.input_shape]
         function = tf.function(program, jit_compile=self._xla)
@@ -64,5 +64,5 @@ class KerasRuntime:
             padded = np.zeros((1 << count.bit_length(), *rows.shape[1:]), np.float32)
             padded[:count] = rows
             rows = padded
-        found = self._programs.get(outputs)(tf.constant(rows))
-        return [np.asarray(array)[:count] for array in found]
+        arrays = self._programs.get(outputs)(tf.constant(rows))
+        return [np.asarray(array)[:count] for array in arrays]

@@ -8,10 +8,11 @@ from pathlib import Path
 from statistics import median
 
 from app.arrays import OUTPUT, Array
-from app.compute.runtimes import tensors_of
-from app.compute.runtimes.kernels import Kernel, Placement, number_nodes, place
-from app.compute.runtimes.onnx_runtime import CORES, open_session
-from app.compute.runtimes.profiling import LayerTime, Measured, Repeats, layers_of
+from app.compute.worker.runtimes import tensors_of
+from app.compute.worker.runtimes.kernels import Kernel, Placement, number_nodes, place
+from app.compute.worker.runtimes.layer_times import LayerTime, Measured, Repeats, layers_of
+from app.compute.worker.runtimes.onnx_runtime import CORES, open_session
+from app.tasks import KernelSeconds
 from model_zoo import Node, Trace, WeightLibrary, build_weights, onnx_model
 
 # The profiler keeps a kilobyte of each in memory until it writes the file.
@@ -44,10 +45,10 @@ def profile_onnx(traced: Trace, library: WeightLibrary, rows: Array, repeats: Re
             session.run([OUTPUT], {"input": rows})
 
         repeats.check()
-        run()  # the first takes memory, and is left out below
+        run()  # the first run allocates memory, and does not count
         made = len(repeats.layers(run, at_most=_MAX_EVENTS // max(1, len(numbered))))
         runs = list(_runs(Path(session.end_profiling())))[-made:]
-    network = repeats.network(run)  # which nothing is written of any more
+    network = repeats.network(run)  # without the profiler
     kernels = [event.kernel for event in runs[0]]
     seconds = [median(each) for each in zip(*(map(_seconds, run) for run in runs), strict=True)]
     placement = place(traced.graph, numbered, kernels)
@@ -70,11 +71,11 @@ def _runs(path: Path) -> Iterator[Sequence[_Event]]:
         for line in lines:  # of a list, one object each
             if not line.startswith("{"):
                 continue
-            found = json.loads(line.rstrip().removesuffix(","))
-            if found["cat"] == "Node" and found["name"].endswith(_SUFFIX):
-                name = found["name"].removesuffix(_SUFFIX)
-                events.append(_Event(Kernel(name, found["args"]["op_name"]), found["dur"] / 1e6))
-            elif found["name"] == "model_run":
+            event = json.loads(line.rstrip().removesuffix(","))
+            if event["cat"] == "Node" and event["name"].endswith(_SUFFIX):
+                name = event["name"].removesuffix(_SUFFIX)
+                events.append(_Event(Kernel(name, event["args"]["op_name"]), event["dur"] / 1e6))
+            elif event["name"] == "model_run":
                 yield events
                 events = []
 
@@ -97,7 +98,7 @@ def _layers(
         ]
         host = placement.nodes[hosts[-1]] if hosts else None
         if any(node.multiply_adds for node in nodes):
-            return LayerTime(None)  # its kernel has a name that says nothing
+            return LayerTime(None)  # the name of its kernel does not tell
         return LayerTime(0.0, computed_with=host)
 
     return layers_of(traced, time_of)
@@ -105,11 +106,10 @@ def _layers(
 
 def _other(
     placement: Placement, kernels: Sequence[Kernel], seconds: Sequence[float]
-) -> dict[str, tuple[int, float]]:
-    """Return what is no layer's, by the kind of kernel: how many, and their time."""
-    found: dict[str, tuple[int, float]] = {}
+) -> list[KernelSeconds]:
+    """Return the kernels of no layer, by their kind."""
+    other: dict[str, list[float]] = {}
     for node, kernel, each in zip(placement.nodes, kernels, seconds, strict=True):
         if node is None:
-            count, sum_ = found.get(kernel.op, (0, 0.0))
-            found[kernel.op] = count + 1, sum_ + each
-    return found
+            other.setdefault(kernel.op, []).append(each)
+    return [KernelSeconds(op, len(times), sum(times)) for op, times in other.items()]

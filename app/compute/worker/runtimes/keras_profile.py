@@ -1,6 +1,6 @@
 """The time of each layer on TensorFlow: one program a node, run one after the other.
 
-To call a program takes TensorFlow longer than a small layer takes to compute, so that is told too.
+TensorFlow takes longer to call a program than to compute a small layer, so that is measured too.
 """
 
 import time
@@ -11,9 +11,9 @@ from typing import Any
 import tensorflow as tf
 
 from app.arrays import OUTPUT, Array
-from app.compute.runtimes import Runtime
-from app.compute.runtimes.profiling import LayerTime, Measured, Repeats, layers_of
-from app.model_state import Precision
+from app.compute.worker.runtimes import Runtime
+from app.compute.worker.runtimes.layer_times import LayerTime, Measured, Repeats, layers_of
+from app.engine import Precision
 from model_zoo import Model, Node, Tensor, Trace, WeightLibrary, materialize
 
 Program = Callable[..., Any]
@@ -22,7 +22,7 @@ _EMPTY_CALLS = 20
 
 
 class _Steps:
-    """A network taken apart: its nodes up to the output, each a program of its own."""
+    """The nodes of a network up to its output, each as a program of its own."""
 
     def __init__(self, model: Model, check: Callable[[], None]) -> None:
         graph = self._graph = model.graph
@@ -69,8 +69,8 @@ def _call(program: Program, inputs: list[Any]) -> Any:
     return output
 
 
-def _seconds_of_nothing() -> float:
-    """Return the seconds that a program takes which computes nothing."""
+def _call_seconds() -> float:
+    """Return the seconds that it takes to call a program that computes nothing."""
     inputs = [tf.zeros(())]
     program = _program(tf.identity, inputs)
     seconds = []
@@ -82,7 +82,7 @@ def _seconds_of_nothing() -> float:
 
 
 def _runs(model: Model, rows: Array, repeats: Repeats) -> list[dict[Node, float]]:
-    """Return the seconds of each node in each run; nothing of the model is left afterwards."""
+    """Return the seconds of each node in each run; the model is freed afterwards."""
     steps, values = _Steps(model, repeats.check), tf.constant(rows)
     steps.run(values)
     return repeats.layers(lambda: steps.run(values))
@@ -95,19 +95,19 @@ def profile_keras(
     repeats: Repeats,
     *,
     precision: Precision,
-    served: Runtime,
+    runtime: Runtime,
 ) -> Measured:
-    """Return the time of each layer, and that of the network as it is served."""
+    """Return the time of each layer, and that of the whole network in its runtime."""
     runs = _runs(materialize(traced, library, precision=precision), rows, repeats)
     seconds = {node: median(run[node] for run in runs) for node in runs[0]}
-    served.run(rows, (OUTPUT,))
-    network = repeats.network(lambda: served.run(rows, (OUTPUT,)))
+    runtime.run(rows, (OUTPUT,))
+    network = repeats.network(lambda: runtime.run(rows, (OUTPUT,)))
     return Measured(
         layers=layers_of(
             traced, lambda nodes: LayerTime(sum(seconds.get(node, 0.0) for node in nodes))
         ),
-        other={},
+        other=(),
         runs=len(runs),
-        call_seconds=_seconds_of_nothing(),
+        call_seconds=_call_seconds(),
         network=tuple(network),
     )

@@ -1,17 +1,17 @@
-"""What a runtime has made for each set of outputs that was asked for."""
+"""The programs of a runtime, one for each set of outputs."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from app.arrays import OUTPUT
-from app.compute.runtimes import MAX_PROGRAMS
+from app.compute.worker.runtimes import MAX_PROGRAMS
 
 Program = TypeVar("Program")
 
 
 class Programs(Generic[Program]):
-    """The network's own output's program, which stays, and a few others, used last."""
+    """The program for the network's own output, which stays, and the few others used last."""
 
     def __init__(self, make: Callable[[tuple[str, ...]], Program]) -> None:
         self._make = make
@@ -28,8 +28,8 @@ class Programs(Generic[Program]):
         names = tuple(outputs)
         if names == (OUTPUT,):
             return self._main
-        found = self._others.pop(names, None) or self._make(names)
-        self._others[names] = found
+        program = self._others.pop(names, None) or self._make(names)
+        self._others[names] = program
         while len(self._others) > MAX_PROGRAMS:
             self._others.popitem(last=False)
-        return found
+        return program

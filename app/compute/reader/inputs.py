@@ -1,18 +1,18 @@
-"""Turns what a client sent into one batch of float32 rows. Runs in a reader: it decodes.
+"""Decodes what a client sent into one batch of float32 rows.
 
-Every size is checked on a header or a count before memory of that size is taken.
+Every size is checked on a header or a count before memory of that size is allocated.
 """
 
-import base64
-import binascii
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from app.documents import parse_instances
+from app.protocols.images import base64_bytes, is_base64
 from app.settings import Settings, variable
+from app.tasks import InputPart
 from model_zoo import InputError, Problem, decode_image, preprocess, read_npy
 
 Rows = npt.NDArray[np.float32]
@@ -30,21 +30,20 @@ class InputReader:
         self._settings = settings
         self._count = 0
 
-    def read(self, kinds: Sequence[Mapping[str, str]], buffers: Sequence[bytes]) -> Rows:
-        """Return the rows of all inputs, in order; a kind has a `kind` and a `pointer`.
+    def read(self, parts: Sequence[InputPart], buffers: Sequence[bytes]) -> Rows:
+        """Return the rows of all inputs, in order.
 
         Shape: -> (rows, *shape)
         Raises: InputError, with the pointer of the input that does not fit.
         """
         batches: list[Rows] = []
-        for kind, data in zip(kinds, buffers, strict=True):
-            pointer = kind["pointer"]
-            match kind["kind"]:
+        for part, data in zip(parts, buffers, strict=True):
+            match part.kind:
                 case "image":
-                    batches.append(self._image(data, pointer))
+                    batches.append(self._image(data, part.pointer))
                 case "npy":
-                    batches.append(self._npy(data, pointer))
-                case _:
+                    batches.append(self._npy(data, part.pointer))
+                case "json":
                     batches.append(self._json(data))
         return np.concatenate(batches)
 
@@ -96,8 +95,8 @@ class InputReader:
 
     def _json(self, data: bytes) -> Rows:
         document = parse_instances(data, max_nodes=self._settings.max_instance_nodes)
-        if isinstance(document, dict) and document.keys() == {"b64"}:
-            return self._image(_decode_base64(document["b64"], "/b64"), "/b64")
+        if is_base64(document):
+            return self._image(_decoded(document["b64"], "/b64"), "/b64")
         if not isinstance(document, dict) or document.keys() != {"instances"}:
             keys = sorted(document) if isinstance(document, dict) else document
             raise InputError(
@@ -115,8 +114,8 @@ class InputReader:
         rows = []
         for index, row in enumerate(instances):
             pointer = f"/instances/{index}"
-            if isinstance(row, dict) and row.keys() == {"b64"}:
-                rows.append(self._image(_decode_base64(row["b64"], f"{pointer}/b64"), pointer))
+            if is_base64(row):
+                rows.append(self._image(_decoded(row["b64"], f"{pointer}/b64"), pointer))
             else:
                 self._count_rows(1, pointer)
                 check_nested(row, self._shape, pointer)
@@ -124,7 +123,7 @@ class InputReader:
         return np.concatenate(rows)
 
     def _finished(self, array: npt.NDArray[Any], pointer: str) -> Rows:
-        """Return the rows of an array, which is taken as it is; warn where it looks raw."""
+        """Return the rows of an array as they are; warn if they look like raw pixels."""
         with np.errstate(over="ignore"):
             rows = array.astype(np.float32)
         if not np.isfinite(rows).all():
@@ -164,17 +163,15 @@ def check_nested(value: object, shape: Sequence[int], pointer: str) -> None:
         check_nested(item, shape[1:], f"{pointer}/{index}")
 
 
-def _decode_base64(text: object, pointer: str) -> bytes:
-    try:
-        if isinstance(text, str):
-            return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        pass
-    raise InputError(Problem("b64 must be a string in base64.", pointer, text))
+def _decoded(text: object, pointer: str) -> bytes:
+    image = base64_bytes(text)
+    if image is None:
+        raise InputError(Problem("b64 must be a string in base64.", pointer, text))
+    return image
 
 
 def _range_of(preprocessing: str, shape: Shape) -> tuple[float, float]:
-    """Return the range that a preprocessing gives, by giving it an image of black and white."""
+    """Return the range that a preprocessing gives to an image of black and white."""
     image = np.zeros(shape[-3:], np.uint8)
     image[: len(image) // 2] = 255
     rows = preprocess(preprocessing, image, image.shape)

@@ -1,4 +1,4 @@
-"""One worker process and the socket to it."""
+"""A child process as the API sees it, and the socket to it."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from app.compute.frames import Frame, encode, read_frame
+from app.compute.frames import Frame, pieces, read_frame
 
 # The reader pauses the socket above this; arrays of megabytes are the rule here.
 _READ_AHEAD_BYTES = 2**20
@@ -17,10 +17,10 @@ _END_SECONDS = 3.0
 
 
 class WorkerGoneError(Exception):
-    """The process has ended; the text says how, as the rest of a sentence about the worker."""
+    """The process has ended; the text says how: it is a sentence without its subject."""
 
 
-class WorkerProcess:
+class ChildProcess:
     """A process that runs a module of this package, in a session of its own.
 
     Its own session keeps a terminal's Ctrl-C away from it: the API ends it when it has drained.
@@ -40,8 +40,8 @@ class WorkerProcess:
     @classmethod
     async def spawn(
         cls, module: str, *, shared: Sequence[int] = (), environment: Mapping[str, str]
-    ) -> "WorkerProcess":
-        """Start a module with a socket, and other descriptors; it waits for its configuration."""
+    ) -> "ChildProcess":
+        """Start a module with a socket and other descriptors; it waits for its configuration."""
         ours, theirs = socket.socketpair()
         with theirs:
             reader, writer = await asyncio.open_connection(sock=ours, limit=_READ_AHEAD_BYTES)
@@ -67,18 +67,18 @@ class WorkerProcess:
         return self._process.pid
 
     async def send(self, frame: Frame) -> None:
-        """Send one message.
+        """Send one frame.
 
         Raises: WorkerGoneError if the process has ended.
         """
         try:
-            self._writer.writelines(encode(frame))
+            self._writer.writelines(pieces(frame))
             await self._writer.drain()
         except ConnectionError:
             raise WorkerGoneError(await self.wait()) from None
 
     async def receive(self) -> Frame:
-        """Return the next message.
+        """Return the next frame.
 
         Raises: WorkerGoneError if the process has ended.
         """
@@ -88,18 +88,18 @@ class WorkerProcess:
             raise WorkerGoneError(await self.wait()) from None
 
     async def wait(self) -> str:
-        """Wait for the end and return how it came about."""
+        """Wait for the end of the process, and return how it ended."""
         status = await self._process.wait()
         return self._ended_for or how_it_ended(status)
 
     def kill(self, reason: str | None = None) -> None:
-        """End the process and whatever it started, now; the reason is told as how it ended."""
+        """Kill the process and its children; `wait` returns the reason."""
         self._ended_for = self._ended_for or reason
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
 
     async def end(self) -> None:
-        """Ask the process to end by closing its socket; insist after a while."""
+        """Close the socket, so that the process ends; kill it if it does not."""
         self._writer.close()
         try:
             async with asyncio.timeout(_END_SECONDS):
@@ -110,7 +110,7 @@ class WorkerProcess:
 
 
 def how_it_ended(status: int) -> str:
-    """Return the rest of a sentence about a process that ended with a status.
+    """Return how a process ended that has a status, as a sentence without its subject.
 
     >>> how_it_ended(-15), how_it_ended(1)
     ('was killed by SIGTERM', 'exited with status 1')
@@ -124,7 +124,7 @@ def how_it_ended(status: int) -> str:
 
 
 def worker_environment(device: str, gpu: str | None = None) -> dict[str, str]:
-    """Return what TensorFlow reads of the environment; `gpu` is the only one that it sees."""
+    """Return the variables that TensorFlow reads; `gpu` is the only one that it sees."""
     # Without these, TensorFlow logs its build options and takes the whole GPU at once.
     defaults = {"TF_CPP_MIN_LOG_LEVEL": "2", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
     environment = {

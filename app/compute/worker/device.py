@@ -1,45 +1,46 @@
-"""Finds the device that networks run on. Only the worker calls this: TensorFlow comes with it."""
+"""Chooses the device that networks run on. Only the worker does: this imports TensorFlow."""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
-from app.engine import DeviceError
+from app.engine import DeviceError, DeviceName
 
 
-def choose_device(wanted: str) -> str:
-    """Return "cpu" or "gpu".
+def choose_device(setting: Literal["auto", "cpu", "gpu"]) -> DeviceName:
+    """Return the device that a setting selects.
 
-    Raises: DeviceError if a GPU is wanted and TensorFlow cannot use one; says why.
+    Raises: DeviceError if it must be a GPU and TensorFlow cannot use one; says why.
     """
     with _quiet():
         import tensorflow as tf
 
-        # Where the CPU is wanted, the environment hides the GPUs from CUDA already.
+        # For the CPU, the environment hides the GPUs from CUDA already.
         gpus = tf.config.list_physical_devices("GPU")
-    if wanted == "gpu" and not gpus:
+    if setting == "gpu" and not gpus:
         raise DeviceError(f"ZOO_DEVICE=gpu, but {_why_no_gpu(tf.test.is_built_with_cuda())}")
     return "gpu" if gpus else "cpu"
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Drop what native code logs while it is loaded, which no log level reaches.
+    """Drop what native code logs while it is loaded, whatever the log level.
 
     It reports a missing GPU as an error on every machine without one.
     """
     if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0":
         yield
         return
-    kept = os.dup(2)
+    stderr = os.dup(2)
     with Path(os.devnull).open("wb") as nowhere:
         os.dup2(nowhere.fileno(), 2)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(stderr, 2)
+        os.close(stderr)
 
 
 def _why_no_gpu(built_with_cuda: bool) -> str:

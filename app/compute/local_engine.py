@@ -1,7 +1,7 @@
-"""An engine on this machine: a supervised worker for each device, and the requests that wait.
+"""An engine on this machine: a supervised worker for each device, and the queue of requests.
 
 A worker that dies fails the request that it computed alone, says how it died, and is started again;
-the requests that wait are done by the next one. TensorFlow and ONNX Runtime use all cores for one
+the next one computes the requests that wait. TensorFlow and ONNX Runtime use all cores for one
 batch, so a second worker on a CPU would only compete.
 """
 
@@ -9,63 +9,66 @@ import asyncio
 import os
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from app.arrays import Buffer
 from app.compute.arena import Arena, Block
-from app.compute.batching import Pending, Waiting
+from app.compute.batching import PendingRequest, RequestQueue
 from app.compute.device_worker import DeviceWorker, OnBatch
-from app.compute.readers import Readers
+from app.compute.reader_pool import ReaderPool
 from app.compute.supervisor import Supervisor
 from app.engine import (
     Answer,
     DeadlineError,
     EngineFigures,
     EngineStatus,
-    Job,
+    EvictionReason,
     ModelRef,
+    ModelState,
     ProcessRole,
     QueueFullError,
+    ReadingTask,
     Reply,
+    Result,
     Rows,
+    WorkerTask,
     WorkerUnavailableError,
 )
-from app.model_state import ModelState
 from app.settings import Settings, variable
 
 
 class LocalEngine:
-    """See `app.compute.engine.Engine`."""
+    """See `app.engine.Engine`."""
 
     def __init__(
         self, settings: Settings, on_batch: OnBatch = lambda label, rows, seconds: None
     ) -> None:
         self._settings = settings
         self._arena = Arena(settings.max_queue_bytes)
-        self._waiting = Waiting()
-        self._blocks: dict[Pending, Block] = {}
-        # Pinned models that the start is not done without, by key.
+        self._queue = RequestQueue()
+        self._blocks: dict[PendingRequest, Block] = {}
+        # The builds of pinned models that the start waits for, by key.
         self._awaited: dict[str, str] = {}
         self._accepting = True
         self._is_closed = False
         self._seconds_per_request = 0.0
-        self._readers = Readers(settings)
+        self._readers = ReaderPool(settings)
         self._workers = [
-            DeviceWorker(settings, self._arena, self._waiting, on_batch, self._release, gpu)
+            DeviceWorker(settings, self._arena, self._queue, on_batch, self._release, gpu)
             for gpu in _gpus(settings.device)
         ]
 
     @property
     def worker_pids(self) -> list[int]:
-        """The process ids of the workers that run now."""
+        """The process ids of the running workers."""
         processes = [worker.supervisor.process for worker in self._workers]
         return [process.pid for process in processes if process is not None]
 
     async def start(self, *, wait_until_ready: bool) -> None:
         """Start the processes.
 
-        Raises: DeviceError if it waits and the device is not there.
+        Raises: DeviceError if it waits and the device is missing.
         """
         self._readers.start()
         firsts = [worker.start() for worker in self._workers]
@@ -73,7 +76,7 @@ class LocalEngine:
             await asyncio.gather(*firsts)
 
     def status(self) -> EngineStatus:
-        """Return the state, at once: ready as soon as one worker is."""
+        """Return the state: ready as soon as one worker is."""
         supervisors = [worker.supervisor for worker in self._workers]
         best = next((each for each in supervisors if each.state == "ready"), supervisors[0])
         computing = sum(
@@ -82,10 +85,11 @@ class LocalEngine:
         return EngineStatus(
             ready=best.state == "ready" and self._accepting and not self._awaited,
             state=best.state,
-            device=best.facts.get("device"),
+            device=best.device,
             restarts=sum(each.restarts for each in supervisors),
-            in_flight=computing + sum(worker.jobs + worker.loading for worker in self._workers),
-            queued=len(self._waiting) + self._readers.in_progress,
+            in_flight=computing
+            + sum(worker.tasks_in_progress + worker.loads.in_progress for worker in self._workers),
+            queued=len(self._queue) + self._readers.in_progress,
             reason=best.reason or self._reason(),
         )
 
@@ -95,7 +99,7 @@ class LocalEngine:
         return f"waits for the pinned builds {', '.join(self._awaited.values())}"
 
     def stop_accepting(self) -> None:
-        """Be not ready from now on; what was accepted is still done."""
+        """Report not ready from now on; accepted requests are still completed."""
         self._accepting = False
 
     async def close(self) -> None:
@@ -105,9 +109,8 @@ class LocalEngine:
         self._is_closed, self._accepting = True, False
         await asyncio.gather(*(worker.close() for worker in self._workers), self._readers.close())
         for pending in list(self._blocks):
-            self._waiting.remove(pending)
-            if not pending.answer.done():
-                pending.answer.set_exception(WorkerUnavailableError("The service is stopping."))
+            self._queue.remove(pending)
+            pending.fail(WorkerUnavailableError("The service is stopping."))
             self._release(pending)
         self._arena.close()
 
@@ -118,8 +121,8 @@ class LocalEngine:
         settings = self._settings
         if all(worker.supervisor.connection is None for worker in self._workers):
             self._workers[0].supervisor.refuse_hopeless()
-        jobs = sum(worker.jobs for worker in self._workers)
-        waiting = len(self._waiting) + self._readers.in_progress + jobs
+        tasks = sum(worker.tasks_in_progress for worker in self._workers)
+        waiting = len(self._queue) + self._readers.in_progress + tasks
         if waiting >= settings.queue_length:
             raise QueueFullError(
                 f"{waiting} requests wait for the worker already; the limit is "
@@ -139,7 +142,7 @@ class LocalEngine:
         label: tuple[str, str],
         timeout_s: float | None = None,
     ) -> Answer:
-        """Compute outputs of a model, after what waits already; see `Engine.infer`."""
+        """Compute outputs of a model, after the requests that wait already; see `Engine.infer`."""
         self.check_admission()
         limit_s = min(
             timeout_s or self._settings.request_timeout_s, self._settings.request_timeout_s
@@ -149,39 +152,39 @@ class LocalEngine:
             raise QueueFullError(
                 f"{len(rows.data)} bytes do not fit beside the {self._arena.used} that wait; the "
                 f"limit is {self._arena.capacity} ({variable('max_queue_bytes')}).",
-                self._retry_after_s(len(self._waiting)),
+                self._retry_after_s(len(self._queue)),
             )
-        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        pending = Pending(
-            model, tuple(outputs), block, rows.count, label, time.perf_counter(), answer
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        pending = PendingRequest(
+            model, tuple(outputs), block, rows.count, label, time.perf_counter(), future
         )
         self._blocks[pending] = block
-        self._waiting.add(pending)
+        self._queue.add(pending)
         for worker in self._workers:
             worker.wake()
         try:
             async with asyncio.timeout(limit_s):
-                found = await answer
+                answer = await future
         except TimeoutError:
             raise self._too_late(pending, limit_s) from None
         finally:
-            if self._waiting.remove(pending) or not pending.is_computed:
+            if self._queue.remove(pending) or not pending.is_computed:
                 self._release(pending)  # otherwise the worker still reads from it
-        self._count_time(found)
-        return found
+        self._count_time(answer)
+        return answer
 
     def _count_time(self, answer: Answer) -> None:
-        """Move the average time that a request takes the worker."""
+        """Update the moving average of the time that the worker takes for a request."""
         seconds = answer.seconds.get("compute", 0.0) / len(self._workers)
         share = seconds / max(1, answer.batch_rows)
         self._seconds_per_request += (share - self._seconds_per_request) / 8
 
-    def _release(self, pending: Pending) -> None:
+    def _release(self, pending: PendingRequest) -> None:
         block = self._blocks.pop(pending, None)
         if block is not None:
             self._arena.free(block)
 
-    def _too_late(self, pending: Pending, limit_s: float) -> Exception:
+    def _too_late(self, pending: PendingRequest, limit_s: float) -> Exception:
         limit = f"{limit_s:g} s"
         if limit_s == self._settings.request_timeout_s:
             limit += f" ({variable('request_timeout_s')})"
@@ -194,55 +197,43 @@ class LocalEngine:
     # Models -----------------------------------------------------------------------------------
 
     async def load(self, model: ModelRef) -> ModelState:
-        """Bring a model into the memory of every worker."""
-        # What is pinned before the start is done belongs to it; a service that is ready stays so.
+        """Load a model into the memory of every worker."""
+        # The start waits for models that are pinned meanwhile; a service that is ready stays so.
         if model.pinned and not self.status().ready:
             self._awaited[model.key] = model.build
-        self._pin(model)
-        loads = [asyncio.shield(worker.begin_load(model)) for worker in self._workers]
+        for worker in self._workers:
+            worker.loads.pin(model)
+        loads = [asyncio.shield(worker.loads.begin(model)) for worker in self._workers]
         states: list[ModelState] = await asyncio.gather(*loads)
         self._awaited.pop(model.key, None)
         return states[0]
 
-    def _pin(self, model: ModelRef) -> None:
-        """Keep a model in memory from now on, or no longer."""
-        for worker in self._workers:
-            if model.pinned:
-                worker.pinned[model.key] = model
-            else:
-                worker.pinned.pop(model.key, None)
-            worker.residency.pin(model)
-
     async def unload(self, model: ModelRef) -> None:
-        """Give a model's memory back, when what runs on it is done."""
+        """Free a model's memory, once the batches that use it are done."""
         self._awaited.pop(model.key, None)
-        for worker in self._workers:
-            worker.pinned.pop(model.key, None)
-        await asyncio.gather(*(worker.unload(model) for worker in self._workers))
+        await asyncio.gather(*(worker.loads.unload(model) for worker in self._workers))
 
     def state(self, model: ModelRef) -> ModelState:
-        """Return where a model stands: ready as soon as one worker has it."""
+        """Return the state of a model: ready as soon as one worker has it."""
         states = [worker.residency.state(model) for worker in self._workers]
         order = ("ready", "loading", "unloading", "unavailable")
         return min(states, key=lambda state: order.index(state.state))
 
     # Other work -------------------------------------------------------------------------------
 
-    async def read(
-        self, task: str, arguments: Mapping[str, object], buffers: Sequence[Buffer]
-    ) -> Reply:
+    async def read(self, task: ReadingTask[Result], buffers: Sequence[Buffer]) -> Reply[Result]:
         """Read what a client sent; see `Engine.read`."""
-        return await self._readers.read(task, arguments, buffers)
+        return await self._readers.read(task, buffers)
 
-    async def run(self, job: Job) -> Reply:
-        """Do one job of the first worker that is up; see `Engine.run`."""
+    async def run(self, task: WorkerTask[Result]) -> Reply[Result]:
+        """Do a task in the first worker that is up; see `Engine.run`."""
         workers = self._workers
         worker = next((w for w in workers if w.supervisor.connection is not None), workers[0])
         self.check_admission()
         limit_s = self._settings.request_timeout_s
         try:
             async with asyncio.timeout(limit_s):
-                return await worker.run(job.task, job.arguments)
+                return await worker.run(task)
         except TimeoutError:
             limit = f"{limit_s:g} s ({variable('request_timeout_s')})"
             if worker.supervisor.connection is None:
@@ -250,17 +241,17 @@ class LocalEngine:
             raise DeadlineError(f"The request computed for longer than {limit}.") from None
 
     def figures(self) -> EngineFigures:
-        """Return what the metrics show."""
+        """Return the gauges and counters."""
         residencies = [worker.residency for worker in self._workers]
-        evictions: Counter[str] = Counter()
+        evictions: Counter[EvictionReason] = Counter()
         for residency in residencies:
             evictions.update(residency.evictions)
         status = self.status()
         return EngineFigures(
-            models=sum(len(residency.held) for residency in residencies),
+            models=sum(len(residency.models) for residency in residencies),
             model_bytes=sum(residency.bytes for residency in residencies),
             evictions=evictions,
-            waiting=self._waiting.depths(),
+            waiting=self._queue.depths(),
             worker_up=status.state == "ready",
             worker_restarts=status.restarts,
             processes={role: tuple(pids) for role, pids in self._pids().items()},
@@ -271,12 +262,12 @@ class LocalEngine:
 
 
 def _not_up(supervisor: Supervisor, limit: str) -> WorkerUnavailableError:
-    why = f": it {supervisor.reason}" if supervisor.reason else ""
-    return WorkerUnavailableError(f"The worker did not come up within {limit}{why}.")
+    reason = f": it {supervisor.reason}" if supervisor.reason else ""
+    return WorkerUnavailableError(f"The worker did not come up within {limit}{reason}.")
 
 
 def _gpus(device: str) -> list[str | None]:
-    """Return what each worker may see: one GPU each, or, with one or none, all that is there."""
+    """Return the GPU that each worker may see; None is all that there are, if at most one."""
     if device == "cpu":
         return [None]
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")

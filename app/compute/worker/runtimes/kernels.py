@@ -1,8 +1,8 @@
 """Which of our nodes a kernel of ONNX Runtime computes.
 
 ONNX Runtime fuses: a convolution with the norm, the addition and the activation after it is one
-kernel, under the name of any of them or of its value, with something before or after it. So the
-nodes of a model are numbered before it is optimised, and the numbers are found in kernels' names.
+kernel, under the name of any of them or of its value, with a prefix or a suffix. So the nodes of a
+model are numbered before it is optimised, and the names of the kernels hold these numbers.
 """
 
 import re
@@ -14,9 +14,9 @@ from model_zoo import Graph, Node, Tensor
 
 _PRODUCTS = frozenset(("conv2d", "conv3d", "depthwise_conv2d", "conv2d_transpose", "matmul"))
 _PRODUCT_KERNELS = frozenset(("Conv", "FusedConv", "ConvTranspose", "Gemm", "FusedGemm", "MatMul"))
-# What is computed in the kernel of the product before it, where it has none of its own.
+# Ops that are computed in the kernel of the product before them, if they have no kernel.
 _FOLDED = frozenset(("batch_norm", "bias_add", "activation", "rescale", "add", "multiply", "clip"))
-# Nothing to compute, or only a copy that is left out.
+# Ops that compute nothing, or only a copy that is left out.
 _SILENT = frozenset(("dropout", "flatten", "squeeze"))
 
 _NUMBER = re.compile(r"\bnode(\d+)(_bn_nchwc)?")
@@ -49,22 +49,23 @@ def number_nodes(model: Any, graph: Graph) -> list[Node | None]:
     """
     known = {node.output.name: node for node in graph.nodes}
     ends = {output.name for output in model.graph.output}
-    found, names = [], {}
+    numbered: list[Node | None] = []
+    names: dict[str, str] = {}
     for index, proto in enumerate(model.graph.node):
-        found.append(_node_of(proto, known))
+        numbered.append(_node_of(proto, known))
         proto.name = f"node{index}"
         (value,) = proto.output
         if value not in ends:
             names[value] = proto.output[0] = proto.name
         proto.input[:] = [names.get(name, name) for name in proto.input]
-    return found
+    return numbered
 
 
 def _node_of(proto: Any, known: Mapping[str, Node]) -> Node | None:
     name = proto.name
     if proto.op_type == "Transpose" and _LAYOUT.search(name):
         return None
-    # What a rule emits on the way to its result has the node's name, a colon and the operator.
+    # The intermediate values of a node have its name, a colon and the operator.
     while name not in known:
         name, colon, _ = name.rpartition(":")
         if not colon:
@@ -75,7 +76,7 @@ def _node_of(proto: Any, known: Mapping[str, Node]) -> Node | None:
 def place(graph: Graph, numbered: Sequence[Node | None], kernels: Sequence[Kernel]) -> Placement:
     """Return what kernels compute; they stand in the order of their execution."""
     nodes: list[Node | None] = []
-    behind: list[int] = []  # kernels of a product that are named after what follows it
+    behind: list[int] = []  # kernels of products, named after a later node
     for index, kernel in enumerate(kernels):
         match = _NUMBER.search(kernel.name)
         node = numbered[int(match[1])] if match else None
@@ -84,16 +85,16 @@ def place(graph: Graph, numbered: Sequence[Node | None], kernels: Sequence[Kerne
         if node is not None and is_product and node.op not in _PRODUCTS:
             behind.append(index)
         nodes.append(node)
-    found = {node.output: i for i, node in enumerate(nodes) if node and i not in behind}
+    placed = {node.output: i for i, node in enumerate(nodes) if node and i not in behind}
     producers = {node.output: node for node in graph.nodes}
     for index in behind:
         named = nodes[index]
         assert named is not None
-        path = _path_to_product(named, producers, found)
-        found.update(dict.fromkeys((node.output for node in path), index))
+        path = _path_to_product(named, producers, placed)
+        placed.update(dict.fromkeys((node.output for node in path), index))
         nodes[index] = path[-1]
-    _fold(graph, found)
-    return Placement(tuple(nodes), found)
+    _fold(graph, placed)
+    return Placement(tuple(nodes), placed)
 
 
 def _path_to_product(
@@ -111,32 +112,32 @@ def _path_to_product(
     return [named]
 
 
-def _fold(graph: Graph, found: dict[Tensor, int]) -> None:
-    """Find the kernels of the nodes that have none of their own."""
-    latest = dict(found)  # of a tensor that nothing computes: of what it is a view of
+def _fold(graph: Graph, placed: dict[Tensor, int]) -> None:
+    """Add the nodes that have no kernel of their own, with the kernel that computes them."""
+    latest = dict(placed)  # for a tensor that nothing computes: the kernel of what it is a view of
     equal = _equal_tensors(graph)
     for tensor, first in equal.items():
-        if tensor in found:  # computed once for all that are equal
-            latest.setdefault(first, found[tensor])
+        if tensor in placed:  # computed once for all that are equal
+            latest.setdefault(first, placed[tensor])
     for node in graph.nodes:
-        if node.output in found:
+        if node.output in placed:
             continue
         before = [latest[tensor] for tensor in node.inputs if tensor in latest]
         if equal[node.output] in latest:
-            found[node.output] = latest[node.output] = latest[equal[node.output]]
+            placed[node.output] = latest[node.output] = latest[equal[node.output]]
         elif before and node.op in _FOLDED:
-            found[node.output] = latest[node.output] = max(before)
+            placed[node.output] = latest[node.output] = max(before)
         elif before and node.op in _SILENT:
             latest[node.output] = max(before)
-    pads = {node.output for node in graph.nodes if node.op == "pad" and node.output not in found}
+    pads = {node.output for node in graph.nodes if node.op == "pad" and node.output not in placed}
     for node in graph.nodes:  # a pad becomes part of what reads it
         for tensor in pads.intersection(node.inputs):
-            if node.output in found:
-                found.setdefault(tensor, found[node.output])
+            if node.output in placed:
+                placed.setdefault(tensor, placed[node.output])
 
 
 def _equal_tensors(graph: Graph) -> dict[Tensor, Tensor]:
-    """Return for each tensor the first that is computed alike."""
+    """Return, for each tensor, the first one that is computed alike."""
     firsts: dict[tuple[Any, ...], Tensor] = {}
     equal: dict[Tensor, Tensor] = {}
     for node in graph.nodes:

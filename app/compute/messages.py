@@ -1,0 +1,172 @@
+"""Every message between the API and its child processes, as both sides know it.
+
+A child receives its `Configuration` and sends `Ready` or `Refused`. Then it receives a `Call` for
+each task, and sends a `CallResult` or a `CallFailure` for each call, in any order. No pickle: a
+process that decodes images must not be able to run code in another one.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Any, Generic, Literal, TypeVar
+
+import msgspec
+from msgspec.msgpack import Decoder, Encoder
+
+from app.documents import MalformedJsonError
+from app.engine import (
+    DeviceName,
+    ModelState,
+    OutOfMemoryError,
+    Precision,
+    RuntimeName,
+    WorkerFaultError,
+    WorkerTask,
+)
+from app.store.errors import StoreError
+from app.tasks import Profile, ReadInputs, ReadOpenInference, ReadTensorFlowServing, SaveWeights
+from app.wording import clip
+from model_zoo import InputError, Problem, WeightsError, ZooError
+
+# The start ------------------------------------------------------------------------------------
+
+
+class Configuration(msgspec.Struct, frozen=True):
+    """The settings of the service."""
+
+    settings: Mapping[str, Any]
+
+
+class Ready(msgspec.Struct, frozen=True, tag=True):
+    """The process takes calls; `device` is that of a worker."""
+
+    device: DeviceName | None = None
+
+
+class Refused(msgspec.Struct, frozen=True, tag=True):
+    """The process cannot start, because the device is missing."""
+
+    reason: str
+
+
+# The tasks of the local engine's own; `app.tasks` has the others -------------------------------
+
+
+class RuntimeChoice(msgspec.Struct, frozen=True):
+    """The engine that computes a model, and the measurements that decided it; see `ModelState`."""
+
+    engine: RuntimeName
+    measured: Mapping[RuntimeName, float]
+    difference: float | None
+
+
+class Load(WorkerTask[ModelState], frozen=True):
+    """Load a model into memory; `choice` is that of an earlier load, and saves measuring."""
+
+    model: str
+    spec: Mapping[str, Any]
+    source_specs: Mapping[str, Any]
+    engine: RuntimeName
+    precision: Precision
+    choice: RuntimeChoice | None
+
+
+class Unload(WorkerTask[None], frozen=True):
+    """Free the memory of a model."""
+
+    model: str
+
+
+class ArenaRows(msgspec.Struct, frozen=True, array_like=True):
+    """Rows of one request in the arena."""
+
+    offset: int
+    count: int
+
+
+class Compute(WorkerTask[tuple[tuple[int, ...], ...]], frozen=True):
+    """Compute outputs of a batch; the result has the shape of each, its buffers the values."""
+
+    model: str
+    outputs: tuple[str, ...]
+    rows: tuple[ArenaRows, ...]
+    is_alone: bool
+
+
+AnyWorkerTask = Load | Unload | Compute | SaveWeights | Profile
+AnyReadingTask = ReadInputs | ReadOpenInference | ReadTensorFlowServing
+
+
+# Calls ----------------------------------------------------------------------------------------
+
+AnyTask = TypeVar("AnyTask")
+
+
+class Call(msgspec.Struct, Generic[AnyTask], frozen=True):
+    """A task to be done."""
+
+    id: int
+    task: AnyTask
+
+
+class CallResult(msgspec.Struct, frozen=True, tag=True):
+    """The result of a task, and the seconds that each phase took."""
+
+    id: int
+    result: msgspec.Raw  # of the type that the task names
+    seconds: Mapping[str, float]
+
+
+FailureKind = Literal["json", "input", "weights", "library", "store", "memory", "fault"]
+
+
+class CallFailure(msgspec.Struct, frozen=True, tag=True):
+    """Why a task was not done: the kind of the error, and its problems.
+
+    Problems are JSON: they repeat what a client sent, which may be an integer of any length or a
+    string that is no Unicode text.
+    """
+
+    id: int
+    kind: FailureKind
+    problems: bytes
+
+
+_encoder = Encoder()
+encode = _encoder.encode
+configuration = Decoder(Configuration).decode
+first_message = Decoder(Ready | Refused).decode
+worker_call = Decoder(Call[AnyWorkerTask]).decode
+reading_call = Decoder(Call[AnyReadingTask]).decode
+answer_of_call = Decoder(CallResult | CallFailure).decode
+
+
+# Errors ---------------------------------------------------------------------------------------
+
+# The first class that fits an error is its kind.
+_ERRORS: Mapping[FailureKind, type[Exception]] = {
+    "json": MalformedJsonError,
+    "input": InputError,
+    "weights": WeightsError,
+    "library": ZooError,
+    "store": StoreError,
+    "memory": OutOfMemoryError,
+    "fault": WorkerFaultError,
+}
+
+
+def failure(call_id: int, error: Exception) -> CallFailure:
+    """Return the message of an error that is of one of the kinds."""
+    kind = next(kind for kind, base in _ERRORS.items() if isinstance(error, base))
+    problems = error.problems if isinstance(error, ZooError) else (Problem(str(error)),)
+    clipped = [asdict(replace(problem, received=clip(problem.received))) for problem in problems]
+    return CallFailure(call_id, kind, json.dumps(clipped).encode())
+
+
+def error_of(failure: CallFailure) -> Exception:
+    """Return the error that a message describes."""
+    problems = msgspec.convert(json.loads(failure.problems), tuple[Problem, ...])
+    error = _ERRORS[failure.kind]
+    if issubclass(error, ZooError):
+        return error(*problems)
+    return error(problems[0].message)

@@ -1,0 +1,202 @@
+"""Loads models into one worker's memory, and unloads those that `residency` selects."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from app.compute.batching import PendingRequest, RequestQueue
+from app.compute.child_process import WorkerGoneError
+from app.compute.connection import Connection
+from app.compute.messages import Load, RuntimeChoice, Unload
+from app.compute.residency import Residency, ResidentModel
+from app.compute.supervisor import Supervisor
+from app.engine import EvictionReason, ModelRef, ModelState, OutOfMemoryError, WorkerDiedError
+from app.settings import Settings, variable
+
+log = logging.getLogger(__name__)
+
+
+class Changes(asyncio.Condition):
+    """Signals that models or requests of a worker have changed."""
+
+    async def announce(self) -> None:
+        """Let everyone who waits look again."""
+        async with self:
+            self.notify_all()
+
+    async def until(self, predicate: Callable[[], bool]) -> None:
+        """Wait until a predicate holds."""
+        async with self:
+            await self.wait_for(predicate)
+
+
+class ModelLoads:
+    """The loads and unloads of a worker, which does one of them at a time.
+
+    `send_batches` is called when a model is ready, `wake` when there may be other work to send.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        supervisor: Supervisor,
+        queue: RequestQueue,
+        changes: Changes,
+        *,
+        release: Callable[[PendingRequest], None],
+        send_batches: Callable[[Connection], None],
+        wake: Callable[[], None],
+    ) -> None:
+        self.residency = Residency(settings.max_models_bytes)
+        self.pinned: dict[str, ModelRef] = {}
+        # Held by whatever the worker does in the one thread that loads.
+        self.turn = asyncio.Lock()
+        self._settings = settings
+        self._supervisor = supervisor
+        self._queue = queue
+        self._changes = changes
+        self._release = release
+        self._send_batches = send_batches
+        self._wake = wake
+        self._loads: dict[str, asyncio.Task[ModelState]] = {}
+
+    @property
+    def in_progress(self) -> int:
+        """The number of models that are loading or will be."""
+        return len(self._loads)
+
+    async def close(self) -> None:
+        """Cancel all loads."""
+        loads = list(self._loads.values())
+        for load in loads:
+            load.cancel()
+        await asyncio.gather(*loads, return_exceptions=True)
+
+    def pin(self, ref: ModelRef) -> None:
+        """Pin a model from now on, or no longer, as the reference says."""
+        if ref.pinned:
+            self.pinned[ref.key] = ref
+        else:
+            self.pinned.pop(ref.key, None)
+        self.residency.pin(ref)
+
+    def begin(self, ref: ModelRef) -> "asyncio.Task[ModelState]":
+        """Load a model, once however many ask for it; return the task that does."""
+        task = self._loads.get(ref.key)
+        if task is None:
+            task = self._loads[ref.key] = asyncio.create_task(self._load(ref))
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return task
+
+    async def _load(self, ref: ModelRef) -> ModelState:
+        try:
+            async with self.turn:
+                connection = await self._supervisor.up()
+                await self._changes.until(lambda: not self._is_unloading(connection, ref))
+                model = self.residency.find(ref)
+                if model is not None and model.state.state == "ready":
+                    return model.state
+                return await self._load_into(connection, ref)
+        except Exception as error:
+            self._fail_requests(ref, error)
+            raise
+        finally:
+            self._loads.pop(ref.key, None)
+            self._wake()
+            await self._changes.announce()
+
+    def _is_unloading(self, connection: Connection, ref: ModelRef) -> bool:
+        """Return whether a model is still on its way out of the memory of the same process."""
+        model = self.residency.find(ref)
+        is_unloading = model is not None and model.state.state == "unloading"
+        return is_unloading and self._supervisor.connection is connection
+
+    async def _load_into(self, connection: Connection, ref: ModelRef) -> ModelState:
+        self.residency.begin_load(ref)
+        known = self.residency.known.get(ref.key)
+        choice = None
+        if known is not None and known.engine is not None:
+            choice = RuntimeChoice(known.engine, known.measured, known.difference)
+        load = Load(ref.key, ref.spec, ref.source_specs, ref.engine, ref.precision, choice)
+        try:
+            await self._make_room(connection)
+            reply = await connection.call_within(load, self._settings.load_time)
+        except WorkerGoneError as gone:
+            self.residency.fail_load(ref, f"the worker {gone}")
+            raise WorkerDiedError(
+                f"The worker {gone} while it loaded this network. It is started again."
+            ) from None
+        except BaseException as error:
+            self.residency.fail_load(ref, str(error) or "the load was cancelled")
+            raise
+        state = replace(reply.result, pinned=ref.pinned)
+        self.residency.finish_load(ref, state, time.perf_counter())
+        self._send_batches(connection)  # the requests for it, before it could leave again
+        await self._make_room(connection, besides=ref)
+        return state
+
+    async def _make_room(self, connection: Connection, besides: ModelRef | None = None) -> None:
+        """Unload the least recently used models, until they are within the limit.
+
+        `besides` is in memory already, and stays even if it alone is over the limit.
+        """
+        while self.residency.is_over():
+            victim = self.residency.victim({pending.model.key for pending in self._queue})
+            if victim is not None and (besides is None or victim.ref.key != besides.key):
+                await self._unload(connection, victim, "room")
+            elif besides is not None:
+                return
+            elif self.residency.may_shrink:
+                async with self._changes:
+                    await self._changes.wait()
+            else:
+                raise OutOfMemoryError(
+                    "The networks in memory are pinned, and another does not fit beside them; the "
+                    f"limit is {self._settings.max_models_bytes} bytes "
+                    f"({variable('max_models_bytes')})."
+                )
+
+    async def unload(self, ref: ModelRef) -> None:
+        """Free a model's memory, once the batches that use it are done."""
+        self.pinned.pop(ref.key, None)
+        load = self._loads.get(ref.key)
+        if load is not None:
+            await asyncio.gather(load, return_exceptions=True)
+        async with self.turn:
+            model = self.residency.find(ref)
+            connection = self._supervisor.connection
+            if model is not None and connection is not None and model.state.state == "ready":
+                await self._unload(connection, model, "request")
+
+    async def unload_idle(self) -> None:
+        """Unload every model that is not in use: the worker has run out of memory."""
+        async with self.turn:
+            connection = self._supervisor.connection
+            for model in list(self.residency.models.values()):
+                if connection is not None and model.is_idle:
+                    await self._unload(connection, model, "memory")
+
+    async def _unload(
+        self, connection: Connection, model: ResidentModel, reason: EvictionReason
+    ) -> None:
+        """Send a model no more batches, and unload it when the last one is done."""
+        self.residency.begin_unload(model)
+        await self._changes.until(lambda: not model.in_use)
+        try:
+            await connection.call_within(Unload(model.ref.key), self._settings.request_time)
+        except WorkerGoneError:
+            return  # and all its models with it
+        except Exception as error:
+            log.error("Build %s was not unloaded: %s", model.ref.build, error)
+        self.residency.finish_unload(model.ref, reason)
+        self._wake()
+        await self._changes.announce()
+
+    def _fail_requests(self, ref: ModelRef, error: Exception) -> None:
+        """Fail the requests that wait for a model that could not be loaded."""
+        for pending in self._queue:
+            if pending.model.key == ref.key and self._queue.remove(pending):
+                pending.fail(error)
+                self._release(pending)

@@ -1,0 +1,94 @@
+"""The API as its child processes see it: calls come over a socket, and answers go back.
+
+A child ends with the API: when the socket closes, for whatever reason, it ends at once, even in the
+middle of a computation.
+"""
+
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, BinaryIO, cast
+
+import msgspec
+
+from app.arrays import Buffer
+from app.compute.frames import Frame, pieces, read_frame_blocking
+from app.compute.messages import CallFailure, CallResult, configuration, encode, failure
+from app.engine import OutOfMemoryError, Reply, WorkerFaultError
+from app.settings import Settings
+from app.store.errors import StoreError
+from model_zoo import ZooError
+
+log = logging.getLogger("app.worker")
+
+
+class Parent:
+    """The socket to the API."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._stream = cast(BinaryIO, socket.socket(fileno=descriptor).makefile("rwb"))
+        self._sending = threading.Lock()
+
+    def receive(self) -> Frame:
+        """Return the next message; if the API is gone, end the process."""
+        try:
+            return read_frame_blocking(self._stream)
+        except (EOFError, OSError):
+            os._exit(0)
+
+    def settings(self) -> Settings:
+        """Return what the first message holds."""
+        return Settings.model_validate(configuration(self.receive().message).settings)
+
+    def send(self, message: msgspec.Struct, buffers: Sequence[Buffer] = ()) -> None:
+        """Send a message."""
+        try:
+            with self._sending:
+                self._stream.writelines(cast(Any, pieces(Frame(encode(message), buffers))))
+                self._stream.flush()
+        except OSError:
+            os._exit(0)
+
+    def answer(self, call_id: int, run: Callable[[], Reply[Any]]) -> None:
+        """Do the task of a call, and send what `run` returns, or why it failed."""
+        message, buffers = _answer(call_id, run)
+        self.send(message, buffers)
+
+
+def _answer(
+    call_id: int, run: Callable[[], Reply[Any]]
+) -> tuple[CallResult | CallFailure, Sequence[Buffer]]:
+    try:
+        reply = run()
+        result = msgspec.Raw(encode(reply.result))
+        return CallResult(call_id, result, reply.seconds), reply.buffers
+    except ZooError as error:
+        return failure(call_id, error), ()
+    except Exception as error:
+        return failure(call_id, _classified(error)), ()
+
+
+def _classified(error: Exception) -> Exception:
+    """Return an error of the disk, of memory, or of ours, fit for a client; log the other one."""
+    if isinstance(error, OSError):
+        log.exception("The disk refuses.")
+        return StoreError(f"The disk refuses: {error.strerror or 'I/O error'}.")
+    if _is_out_of_memory(error):
+        log.exception("Out of memory.")
+        return OutOfMemoryError(
+            "There was not enough memory to compute this. Send fewer rows, or less at once."
+        )
+    log.exception("A task failed.")
+    return WorkerFaultError("internal error")
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    # TensorFlow has a class for it; ONNX Runtime has only a sentence.
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "ResourceExhaustedError"
+        or "Failed to allocate memory" in str(error)
+        or "bad allocation" in str(error)
+    )

@@ -1,0 +1,1 @@
+"""What runs in a reader: a process that decodes what clients send, and holds nothing else."""

@@ -1,0 +1,160 @@
+"""The tasks of a worker, and the models that it has in memory."""
+
+import errno
+import hashlib
+import mmap
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from app.arrays import Array, Buffer
+from app.compute.messages import AnyWorkerTask, ArenaRows, Compute, Load, Unload
+from app.compute.worker.runtimes.layer_times import Repeats
+from app.compute.worker.runtimes.loading import LoadedModel, give_memory_back, load
+from app.compute.worker.runtimes.profiling import profile
+from app.engine import DeviceName, Reply
+from app.settings import Settings
+from app.store.sources import WeightSources
+from app.tasks import MeasuredProfile, Profile, SavedWeights, SaveWeights
+from model_zoo import WEIGHT_FORMATS, BuildSpec, CheckpointStore, trace, weight_writer
+
+# An archive is written beside what it is made of, and Keras's file twice.
+_COPIES_WHILE_WRITING = 3
+
+Seconds = dict[str, float]
+
+
+class WorkerTasks:
+    """Does tasks; several threads call it."""
+
+    def __init__(self, settings: Settings, *, arena: int, device: DeviceName) -> None:
+        self._settings = settings
+        self._device = device
+        self._arena = mmap.mmap(arena, 0, prot=mmap.PROT_READ)
+        self._checkpoints = CheckpointStore(settings.home)
+        self._models: dict[str, LoadedModel] = {}
+
+    def run(self, task: AnyWorkerTask) -> Reply[Any]:
+        """Do a task, and return its result with the seconds that each phase took."""
+        seconds: Seconds = {}
+        match task:
+            case Compute():
+                arrays = self._compute(task, seconds)
+                buffers: Sequence[Buffer] = [array.data.cast("B") for array in arrays]
+                return Reply(tuple(array.shape for array in arrays), buffers, seconds)
+            case Load():
+                model = self._models[task.model] = self._load(task, seconds)
+                return Reply(model.state, (), seconds)
+            case Unload():
+                self._models.pop(task.model, None)
+                give_memory_back()
+                return Reply(None)
+            case SaveWeights():
+                return Reply(self._save_weights(task, seconds), (), seconds)
+            case Profile():
+                return Reply(self._profile(task, seconds), (), seconds)
+
+    def _sources(self, specs: Mapping[str, Any]) -> WeightSources:
+        return WeightSources(self._checkpoints, specs.get)
+
+    def _load(self, task: Load, seconds: Seconds) -> LoadedModel:
+        """Load a network into memory.
+
+        Raises: WeightsError if a checkpoint that it takes weights from does not exist any more.
+        """
+        with _phase(seconds, "load"):
+            return load(
+                trace(BuildSpec.read(task.spec)),
+                self._sources(task.source_specs),
+                self._settings,
+                device=self._device,
+                engine=task.engine,
+                precision=task.precision,
+                choice=task.choice,
+            )
+
+    def _compute(self, task: Compute, seconds: Seconds) -> list[Array]:
+        """Compute outputs for rows that lie in the arena."""
+        model = self._models[task.model]
+        with _phase(seconds, "input"):
+            rows = self._rows(task.rows, model.traced.spec.input_shape)
+        with model.lanes, _phase(seconds, "compute"):
+            step = model.most_rows
+            parts = [
+                model.runtime.run(rows[start : start + step], task.outputs, is_alone=task.is_alone)
+                for start in range(0, len(rows), step)
+            ]
+        with _phase(seconds, "output"):
+            return [
+                np.ascontiguousarray(np.concatenate(each) if len(each) > 1 else each[0])
+                for each in zip(*parts, strict=True)
+            ]
+
+    def _rows(self, parts: Sequence[ArenaRows], shape: tuple[int, ...]) -> Array:
+        size = int(np.prod(shape))
+        arrays = [
+            np.frombuffer(self._arena, np.float32, part.count * size, part.offset).reshape(
+                part.count, *shape
+            )
+            for part in parts
+        ]
+        return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+
+    def _profile(self, task: Profile, seconds: Seconds) -> MeasuredProfile:
+        """Measure each layer of a network, whether it is in memory or not."""
+        loaded = self._models.get(task.model)
+        with _phase(seconds, "profile"):
+            return profile(
+                trace(BuildSpec.read(task.spec)),
+                self._sources(task.source_specs),
+                self._settings,
+                device=self._device,
+                engine=task.engine,
+                precision=task.precision,
+                loaded=loaded.runtime if loaded else None,
+                rows=task.rows,
+                repeats=Repeats(task.runs, task.layers_until, task.network_until),
+            )
+
+    def _save_weights(self, task: SaveWeights, seconds: Seconds) -> SavedWeights:
+        """Write a weight file and name it after its content, in one step for other processes."""
+        suffix = WEIGHT_FORMATS[task.format].suffix
+        folder = Path(task.folder)
+        traced = trace(BuildSpec.read(task.spec))
+        # Files are written one at a time: what is there was left behind by a process that died.
+        for abandoned in folder.glob("tmp-*"):
+            shutil.rmtree(abandoned)
+        # Checked first: on a full disk, the libraries that write raise errors of any kind.
+        needed = _COPIES_WHILE_WRITING * traced.summary().totals["weight_bytes"]
+        if shutil.disk_usage(folder).free < needed:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        with _phase(seconds, "load"):
+            write = weight_writer(traced, self._sources(task.source_specs), task.format)
+        with (
+            _phase(seconds, "save"),
+            tempfile.TemporaryDirectory(prefix="tmp-", dir=folder) as scratch,
+        ):
+            written = Path(scratch) / f"weights{suffix}"
+            write(written)
+            with written.open("rb") as stream:
+                sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+                os.fsync(stream.fileno())
+            target = folder / f"{task.build}.{sha256}{suffix}"
+            written.replace(target)
+        del write  # which holds the weights
+        give_memory_back()
+        return SavedWeights(str(target), sha256)
+
+
+@contextmanager
+def _phase(seconds: Seconds, name: str) -> Iterator[None]:
+    started = time.perf_counter()
+    yield
+    seconds[name] = time.perf_counter() - started

@@ -1,0 +1,121 @@
+"""What an engine does besides inference: a record for each task, and one for its result."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from app.arrays import RowShape
+from app.engine import Precision, ReadingTask, RuntimeName, WorkerTask
+from app.protocols.open_inference.request import InferRequest
+from app.protocols.open_inference.signature import ModelSignature
+from app.protocols.tensorflow_serving.reading import BodyContents, ExpectedBody
+
+InputKind = Literal["image", "npy", "json"]
+
+
+class InputPart(msgspec.Struct, frozen=True):
+    """What one buffer of `ReadInputs` holds, and the pointer that errors give it."""
+
+    kind: InputKind
+    pointer: str
+
+
+class DecodedInputs(msgspec.Struct, frozen=True):
+    """The inputs as float32 rows in one buffer, and warnings about them."""
+
+    rows: int
+    warnings: tuple[str, ...]
+    has_images: bool
+
+
+class ReadInputs(ReadingTask[DecodedInputs], frozen=True):
+    """Read images, `.npy` arrays and JSON documents, one a buffer, as rows of a shape."""
+
+    parts: tuple[InputPart, ...]
+    shape: RowShape
+    preprocessing: str
+
+
+class ReadOpenInference(ReadingTask[InferRequest], frozen=True):
+    """Read the JSON of an Open Inference request; `tail_bytes` of binary data follow it."""
+
+    signature: ModelSignature
+    tail_bytes: int
+
+
+class ReadTensorFlowServing(ReadingTask[BodyContents], frozen=True):
+    """Read the JSON of a TensorFlow Serving request."""
+
+    expected: ExpectedBody
+
+
+class SavedWeights(msgspec.Struct, frozen=True):
+    """A weight file, named after its content."""
+
+    path: str
+    sha256: str
+
+
+class SaveWeights(WorkerTask[SavedWeights], frozen=True):
+    """Write the weights of a build to a file in a folder."""
+
+    build: str
+    spec: Mapping[str, Any]
+    source_specs: Mapping[str, Any]
+    format: str
+    folder: str
+
+
+class LayerSeconds(msgspec.Struct, frozen=True):
+    """The time of one layer; None if the output does not need it, or it is not seen apart.
+
+    `kernels` are the engine's, where it names them; a layer without any may be computed in the
+    kernel of another one.
+    """
+
+    seconds: float | None
+    kernels: tuple[str, ...]
+    computed_with: str | None
+
+
+class KernelSeconds(msgspec.Struct, frozen=True):
+    """The kernels of one kind that belong to no layer: how many, and their time."""
+
+    kernel: str
+    count: int
+    seconds: float
+
+
+class MeasuredProfile(msgspec.Struct, frozen=True):
+    """Medians of the layers, in the order of the summary, and of the whole network.
+
+    `call_seconds` is what each layer takes besides computing, where that is much.
+    """
+
+    engine: RuntimeName
+    precision: Precision
+    device: str
+    runs: int
+    layers: tuple[LayerSeconds, ...]
+    other: tuple[KernelSeconds, ...]
+    call_seconds: float | None
+    network_seconds: float
+
+
+class Profile(WorkerTask[MeasuredProfile], frozen=True):
+    """Measure each layer of a network, whether it is in memory or not.
+
+    The last two are times of `time.monotonic`, one clock for all processes: time spent waiting
+    counts.
+    """
+
+    model: str
+    spec: Mapping[str, Any]
+    source_specs: Mapping[str, Any]
+    engine: RuntimeName
+    precision: Precision
+    rows: int
+    runs: int
+    layers_until: float
+    network_until: float

@@ -1,0 +1,202 @@
+"""Messages between processes: tasks, results and errors are the same on the other side."""
+
+import asyncio
+import math
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from fake_worker import LOADED, FakeProcess, in_reader, obey
+from msgspec import msgpack
+from zoo_server import npy_bytes
+
+from app.compute.child_process import WorkerGoneError
+from app.compute.connection import Connection
+from app.compute.frames import Frame, pieces, read_frame
+from app.compute.messages import (
+    ArenaRows,
+    Call,
+    Compute,
+    Load,
+    RuntimeChoice,
+    Unload,
+    answer_of_call,
+    encode,
+    error_of,
+    failure,
+    reading_call,
+    worker_call,
+)
+from app.compute.parent import Parent
+from app.documents import MalformedJsonError
+from app.engine import OutOfMemoryError, Reply, WorkerFaultError
+from app.protocols.tensorflow_serving.reading import ExpectedBody
+from app.store.errors import StoreError
+from app.tasks import (
+    DecodedInputs,
+    InputPart,
+    Profile,
+    ReadInputs,
+    ReadTensorFlowServing,
+    SavedWeights,
+    SaveWeights,
+)
+from model_zoo import InputError, Problem, SpecError, WeightsError, ZooError
+
+SPEC = {"architecture": "lenet", "scopes": [{"args": {"stddev": 0.1}}], "weights": {"seed": 2**53}}
+
+WORKER_TASKS = [
+    Load("a-auto-float32", SPEC, {"b": SPEC}, "auto", "float32", None),
+    Load("a", SPEC, {}, "auto", "bfloat16", RuntimeChoice("tensorflow", {"tensorflow": 0.1}, 1e-7)),
+    Unload("a"),
+    Compute("a", ("output", "conv1"), (ArenaRows(0, 3), ArenaRows(2**40, 1)), is_alone=True),
+    SaveWeights("a", SPEC, {}, "npz", "/home"),
+    Profile("a", SPEC, {}, "tensorflow", "float32", 2, 10, 1.5, 2.5),
+]
+READING_TASKS = [
+    ReadInputs((InputPart("npy", ""), InputPart("image", "/image/0")), (28, 28, 1), "lenet"),
+    ReadTensorFlowServing(ExpectedBody("classify", (2, 3, 1), True, 4, 1000)),
+]
+
+
+@pytest.mark.parametrize("task", WORKER_TASKS, ids=lambda task: type(task).__name__)
+def test_a_worker_receives_the_task_that_was_sent(task: Any) -> None:
+    assert worker_call(encode(Call(7, task))) == Call(7, task)
+
+
+@pytest.mark.parametrize("task", READING_TASKS, ids=lambda task: type(task).__name__)
+def test_a_reader_receives_the_task_that_was_sent(task: Any) -> None:
+    assert reading_call(encode(Call(7, task))) == Call(7, task)
+
+
+def test_a_process_refuses_the_tasks_of_another() -> None:
+    for task, decode in ((READING_TASKS[0], worker_call), (WORKER_TASKS[0], reading_call)):
+        with pytest.raises(msgspec.ValidationError):
+            decode(encode(Call(1, task)))
+
+
+@pytest.mark.parametrize(
+    ("task", "result"),
+    [
+        (WORKER_TASKS[0], LOADED),
+        (WORKER_TASKS[2], None),
+        (WORKER_TASKS[3], ((4, 10), (4, 2, 2))),
+        (WORKER_TASKS[4], SavedWeights("/home/a.npz", "0" * 64)),
+    ],
+)
+def test_a_result_is_of_the_type_that_its_task_names(task: Any, result: Any) -> None:
+    assert msgpack.decode(encode(result), type=task.result_type()) == result
+    with pytest.raises(msgspec.ValidationError):
+        msgpack.decode(encode("something else"), type=task.result_type())
+
+
+def test_a_difference_that_is_no_number_stays_one() -> None:
+    state = msgpack.decode(encode(replace(LOADED, difference=math.nan)), type=type(LOADED))
+    assert math.isnan(state.difference)
+
+
+# Errors ---------------------------------------------------------------------------------------
+
+PROBLEMS = (
+    Problem("Too many rows.", "/instances", 10**40, "4"),
+    # What no UTF-8 has: a client's JSON may.
+    Problem("There is no \ud800.", "/inputs/0/name", "\ud800", None),
+)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (MalformedJsonError(*PROBLEMS), MalformedJsonError),
+        (InputError(*PROBLEMS), InputError),
+        (WeightsError(*PROBLEMS), WeightsError),
+        (ZooError(*PROBLEMS), ZooError),
+        (SpecError(*PROBLEMS), ZooError),
+        (StoreError("The disk refuses."), StoreError),
+        (OutOfMemoryError("There was not enough memory."), OutOfMemoryError),
+        (WorkerFaultError("internal error"), WorkerFaultError),
+    ],
+)
+def test_an_error_is_the_same_on_the_other_side(error: Exception, kind: type[Exception]) -> None:
+    message = answer_of_call(encode(failure(3, error)))
+    assert message.id == 3
+    other = error_of(message)
+    assert (type(other), str(other)) == (kind, str(error))
+    if isinstance(error, ZooError):
+        assert other.problems == error.problems
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (OSError(28, "No space left on device"), StoreError("The disk refuses: No space left on "
+         "device.")),
+        (MemoryError(), OutOfMemoryError("There was not enough memory to compute this. Send fewer "
+         "rows, or less at once.")),
+        (RuntimeError("Failed to allocate memory for 8 bytes"), OutOfMemoryError("There was not "
+         "enough memory to compute this. Send fewer rows, or less at once.")),
+        (KeyError("secret"), WorkerFaultError("internal error")),
+    ],
+)  # fmt: skip
+def test_a_child_says_what_a_client_may_read_of_a_foreign_error(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, expected: Exception
+) -> None:
+    sent: list[Any] = []
+    monkeypatch.setattr(Parent, "__init__", lambda self: None)
+    monkeypatch.setattr(Parent, "send", lambda self, message, buffers: sent.append(message))
+
+    def run() -> Reply[Any]:
+        raise error
+
+    Parent().answer(5, run)  # type: ignore[call-arg]
+    (message,) = sent
+    other = error_of(answer_of_call(encode(message)))
+    assert (message.id, type(other), str(other)) == (5, type(expected), str(expected))
+
+
+# Bytes ----------------------------------------------------------------------------------------
+
+
+def test_a_frame_is_read_as_it_was_written() -> None:
+    array = np.arange(6, dtype=np.float32)
+    frame = Frame(b"message", [b"", array.data.cast("B"), bytearray(b"abc")])
+
+    async def read() -> tuple[Frame, Frame]:
+        reader = asyncio.StreamReader()
+        for piece in (*pieces(frame), *pieces(Frame(b""))):
+            reader.feed_data(bytes(piece))
+        return await read_frame(reader), await read_frame(reader)
+
+    first, second = asyncio.run(read())
+    assert first == Frame(b"message", [b"", array.tobytes(), b"abc"])
+    assert second == Frame(b"", [])
+    assert pieces(frame)[2] is frame.buffers[1]  # not copied
+
+
+def test_a_process_that_sends_no_answer_is_ended() -> None:
+    class Hostile(FakeProcess):
+        async def receive(self) -> Frame:
+            return Frame(b"\xc1 no message")
+
+    async def run() -> str:
+        process = Hostile(obey, [])
+        connection: Any = Connection(process)  # type: ignore[arg-type]
+        call = asyncio.create_task(connection.call(Unload("a")))
+        await asyncio.sleep(0)
+        with pytest.raises(WorkerGoneError, match="was ended: it sent what is no answer"):
+            await connection.listen()
+        with pytest.raises(WorkerGoneError):
+            await call
+        return await process.wait()
+
+    assert asyncio.run(run()) == "was ended: it sent what is no answer"
+
+
+def test_a_reader_s_result_is_typed() -> None:
+    array = np.zeros((28, 28, 1), np.float32)
+    reply = in_reader(ReadInputs((InputPart("npy", ""),), (28, 28, 1), "lenet"), [npy_bytes(array)])
+    assert reply.result == DecodedInputs(1, (), has_images=False)
+    assert bytes(reply.buffers[0]) == array.tobytes()
+    assert set(reply.seconds) == {"decode"}
