@@ -6,7 +6,7 @@ from typing import Any, Literal
 import msgspec
 
 from app.arrays import RowShape
-from app.engine import Precision, ReadingTask, RuntimeName, WorkerTask
+from app.engine import DeviceName, Precision, ReadingTask, RuntimeName, WorkerTask
 from app.protocols.open_inference.request import InferRequest
 from app.protocols.open_inference.signature import ModelSignature
 from app.protocols.tensorflow_serving.reading import BodyContents, ExpectedBody
@@ -75,8 +75,8 @@ class LayerSeconds(msgspec.Struct, frozen=True):
     """
 
     seconds: float | None
-    kernels: tuple[str, ...]
-    computed_with: str | None
+    kernels: tuple[str, ...] = ()
+    computed_with: str | None = None
 
 
 class KernelSeconds(msgspec.Struct, frozen=True):
@@ -95,12 +95,12 @@ class MeasuredProfile(msgspec.Struct, frozen=True):
 
     engine: RuntimeName
     precision: Precision
-    device: str
+    device: DeviceName
     runs: int
     layers: tuple[LayerSeconds, ...]
-    other: tuple[KernelSeconds, ...]
-    call_seconds: float | None
     network_seconds: float
+    other: tuple[KernelSeconds, ...] = ()
+    call_seconds: float | None = None
 
 
 class Profile(WorkerTask[MeasuredProfile], frozen=True):

@@ -1,6 +1,6 @@
 """Every message between the API and its child processes, as both sides know it.
 
-A child receives its `Configuration` and sends `Ready` or `Refused`. Then it receives a `Call` for
+A child receives the settings and sends `Ready` or `Refused`. Then it receives a `Call` for
 each task, and sends a `CallResult` or a `CallFailure` for each call, in any order. No pickle: a
 process that decodes images must not be able to run code in another one.
 """
@@ -31,12 +31,6 @@ from model_zoo import InputError, Problem, WeightsError, ZooError
 # The start ------------------------------------------------------------------------------------
 
 
-class Configuration(msgspec.Struct, frozen=True):
-    """The settings of the service."""
-
-    settings: Mapping[str, Any]
-
-
 class Ready(msgspec.Struct, frozen=True, tag=True):
     """The process takes calls; `device` is that of a worker."""
 
@@ -52,23 +46,15 @@ class Refused(msgspec.Struct, frozen=True, tag=True):
 # The tasks of the local engine's own; `app.tasks` has the others -------------------------------
 
 
-class RuntimeChoice(msgspec.Struct, frozen=True):
-    """The engine that computes a model, and the measurements that decided it; see `ModelState`."""
-
-    engine: RuntimeName
-    measured: Mapping[RuntimeName, float]
-    difference: float | None
-
-
 class Load(WorkerTask[ModelState], frozen=True):
-    """Load a model into memory; `choice` is that of an earlier load, and saves measuring."""
+    """Load a model into memory; the state of an earlier load saves measuring again."""
 
     model: str
     spec: Mapping[str, Any]
     source_specs: Mapping[str, Any]
     engine: RuntimeName
     precision: Precision
-    choice: RuntimeChoice | None
+    known: ModelState | None
 
 
 class Unload(WorkerTask[None], frozen=True):
@@ -134,7 +120,6 @@ class CallFailure(msgspec.Struct, frozen=True, tag=True):
 
 _encoder = Encoder()
 encode = _encoder.encode
-configuration = Decoder(Configuration).decode
 first_message = Decoder(Ready | Refused).decode
 worker_call = Decoder(Call[AnyWorkerTask]).decode
 reading_call = Decoder(Call[AnyReadingTask]).decode

@@ -9,7 +9,7 @@ from dataclasses import replace
 from app.compute.batching import PendingRequest, RequestQueue
 from app.compute.child_process import WorkerGoneError
 from app.compute.connection import Connection
-from app.compute.messages import Load, RuntimeChoice, Unload
+from app.compute.messages import Load, Unload
 from app.compute.residency import Residency, ResidentModel
 from app.compute.supervisor import Supervisor
 from app.engine import EvictionReason, ModelRef, ModelState, OutOfMemoryError, WorkerDiedError
@@ -116,10 +116,7 @@ class ModelLoads:
     async def _load_into(self, connection: Connection, ref: ModelRef) -> ModelState:
         self.residency.begin_load(ref)
         known = self.residency.known.get(ref.key)
-        choice = None
-        if known is not None and known.engine is not None:
-            choice = RuntimeChoice(known.engine, known.measured, known.difference)
-        load = Load(ref.key, ref.spec, ref.source_specs, ref.engine, ref.precision, choice)
+        load = Load(ref.key, ref.spec, ref.source_specs, ref.engine, ref.precision, known)
         try:
             await self._make_room(connection)
             reply = await connection.call_within(load, self._settings.load_time)

@@ -15,7 +15,7 @@ import msgspec
 
 from app.arrays import Buffer
 from app.compute.frames import Frame, pieces, read_frame_blocking
-from app.compute.messages import CallFailure, CallResult, configuration, encode, failure
+from app.compute.messages import CallFailure, CallResult, encode, failure
 from app.engine import OutOfMemoryError, Reply, WorkerFaultError
 from app.settings import Settings
 from app.store.errors import StoreError
@@ -40,7 +40,7 @@ class Parent:
 
     def settings(self) -> Settings:
         """Return what the first message holds."""
-        return Settings.model_validate(configuration(self.receive().message).settings)
+        return Settings.model_validate(msgspec.msgpack.decode(self.receive().message))
 
     def send(self, message: msgspec.Struct, buffers: Sequence[Buffer] = ()) -> None:
         """Send a message."""

@@ -8,7 +8,7 @@ from typing import Literal
 from app.compute.child_process import ChildProcess, WorkerGoneError
 from app.compute.connection import Connection
 from app.compute.frames import Frame
-from app.compute.messages import Configuration, Refused, encode, first_message
+from app.compute.messages import Refused, encode, first_message
 from app.engine import DeviceError, DeviceName, WorkerUnavailableError
 from app.settings import Settings
 
@@ -115,8 +115,7 @@ class Supervisor:
         process = self.process = await self._spawn()
         try:
             log.info("%s %d starts.", self.name.capitalize(), process.pid)
-            settings = Configuration(self._settings.model_dump(mode="json"))
-            await process.send(Frame(encode(settings)))
+            await process.send(Frame(encode(self._settings.model_dump(mode="json"))))
             self.device = await _started(process)
             self.connection = Connection(process)
             self.state, self.reason, self.failed_starts = "ready", None, 0

@@ -129,7 +129,7 @@ class _Engines:
             device="cpu",
             engine="auto",
             precision="float32",
-            choice=None,
+            known=None,
         )
         self.worker: str = loaded.state.engine
         weights = model_zoo.build_weights(traced, NoLibrary())

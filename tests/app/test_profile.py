@@ -160,10 +160,10 @@ def test_the_steps_of_a_network_compute_what_it_does() -> None:
 
 def measured(network: Trace, **others: Any) -> MeasuredProfile:
     """Return what a worker measures: a millisecond of each layer, four in all besides."""
-    layers = [LayerSeconds(0.001, ("Conv",), None) for _ in network.summary().rows]
-    layers[0] = LayerSeconds(0.0, (), None)
+    layers = [LayerSeconds(0.001, ("Conv",)) for _ in network.summary().rows]
+    layers[0] = LayerSeconds(0.0)
     layers[2] = LayerSeconds(0.0, (), "LeNet/conv1")
-    layers[-1] = LayerSeconds(None, (), None)
+    layers[-1] = LayerSeconds(None)
     profile = MeasuredProfile(
         engine="onnxruntime",
         precision="float32",
@@ -171,7 +171,6 @@ def measured(network: Trace, **others: Any) -> MeasuredProfile:
         runs=7,
         layers=tuple(layers),
         other=(KernelSeconds("ReorderOutput", 2, 0.003),),
-        call_seconds=None,
         network_seconds=0.012,
     )
     return replace(profile, **others)

@@ -8,7 +8,6 @@ import pytest
 from small import family_spec, random_rows
 
 from app.arrays import OUTPUT
-from app.compute.messages import RuntimeChoice
 from app.compute.worker.runtimes import Runtime
 from app.compute.worker.runtimes import loading as loading_module
 from app.compute.worker.runtimes.keras_runtime import KerasRuntime
@@ -106,9 +105,9 @@ def load_with(
             raise ZooError("there is no rule for this")
         return Fixed(name, outputs[name])
 
-    monkeypatch.setattr(loading_module, "_runtime", runtime)
+    monkeypatch.setattr(loading_module, "make_runtime", runtime)
     monkeypatch.setattr(loading_module, "_seconds_per_row", lambda each, _: seconds[each.name])
-    defaults = {"device": "cpu", "engine": "auto", "precision": "float32", "choice": None}
+    defaults = {"device": "cpu", "engine": "auto", "precision": "float32", "known": None}
     loaded = load(traced_build("lenet"), sources, Settings(), **{**defaults, **options})
     assert loaded.runtime.name == loaded.state.engine
     return loaded.state
@@ -155,9 +154,12 @@ def test_a_gpu_is_tensorflow_s(monkeypatch: pytest.MonkeyPatch, sources: WeightS
 def test_what_was_found_before_is_not_measured_again(
     monkeypatch: pytest.MonkeyPatch, sources: WeightSources
 ) -> None:
-    choice = RuntimeChoice("onnxruntime", {"onnxruntime": 3.0}, 1e-7)
-    state = load_with(monkeypatch, {}, BOTH, sources, choice=choice)
-    assert RuntimeChoice(state.engine, state.measured, state.difference) == choice
+    known = ModelState(
+        "ready", engine="onnxruntime", measured={"onnxruntime": 3.0}, difference=1e-7
+    )
+    state = load_with(monkeypatch, {}, BOTH, sources, known=known)
+    names = ("engine", "measured", "difference")
+    assert [getattr(state, name) for name in names] == [getattr(known, name) for name in names]
 
 
 def test_bfloat16_tells_how_far_it_is_from_float32(
@@ -172,7 +174,7 @@ def test_bfloat16_tells_how_far_it_is_from_float32(
         device="cpu",
         engine="auto",
         precision="bfloat16",
-        choice=None,
+        known=None,
     ).state
     assert (state.engine, state.precision) == ("tensorflow", "bfloat16")
     assert 1e-4 < state.difference < 0.1

@@ -20,7 +20,6 @@ from app.compute.messages import (
     Call,
     Compute,
     Load,
-    RuntimeChoice,
     Unload,
     answer_of_call,
     encode,
@@ -49,7 +48,7 @@ SPEC = {"architecture": "lenet", "scopes": [{"args": {"stddev": 0.1}}], "weights
 
 WORKER_TASKS = [
     Load("a-auto-float32", SPEC, {"b": SPEC}, "auto", "float32", None),
-    Load("a", SPEC, {}, "auto", "bfloat16", RuntimeChoice("tensorflow", {"tensorflow": 0.1}, 1e-7)),
+    Load("a", SPEC, {}, "auto", "bfloat16", LOADED),
     Unload("a"),
     Compute("a", ("output", "conv1"), (ArenaRows(0, 3), ArenaRows(2**40, 1)), is_alone=True),
     SaveWeights("a", SPEC, {}, "npz", "/home"),

@@ -16,7 +16,6 @@ import numpy as np
 
 from app.arrays import Array, Buffer
 from app.compute.messages import AnyWorkerTask, ArenaRows, Compute, Load, Unload
-from app.compute.worker.runtimes.layer_times import Repeats
 from app.compute.worker.runtimes.loading import LoadedModel, give_memory_back, load
 from app.compute.worker.runtimes.profiling import profile
 from app.engine import DeviceName, Reply
@@ -77,7 +76,7 @@ class WorkerTasks:
                 device=self._device,
                 engine=task.engine,
                 precision=task.precision,
-                choice=task.choice,
+                known=task.known,
             )
 
     def _compute(self, task: Compute, seconds: Seconds) -> list[Array]:
@@ -108,20 +107,12 @@ class WorkerTasks:
         return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
     def _profile(self, task: Profile, seconds: Seconds) -> MeasuredProfile:
-        """Measure each layer of a network, whether it is in memory or not."""
-        loaded = self._models.get(task.model)
+        sources, model = self._sources(task.source_specs), self._models.get(task.model)
+        runtime = model.runtime if model else None
         with _phase(seconds, "profile"):
-            return profile(
-                trace(BuildSpec.read(task.spec)),
-                self._sources(task.source_specs),
-                self._settings,
-                device=self._device,
-                engine=task.engine,
-                precision=task.precision,
-                loaded=loaded.runtime if loaded else None,
-                rows=task.rows,
-                repeats=Repeats(task.runs, task.layers_until, task.network_until),
-            )
+            result = profile(task, sources, self._settings, self._device, runtime)
+            give_memory_back()
+        return result
 
     def _save_weights(self, task: SaveWeights, seconds: Seconds) -> SavedWeights:
         """Write a weight file and name it after its content, in one step for other processes."""

@@ -4,7 +4,7 @@ TensorFlow takes longer to call a program than to compute a small layer, so that
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from statistics import median
 from typing import Any
 
@@ -12,8 +12,9 @@ import tensorflow as tf
 
 from app.arrays import OUTPUT, Array
 from app.compute.worker.runtimes import Runtime
-from app.compute.worker.runtimes.layer_times import LayerTime, Measured, Repeats, layers_of
-from app.engine import Precision
+from app.compute.worker.runtimes.layer_times import Repeats, layer_seconds
+from app.engine import DeviceName, Precision
+from app.tasks import LayerSeconds, MeasuredProfile
 from model_zoo import Model, Node, Tensor, Trace, WeightLibrary, materialize
 
 Program = Callable[..., Any]
@@ -93,21 +94,25 @@ def profile_keras(
     library: WeightLibrary,
     rows: Array,
     repeats: Repeats,
-    *,
-    precision: Precision,
     runtime: Runtime,
-) -> Measured:
+    device: DeviceName,
+    precision: Precision,
+) -> MeasuredProfile:
     """Return the time of each layer, and that of the whole network in its runtime."""
     runs = _runs(materialize(traced, library, precision=precision), rows, repeats)
     seconds = {node: median(run[node] for run in runs) for node in runs[0]}
     runtime.run(rows, (OUTPUT,))
     network = repeats.network(lambda: runtime.run(rows, (OUTPUT,)))
-    return Measured(
-        layers=layers_of(
-            traced, lambda nodes: LayerTime(sum(seconds.get(node, 0.0) for node in nodes))
-        ),
-        other=(),
+
+    def seconds_of(nodes: Sequence[Node]) -> LayerSeconds:
+        return LayerSeconds(round(sum(seconds.get(node, 0.0) for node in nodes), 9))
+
+    return MeasuredProfile(
+        engine="tensorflow",
+        precision=precision,
+        device=device,
         runs=len(runs),
+        layers=layer_seconds(traced, seconds_of),
         call_seconds=_call_seconds(),
-        network=tuple(network),
+        network_seconds=median(network),
     )

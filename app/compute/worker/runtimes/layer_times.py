@@ -1,4 +1,4 @@
-"""What the engines measure of each layer, and how often they run."""
+"""How often a network is run to time its layers, and how times of nodes become times of layers."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -6,41 +6,15 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from app.settings import variable
-from app.tasks import KernelSeconds
+from app.tasks import LayerSeconds
 from model_zoo import Node, Trace, ZooError
 
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
-class LayerTime:
-    """See `LayerSeconds`; the layer may be computed in the kernel of another node."""
-
-    seconds: float | None
-    kernels: tuple[str, ...] = ()
-    computed_with: Node | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """Medians of the layers, in the order of the summary, and each run of the whole network.
-
-    `other` are the kernels of no layer, by their kind. For `call_seconds` see `MeasuredProfile`.
-    """
-
-    layers: Sequence[LayerTime]
-    other: Sequence[KernelSeconds]
-    runs: int
-    network: Sequence[float]
-    call_seconds: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Repeats:
-    """How often to run, and until when; at least once.
-
-    Times are those of `time.monotonic`, which is one clock for all processes.
-    """
+    """How often to run, and until when by `time.monotonic`; at least once."""
 
     runs: int
     layers_until: float
@@ -80,9 +54,10 @@ def _seconds(run: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def layers_of(traced: Trace, time_of: Callable[[Sequence[Node]], LayerTime]) -> list[LayerTime]:
+def layer_seconds(
+    traced: Trace, seconds_of: Callable[[Sequence[Node]], LayerSeconds]
+) -> tuple[LayerSeconds, ...]:
     """Return the time of each layer, given that of its nodes that lead to the output."""
-    graph = traced.graph
-    needed = set(graph.nodes_before([graph.output]))
-    layers = [[node for node in nodes if node in needed] for nodes in traced.layer_nodes()]
-    return [time_of(nodes) if nodes else LayerTime(None) for nodes in layers]
+    needed = set(traced.graph.nodes_before([traced.graph.output]))
+    layers = ([node for node in nodes if node in needed] for nodes in traced.layer_nodes())
+    return tuple(seconds_of(nodes) if nodes else LayerSeconds(None) for nodes in layers)

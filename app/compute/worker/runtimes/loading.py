@@ -6,14 +6,13 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from app.arrays import OUTPUT, Array
-from app.compute.messages import RuntimeChoice
 from app.compute.worker.runtimes import Runtime
 from app.engine import DeviceName, ModelState, Precision, RuntimeName, WarmedBatch
 from app.settings import Settings, variable
@@ -52,34 +51,35 @@ def load(
     device: DeviceName,
     engine: RuntimeName,
     precision: Precision,
-    choice: RuntimeChoice | None,
+    known: ModelState | None,
 ) -> LoadedModel:
     """Return a network that has computed at each of its batch sizes.
 
-    `choice` is that of an earlier load, if there was one.
+    `known` is the state of an earlier load, if there was one.
     Raises: ZooError if it cannot be computed so here.
     """
     if precision == "bfloat16":
         check_bfloat16(device, engine)
     rows = sample(traced, _most_rows(traced, settings))
-    if choice is None:
-        choice = _choice(traced, library, settings, rows, device, engine, precision)
+
+    def make(name: RuntimeName, precision: Precision = precision) -> Runtime:
+        return make_runtime(name, traced, library, settings, precision)
+
+    choice = known or _choice(make, traced, rows, device, engine, precision)
     before = _resident_bytes()
-    runtime = _runtime(choice.engine, traced, library, settings, precision)
+    runtime = make(choice.engine or engine)
     warmed = _warm_up(runtime, rows)
     give_memory_back()
     least = traced.summary().totals["weight_bytes"]
     size = max(_resident_bytes() - before, least)
-    state = ModelState(
-        "ready",
+    state = replace(
+        choice,
+        state="ready",
         size_bytes=size,
-        engine=choice.engine,
         precision=precision,
         warmed=warmed,
         lanes=runtime.lanes,
         batch_rows=_batch_rows(runtime, warmed[-1].rows),
-        difference=choice.difference,
-        measured=choice.measured,
     )
     return LoadedModel(traced, runtime, state, threading.Semaphore(runtime.lanes))
 
@@ -95,34 +95,30 @@ def _batch_rows(runtime: Runtime, most: int) -> int:
 
 
 def _choice(
+    make: Callable[..., Runtime],
     traced: Trace,
-    library: WeightLibrary,
-    settings: Settings,
     rows: Array,
     device: DeviceName,
     engine: RuntimeName,
     precision: Precision,
-) -> RuntimeChoice:
-    """Return the engine to use; measure where there are two engines, or bfloat16."""
+) -> ModelState:
+    """Return a state with the engine to use, and with the measurements that decided it."""
     names: Sequence[RuntimeName] = [engine]
     if engine == "auto":
         either = device == "cpu" and precision == "float32" and not traced.spec.is_training
         names = ["onnxruntime", "tensorflow"] if either else ["tensorflow"]
     if precision == "bfloat16":  # compared with what it replaces
-        runtimes = [
-            _runtime("tensorflow", traced, library, settings, each)
-            for each in (precision, "float32")
-        ]
+        runtimes = [make("tensorflow", each) for each in ("bfloat16", "float32")]
         outputs = [runtime.run(rows[:1], (OUTPUT,))[0] for runtime in runtimes]
         difference = relative_difference(*outputs)
-        return RuntimeChoice("tensorflow", {}, difference)
+        return ModelState("loading", engine="tensorflow", difference=difference)
     if len(names) == 1:
-        return RuntimeChoice(names[0], {}, None)
+        return ModelState("loading", engine=names[0])
     measured: dict[RuntimeName, float] = {}
     first_rows: dict[RuntimeName, Array] = {}
     for name in names:
         try:
-            runtime = _runtime(name, traced, library, settings, precision)
+            runtime = make(name)
         except ZooError:  # what has no form in ONNX is computed by TensorFlow
             continue
         first_rows[name] = runtime.run(rows[:1], (OUTPUT,))[0]
@@ -130,13 +126,13 @@ def _choice(
         del runtime
         give_memory_back()
     if len(first_rows) == 1:
-        return RuntimeChoice("tensorflow", measured, None)
+        return ModelState("loading", engine="tensorflow", measured=measured)
     difference = relative_difference(first_rows["onnxruntime"], first_rows["tensorflow"])
     best = min(measured, key=lambda name: measured[name])
     if not difference <= AGREEMENT:
         best = "tensorflow"
         log.warning("Build %s: the engines differ by %.2g.", traced.spec.digest, difference)
-    return RuntimeChoice(best, measured, difference)
+    return ModelState("loading", engine=best, measured=measured, difference=difference)
 
 
 def _most_rows(traced: Trace, settings: Settings) -> int:
@@ -148,14 +144,14 @@ def _most_rows(traced: Trace, settings: Settings) -> int:
     return max(1, most)
 
 
-def _runtime(
+def make_runtime(
     name: RuntimeName,
     traced: Trace,
     library: WeightLibrary,
     settings: Settings,
     precision: Precision,
 ) -> Runtime:
-    # Each is imported when it is first needed.
+    """Return a network on one of the engines, each imported when it is first needed."""
     if name == "onnxruntime":
         from app.compute.worker.runtimes.onnx_runtime import OnnxRuntime
 

@@ -10,9 +10,9 @@ from statistics import median
 from app.arrays import OUTPUT, Array
 from app.compute.worker.runtimes import tensors_of
 from app.compute.worker.runtimes.kernels import Kernel, Placement, number_nodes, place
-from app.compute.worker.runtimes.layer_times import LayerTime, Measured, Repeats, layers_of
+from app.compute.worker.runtimes.layer_times import Repeats, layer_seconds
 from app.compute.worker.runtimes.onnx_runtime import CORES, open_session
-from app.tasks import KernelSeconds
+from app.tasks import KernelSeconds, LayerSeconds, MeasuredProfile
 from model_zoo import Node, Trace, WeightLibrary, build_weights, onnx_model
 
 # The profiler keeps a kilobyte of each in memory until it writes the file.
@@ -26,7 +26,9 @@ class _Event:
     seconds: float
 
 
-def profile_onnx(traced: Trace, library: WeightLibrary, rows: Array, repeats: Repeats) -> Measured:
+def profile_onnx(
+    traced: Trace, library: WeightLibrary, rows: Array, repeats: Repeats
+) -> MeasuredProfile:
     """Return the time of each layer for a batch that all cores compute.
 
     Raises: ZooError if the network has no form in ONNX.
@@ -52,11 +54,14 @@ def profile_onnx(traced: Trace, library: WeightLibrary, rows: Array, repeats: Re
     kernels = [event.kernel for event in runs[0]]
     seconds = [median(each) for each in zip(*(map(_seconds, run) for run in runs), strict=True)]
     placement = place(traced.graph, numbered, kernels)
-    return Measured(
+    return MeasuredProfile(
+        engine="onnxruntime",
+        precision="float32",
+        device="cpu",
+        runs=made,
         layers=_layers(traced, placement, kernels, seconds),
         other=_other(placement, kernels, seconds),
-        runs=made,
-        network=tuple(network),
+        network_seconds=median(network),
     )
 
 
@@ -82,34 +87,40 @@ def _runs(path: Path) -> Iterator[Sequence[_Event]]:
 
 def _layers(
     traced: Trace, placement: Placement, kernels: Sequence[Kernel], seconds: Sequence[float]
-) -> list[LayerTime]:
+) -> tuple[LayerSeconds, ...]:
+    names = {
+        node: row.name
+        for row, nodes in zip(traced.summary().rows, traced.layer_nodes(), strict=True)
+        for node in nodes
+    }
     own: dict[Node, list[int]] = {}
     for index, node in enumerate(placement.nodes):
         if node is not None:
             own.setdefault(node, []).append(index)
 
-    def time_of(nodes: Sequence[Node]) -> LayerTime:
+    def seconds_of(nodes: Sequence[Node]) -> LayerSeconds:
         indices = sorted(index for node in nodes for index in own.get(node, ()))
         if indices:
-            names = tuple(dict.fromkeys(kernels[index].op for index in indices))
-            return LayerTime(sum(seconds[index] for index in indices), names)
+            ops = tuple(dict.fromkeys(kernels[index].op for index in indices))
+            # Kernels are timed in microseconds; the sums of floats are not as round.
+            return LayerSeconds(round(sum(seconds[index] for index in indices), 9), ops)
         hosts = [
             placement.kernels[node.output] for node in nodes if node.output in placement.kernels
         ]
         host = placement.nodes[hosts[-1]] if hosts else None
         if any(node.multiply_adds for node in nodes):
-            return LayerTime(None)  # the name of its kernel does not tell
-        return LayerTime(0.0, computed_with=host)
+            return LayerSeconds(None)  # the name of its kernel does not tell
+        return LayerSeconds(0.0, computed_with=names[host] if host else None)
 
-    return layers_of(traced, time_of)
+    return layer_seconds(traced, seconds_of)
 
 
 def _other(
     placement: Placement, kernels: Sequence[Kernel], seconds: Sequence[float]
-) -> list[KernelSeconds]:
+) -> tuple[KernelSeconds, ...]:
     """Return the kernels of no layer, by their kind."""
     other: dict[str, list[float]] = {}
     for node, kernel, each in zip(placement.nodes, kernels, seconds, strict=True):
         if node is None:
             other.setdefault(kernel.op, []).append(each)
-    return [KernelSeconds(op, len(times), sum(times)) for op, times in other.items()]
+    return tuple(KernelSeconds(op, len(times), sum(times)) for op, times in other.items())
