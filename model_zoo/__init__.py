@@ -45,23 +45,32 @@ from model_zoo.graph import (
     variable_scope,
 )
 from model_zoo.strict_json import read_json
+from model_zoo.tables import aligned_table, spell_shape
 
 if TYPE_CHECKING:
     from model_zoo.classification import class_probabilities, top_classes
     from model_zoo.lowering import Model, materialize
     from model_zoo.onnx_lowering import onnx_model
+    from model_zoo.plain_values import ArgumentDescription
     from model_zoo.preprocessing import decode_image, preprocess
+    from model_zoo.reports.explanation import ExplanationDocument
+    from model_zoo.reports.summary import SummaryDocument, Totals
+    from model_zoo.saving import save_weights, weight_writer
     from model_zoo.spec import BuildSpec
     from model_zoo.tracing import Budget, Trace, trace
     from model_zoo.weight_sources import BUILD_ID, CHECKPOINT_ID
     from model_zoo.weights.files import FORMATS as WEIGHT_FORMATS
     from model_zoo.weights.importing import end_imports, import_checkpoint
-    from model_zoo.weights.plan import RestorePlan
-    from model_zoo.weights.published import describe_published
+    from model_zoo.weights.plan import RestoreDocument, RestorePlan, RestoreSummary
+    from model_zoo.weights.published import PublishedDescription, describe_published
     from model_zoo.weights.reading.contents import ImportLimits, NamedFile
+    from model_zoo.weights.reading.npy import read_npy
     from model_zoo.weights.restore import WeightLibrary, build_weights, plan_restore
-    from model_zoo.weights.store import Checkpoint, CheckpointStore
+    from model_zoo.weights.store import Checkpoint, CheckpointDocument, CheckpointStore
     from model_zoo.zoo import (
+        ArchitectureDescription,
+        ArchitectureRow,
+        OpDescription,
         describe_architecture,
         describe_architectures,
         describe_op,
@@ -75,30 +84,42 @@ __all__ = [
     "CHECKPOINT_ID",
     "WEIGHT_FORMATS",
     "Architecture",
+    "ArchitectureDescription",
+    "ArchitectureRow",
     "ArgScope",
+    "ArgumentDescription",
     "Budget",
     "BudgetError",
     "BuildError",
     "BuildSpec",
     "Checkpoint",
+    "CheckpointDocument",
     "CheckpointStore",
+    "ExplanationDocument",
     "Graph",
     "ImportLimits",
     "InputError",
     "Model",
     "NamedFile",
     "Node",
+    "OpDescription",
     "Problem",
+    "PublishedDescription",
+    "RestoreDocument",
     "RestorePlan",
+    "RestoreSummary",
     "ScopeError",
     "SpecError",
+    "SummaryDocument",
     "Tensor",
+    "Totals",
     "Trace",
     "Variable",
     "WeightLibrary",
     "WeightsError",
     "ZooError",
     "add_arg_scope",
+    "aligned_table",
     "architecture",
     "arg_scope",
     "arg_scoped_arguments",
@@ -125,23 +146,38 @@ __all__ = [
     "plan_restore",
     "preprocess",
     "read_json",
+    "read_npy",
+    "save_weights",
+    "spell_shape",
     "top_classes",
     "trace",
     "unknown_name",
     "variable_scope",
+    "weight_writer",
 ]
 
 _LAZY = {
     "BUILD_ID": "model_zoo.weight_sources",
     "CHECKPOINT_ID": "model_zoo.weight_sources",
+    "ArchitectureDescription": "model_zoo.zoo",
+    "ArchitectureRow": "model_zoo.zoo",
+    "ArgumentDescription": "model_zoo.plain_values",
     "Budget": "model_zoo.tracing",
     "BuildSpec": "model_zoo.spec",
     "Checkpoint": "model_zoo.weights.store",
+    "CheckpointDocument": "model_zoo.weights.store",
     "CheckpointStore": "model_zoo.weights.store",
+    "ExplanationDocument": "model_zoo.reports.explanation",
     "ImportLimits": "model_zoo.weights.reading.contents",
     "Model": "model_zoo.lowering",
     "NamedFile": "model_zoo.weights.reading.contents",
+    "OpDescription": "model_zoo.zoo",
+    "PublishedDescription": "model_zoo.weights.published",
+    "RestoreDocument": "model_zoo.weights.plan",
     "RestorePlan": "model_zoo.weights.plan",
+    "RestoreSummary": "model_zoo.weights.plan",
+    "SummaryDocument": "model_zoo.reports.summary",
+    "Totals": "model_zoo.reports.summary",
     "Trace": "model_zoo.tracing",
     "WeightLibrary": "model_zoo.weights.restore",
     "build_weights": "model_zoo.weights.restore",
@@ -160,8 +196,11 @@ _LAZY = {
     "onnx_model": "model_zoo.onnx_lowering",
     "plan_restore": "model_zoo.weights.restore",
     "preprocess": "model_zoo.preprocessing",
+    "read_npy": "model_zoo.weights.reading.npy",
+    "save_weights": "model_zoo.saving",
     "top_classes": "model_zoo.classification",
     "trace": "model_zoo.tracing",
+    "weight_writer": "model_zoo.saving",
 }
 
 

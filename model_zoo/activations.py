@@ -1,7 +1,5 @@
 """Activations: elementwise functions of a tensor, by TensorFlow's names."""
 
-from typing import ClassVar
-
 from model_zoo.graph import Tensor, current_graph
 from model_zoo.values import Named, NonNegative, register
 
@@ -10,7 +8,6 @@ class Activation(Named):
     """An elementwise function of a tensor; calling it emits the node."""
 
     __slots__ = ()
-    kind: ClassVar[str] = "activation"
 
     def __call__(self, tensor: Tensor) -> Tensor:
         return current_graph().emit(

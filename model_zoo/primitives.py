@@ -76,6 +76,15 @@ def _windows(
     )
 
 
+def split_padding(total: int) -> tuple[int, int]:
+    """Return how much of a dimension's padding TensorFlow's SAME puts before and after it.
+
+    >>> split_padding(2), split_padding(3)
+    ((1, 1), (1, 2))
+    """
+    return total // 2, total - total // 2
+
+
 def conv(x: Tensor, weights: Variable, *, strides: Sizes, padding: Padding, rate: Sizes) -> Tensor:
     """Convolve over two or three dimensions, as many as the weights have.
 
@@ -354,6 +363,18 @@ def pad(x: Tensor, before: Sequence[int], after: Sequence[int], name: str = "Pad
         name=name,
         attributes={"before": tuple(before), "after": tuple(after)},
     )
+
+
+def fixed_padding(x: Tensor, kernel_size: int, rate: int = 1) -> Tensor:
+    """Pad as a convolution of stride 1 with padding SAME would, whatever the stride.
+
+    Shape: (N, H, W, C) -> (N, H + (kernel_size - 1) * rate, W + (kernel_size - 1) * rate, C)
+    """
+    total = (kernel_size - 1) * rate
+    if not total:
+        return x
+    before, after = split_padding(total)
+    return pad(x, (before, before), (after, after))
 
 
 def crop(x: Tensor, before: Pair, after: Pair, name: str = "strided_slice") -> Tensor:

@@ -6,11 +6,13 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from types import CodeType, FrameType
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from model_zoo.errors import json_pointer
 
 AnyFunction = Callable[..., Any]
+# Whose line gave a value: the request's, the default scope's, the network's, or other code's.
+Level = Literal["request", "default_scope", "network", "code"]
 
 
 class Location(NamedTuple):
@@ -19,7 +21,7 @@ class Location(NamedTuple):
     code: CodeType
     line: int
     module: str
-    level: str
+    level: Level
 
     @property
     def file(self) -> str:
@@ -36,7 +38,7 @@ class Pointer(NamedTuple):
     """A level of a request, by the JSON pointer of its arguments."""
 
     args: str
-    level: str = "request"
+    level: Level = "request"
 
     def __str__(self) -> str:
         return self.args
@@ -117,7 +119,7 @@ class Call:
         keywords: dict[str, Any],
         bindings: dict[str, Binding],
         caller: FrameType,
-        level: str,
+        level: Level,
         parent: "Call | None",
         scope: str,
     ) -> None:
@@ -161,11 +163,11 @@ class Recording:
         self.scope = ""
 
 
-_level: ContextVar[str] = ContextVar("level", default="code")
+_level: ContextVar[Level] = ContextVar("level", default="code")
 _recording: ContextVar[Recording | None] = ContextVar("recording", default=None)
 
 
-def current_level() -> str:
+def current_level() -> Level:
     """Return whose lines are running, as `written_as` says."""
     return _level.get()
 
@@ -182,7 +184,7 @@ def caller_location() -> Location:
 
 
 @contextlib.contextmanager
-def written_as(level: str) -> Iterator[None]:
+def written_as(level: Level) -> Iterator[None]:
     """Say whose lines run inside, `default_scope` or `network`; every `Location` keeps it."""
     token = _level.set(level)
     try:

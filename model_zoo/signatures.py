@@ -6,33 +6,213 @@ the same types check a request, describe it in the catalogue and help in an edit
 
 import functools
 import inspect
-import json
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
-
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from typing import Any, ClassVar, Protocol
 
 from model_zoo.arg_scope import has_arg_scope, scoped_op
 from model_zoo.errors import Problem, SpecError, json_pointer, unknown_name
 from model_zoo.graph import Tensor
 from model_zoo.layers import find_op, normalizer_names
-from model_zoo.values import ByName, Named, makers
+from model_zoo.plain_values import ArgumentDescription, PlainKind, UnfitError, spell
+from model_zoo.values import (
+    ByName,
+    EachByName,
+    Named,
+    NormalizerArguments,
+    NormalizerByName,
+    ValueKind,
+    makers,
+)
 
 NOT_GIVEN = inspect.Parameter.empty
 
 
+class Kind(Protocol):
+    """What the values of an argument are, and how a request gives them."""
+
+    @property
+    def expected(self) -> str:
+        """What is valid, in words: the end of the sentence "stride must be ..."."""
+
+    def read(self, wire: Any, pointer: str) -> Any:
+        """Return the value that a request's JSON stands for.
+
+        Raises: UnfitError if it is not of this kind, SpecError with the places inside it that are
+        not valid.
+        """
+
+    def describe(self, name: str) -> ArgumentDescription:
+        """Return an argument of this kind for the catalogue, without its default."""
+
+
+@dataclass(frozen=True, slots=True)
+class NullableKind:
+    """Null, or a value of another kind."""
+
+    kind: Kind
+
+    @property
+    def expected(self) -> str:
+        return f"{self.kind.expected} or null"
+
+    def read(self, wire: Any, pointer: str) -> Any:
+        return None if wire is None else self.kind.read(wire, pointer)
+
+    def describe(self, name: str) -> ArgumentDescription:
+        return {**self.kind.describe(name), "type": self.expected}
+
+
+@dataclass(frozen=True, slots=True)
+class NamedKind:
+    """An activation, initializer or regularizer: a name, or an object of name and arguments."""
+
+    kind: ValueKind
+
+    @property
+    def expected(self) -> str:
+        return f"{_with_article(self.kind)} by name"
+
+    def read(self, wire: Any, pointer: str) -> Any:
+        name, arguments = _name_and_arguments(wire, pointer, self.kind, makers(self.kind))
+        maker = makers(self.kind)[name]
+        return maker(**signature_of(maker).read(arguments, pointer, name))
+
+    def describe(self, name: str) -> ArgumentDescription:
+        return {"name": name, "type": self.expected, "values": sorted(makers(self.kind))}
+
+
+@dataclass(frozen=True, slots=True)
+class NamedEachKind:
+    """An object whose values are of a kind that is given by name."""
+
+    kind: ValueKind
+
+    @property
+    def expected(self) -> str:
+        return f"an object of {self.kind}s"
+
+    def read(self, wire: Any, pointer: str) -> Any:
+        each = NamedKind(self.kind)
+        values = {}
+        for key, inner in _object(wire).items():
+            where = pointer + json_pointer(key)
+            try:
+                values[key] = each.read(inner, where)
+            except UnfitError as error:
+                raise SpecError(_no_name(self.kind, inner, where)) from error
+        return values
+
+    def describe(self, name: str) -> ArgumentDescription:
+        return {"name": name, "type": self.expected}
+
+
+@dataclass(frozen=True, slots=True)
+class NormalizerKind:
+    """A normalizer, by name alone: its arguments have an argument of their own."""
+
+    expected: ClassVar[str] = "a normalizer by name"
+
+    def read(self, wire: Any, pointer: str) -> Any:
+        known = normalizer_names()
+        name, arguments = _name_and_arguments(wire, pointer, "normalizer", known)
+        if arguments:
+            raise SpecError(
+                Problem(
+                    f"a normalizer's arguments are given by normalizer_params or by a scope of "
+                    f"{name}; received {', '.join(arguments)}.",
+                    pointer,
+                    wire,
+                )
+            )
+        return find_op(name)
+
+    def describe(self, name: str) -> ArgumentDescription:
+        return {"name": name, "type": self.expected, "values": list(normalizer_names())}
+
+
+@dataclass(frozen=True, slots=True)
+class NormalizerArgumentsKind:
+    """An object of arguments, each as the first normalizer that has it takes it.
+
+    Which normalizer gets them is known only at a call.
+    """
+
+    expected: ClassVar[str] = "an object of a normalizer's arguments"
+
+    def read(self, wire: Any, pointer: str) -> Any:
+        known: dict[str, tuple[str, Argument]] = {}
+        for normalizer in normalizer_names():
+            for name, argument in signature_of(find_op(normalizer)).arguments.items():
+                known.setdefault(name, (normalizer, argument))
+        values: dict[str, Any] = {}
+        problems: list[Problem] = []
+        for name, value in _object(wire).items():
+            where = pointer + json_pointer(name)
+            if name not in known:
+                rule = f"No normalizer has an argument {name!r}."
+                problems.append(unknown_name(where, rule, name, known))
+                continue
+            normalizer, argument = known[name]
+            try:
+                values[name] = argument.read(value, where, normalizer)
+            except SpecError as error:
+                problems += error.problems
+        if problems:
+            raise SpecError(*problems)
+        return values
+
+    def describe(self, name: str) -> ArgumentDescription:
+        return {"name": name, "type": self.expected}
+
+
+def _object(wire: Any) -> Mapping[str, Any]:
+    if not isinstance(wire, dict):
+        raise UnfitError
+    return wire
+
+
+def _with_article(noun: str) -> str:
+    return f"{'an' if noun[0] in 'ai' else 'a'} {noun}"
+
+
+def _no_name(noun: str, wire: Any, pointer: str) -> Problem:
+    return Problem(
+        f"{_with_article(noun)} is a name, or an object with a name and arguments; "
+        f"received {spell(wire)}.",
+        pointer,
+        wire,
+    )
+
+
+def _name_and_arguments(
+    wire: Any, pointer: str, noun: str, known: Collection[str]
+) -> tuple[str, dict[str, Any]]:
+    """Return a known name, and the arguments beside it.
+
+    Raises: UnfitError for what is no name and has none, SpecError for an unknown name.
+    """
+    if not isinstance(wire, str) and not (isinstance(wire, dict) and "name" in wire):
+        raise UnfitError
+    arguments = dict(wire) if isinstance(wire, dict) else {"name": wire}
+    name = arguments.pop("name")
+    if not isinstance(name, str):
+        raise SpecError(_no_name(noun, wire, pointer))
+    if name not in known:
+        where = pointer + json_pointer("name") if isinstance(wire, dict) else pointer
+        raise SpecError(unknown_name(where, f"There is no {noun} {name!r}.", name, known))
+    return name, arguments
+
+
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """One argument: `kind` is None for plain JSON values, else what a name in a request means."""
+    """One argument of a function that a request may set."""
 
     name: str
-    annotation: Any
+    kind: Kind
     default: Any
-    kind: str | None
-    nullable: bool
 
     @property
     def required(self) -> bool:
@@ -40,117 +220,33 @@ class Argument:
 
     @property
     def expected(self) -> str:
-        """What is valid, in words: the end of the sentence "stride must be ..."."""
-        if self.kind is None:
-            return _words(_adapter(self.annotation).json_schema())
-        words = {
-            "activation": "an activation by name",
-            "initializer": "an initializer by name",
-            "regularizer": "a regularizer by name",
-            "normalizer": "a normalizer by name",
-            "normalizer arguments": "an object of a normalizer's arguments",
-            "initializers": "an object of initializers",
-            "regularizers": "an object of regularizers",
-        }[self.kind]
-        return words + (" or null" if self.nullable else "")
+        """What is valid, in words."""
+        return self.kind.expected
 
     def read(self, wire: Any, pointer: str, owner: str) -> Any:
         """Return the value that a request's JSON stands for.
 
         Raises: SpecError.
         """
-        if self.kind is None:
-            return self._read_plain(wire, pointer, owner)
-        if wire is None and self.nullable:
-            return None
-        if self.kind in ("initializers", "regularizers"):
-            kind = self.kind.removesuffix("s")
-            return {
-                key: read_named(kind, inner, pointer + json_pointer(key))
-                for key, inner in self._object(wire, pointer, owner).items()
-            }
-        if self.kind == "normalizer arguments":
-            return _read_normalizer_params(self._object(wire, pointer, owner), pointer)
-        if not isinstance(wire, str) and not (isinstance(wire, dict) and "name" in wire):
-            raise SpecError(self._refuse(wire, pointer, owner))
-        return read_named(self.kind, wire, pointer)
-
-    def _read_plain(self, wire: Any, pointer: str, owner: str) -> Any:
         try:
-            text = json.dumps(wire, allow_nan=False)
-            return _adapter(self.annotation).validate_json(text, strict=True)
-        except (ValidationError, TypeError, ValueError) as error:
-            raise SpecError(self._refuse(wire, pointer, owner)) from error
+            return self.kind.read(wire, pointer)
+        except UnfitError as error:
+            raise SpecError(
+                Problem(
+                    f"{self.name} of {owner} must be {self.expected}; received {spell(wire)}.",
+                    pointer,
+                    wire,
+                )
+            ) from error
 
-    def _object(self, wire: Any, pointer: str, owner: str) -> Mapping[str, Any]:
-        if not isinstance(wire, dict):
-            raise SpecError(self._refuse(wire, pointer, owner))
-        return wire
-
-    def _refuse(self, wire: Any, pointer: str, owner: str) -> Problem:
-        return Problem(
-            f"{self.name} of {owner} must be {self.expected}; received {spell(wire)}.",
-            pointer,
-            wire,
-        )
-
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> ArgumentDescription:
         """Return the argument for the catalogue."""
-        found: dict[str, Any] = {"name": self.name, "type": self.expected}
-        if self.kind in ("activation", "initializer", "regularizer"):
-            found["values"] = sorted(makers(self.kind))
-        elif self.kind == "normalizer":
-            found["values"] = list(normalizer_names())
+        description = self.kind.describe(self.name)
         if self.required:
-            found["required"] = True
+            description["required"] = True
         else:
-            found["default"] = to_wire(self.default)
-        return found
-
-
-@functools.cache
-def _adapter(annotation: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(annotation, config=ConfigDict(arbitrary_types_allowed=True))
-
-
-def spell(value: Any) -> str:
-    """Return a received value as JSON, cut to a readable length."""
-    try:
-        text = json.dumps(value)
-    except (TypeError, ValueError):
-        text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
-
-
-def _words(schema: Mapping[str, Any]) -> str:
-    if "anyOf" in schema:
-        return " or ".join(_words(option) for option in schema["anyOf"])
-    if "enum" in schema or "const" in schema:
-        return " or ".join(map(repr, schema.get("enum", [schema.get("const")])))
-    kind = schema.get("type")
-    if kind == "array":
-        size = schema.get("minItems")
-        count = f" of {size}" if size and size == schema.get("maxItems") else ""
-        return f"a list{count}, each {_words(schema['items'])}"
-    words = {
-        "integer": "an integer",
-        "number": "a number",
-        "boolean": "true or false",
-        "string": "a string",
-        "null": "null",
-        "object": "an object",
-    }[kind or "object"]
-    bounds = [
-        f"{text} {schema[key]:g}"
-        for key, text in (
-            ("minimum", "of at least"),
-            ("exclusiveMinimum", "above"),
-            ("maximum", "of at most"),
-            ("exclusiveMaximum", "below"),
-        )
-        if key in schema
-    ]
-    return f"{words} {' and '.join(bounds)}" if bounds else words
+            description["default"] = to_wire(self.default)
+        return description
 
 
 class Signature:
@@ -163,9 +259,8 @@ class Signature:
             hint = hints.get(parameter.name, Any)
             if hint is Tensor or parameter.name in skip:
                 continue
-            kind, nullable = _kind(hint)
             self.arguments[parameter.name] = Argument(
-                parameter.name, hint, parameter.default, kind, nullable
+                parameter.name, _kind(hint), parameter.default
             )
 
     def read(
@@ -215,7 +310,7 @@ class Signature:
             if not argument.required
         }
 
-    def describe(self) -> list[dict[str, Any]]:
+    def describe(self) -> list[ArgumentDescription]:
         """Return the arguments for the catalogue."""
         return [argument.describe() for argument in self.arguments.values()]
 
@@ -228,80 +323,36 @@ def signature_of(function: Callable[..., Any], skip: tuple[str, ...] = ()) -> Si
     return Signature(function, skip)
 
 
-def _kind(hint: Any) -> tuple[str | None, bool]:
-    """Return the `ByName` kind of a hint, and whether it allows None."""
-    if typing.get_origin(hint) is typing.Annotated:
-        inner, *metadata = typing.get_args(hint)
-        for mark in metadata:
-            if isinstance(mark, ByName):
-                return mark.kind, type(None) in typing.get_args(inner)
-        return None, False
-    if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        kinds = [_kind(option)[0] for option in typing.get_args(hint)]
-        found = next((kind for kind in kinds if kind is not None), None)
-        return found, type(None) in typing.get_args(hint)
-    return None, False
-
-
-def read_named(kind: str, wire: Any, pointer: str) -> Any:
-    """Return the value that a name, or an object of name and arguments, stands for.
-
-    Raises: SpecError for an unknown name or arguments that do not fit it.
-    """
-    arguments = dict(wire) if isinstance(wire, dict) else {"name": wire}
-    name = arguments.pop("name", None)
-    known = normalizer_names() if kind == "normalizer" else makers(kind)
-    article = "an" if kind[0] in "ai" else "a"
-    if not isinstance(name, str):
-        raise SpecError(
-            Problem(
-                f"{article} {kind} is a name, or an object with a name and arguments; "
-                f"received {spell(wire)}.",
-                pointer,
-                wire,
-            )
-        )
-    where = pointer + json_pointer("name") if isinstance(wire, dict) else pointer
-    if name not in known:
-        raise SpecError(unknown_name(where, f"There is no {kind} {name!r}.", name, known))
-    if kind == "normalizer":
-        if arguments:
-            raise SpecError(
-                Problem(
-                    f"a normalizer's arguments are given by normalizer_params or by a scope of "
-                    f"{name}; received {', '.join(arguments)}.",
-                    pointer,
-                    wire,
-                )
-            )
-        return find_op(name)
-    maker = makers(kind)[name]
-    return maker(**signature_of(maker).read(arguments, pointer, name))
-
-
-def _read_normalizer_params(wire: Mapping[str, Any], pointer: str) -> dict[str, Any]:
-    """Read each argument as the first normalizer that has it would; a call decides which it is."""
-    known: dict[str, tuple[str, Argument]] = {}
-    for normalizer in normalizer_names():
-        for name, argument in signature_of(find_op(normalizer)).arguments.items():
-            known.setdefault(name, (normalizer, argument))
-    values: dict[str, Any] = {}
-    problems: list[Problem] = []
-    for name, value in wire.items():
-        where = pointer + json_pointer(name)
-        if name not in known:
-            problems.append(
-                unknown_name(where, f"No normalizer has an argument {name!r}.", name, known)
-            )
+def _kind(hint: Any) -> Kind:
+    """Return the kind of the values that a hint allows: by its mark, or else plain JSON."""
+    for option in (hint, *_options(hint)):
+        if typing.get_origin(option) is not typing.Annotated:
             continue
-        normalizer, argument = known[name]
-        try:
-            values[name] = argument.read(value, where, normalizer)
-        except SpecError as error:
-            problems += error.problems
-    if problems:
-        raise SpecError(*problems)
-    return values
+        inner, *metadata = typing.get_args(option)
+        for mark in metadata:
+            kind = _marked(mark)
+            if kind is not None:
+                nullable = type(None) in (*typing.get_args(inner), *_options(hint))
+                return NullableKind(kind) if nullable else kind
+    return PlainKind(hint)
+
+
+def _options(hint: Any) -> tuple[Any, ...]:
+    is_union = typing.get_origin(hint) in (typing.Union, types.UnionType)
+    return typing.get_args(hint) if is_union else ()
+
+
+def _marked(mark: object) -> Kind | None:
+    match mark:
+        case ByName(kind):
+            return NamedKind(kind)
+        case EachByName(kind):
+            return NamedEachKind(kind)
+        case NormalizerByName():
+            return NormalizerKind()
+        case NormalizerArguments():
+            return NormalizerArgumentsKind()
+    return None
 
 
 def to_wire(value: Any) -> Any:

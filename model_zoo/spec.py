@@ -13,7 +13,8 @@ from model_zoo.architectures.registry import Architecture
 from model_zoo.arg_scope import refused_arguments, scoped_op
 from model_zoo.errors import Problem, SpecError, ZooError, json_pointer, unknown_name
 from model_zoo.layers import find_op
-from model_zoo.signatures import signature_of, spell, to_wire
+from model_zoo.plain_values import spell
+from model_zoo.signatures import signature_of, to_wire
 from model_zoo.weight_sources import (
     Part,
     RandomWeights,
@@ -284,30 +285,56 @@ def _misplaced(sources: list[Source]) -> list[Problem]:
     ]
 
 
+# What a value should be or have, by pydantic's type of error, filled in with the error's `ctx`.
+_RULES = {
+    "bool_type": "be a valid boolean",
+    "dict_type": "be an object",
+    "greater_than_equal": "be greater than or equal to {ge}",
+    "int_type": "be a valid integer",
+    "invalid-json-value": "be a JSON value",
+    "less_than_equal": "be less than or equal to {le}",
+    "list_type": "be a list",
+    "literal_error": "be {expected}",
+    "model_type": "be an object",
+    "recursion_loop": "not contain itself",
+    "string_pattern_mismatch": "match pattern '{pattern}'",
+    "string_too_long": "have at most {max_length} character{s}",
+    "string_too_short": "have at least {min_length} character{s}",
+    "string_type": "be a valid string",
+    "string_unicode": "be a string of valid Unicode",
+    "too_long": "have at most {max_length} item{s}",
+    "too_short": "have at least {min_length} item{s}",
+}
+
+
 def _problems(error: ValidationError) -> list[Problem]:
-    """Return pydantic's findings as problems in this package's words."""
+    """Return pydantic's errors as problems in this package's words."""
     problems: list[Problem] = []
-    for found in error.errors(include_url=False):
-        place, owner = _place(found["loc"])
+    for detail in error.errors(include_url=False):
+        place, owner = _place(detail["loc"])
         pointer = json_pointer(*place)
-        received = found.get("input")
-        match found["type"]:
+        received = detail.get("input")
+        match detail["type"]:
             case "extra_forbidden":
                 name = str(place[-1])
                 valid = [field.alias or key for key, field in owner.model_fields.items()]
                 problems.append(unknown_name(pointer, f"There is no field {name!r}.", name, valid))
+            case "invalid_key":
+                rule = f"A name of a field must be a string; received {spell(received)}."
+                problems.append(Problem(rule, pointer, received))
             case "missing":
                 problems.append(Problem(f"The field {place[-1]!r} is required.", pointer))
             case "union_tag_invalid":
                 name = str(received["source"]) if isinstance(received, dict) else ""
-                what = f"There is no source {name!r}."
-                problems.append(unknown_name(pointer + "/source", what, name, source_models()))
+                rule = f"There is no source {name!r}."
+                problems.append(unknown_name(pointer + "/source", rule, name, source_models()))
             case "union_tag_not_found":
                 rule = "This should be an object with a source, or a list of them"
                 problems.append(Problem(f"{rule}; received {spell(received)}.", pointer, received))
-            case _:
-                # "Input should be a valid integer", "List should have at least 1 item after ..."
-                rule = found["msg"].partition(" should ")[2].partition(" after ")[0]
+            case kind:
+                context = detail.get("ctx", {})
+                plural = "" if context.get("min_length") == 1 else "s"
+                rule = _RULES.get(kind, f"be valid ({kind})").format(**context, s=plural)
                 problems.append(
                     Problem(f"This should {rule}; received {spell(received)}.", pointer, received)
                 )

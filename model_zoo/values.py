@@ -7,18 +7,18 @@ writes `{"name": "l2_regularizer", "scale": 0.0001}`. A normalizer is a scoped o
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from annotated_types import Ge, Gt
 
 NonNegative = Annotated[float, Ge(0)]
+ValueKind = Literal["activation", "initializer", "regularizer"]
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
     """A function by name, with its arguments in the order of its signature."""
 
-    kind: ClassVar[str] = "function"
     name: str
     arguments: tuple[tuple[str, Any], ...] = ()
 
@@ -37,42 +37,40 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class ByName:
-    """Marks an argument's type: a request gives it by name (and None, where the type has None).
+    """Marks an argument's type: a request gives a value of a kind by its name."""
 
-    Kinds: the values of this module, `normalizer` (a scoped op), `normalizer arguments` (those of
-    the normalizers, as an object), `initializers` and `regularizers` (an object of them).
-    """
+    kind: ValueKind
 
-    kind: str
+
+@dataclass(frozen=True, slots=True)
+class EachByName:
+    """Marks an argument's type: a request gives an object whose values are given by name."""
+
+    kind: ValueKind
+
+
+@dataclass(frozen=True, slots=True)
+class NormalizerByName:
+    """Marks an argument's type: a request names a normalizer, which is a scoped op."""
+
+
+@dataclass(frozen=True, slots=True)
+class NormalizerArguments:
+    """Marks an argument's type: a request gives an object of a normalizer's arguments."""
 
 
 class Initializer(Named):
     """How a variable's random values are drawn (`model_zoo.weights.random` draws them)."""
 
     __slots__ = ()
-    kind: ClassVar[str] = "initializer"
 
 
+@dataclass(frozen=True, slots=True, repr=False)
 class Regularizer(Named):
     """A loss on a variable: `l1 * sum(|w|) + l2 * sum(w^2) / 2`, TF-Slim's convention."""
 
-    __slots__ = ()
-    kind: ClassVar[str] = "regularizer"
-
-    @property
-    def l1(self) -> float:
-        """The weight of the sum of absolute values."""
-        return self._scale("l1")
-
-    @property
-    def l2(self) -> float:
-        """The weight of half the sum of squares."""
-        return self._scale("l2")
-
-    def _scale(self, norm: str) -> float:
-        arguments = dict(self.arguments)
-        own = arguments.get("scale", 0.0) if self.name == f"{norm}_regularizer" else 0.0
-        return float(arguments.get(f"scale_{norm}", own))
+    l1: float = 0.0
+    l2: float = 0.0
 
     @property
     def active(self) -> bool:
@@ -82,15 +80,15 @@ class Regularizer(Named):
 
 Maker = Callable[..., Named]
 M = TypeVar("M", bound=Maker)
-_makers: dict[str, dict[str, Maker]] = {"activation": {}, "initializer": {}, "regularizer": {}}
+_makers: dict[ValueKind, dict[str, Maker]] = {kind: {} for kind in get_args(ValueKind)}
 
 
-def makers(kind: str) -> Mapping[str, Maker]:
+def makers(kind: ValueKind) -> Mapping[str, Maker]:
     """Return the functions that make the values of a kind, by the name a request uses."""
     return _makers[kind]
 
 
-def register(kind: str, name: str, maker: M) -> M:
+def register(kind: ValueKind, name: str, maker: M) -> M:
     """Offer a function that makes values of a kind under a name.
 
     Raises: ValueError if the kind has the name already.
@@ -179,18 +177,17 @@ def center_initializer() -> Initializer:
 @_regularizer
 def l1_regularizer(scale: NonNegative) -> Regularizer:
     """`scale * sum(|w|)`."""
-    return Regularizer("l1_regularizer", (("scale", float(scale)),))
+    return Regularizer("l1_regularizer", (("scale", float(scale)),), l1=float(scale))
 
 
 @_regularizer
 def l2_regularizer(scale: NonNegative) -> Regularizer:
     """`scale * sum(w^2) / 2`."""
-    return Regularizer("l2_regularizer", (("scale", float(scale)),))
+    return Regularizer("l2_regularizer", (("scale", float(scale)),), l2=float(scale))
 
 
 @_regularizer
 def l1_l2_regularizer(scale_l1: NonNegative = 1.0, scale_l2: NonNegative = 1.0) -> Regularizer:
     """`scale_l1 * sum(|w|) + scale_l2 * sum(w^2) / 2`."""
-    return Regularizer(
-        "l1_l2_regularizer", (("scale_l1", float(scale_l1)), ("scale_l2", float(scale_l2)))
-    )
+    l1, l2 = float(scale_l1), float(scale_l2)
+    return Regularizer("l1_l2_regularizer", (("scale_l1", l1), ("scale_l2", l2)), l1, l2)

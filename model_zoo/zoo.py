@@ -6,14 +6,63 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any, NamedTuple
 
+from pydantic import JsonValue
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
+
 from model_zoo.architectures.registry import Architecture, find_registered, registered
 from model_zoo.arg_scope import ArgScope, arg_scope, scoped_op
 from model_zoo.graph import build_graph
 from model_zoo.layers import find_op, op_names
+from model_zoo.plain_values import ArgumentDescription, PlainKind
 from model_zoo.provenance import written_as
 from model_zoo.signatures import Argument, Signature, signature_of, to_wire
 
 ENTRY_POINTS = "model_zoo.architectures"
+
+
+class ArchitectureRow(TypedDict):
+    """An architecture as published, in a row of the catalogue."""
+
+    name: str
+    parameters: int
+    multiply_adds: int
+    input_shape: list[int]
+    classes: int
+    background_class: bool
+    preprocessing: str
+    source: str
+
+
+class ScopeLevelDocument(TypedDict):
+    """One level of scopes: the ops it reaches, and their arguments."""
+
+    ops: list[str]
+    args: dict[str, JsonValue]
+
+
+class DefaultScopeDescription(TypedDict):
+    """An architecture's own scope: the function, its arguments, and the levels that it makes."""
+
+    function: str
+    arguments: list[ArgumentDescription]
+    levels: list[ScopeLevelDocument]
+
+
+class ArchitectureDescription(ArchitectureRow):
+    """An architecture with all that a request can set."""
+
+    description: str
+    params: list[ArgumentDescription]
+    default_scope: DefaultScopeDescription
+    ops: list[str]
+
+
+class OpDescription(TypedDict):
+    """A scoped op with its arguments."""
+
+    name: str
+    description: str
+    arguments: list[ArgumentDescription]
 
 
 @functools.cache
@@ -53,7 +102,7 @@ def _parameters(network: Callable[..., Any]) -> Signature:
     if not ends_itself(network):
         # Every network can end early: the trace knows its end points.
         signature.arguments["final_endpoint"] = Argument(
-            "final_endpoint", str | None, None, None, nullable=True
+            "final_endpoint", PlainKind(str | None), None
         )
     return signature
 
@@ -69,13 +118,13 @@ def default_scope(entry: Architecture, arguments: dict[str, Any]) -> ArgScope:
         return entry.arg_scope(**arguments)
 
 
-def describe_architecture(name: str) -> dict[str, Any]:
+def describe_architecture(name: str) -> ArchitectureDescription:
     """Return an architecture as the catalogue shows it, JSON-ready.
 
     Raises: ZooError for an unknown name.
     """
     entry = find_architecture(name)
-    levels = [
+    levels: list[ScopeLevelDocument] = [
         {
             "ops": sorted(op.name for op in level.ops),
             "args": {key: to_wire(value) for key, value in level.arguments.items()},
@@ -83,7 +132,7 @@ def describe_architecture(name: str) -> dict[str, Any]:
         for level in reversed(list(default_scope(entry, {}).levels()))
         if level.ops
     ]
-    params = [
+    params: list[ArgumentDescription] = [
         {**described, "default": to_wire(entry.fixed[described["name"]])}
         if described["name"] in entry.fixed
         else described
@@ -130,12 +179,12 @@ def published(name: str) -> Published:
     )
 
 
-def describe_architectures() -> list[dict[str, Any]]:
+def describe_architectures() -> list[ArchitectureRow]:
     """Return the catalogue: a row for each architecture as published, JSON-ready."""
     return [_row(find_architecture(name)) for name in list_architectures()]
 
 
-def _row(entry: Architecture) -> dict[str, Any]:
+def _row(entry: Architecture) -> ArchitectureRow:
     figures = published(entry.name)
     return {
         "name": entry.name,
@@ -155,7 +204,7 @@ def list_ops() -> tuple[str, ...]:
     return op_names()
 
 
-def describe_op(name: str) -> dict[str, Any]:
+def describe_op(name: str) -> OpDescription:
     """Return a scoped op as the catalogue shows it, JSON-ready.
 
     Raises: ZooError for an unknown name.

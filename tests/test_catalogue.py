@@ -40,12 +40,27 @@ def test_every_network_of_tf_slim_is_there() -> None:
     }
 
 
+# A paper by arXiv id or DOI with a place in it, by authors, year and title, or TF-Slim's own file.
+SOURCE = re.compile(
+    r"(arXiv:\d\d(0[1-9]|1[0-2])\.\d{4,5}|doi:10\.\d{4,9}/\S+), (Tables?|Figures?|section) \d.*"
+    r"|[A-Z][A-Za-z]+( et al\.| and [A-Z][a-z]+)? (19|20)\d\d, [A-Z](\w|-)+( [\w-]+){2,}.*"
+    r"|TF-Slim, nets/[a-z0-9_/]+\.py"
+)
+
+
+@pytest.mark.parametrize(
+    "source", ["2012", "arXiv:1512.00567", "arXiv:1513.00567, Table 1", "arXiv:151.005, Table 1"]
+)
+def test_source_that_cannot_be_looked_up_is_seen(source: str) -> None:
+    assert not SOURCE.fullmatch(source)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_entry_is_complete(name: str) -> None:
     entry = find_architecture(name)
     assert (ROOT / "tests" / "golden" / "open" / f"{name}.json.gz").is_file()
     assert entry.preprocessing in PREPROCESSINGS
-    assert re.search(r"arXiv:\d{4}\.\d{4,5}|\d{4}|TF-Slim", entry.source)
+    assert SOURCE.fullmatch(entry.source), entry.source
     assert entry.network.__doc__
     assert entry.arg_scope.__doc__
     assert f"| {name} |" in DOCUMENT

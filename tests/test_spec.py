@@ -1,11 +1,17 @@
 """Build specs: every kind of bad input with its whole message, and the digest."""
 
 import copy
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from model_zoo import BuildSpec, SpecError
+from model_zoo.spec import _RULES, _problems
+from model_zoo.weight_sources import CheckpointWeights
 
 LENET: dict[str, Any] = {"architecture": "lenet"}
 OTHER_BUILD = {"source": "build", "id": "e3ab80f5c2b95df954bd0286ee5ebf37"}
@@ -312,3 +318,81 @@ def test_normalized_spec_reads_as_itself() -> None:
     again = BuildSpec.read(copy.deepcopy(normalized))
     assert again.normalized() == normalized
     assert again.digest == BuildSpec.read(wire).digest
+
+
+ITSELF: list[Any] = []
+ITSELF.append(ITSELF)
+HOSTILE: list[Any] = [
+    *(None, True, -1, 1.5, 2**60, "", "x" * 300, "\ud800", b"x", object(), ITSELF),
+    *([], ["x"] * 40, {}, {1: 2}, {"x": "y"}, {str(index): "x" for index in range(40)}),
+]
+CHECKPOINT = {"source": "checkpoint", "id": "0" * 64}
+
+
+def hostile_specs() -> Iterator[Any]:
+    """Yield specs with each hostile value at each place of the format, and inside what is there."""
+    for value in HOSTILE:
+        for put in (value, [value], {"a": value}):
+            yield {"architecture": put}
+            for field in BuildSpec.model_json_schema()["properties"]:
+                yield {**LENET, field: put}
+            for field in ("ops", "args", "other"):
+                yield {**LENET, "scopes": [{"ops": ["conv2d"], "args": {}, field: put}]}
+            for field in CheckpointWeights.model_fields:
+                yield {**LENET, "weights": {**CHECKPOINT, field: put}}
+            yield {**LENET, "weights": [{"seed": put}]}
+        yield {**LENET, "scopes": [{"ops": ["conv2d"]}]}
+
+
+def test_every_error_of_pydantic_is_told_in_our_words() -> None:
+    """No message is pydantic's, every rule is reached, and none of the errors lacks a rule."""
+    kinds: set[str] = set()
+    for wire in hostile_specs():
+        try:
+            BuildSpec.model_validate(wire)
+        except ValidationError as error:
+            kinds |= {detail["type"] for detail in error.errors(include_url=False)}
+        except SpecError:
+            continue
+        else:
+            continue
+        for message in messages(wire):
+            assert re.search(
+                r"(This should (be|have|match|not)|The field|There is no|must be) ", message
+            )
+            assert not re.search(r"Input|valid dictionary|be valid \(", message), message
+    own = {"extra_forbidden", "invalid_key", "missing", "union_tag_invalid", "union_tag_not_found"}
+    assert kinds == {*_RULES, *own}
+
+
+def test_error_without_a_rule_is_named() -> None:
+    detail = InitErrorDetails(
+        type=PydanticCustomError("too_odd", "Odd"), loc=("architecture",), input=5
+    )
+    error = ValidationError.from_exception_data("BuildSpec", [detail])
+    assert [str(problem) for problem in _problems(error)] == [
+        "/architecture: This should be valid (too_odd); received 5."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wire", "message"),
+    [
+        ({**LENET, "scopes": {}}, "/scopes: This should be a list; received {}."),
+        ({**LENET, "scopes": [5]}, "/scopes/0: This should be an object; received 5."),
+        (
+            {**LENET, "weights": {**CHECKPOINT, "policy": "lax"}},
+            "/weights/policy: This should be 'strict' or 'skip_mismatch'; received \"lax\".",
+        ),
+        (
+            {**LENET, "weights": {**CHECKPOINT, "include": [""]}},
+            '/weights/include/0: This should have at least 1 character; received "".',
+        ),
+        (
+            {**LENET, "weights": {**CHECKPOINT, "include": ["\ud800"]}},
+            '/weights/include/0: This should be a string of valid Unicode; received "\\ud800".',
+        ),
+    ],
+)
+def test_rule_of_the_format_is_a_sentence(wire: Any, message: str) -> None:
+    assert messages(wire) == [message]

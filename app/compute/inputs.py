@@ -5,8 +5,6 @@ Every size is checked on a header or a count before memory of that size is taken
 
 import base64
 import binascii
-import io
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,7 +13,7 @@ import numpy.typing as npt
 
 from app.documents import parse_instances
 from app.settings import Settings, variable
-from model_zoo import InputError, Problem, decode_image, preprocess
+from model_zoo import InputError, Problem, decode_image, preprocess, read_npy
 
 Rows = npt.NDArray[np.float32]
 Shape = tuple[int, ...]
@@ -143,42 +141,6 @@ class InputReader:
             if warning not in self.warnings:
                 self.warnings.append(warning)
         return rows
-
-
-def read_npy(data: bytes, pointer: str = "") -> npt.NDArray[Any]:
-    """Return the array of an `.npy` file, a view of `data`.
-
-    Raises: InputError for what is no array of numbers, or a header that does not fit the data.
-    """
-    stream = io.BytesIO(data)
-    try:
-        version = np.lib.format.read_magic(stream)
-        read_header = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }[version]
-        shape, fortran_order, dtype = read_header(stream)
-    except (ValueError, KeyError, EOFError, TypeError, SyntaxError, RecursionError):
-        raise InputError(
-            Problem("The data is not an .npy file that can be read.", pointer)
-        ) from None
-    if dtype.kind not in "fiu":
-        message = f"The array has dtype {dtype}; it must be a float or an integer."
-        raise InputError(Problem(message, pointer, str(dtype)))
-    content = data[stream.tell() :]
-    # Python's integers do not overflow: a header may claim any shape.
-    claimed = math.prod(shape) * dtype.itemsize
-    if min(shape, default=0) < 0 or claimed != len(content):
-        raise InputError(
-            Problem(
-                f"The header says shape {list(shape)} of {dtype}, which is {claimed} bytes; "
-                f"{len(content)} bytes follow it.",
-                pointer,
-                list(shape),
-            )
-        )
-    flat = np.frombuffer(content, dtype)
-    return flat.reshape(shape, order="F" if fortran_order else "C")
 
 
 def check_nested(value: object, shape: Sequence[int], pointer: str) -> None:

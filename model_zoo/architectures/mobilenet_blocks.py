@@ -33,7 +33,7 @@ from model_zoo.layers.arguments import (
     Padding,
     Size,
 )
-from model_zoo.primitives import add, avg_pool, multiply, pad, pair, reduce_mean, squeeze
+from model_zoo.primitives import add, avg_pool, fixed_padding, multiply, pair, reduce_mean, squeeze
 from model_zoo.values import (
     NonNegative,
     l2_regularizer,
@@ -124,18 +124,6 @@ def check_final_endpoint(name: str | None, layers: int) -> None:
             f"final_endpoint must be null or one of layer_1 to layer_{layers}; received {name!r}.",
             received=name,
         )
-
-
-def fixed_padding(net: Tensor, kernel_size: int, rate: int = 1) -> Tensor:
-    """Pad as a convolution of stride 1 with padding SAME would, whatever the stride.
-
-    Shape: (N, H, W, C) -> (N, H + (kernel_size - 1) * rate, W + (kernel_size - 1) * rate, C)
-    """
-    total = (kernel_size - 1) * rate
-    if not total:
-        return net
-    before, after = total // 2, total - total // 2
-    return pad(net, (before, before), (after, after))
 
 
 @register_op

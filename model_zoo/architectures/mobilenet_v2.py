@@ -15,7 +15,6 @@ from model_zoo.architectures.mobilenet_blocks import (
     dense_strides,
     depth_multiplier,
     expanded_conv,
-    fixed_padding,
     given,
     make_divisible,
     training_scope,
@@ -25,6 +24,7 @@ from model_zoo.arg_scope import arg_scope
 from model_zoo.graph import Tensor, end_point, variable_scope
 from model_zoo.layers import batch_norm, conv2d, fully_connected, separable_conv2d
 from model_zoo.layers.arguments import ActivationFn, Count
+from model_zoo.primitives import fixed_padding
 
 
 class Conv(NamedTuple):

@@ -19,7 +19,6 @@ from model_zoo.architectures.mobilenet_blocks import (
     dense_strides,
     depth_multiplier,
     expanded_conv,
-    fixed_padding,
     make_divisible,
     squeeze_excite,
     training_scope,
@@ -42,7 +41,7 @@ from model_zoo.layers import (
     separable_conv2d,
 )
 from model_zoo.layers.arguments import Count
-from model_zoo.primitives import rescale
+from model_zoo.primitives import fixed_padding, rescale
 
 
 class Conv(NamedTuple):

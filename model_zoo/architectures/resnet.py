@@ -26,7 +26,7 @@ from model_zoo.errors import BuildError
 from model_zoo.graph import Tensor, end_point, layer_scope, scoped_end_point, variable_scope
 from model_zoo.layers import batch_norm, conv2d, max_pool2d, register_op, softmax
 from model_zoo.layers.arguments import ActivationFn, Count, Decay, Epsilon
-from model_zoo.primitives import add, clip, pad, reduce_mean, squeeze
+from model_zoo.primitives import add, clip, fixed_padding, reduce_mean, squeeze
 from model_zoo.values import NonNegative, l2_regularizer, variance_scaling_initializer
 
 
@@ -100,9 +100,7 @@ def conv2d_same(
         return conv2d(
             net, num_outputs, kernel_size, stride=1, rate=rate, padding="SAME", scope=scope
         )
-    total = rate * (kernel_size - 1)
-    before, after = total // 2, total - total // 2
-    net = pad(net, (before, before), (after, after))
+    net = fixed_padding(net, kernel_size, rate)
     return conv2d(
         net, num_outputs, kernel_size, stride=stride, rate=rate, padding="VALID", scope=scope
     )

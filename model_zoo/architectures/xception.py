@@ -36,7 +36,7 @@ from model_zoo.layers import (
     softmax,
 )
 from model_zoo.layers.arguments import ActivationFn, Count, Decay, Epsilon, KeepProbability
-from model_zoo.primitives import add, clip, pad, reduce_mean
+from model_zoo.primitives import add, clip, fixed_padding, reduce_mean
 from model_zoo.values import NonNegative, l2_regularizer, truncated_normal_initializer
 
 Skip = Literal["conv", "sum", "none"]
@@ -135,9 +135,7 @@ def separable_conv2d_same(
     """
     padding: Literal["SAME", "VALID"] = "SAME"
     if stride != 1 and use_explicit_padding:
-        total = rate * (kernel_size - 1)
-        before, after = total // 2, total - total // 2
-        inputs = pad(inputs, (before, before), (after, after))
+        inputs = fixed_padding(inputs, kernel_size, rate)
         padding = "VALID"
     if regularize_depthwise:
         net = separable_conv2d(

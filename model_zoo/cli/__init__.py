@@ -11,12 +11,13 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from model_zoo.cli.common import add_home, materialized, progress, traced
 from model_zoo.cli.weights import add_commands
 from model_zoo.errors import ZooError
+from model_zoo.tables import aligned_table, markdown_table, spell_shape
 from model_zoo.zoo import (
+    ArchitectureRow,
     describe_architecture,
     describe_architectures,
     describe_op,
@@ -85,40 +86,30 @@ def _list(options: argparse.Namespace) -> int:
     return 0
 
 
-def _table(rows: list[dict[str, Any]], form: str) -> str:
+def _table(rows: Sequence[ArchitectureRow], form: str) -> str:
     """Return the catalogue as lines of aligned columns, or as a table of Markdown."""
-    cells = [("name", "parameters", "multiply-adds", "input", "classes", "preprocessing", "source")]
-    for row in rows:
-        background = " with background" if row["background_class"] else ""
-        cells.append(
-            (
-                row["name"],
-                f"{row['parameters']:,}",
-                f"{row['multiply_adds']:,}",
-                "x".join(map(str, row["input_shape"])),
-                f"{row['classes']}{background}",
-                row["preprocessing"],
-                row["source"],
-            )
+    header = ("name", "parameters", "multiply-adds", "input", "classes", "preprocessing", "source")
+    cells = [
+        (
+            row["name"],
+            f"{row['parameters']:,}",
+            f"{row['multiply_adds']:,}",
+            spell_shape(row["input_shape"]),
+            f"{row['classes']}{' with background' if row['background_class'] else ''}",
+            row["preprocessing"],
+            row["source"],
         )
+        for row in rows
+    ]
     if form == "markdown":
-        rule = "|---|--:|--:|---|---|---|---|"
-        lines = [f"| {' | '.join(line)} |" for line in cells]
-        return "\n".join([lines[0], rule, *lines[1:]])
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if number in (1, 2) else cell.ljust(width)
-            for number, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in cells
-    )
+        return markdown_table(header, cells, right=(1, 2))
+    return "\n".join(aligned_table(header, cells, right=(1, 2)))
 
 
 def _describe(options: argparse.Namespace) -> int:
     known_op = options.name in list_ops()
-    found = describe_op(options.name) if known_op else describe_architecture(options.name)
-    print(json.dumps(found, indent=2))
+    describe = describe_op if known_op else describe_architecture
+    print(json.dumps(describe(options.name), indent=2))
     return 0
 
 

@@ -11,13 +11,13 @@ from pathlib import Path
 from model_zoo.cli.common import (
     LocalLibrary,
     add_home,
-    materialized,
     open_store,
     progress,
     read_spec,
     traced,
 )
 from model_zoo.errors import ZooError
+from model_zoo.saving import weight_writer
 from model_zoo.spec import BuildSpec
 from model_zoo.tracing import trace
 from model_zoo.weight_sources import CHECKPOINT_ID
@@ -170,9 +170,11 @@ def _plan(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    model = materialized(traced(options), options)
+    build = traced(options)
+    with progress(f"loading the weights of {build.spec.architecture}"):
+        write = weight_writer(build, LocalLibrary(open_store(options)), options.format)
     with progress(f"writing {options.output}"):
-        model.save(options.output, options.format)
+        write(options.output)
     return 0
 
 

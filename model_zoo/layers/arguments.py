@@ -7,7 +7,14 @@ from annotated_types import Ge, Gt, Le, Len
 
 from model_zoo.graph import Tensor
 from model_zoo.primitives import Padding
-from model_zoo.values import ByName, Initializer, Regularizer
+from model_zoo.values import (
+    ByName,
+    EachByName,
+    Initializer,
+    NormalizerArguments,
+    NormalizerByName,
+    Regularizer,
+)
 
 __all__ = [
     "ActivationFn",
@@ -37,7 +44,7 @@ KeepProbability = Annotated[float, Gt(0), Le(1)]
 ActivationFn = Annotated[Callable[[Tensor], Tensor] | None, ByName("activation")]
 InitializerFn = Annotated[Initializer, ByName("initializer")]
 RegularizerFn = Annotated[Regularizer | None, ByName("regularizer")]
-NormalizerFn = Annotated[Callable[..., Tensor] | None, ByName("normalizer")]
-NormalizerParams = Annotated[Mapping[str, Any] | None, ByName("normalizer arguments")]
-ParamInitializers = Annotated[Mapping[str, Initializer] | None, ByName("initializers")]
-ParamRegularizers = Annotated[Mapping[str, Regularizer] | None, ByName("regularizers")]
+NormalizerFn = Annotated[Callable[..., Tensor] | None, NormalizerByName()]
+NormalizerParams = Annotated[Mapping[str, Any] | None, NormalizerArguments()]
+ParamInitializers = Annotated[Mapping[str, Initializer] | None, EachByName("initializer")]
+ParamRegularizers = Annotated[Mapping[str, Regularizer] | None, EachByName("regularizer")]

@@ -1,7 +1,5 @@
 """Convolutions, with the bias or normalizer and the activation that TF-Slim puts after them."""
 
-from collections.abc import Sequence
-
 from model_zoo import primitives
 from model_zoo.activations import relu
 from model_zoo.errors import BuildError
@@ -17,7 +15,7 @@ from model_zoo.layers.arguments import (
     Size,
     Size3D,
 )
-from model_zoo.layers.normalization import finish
+from model_zoo.layers.epilogue import apply_epilogue
 from model_zoo.layers.registry import register_op
 from model_zoo.primitives import pair, sizes
 from model_zoo.values import xavier_initializer, zeros_initializer
@@ -65,25 +63,30 @@ def conv2d(
     Shape: (N, H, W, C) -> (N, H', W', num_outputs)
     Raises: BuildError for a window larger than the input, or stride and rate both above 1.
     """
-    return _convolution(
-        2,
-        inputs,
-        num_outputs,
-        kernel_size,
-        stride,
-        padding,
-        rate,
-        activation_fn,
-        normalizer_fn,
-        normalizer_params,
-        weights_initializer,
-        weights_regularizer,
-        biases_initializer,
-        biases_regularizer,
-        reuse,
-        trainable,
-        scope,
-    )
+    with layer_scope(scope, "Conv", reuse):
+        weights = _weights(
+            "weights",
+            (*sizes(kernel_size, 2, "kernel_size"), inputs.channels, num_outputs),
+            weights_initializer,
+            weights_regularizer,
+            trainable,
+        )
+        outputs = primitives.conv(
+            inputs,
+            weights,
+            strides=sizes(stride, 2, "stride"),
+            padding=padding,
+            rate=sizes(rate, 2, "rate"),
+        )
+        return apply_epilogue(
+            outputs,
+            activation_fn=activation_fn,
+            normalizer_fn=normalizer_fn,
+            normalizer_params=normalizer_params,
+            biases_initializer=biases_initializer,
+            biases_regularizer=biases_regularizer,
+            trainable=trainable,
+        )
 
 
 @register_op
@@ -112,50 +115,10 @@ def conv3d(
     Shape: (N, T, H, W, C) -> (N, T', H', W', num_outputs)
     Raises: BuildError for a window larger than the input, or stride and rate both above 1.
     """
-    return _convolution(
-        3,
-        inputs,
-        num_outputs,
-        kernel_size,
-        stride,
-        padding,
-        rate,
-        activation_fn,
-        normalizer_fn,
-        normalizer_params,
-        weights_initializer,
-        weights_regularizer,
-        biases_initializer,
-        biases_regularizer,
-        reuse,
-        trainable,
-        scope,
-    )
-
-
-def _convolution(
-    dimensions: int,
-    inputs: Tensor,
-    num_outputs: int,
-    kernel_size: int | Sequence[int],
-    stride: int | Sequence[int],
-    padding: Padding,
-    rate: int | Sequence[int],
-    activation_fn: ActivationFn,
-    normalizer_fn: NormalizerFn,
-    normalizer_params: NormalizerParams,
-    weights_initializer: InitializerFn,
-    weights_regularizer: RegularizerFn,
-    biases_initializer: InitializerFn | None,
-    biases_regularizer: RegularizerFn,
-    reuse: bool | None,
-    trainable: bool,
-    scope: str | None,
-) -> Tensor:
     with layer_scope(scope, "Conv", reuse):
         weights = _weights(
             "weights",
-            (*sizes(kernel_size, dimensions, "kernel_size"), inputs.channels, num_outputs),
+            (*sizes(kernel_size, 3, "kernel_size"), inputs.channels, num_outputs),
             weights_initializer,
             weights_regularizer,
             trainable,
@@ -163,18 +126,18 @@ def _convolution(
         outputs = primitives.conv(
             inputs,
             weights,
-            strides=sizes(stride, dimensions, "stride"),
+            strides=sizes(stride, 3, "stride"),
             padding=padding,
-            rate=sizes(rate, dimensions, "rate"),
+            rate=sizes(rate, 3, "rate"),
         )
-        return finish(
+        return apply_epilogue(
             outputs,
-            activation_fn,
-            normalizer_fn,
-            normalizer_params,
-            biases_initializer,
-            biases_regularizer,
-            trainable,
+            activation_fn=activation_fn,
+            normalizer_fn=normalizer_fn,
+            normalizer_params=normalizer_params,
+            biases_initializer=biases_initializer,
+            biases_regularizer=biases_regularizer,
+            trainable=trainable,
         )
 
 
@@ -237,14 +200,14 @@ def separable_conv2d(
             outputs = primitives.conv(
                 outputs, pointwise_weights, strides=(1, 1), padding="VALID", rate=(1, 1)
             )
-        return finish(
+        return apply_epilogue(
             outputs,
-            activation_fn,
-            normalizer_fn,
-            normalizer_params,
-            biases_initializer,
-            biases_regularizer,
-            trainable,
+            activation_fn=activation_fn,
+            normalizer_fn=normalizer_fn,
+            normalizer_params=normalizer_params,
+            biases_initializer=biases_initializer,
+            biases_regularizer=biases_regularizer,
+            trainable=trainable,
         )
 
 
@@ -282,12 +245,12 @@ def conv2d_transpose(
         outputs = primitives.conv2d_transpose(
             inputs, weights, strides=pair(stride, "stride"), padding=padding
         )
-        return finish(
+        return apply_epilogue(
             outputs,
-            activation_fn,
-            normalizer_fn,
-            normalizer_params,
-            biases_initializer,
-            biases_regularizer,
-            trainable,
+            activation_fn=activation_fn,
+            normalizer_fn=normalizer_fn,
+            normalizer_params=normalizer_params,
+            biases_initializer=biases_initializer,
+            biases_regularizer=biases_regularizer,
+            trainable=trainable,
         )

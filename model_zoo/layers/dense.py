@@ -15,7 +15,7 @@ from model_zoo.layers.arguments import (
     NormalizerParams,
     RegularizerFn,
 )
-from model_zoo.layers.normalization import activate, finish
+from model_zoo.layers.epilogue import activate, apply_epilogue
 from model_zoo.layers.registry import register_op
 from model_zoo.values import xavier_initializer, zeros_initializer
 
@@ -53,14 +53,14 @@ def fully_connected(
             weights_regularizer,
             trainable=trainable,
         )
-        return finish(
+        return apply_epilogue(
             primitives.matmul(inputs, weights),
-            activation_fn,
-            normalizer_fn,
-            normalizer_params,
-            biases_initializer,
-            biases_regularizer,
-            trainable,
+            activation_fn=activation_fn,
+            normalizer_fn=normalizer_fn,
+            normalizer_params=normalizer_params,
+            biases_initializer=biases_initializer,
+            biases_regularizer=biases_regularizer,
+            trainable=trainable,
         )
 
 

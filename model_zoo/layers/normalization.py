@@ -1,9 +1,8 @@
 """The normalizers: scoped ops, called by name from other layers, where scopes reach them too."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from model_zoo import primitives
-from model_zoo.arg_scope import has_arg_scope, scoped_op
 from model_zoo.errors import BuildError, suggest
 from model_zoo.graph import Tensor, Variable, current_graph, layer_scope
 from model_zoo.layers.arguments import (
@@ -12,15 +11,11 @@ from model_zoo.layers.arguments import (
     Count,
     Decay,
     Epsilon,
-    InitializerFn,
-    NormalizerFn,
-    NormalizerParams,
     ParamInitializers,
     ParamRegularizers,
-    RegularizerFn,
 )
+from model_zoo.layers.epilogue import activate
 from model_zoo.layers.registry import register_normalizer
-from model_zoo.provenance import describe
 from model_zoo.values import ones_initializer, zeros_initializer
 
 # TensorFlow's fused kernel raises smaller epsilons to this, whatever was asked.
@@ -66,49 +61,6 @@ def _parameters(
 def _affine(center: bool, scale: bool, *, gamma_first: bool = False) -> list[str]:
     names = [name for name, wanted in (("beta", center), ("gamma", scale)) if wanted]
     return names[::-1] if gamma_first else names
-
-
-def activate(x: Tensor, activation_fn: ActivationFn) -> Tensor:
-    """Apply an activation, if there is one."""
-    return x if activation_fn is None else activation_fn(x)
-
-
-def finish(
-    x: Tensor,
-    activation_fn: ActivationFn,
-    normalizer_fn: NormalizerFn,
-    normalizer_params: NormalizerParams,
-    biases_initializer: InitializerFn | None,
-    biases_regularizer: RegularizerFn,
-    trainable: bool,
-) -> Tensor:
-    """Normalise, or else add biases; then activate: how every layer with weights ends."""
-    if normalizer_fn is not None:
-        params = normalizer_params or {}
-        _check_params(normalizer_fn, params)
-        x = normalizer_fn(x, **params)
-    elif biases_initializer is not None:
-        biases = current_graph().variable(
-            "biases", (x.channels,), biases_initializer, biases_regularizer, trainable=trainable
-        )
-        x = primitives.bias_add(x, biases)
-    return activate(x, activation_fn)
-
-
-def _check_params(normalizer_fn: object, params: Mapping[str, object]) -> None:
-    if not callable(normalizer_fn):
-        raise BuildError(f"normalizer_fn is a function or None; received {normalizer_fn!r}.")
-    if not has_arg_scope(normalizer_fn):
-        return
-    op = scoped_op(normalizer_fn)
-    for name in params:
-        if name not in op.parameters and not op.accepts_any:
-            raise BuildError(
-                f"{op.name} has no argument {name!r}, which normalizer_params "
-                f"{describe(params)} passes to it; set normalizer_params to fit "
-                f"normalizer_fn {op.name}, or to null.",
-                received=name,
-            )
 
 
 @register_normalizer

@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from model_zoo.bias_folding import foldable_biases
 from model_zoo.errors import BuildError
 from model_zoo.graph import Graph, Node, Tensor, Variable
 from model_zoo.values import Regularizer
@@ -12,9 +13,6 @@ from model_zoo.values import Regularizer
 KerasTensor = Any
 Rule = Callable[["Lowering", Node, Sequence[KerasTensor]], KerasTensor]
 RULES: dict[str, Rule] = {}
-
-# Ops whose Keras layer can hold the biases that follow them.
-_WITH_BIASES = ("conv2d", "conv3d", "depthwise_conv2d", "conv2d_transpose", "matmul")
 
 
 def rule(op: str) -> Callable[[Rule], Rule]:
@@ -41,18 +39,8 @@ class Lowering:
     def __init__(self, graph: Graph) -> None:
         self.variables: dict[str, Any] = {}
         self._layers: dict[tuple[str, ...], tuple[dict[str, Any], Any]] = {}
-        producers = {node.output: node for node in graph.nodes}
-        readers: dict[Tensor, int] = {}
-        for node in graph.nodes:
-            for tensor in node.inputs:
-                readers[tensor] = readers.get(tensor, 0) + 1
-        seen = {graph.output, *graph.end_points.values()}
-        self.biases: dict[Tensor, Variable] = {}
-        for node in graph.nodes:
-            if node.op == "bias_add" and node.inputs[0] not in seen:
-                producer = producers[node.inputs[0]]
-                if producer.op in _WITH_BIASES and readers[producer.output] == 1:
-                    self.biases[producer.output] = node.variables["biases"]
+        ends = {graph.output, *graph.end_points.values()}
+        self.biases = foldable_biases(graph.nodes, ends)
 
     def layer(
         self, make: type[Any], node: Node, roles: dict[str, Variable], **arguments: Any

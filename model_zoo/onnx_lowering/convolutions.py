@@ -5,7 +5,8 @@ from typing import Any
 
 from model_zoo.graph import Node
 from model_zoo.onnx_lowering.rules import Lowering, rule
-from model_zoo.onnx_lowering.windows import halves, pads, window
+from model_zoo.onnx_lowering.windows import pads, window
+from model_zoo.primitives import split_padding
 
 
 def _weighted(lowering: Lowering, node: Node, op: str, weights: str, **attributes: Any) -> str:
@@ -43,7 +44,7 @@ def conv2d_transpose(lowering: Lowering, node: Node) -> str:
     # A window shorter than its stride leaves the last positions to the output's padding.
     attributes["output_padding"] = _above(strides, kernel)
     if node.attributes["padding"] == "SAME":
-        attributes["pads"] = pads([halves(total) for total in _above(kernel, strides)])
+        attributes["pads"] = pads([split_padding(total) for total in _above(kernel, strides)])
     kernels = lowering.weight(weights, (3, 2, 0, 1))
     return _weighted(lowering, node, "ConvTranspose", kernels, **attributes)
 

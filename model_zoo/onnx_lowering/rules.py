@@ -1,6 +1,5 @@
 """The rules by which primitives become ONNX nodes: the registry, and what a rule is given."""
 
-from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
@@ -8,6 +7,7 @@ import numpy as np
 import onnx
 from numpy.typing import ArrayLike, NDArray
 
+from model_zoo.bias_folding import foldable_biases
 from model_zoo.errors import BuildError, suggest
 from model_zoo.graph import Node, Tensor, Variable
 from model_zoo.onnx_lowering.layout import Layout, order
@@ -16,8 +16,6 @@ Rule = Callable[["Lowering", Node], str]
 RULES: dict[str, Rule] = {}
 
 INPUT, OUTPUT = "input", "output"
-# Ops whose ONNX operator takes the biases that follow them.
-_WITH_BIASES = ("conv2d", "conv3d", "depthwise_conv2d", "conv2d_transpose", "matmul")
 
 
 def rule(op: str) -> Callable[[Rule], Rule]:
@@ -57,16 +55,7 @@ class Lowering:
         self._values: dict[Tensor, dict[Layout, str]] = {}
         self._prefix = ""
         self._emitted: list[onnx.NodeProto] = []
-        readers = Counter(tensor for node in nodes for tensor in node.inputs)
-        producers = {node.output: node for node in nodes}
-        self.biases: dict[Tensor, Variable] = {
-            node.inputs[0]: node.variables["biases"]
-            for node in nodes
-            if node.op == "bias_add"
-            and producers[node.inputs[0]].op in _WITH_BIASES
-            and readers[node.inputs[0]] == 1
-            and node.inputs[0] not in outputs.values()
-        }
+        self.biases = foldable_biases(nodes, outputs.values())
 
     def lower(self, node: Node) -> None:
         """Run a node's rule; its last ONNX node takes the node's name, if that is free.

@@ -5,6 +5,7 @@ from typing import Any
 
 from model_zoo.graph import Node
 from model_zoo.onnx_lowering.layout import example_shape
+from model_zoo.primitives import split_padding
 
 
 def same_padding(size: int, kernel: int, stride: int, rate: int = 1) -> tuple[int, int]:
@@ -14,13 +15,7 @@ def same_padding(size: int, kernel: int, stride: int, rate: int = 1) -> tuple[in
     ((1, 1), (0, 1), (2, 2))
     """
     reach = (kernel - 1) * rate + 1
-    return halves((-(-size // stride) - 1) * stride + reach - size)
-
-
-def halves(total: int) -> tuple[int, int]:
-    """Return padding in two parts, the larger one after; none where the total is negative."""
-    total = max(total, 0)
-    return total // 2, total - total // 2
+    return split_padding(max((-(-size // stride) - 1) * stride + reach - size, 0))
 
 
 def window(node: Node, kernel: Sequence[int]) -> dict[str, Any]:

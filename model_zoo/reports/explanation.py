@@ -3,13 +3,77 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, NotRequired
+
+from pydantic import JsonValue
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from model_zoo.arg_scope import scoped_op
 from model_zoo.errors import Problem, json_pointer
 from model_zoo.graph import Tensor
-from model_zoo.provenance import Binding, Call, Location, Pointer, written_at
+from model_zoo.provenance import Binding, Call, Level, Location, Pointer, written_at
 from model_zoo.signatures import to_wire
+
+Kind = Literal["call", "scope", "default"]
+
+
+class SourceDocument(TypedDict):
+    """Where a value was written: a JSON pointer or a line of Python, and whose it is."""
+
+    written_at: str
+    level: Level
+
+
+class BeatenDocument(SourceDocument):
+    """A scope's value that another one beat, and where it was written."""
+
+    value: JsonValue
+
+
+class ArgumentDocument(TypedDict):
+    """An argument of a call: its value, who set it, where unless by default, and what that beat."""
+
+    name: str
+    value: JsonValue
+    kind: Kind
+    written_at: NotRequired[str]
+    level: NotRequired[Level]
+    beat: NotRequired[list[BeatenDocument]]
+
+
+class CallDocument(TypedDict):
+    """A call of a scoped op, with every argument."""
+
+    layer: str
+    op: str
+    called_at: str
+    arguments: list[ArgumentDocument]
+
+
+class BeatenByDocument(SourceDocument):
+    """What beat an override, and at how many calls."""
+
+    calls: int
+
+
+class OverrideDocument(TypedDict):
+    """An argument of a request's level for one op: how many calls it reached, and where it won."""
+
+    pointer: str
+    op: str
+    argument: str
+    value: JsonValue
+    reached: int
+    won: int
+    beaten_by: list[BeatenByDocument]
+
+
+class ExplanationDocument(TypedDict):
+    """Every call with every argument, and every override of the request with its fate."""
+
+    calls: list[CallDocument]
+    overrides: list[OverrideDocument]
+
 
 RequestLevel = tuple[str, Sequence[Callable[..., Any]], Mapping[str, Any]]
 
@@ -19,9 +83,9 @@ class Source:
     """Where a value was written: a JSON pointer, or a line of Python, and whose level it is."""
 
     written_at: str
-    level: str
+    level: Level
 
-    def to_dict(self) -> dict[str, str]:
+    def to_dict(self) -> SourceDocument:
         return {"written_at": self.written_at, "level": self.level}
 
 
@@ -31,20 +95,25 @@ class ArgumentReport:
 
     name: str
     value: Any
-    kind: str
+    kind: Kind
     source: Source | None
     beat: tuple[tuple[Any, Source], ...]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> ArgumentDocument:
         """Return the argument, JSON-ready."""
-        found: dict[str, Any] = {"name": self.name, "value": _wire(self.value), "kind": self.kind}
+        argument: ArgumentDocument = {
+            "name": self.name,
+            "value": _wire(self.value),
+            "kind": self.kind,
+        }
         if self.source is not None:
-            found |= self.source.to_dict()
+            argument["written_at"] = self.source.written_at
+            argument["level"] = self.source.level
         if self.beat:
-            found["beat"] = [
+            argument["beat"] = [
                 {"value": _wire(value), **source.to_dict()} for value, source in self.beat
             ]
-        return found
+        return argument
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +125,7 @@ class CallReport:
     called_at: str
     arguments: tuple[ArgumentReport, ...]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> CallDocument:
         """Return the call, JSON-ready."""
         return {
             "layer": self.layer,
@@ -78,7 +147,7 @@ class OverrideReport:
     won: int = 0
     beaten_by: Counter[Source] = field(default_factory=Counter)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> OverrideDocument:
         """Return the override, JSON-ready."""
         return {
             "pointer": self.pointer,
@@ -106,7 +175,7 @@ class Explanation:
     calls: tuple[CallReport, ...]
     overrides: tuple[OverrideReport, ...]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> ExplanationDocument:
         """Return the explanation, JSON-ready."""
         return {
             "calls": [call.to_dict() for call in self.calls],

@@ -4,11 +4,44 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from model_zoo.graph import Graph, Node, Shape, Tensor
+from model_zoo.tables import aligned_table, spell_shape
 
 BYTES = 4  # float32, the only type that networks compute in
+
+
+class LayerDocument(TypedDict):
+    """One layer of a summary, for one example; the batch in its shape is null."""
+
+    name: str
+    op: str
+    output_shape: list[int | None]
+    parameters: int
+    multiply_adds: int
+    weight_bytes: int
+    activation_bytes: int
+
+
+class Totals(TypedDict):
+    """What a network comes to; multiply-adds and activations are those of one example."""
+
+    layers: int
+    parameters: int
+    trainable_parameters: int
+    multiply_adds: int
+    weight_bytes: int
+    activation_bytes: int
+    peak_activation_bytes: int
+
+
+class SummaryDocument(TypedDict):
+    """A network's layers in the order of the calls, and the totals."""
+
+    layers: list[LayerDocument]
+    totals: Totals
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +59,29 @@ class Row:
     weight_bytes: int
     activation_bytes: int
 
+    def to_dict(self) -> LayerDocument:
+        """Return the layer, JSON-ready."""
+        return {
+            "name": self.name,
+            "op": self.op,
+            "output_shape": list(self.output_shape),
+            "parameters": self.parameters,
+            "multiply_adds": self.multiply_adds,
+            "weight_bytes": self.weight_bytes,
+            "activation_bytes": self.activation_bytes,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Summary:
     """Rows in the order of the calls; every variable and node is in exactly one."""
 
     rows: tuple[Row, ...]
-    totals: dict[str, int]
+    totals: Totals
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> SummaryDocument:
         """Return the summary, JSON-ready."""
-        layers = [{**asdict(row), "output_shape": list(row.output_shape)} for row in self.rows]
-        return {"layers": layers, "totals": self.totals}
+        return {"layers": [row.to_dict() for row in self.rows], "totals": self.totals}
 
     def to_csv(self) -> str:
         """Return the rows as CSV with a header."""
@@ -45,38 +89,26 @@ class Summary:
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(Row.__dataclass_fields__)
         for row in self.rows:
-            values = asdict(row) | {"output_shape": _spell(row.output_shape)}
+            values = asdict(row) | {"output_shape": spell_shape(row.output_shape)}
             writer.writerow(values.values())
         return text.getvalue()
 
     def to_text(self) -> str:
         """Return the rows as an aligned table, with the totals below."""
         header = ("layer", "op", "output", "parameters", "multiply-adds")
-        table = [header] + [
+        rows = [
             (
                 row.name,
                 row.op,
-                _spell(row.output_shape),
+                spell_shape(row.output_shape),
                 f"{row.parameters:,}",
                 f"{row.multiply_adds:,}",
             )
             for row in self.rows
         ]
-        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-        lines = [
-            "  ".join(
-                cell.ljust(width) if index < 3 else cell.rjust(width)
-                for index, (cell, width) in enumerate(zip(line, widths, strict=True))
-            ).rstrip()
-            for line in table
-        ]
-        lines.insert(1, "-" * max(map(len, lines)))
+        lines = aligned_table(header, rows, right=(3, 4))
         totals = [f"{name.replace('_', ' ')}: {value:,}" for name, value in self.totals.items()]
         return "\n".join([*lines, "", *totals]) + "\n"
-
-
-def _spell(shape: Shape) -> str:
-    return "x".join("N" if size is None else str(size) for size in shape)
 
 
 def summarize(graph: Graph) -> Summary:
@@ -121,7 +153,7 @@ def _row(nodes: Sequence[Node], counted: set[str]) -> Row:
     )
 
 
-def _totals(graph: Graph, rows: Iterable[Row]) -> dict[str, int]:
+def _totals(graph: Graph, rows: Iterable[Row]) -> Totals:
     parameters = sum(variable.size for variable in graph.variables)
     rows = tuple(rows)
     return {

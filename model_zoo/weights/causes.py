@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Any, Protocol
+from typing import Literal, Protocol
+
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from model_zoo.graph import Variable
 from model_zoo.tracing import Trace
@@ -22,6 +24,9 @@ _OBJECT_BASED = ".ATTRIBUTES/VARIABLE_VALUE"
 # Beyond these, a search among names of one shape would take seconds.
 _MAX_CANDIDATES = 200
 _MAX_SUGGESTIONS = 10
+
+
+UnusedKind = Literal["variable", "optimizer", "global_step", "moving_average"]
 
 
 class Shaped(Protocol):
@@ -44,6 +49,13 @@ class Found(Protocol):
     def shape(self) -> tuple[int, ...] | None: ...
 
 
+class SuggestionDocument(TypedDict):
+    """A rename as a spec writes it, and how many more variables it would fill."""
+
+    rename: dict[str, str]
+    variables: int
+
+
 @dataclass(frozen=True, slots=True)
 class Suggestion:
     """A rename of the source's names that would fill more variables."""
@@ -52,7 +64,7 @@ class Suggestion:
     target: str
     variables: int
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> SuggestionDocument:
         """Return the suggestion as a spec would say it, JSON-ready."""
         return {"rename": {self.name: self.target}, "variables": self.variables}
 
@@ -61,7 +73,7 @@ class Suggestion:
         return f"The rename {{{self.name!r}: {self.target!r}}} would fill {what}."
 
 
-def unused_kind(name: str) -> str:
+def unused_kind(name: str) -> UnusedKind:
     """Return what a tensor that no variable takes is, by its name.
 
     >>> [unused_kind(n) for n in ("a/weights", "a/weights/RMSProp_1", "global_step", "beta1_power")]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from model_zoo.errors import WeightsError, unknown_name
 from model_zoo.weights.packing import zip_entry
-from model_zoo.weights.savable import SavableModel
+from model_zoo.weights.savable import SavableModel, SavableWeights
 
 # The file is one protobuf message, and these end at 2 GiB; the rest is for the nodes.
 MAX_ONNX_BYTES = 1_900_000_000
@@ -34,28 +34,52 @@ class Format:
     write: Callable[[SavableModel, Path], None]
 
 
+@dataclass(frozen=True, slots=True)
+class ArrayFormat(Format):
+    """A file format that holds no Keras model, so that weights are written without one."""
+
+    write: Callable[[SavableWeights, Path], None]
+
+
+def find_format(name: str) -> Format:
+    """Return a format by name.
+
+    Raises: WeightsError if there is no such format.
+    """
+    if name not in FORMATS:
+        rule = f"{name!r} is not a format that weights are written in."
+        raise WeightsError(unknown_name("", rule, name, FORMATS))
+    return FORMATS[name]
+
+
+def write_arrays(weights: SavableWeights, path: Path, file_format: ArrayFormat) -> None:
+    """Write weights to a file of arrays, which is replaced whole or not at all."""
+    _write_whole(path, file_format, lambda unfinished: file_format.write(weights, unfinished))
+
+
 def write_weights(model: SavableModel, path: Path, format_name: str) -> None:
     """Write a model's weights to a file, which is replaced whole or not at all.
 
     Raises: WeightsError if there is no such format.
     """
-    file_format = FORMATS.get(format_name)
-    if file_format is None:
-        what = f"{format_name!r} is not a format that weights are written in."
-        raise WeightsError(unknown_name("", what, format_name, FORMATS))
+    file_format = find_format(format_name)
+    _write_whole(path, file_format, lambda unfinished: file_format.write(model, unfinished))
+
+
+def _write_whole(path: Path, file_format: Format, write: Callable[[Path], None]) -> None:
     # A directory of its own, on the file system of `path`: what fails half-way leaves nothing.
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as directory:
         unfinished = Path(directory, f"weights{file_format.suffix}")
-        file_format.write(model, unfinished)
+        write(unfinished)
         unfinished.replace(path)
 
 
-def _sorted_weights(model: SavableModel) -> dict[str, NDArray[Any]]:
+def _sorted_weights(model: SavableWeights) -> dict[str, NDArray[Any]]:
     """Return the weights in one order and one memory layout, which the bytes follow."""
     return {name: np.asarray(value, order="C") for name, value in sorted(model.weights().items())}
 
 
-def _write_npz(model: SavableModel, path: Path) -> None:
+def _write_npz(model: SavableWeights, path: Path) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         for name, value in _sorted_weights(model).items():
             # As numpy.savez does: the size of an entry is not known when its header is written.
@@ -63,7 +87,7 @@ def _write_npz(model: SavableModel, path: Path) -> None:
                 np.lib.format.write_array(entry, value, allow_pickle=False)
 
 
-def _write_safetensors(model: SavableModel, path: Path) -> None:
+def _write_safetensors(model: SavableWeights, path: Path) -> None:
     safetensors.numpy.save_file(_sorted_weights(model), path)
 
 
@@ -85,13 +109,13 @@ def _write_saved_model(model: SavableModel, path: Path) -> None:
     write_saved_model(model, path)
 
 
-def _write_checkpoint(model: SavableModel, path: Path) -> None:
-    from model_zoo.weights.tensorflow_files import write_checkpoint
+def _write_checkpoint(model: SavableWeights, path: Path) -> None:
+    from model_zoo.weights.checkpoint_files import write_checkpoint
 
     write_checkpoint(model, path)
 
 
-def _write_onnx(model: SavableModel, path: Path) -> None:
+def _write_onnx(model: SavableWeights, path: Path) -> None:
     from model_zoo.onnx_lowering import onnx_model
 
     weights = model.weights()
@@ -109,7 +133,7 @@ def _write_onnx(model: SavableModel, path: Path) -> None:
 FORMATS: Mapping[str, Format] = {
     file_format.name: file_format
     for file_format in (
-        Format(
+        ArrayFormat(
             "npz",
             "application/zip",
             ".npz",
@@ -117,7 +141,7 @@ FORMATS: Mapping[str, Format] = {
             "without pickle.",
             _write_npz,
         ),
-        Format(
+        ArrayFormat(
             "safetensors",
             "application/octet-stream",
             ".safetensors",
@@ -146,7 +170,7 @@ FORMATS: Mapping[str, Format] = {
             "takes arrays and, where images feed the network, JPEG and PNG files.",
             _write_saved_model,
         ),
-        Format(
+        ArrayFormat(
             "checkpoint",
             "application/gzip",
             ".ckpt.tar.gz",
@@ -154,7 +178,7 @@ FORMATS: Mapping[str, Format] = {
             "TF-Slim's own scripts.",
             _write_checkpoint,
         ),
-        Format(
+        ArrayFormat(
             "onnx",
             "application/octet-stream",
             ".onnx",

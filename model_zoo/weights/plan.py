@@ -3,18 +3,106 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Literal, NotRequired, cast, get_args
+
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from model_zoo.errors import Problem, WeightsError
 from model_zoo.graph import Variable
 from model_zoo.weight_sources import StoredWeights
-from model_zoo.weights.causes import Suggestion, unused_kind
+from model_zoo.weights.causes import Suggestion, SuggestionDocument, UnusedKind, unused_kind
 
 Status = Literal["matched", "renamed", "moving_average", "shape_mismatch", "missing"]
 STATUSES: tuple[Status, ...] = get_args(Status)
 FILLED = STATUSES[:3]
 # In a refusal; the plan itself lists them all.
 _MAX_LISTED = 20
+
+
+class RowDocument(TypedDict):
+    """What a source has for one variable of the build; its name and shape there, if it has it."""
+
+    name: str
+    shape: list[int]
+    status: Status
+    name_in_source: str | None
+    shape_in_source: list[int] | None
+
+
+class UnusedDocument(TypedDict):
+    """A tensor of a source that no variable takes, and what it is by its name."""
+
+    name: str
+    shape: list[int]
+    kind: UnusedKind
+
+
+class StoredWeightsDocument(TypedDict):
+    """A source of weights as a normalized spec says it."""
+
+    source: Literal["checkpoint", "build"]
+    id: str
+    include: list[str]
+    exclude: list[str]
+    rename: dict[str, str]
+    policy: Literal["strict", "skip_mismatch"]
+    moving_averages: NotRequired[bool]
+
+
+class Counts(TypedDict):
+    """How many variables have each status, and how many tensors of the source none takes."""
+
+    matched: int
+    renamed: int
+    moving_average: int
+    shape_mismatch: int
+    missing: int
+    unused: int
+
+
+class SourceSummary(TypedDict):
+    """What one source gives, without its tensors."""
+
+    source: StoredWeightsDocument
+    counts: Counts
+    global_step: int | None
+    causes: list[str]
+    suggestions: list[SuggestionDocument]
+
+
+class SourceDocument(SourceSummary):
+    """What one source gives, variable by variable, and what it has left over."""
+
+    variables: list[RowDocument]
+    unused: list[UnusedDocument]
+
+
+# `from` is a word of Python.
+OriginDocument = TypedDict(
+    "OriginDocument", {"name": str, "from": int | None, "name_in_source": str | None}
+)
+OriginDocument.__doc__ = "Where a variable's value comes from: the source's number, null if random."
+
+
+class RestoreFigures(TypedDict):
+    """How much of a build's parameters the sources fill."""
+
+    parameters: int
+    restored_parameters: int
+    share: float
+
+
+class RestoreSummary(RestoreFigures):
+    """What each source gives to a build."""
+
+    sources: list[SourceSummary]
+
+
+class RestoreDocument(RestoreFigures):
+    """What each source gives to a build, and where each variable's value comes from."""
+
+    sources: list[SourceDocument]
+    variables: list[OriginDocument]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +122,7 @@ class Row:
     name: str | None = None
     shape: tuple[int, ...] | None = None
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> RowDocument:
         """Return the row, JSON-ready."""
         return {
             "name": self.variable.name,
@@ -58,13 +146,17 @@ class SourcePlan:
     mistakes: Sequence[Problem]
     global_step: int | None
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> SourceSummary:
         """Return the plan of this source without its tensors, JSON-ready."""
         counted = Counter(row.status for row in self.rows)
         return {
-            "source": self.source.model_dump(),
+            "source": cast(StoredWeightsDocument, self.source.model_dump()),
             "counts": {
-                **{status: counted[status] for status in STATUSES},
+                "matched": counted["matched"],
+                "renamed": counted["renamed"],
+                "moving_average": counted["moving_average"],
+                "shape_mismatch": counted["shape_mismatch"],
+                "missing": counted["missing"],
                 "unused": len(self.unused),
             },
             "global_step": self.global_step,
@@ -72,7 +164,7 @@ class SourcePlan:
             "suggestions": [each.to_dict() for each in self.suggestions],
         }
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> SourceDocument:
         """Return the plan of this source, JSON-ready."""
         return {
             **self.summary(),
@@ -130,23 +222,25 @@ class RestorePlan:
         if problems:
             raise WeightsError(*problems)
 
-    def summary(self) -> dict[str, Any]:
-        """Return the plan without variables, JSON-ready."""
+    def _figures(self) -> RestoreFigures:
         return {
             "parameters": sum(variable.size for variable in self.variables),
             "restored_parameters": self.restored_parameters,
             "share": round(self.share, 6),
-            "sources": [source.summary() for source in self.sources],
         }
 
-    def to_dict(self) -> dict[str, Any]:
+    def summary(self) -> RestoreSummary:
+        """Return the plan without variables, JSON-ready."""
+        return {**self._figures(), "sources": [source.summary() for source in self.sources]}
+
+    def to_dict(self) -> RestoreDocument:
         """Return the plan, JSON-ready; `from` counts the sources, null is random."""
-        origins = []
+        origins: list[OriginDocument] = []
         for variable in self.variables:
             index, name = self.origins.get(variable.name, (None, None))
             origins.append({"name": variable.name, "from": index, "name_in_source": name})
         return {
-            **self.summary(),
+            **self._figures(),
             "sources": [source.to_dict() for source in self.sources],
             "variables": origins,
         }
@@ -158,14 +252,14 @@ class RestorePlan:
             f"{sum(v.size for v in self.variables):,} parameters ({self.share:.1%})"
         ]
         for index, source in enumerate(self.sources):
-            told = source.summary()
-            counts = ", ".join(f"{count} {what}" for what, count in told["counts"].items() if count)
+            summary = source.summary()
+            counts = ", ".join(f"{n} {status}" for status, n in summary["counts"].items() if n)
             lines.append(
                 f"source {index} ({source.source.source} {source.source.id[:12]}): {counts}"
             )
             if source.global_step is not None:
                 lines.append(f"  global_step {source.global_step}")
-            lines += [f"  {cause}" for cause in told["causes"]]
+            lines += [f"  {cause}" for cause in summary["causes"]]
             lines += [f"  {each}" for each in source.suggestions]
             lines += [f"  {_spell(row)}" for row in source.rows if row.status != "matched"]
             lines += [

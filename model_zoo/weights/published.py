@@ -10,7 +10,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from pydantic import JsonValue
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
+
 from model_zoo.errors import WeightsError, unknown_name
+from model_zoo.tables import markdown_table, spell_shape
 
 # The README prints http://download.tensorflow.org, a bucket's alias. Over https that host answers
 # with a certificate of another name (tensorflow/tensorflow#13702), so the bucket is named here.
@@ -37,6 +41,31 @@ _SHA256 = {
     "v3-large_224_1.0_float": "9be8563f92022f412c82f2811d670888d6db998e2da9af3e71415fdde2f4f504",
     "v3-small_224_1.0_float": "e60ad9f450f892ae56f8b9122ffc750d88940d9e6b63f6dc70649179fb3a9065",
 }
+
+
+class PublishedSpec(TypedDict):
+    """The build that published weights fit, as a request writes it."""
+
+    architecture: str
+    params: dict[str, JsonValue]
+    input_shape: list[int]
+
+
+class PublishedDescription(TypedDict):
+    """A published checkpoint: its build, its accuracy in percent, and where it lies."""
+
+    name: str
+    architecture: str
+    spec: PublishedSpec
+    classes: int
+    background_class: bool
+    preprocessing: str
+    top_1: float
+    top_5: float | None
+    moving_averages: bool
+    url: str
+    sha256: str | None
+    note: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +99,7 @@ class Published:
         """Whether class 0 is none of the others."""
         return self.classes == 1001
 
-    def spec(self) -> dict[str, Any]:
+    def spec(self) -> PublishedSpec:
         """Return the build spec that the weights fit, as JSON has it."""
         return {
             "architecture": self.architecture,
@@ -245,7 +274,7 @@ def find_published(name: str, pointer: str = "") -> Published:
     return found
 
 
-def describe_published() -> list[dict[str, Any]]:
+def describe_published() -> list[PublishedDescription]:
     """Return the published checkpoints, JSON-ready; `spec` builds a row's network."""
     return [
         {
@@ -268,18 +297,27 @@ def describe_published() -> list[dict[str, Any]]:
 
 def markdown() -> str:
     """Return the published checkpoints as a table of Markdown."""
-    lines = [
-        "| checkpoint | architecture | params | input | classes | preprocessing | top-1 | top-5 | "
-        "averages | SHA-256 | note |",
-        "|---|---|---|---|---|---|--:|--:|---|---|---|",
-    ]
+    header = (
+        "checkpoint",
+        "architecture",
+        "params",
+        "input",
+        "classes",
+        "preprocessing",
+        "top-1",
+        "top-5",
+        "averages",
+        "SHA-256",
+        "note",
+    )
+    rows = []
     for row in _TABLE:
         params = {key: value for key, value in row.params.items() if key != "num_classes"}
         cells = (
             f"[{row.name}]({row.url})",
             row.architecture,
             f"`{json.dumps(params)}`" if params else "",
-            "x".join(map(str, row.input_shape)),
+            spell_shape(row.input_shape),
             f"{row.classes}{' with background' if row.background else ''}",
             row.preprocessing,
             f"{row.top_1}",
@@ -288,5 +326,5 @@ def markdown() -> str:
             "pinned" if row.sha256 else "",
             row.note,
         )
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        rows.append(cells)
+    return markdown_table(header, rows, right=(6, 7))

@@ -18,6 +18,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 from safetensors import safe_open
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from model_zoo.errors import Problem, WeightsError
 from model_zoo.weights.plan import TensorInfo
@@ -29,6 +30,20 @@ _SUFFIX = ".safetensors"
 _UNFINISHED = "tmp-"
 # An import that was ended leaves its folder behind; none takes as long as this.
 _STALE_SECONDS = 24 * 3600.0
+
+
+class CheckpointDocument(TypedDict):
+    """An imported checkpoint, without its tensors."""
+
+    id: str
+    name: str
+    format: str
+    size_bytes: int
+    created: str
+    tensor_count: int
+    parameters: int
+    global_step: int | None
+    left_out: list[str]
 
 
 @dataclass(frozen=True)
@@ -77,7 +92,7 @@ class Checkpoint:
         except FileNotFoundError:
             raise _unknown(self.id) from None
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> CheckpointDocument:
         """Return what there is to know but the tensors, JSON-ready."""
         return {
             "id": self.id,

@@ -1,49 +1,23 @@
-"""Files that TensorFlow itself reads: TF-Slim's checkpoints, and SavedModels."""
+"""SavedModels, which TensorFlow Serving and TensorFlow itself read."""
 
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef, TensorInfo
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
+from model_zoo.weights.checkpoint_files import save_tensors
 from model_zoo.weights.packing import write_tar_gz
 from model_zoo.weights.savable import SavableModel
 from model_zoo.weights.tensorflow_preprocessing import inputs_of, takes_images
 
-CHECKPOINT = "model.ckpt"
 SAVED_MODEL_FOLDER = "saved_model"
 # What is larger is a variable of a SavedModel, the rest are constants: TensorFlow's loader takes
 # milliseconds for each variable, and copies the constants several times.
 _LARGE_BYTES = 2**16
-
-
-def write_checkpoint(model: SavableModel, path: Path) -> None:
-    """Write every variable by TF-Slim's name, and `global_step`, which TF-Slim's scripts restore.
-
-    The archive's `checkpoint` file lets `tf.train.latest_checkpoint` find them once unpacked.
-    """
-    values: dict[str, Any] = {**model.weights(), "global_step": np.int64(model.global_step)}
-    state = f'model_checkpoint_path: "{CHECKPOINT}"\nall_model_checkpoint_paths: "{CHECKPOINT}"\n'
-    files = _save(values, path.with_name(CHECKPOINT))
-    write_tar_gz(path, {"checkpoint": state.encode(), **{file.name: file for file in files}})
-
-
-def _save(values: Mapping[str, Any], prefix: Path) -> list[Path]:
-    """Write a V2 checkpoint, and return its files."""
-    names = sorted(values)
-    # On a GPU's memory the values would only be copied to and fro.
-    with tf.device("CPU"):
-        tf.raw_ops.SaveV2(
-            prefix=str(prefix),
-            tensor_names=names,
-            shape_and_slices=[""] * len(names),
-            tensors=[tf.convert_to_tensor(values[name]) for name in names],
-        )
-    return [prefix.with_name(prefix.name + end) for end in (".index", ".data-00000-of-00001")]
 
 
 def write_saved_model(model: SavableModel, path: Path) -> None:
@@ -61,7 +35,7 @@ def write_saved_model(model: SavableModel, path: Path) -> None:
     saved = SavedModel(saved_model_schema_version=1)
     saved.meta_graphs.add().CopyFrom(_meta_graph(model, used, large.keys()))
     _rename_functions(saved.meta_graphs[0].graph_def)
-    files = _save(large, path.with_name("variables")) if large else []
+    files = save_tensors(large, path.with_name("variables")) if large else []
     write_tar_gz(
         path,
         {

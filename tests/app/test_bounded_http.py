@@ -2,10 +2,10 @@
 
 import json
 import socket
-import time
+from pathlib import Path
 
 import pytest
-from zoo_server import Server
+from zoo_server import Server, poll
 
 HEAD = b"GET /healthz HTTP/1.1\r\nHost: zoo\r\n"
 
@@ -13,6 +13,20 @@ HEAD = b"GET /healthz HTTP/1.1\r\nHost: zoo\r\n"
 def connect(server: Server) -> socket.socket:
     host, port = server.url.removeprefix("http://").split(":")
     return socket.create_connection((host, int(port)), timeout=20)
+
+
+def has_read_all(connection: socket.socket) -> bool:
+    """Return whether the server has read what was sent, by the kernel's table of sockets."""
+    port = f":{connection.getsockname()[1]:04X}"
+    queues = {}
+    for row in Path("/proc/net/tcp").read_text("ascii").splitlines()[1:]:
+        _, local, remote, _, queued, *_ = row.split()
+        sending, receiving = (int(count, 16) for count in queued.split(":"))
+        if local.endswith(port):
+            queues["client"] = sending
+        if remote.endswith(port):
+            queues["server"] = receiving
+    return queues == {"client": 0, "server": 0}
 
 
 def read_all(connection: socket.socket) -> bytes:
@@ -77,7 +91,7 @@ def test_a_wish_to_upgrade_does_not_lose_the_body(server: Server, split: bool) -
         if split:  # the wish is seen too late to be passed over: it is refused, and nothing hangs
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.sendall(head[:60])
-            time.sleep(0.2)
+            poll(lambda: has_read_all(connection))
             connection.sendall(head[60:] + body)
             assert read_all(connection).startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 20"))
         else:

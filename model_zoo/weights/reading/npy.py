@@ -1,6 +1,6 @@
-"""The header of an .npy array, read from a stream, and arrays in this machine's byte order.
+"""NumPy's .npy: its header from a stream, an array from memory, and this machine's byte order.
 
-Errors are ValueErrors of one sentence without a place: a caller knows what the array is called.
+The header's errors are ValueErrors that lack a subject: a caller knows what the array is called.
 """
 
 import io
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
-from model_zoo.weights.reading.contents import DTYPES
+from model_zoo.errors import InputError, Problem
 
 # NumPy's own limit, above which its parser is not safe; the header of an array of numbers has 128.
 _MAX_HEADER_BYTES = 10_000
@@ -35,8 +35,7 @@ def read_header(stream: IO[bytes], length: int) -> NpyHeader:
     """Return the header of an .npy file of `length` bytes; the stream then stands at the content.
 
     Reads the header only, of version 1.0, 2.0 or 3.0, and nothing that is pickled.
-    Raises: ValueError if it is no header, describes no numbers, or if its shape takes more or fewer
-    bytes than follow it.
+    Raises: ValueError if it is no header, or if its shape takes more or fewer bytes than follow it.
     """
     prefix = stream.read(npy_format.MAGIC_LEN)
     version = tuple(prefix[-2:])
@@ -53,8 +52,6 @@ def read_header(stream: IO[bytes], length: int) -> NpyHeader:
     shape, fortran_order, dtype = _parsed(prefix_length + header, long=version != (1, 0))
     if dtype.hasobject:
         raise ValueError("holds pickled Python objects, which are never loaded.")
-    if dtype.name not in DTYPES:
-        raise ValueError(f"has dtype {str(dtype)[:100]}; an array of weights holds numbers.")
     if len(shape) > _MAX_RANK or not all(0 <= size <= _MAX_DIMENSION for size in shape):
         raise ValueError("has a shape that no array has.")
     content_bytes = length - len(prefix) - len(prefix_length) - len(header)
@@ -66,6 +63,22 @@ def read_header(stream: IO[bytes], length: int) -> NpyHeader:
             f"{content_bytes} bytes follow its header."
         )
     return NpyHeader(shape, dtype, fortran_order, content_bytes)
+
+
+def read_npy(data: bytes, pointer: str = "") -> NDArray[Any]:
+    """Return the array of floats or integers that an .npy file holds, as a view of `data`.
+
+    Raises: InputError, with the pointer, for other data, or a header that does not fit its content.
+    """
+    try:
+        header = read_header(io.BytesIO(data), len(data))
+    except ValueError as error:
+        raise InputError(Problem(f"The data {error}", pointer)) from error
+    if header.dtype.kind not in "fiu":
+        message = f"The array has dtype {header.dtype}; it must be a float or an integer."
+        raise InputError(Problem(message, pointer, str(header.dtype)))
+    flat = np.frombuffer(data, header.dtype, offset=len(data) - header.content_bytes)
+    return flat.reshape(header.shape, order="F" if header.fortran_order else "C")
 
 
 def _parsed(header: bytes, *, long: bool) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:

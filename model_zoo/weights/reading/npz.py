@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from model_zoo.errors import WeightsError
 from model_zoo.weights.reading import npy
 from model_zoo.weights.reading.contents import (
+    DTYPES,
     Contents,
     Limits,
     NamedFile,
@@ -121,6 +122,9 @@ def _check_entries(where: str, size: int, entries: list[zipfile.ZipInfo], limits
 def _stored_tensor(where: str, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> StoredTensor:
     with archive.open(entry) as stream, _naming(where, entry):
         header = npy.read_header(stream, entry.file_size)
+        if header.dtype.name not in DTYPES:
+            dtype = str(header.dtype)[:100]
+            raise ValueError(f"has dtype {dtype}; an array of weights holds numbers.")
     return StoredTensor(
         entry.filename.removesuffix(_SUFFIX),
         header.dtype.name,

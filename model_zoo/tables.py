@@ -1,0 +1,47 @@
+"""Tables of text for people, and shapes as they stand in them."""
+
+from collections.abc import Collection, Sequence
+
+
+def aligned_table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Collection[int]
+) -> list[str]:
+    """Return the lines of a table in columns: header, rule, rows; `right` columns end together.
+
+    >>> aligned_table(("name", "ms"), [("a", "1.5"), ("longer", "10.0")], right=[1])
+    ['name      ms', '------------', 'a        1.5', 'longer  10.0']
+    """
+    table = [header, *rows]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if index in right else cell.ljust(width)
+            for index, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in table
+    ]
+    return [lines[0], "-" * max(map(len, lines)), *lines[1:]]
+
+
+def markdown_table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Collection[int]
+) -> str:
+    """Return a table of Markdown, with the `right` columns aligned to the right.
+
+    >>> print(markdown_table(("name", "ms"), [("a", "1.5")], right=[1]))
+    | name | ms |
+    |---|--:|
+    | a | 1.5 |
+    """
+    rule = "|".join("--:" if index in right else "---" for index in range(len(header)))
+    lines = [f"| {' | '.join(line)} |" for line in (header, *rows)]
+    return "\n".join([lines[0], f"|{rule}|", *lines[1:]])
+
+
+def spell_shape(shape: Sequence[int | None]) -> str:
+    """Return a shape as one word; the batch, which is free, is N.
+
+    >>> spell_shape((None, 28, 28, 1))
+    'Nx28x28x1'
+    """
+    return "x".join("N" if size is None else str(size) for size in shape)
