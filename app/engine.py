@@ -20,6 +20,8 @@ from app.arrays import Array, Buffer
 RuntimeName = Literal["auto", "tensorflow", "onnxruntime"]
 Precision = Literal["float32", "bfloat16"]
 ProcessRole = Literal["worker", "reader"]
+WorkerState = Literal["starting", "ready", "restarting", "stopped"]
+LoadState = Literal["unavailable", "loading", "ready", "unloading"]
 
 
 class EngineError(Exception):
@@ -107,7 +109,7 @@ class Warmed:
 class ModelState:
     """Whether a model is in memory, and what was found when it came there."""
 
-    state: Literal["unavailable", "loading", "ready", "unloading"] = "unavailable"
+    state: LoadState = "unavailable"
     reason: str = ""
     size_bytes: int = 0
     engine: str | None = None
@@ -144,7 +146,7 @@ class EngineStatus:
     """Whether work is done at once, and if not, why."""
 
     ready: bool
-    state: Literal["starting", "ready", "restarting", "stopped"]
+    state: WorkerState
     device: str | None
     restarts: int
     in_flight: int

@@ -4,8 +4,11 @@ What the library, the engine and the store raise stays as it is on its way up. `
 alone turns any of them into a status.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, NotRequired, Unpack, get_args
+
+from pydantic import Field, JsonValue
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 ProblemKind = Literal[
     "malformed-json",
@@ -45,6 +48,51 @@ ProblemKind = Literal[
     "deadline-passed",
 ]
 ProblemKinds = tuple[ProblemKind, ...]
+_TYPES: list[JsonValue] = [f"/docs#problem-{kind}" for kind in get_args(ProblemKind)]
+
+
+class ProblemItem(TypedDict):
+    """One mistake of a request: where it is, the rule, what was received, the nearest valid value.
+
+    `pointer` is a JSON pointer into the body; `parameter` a query parameter.
+    """
+
+    pointer: str
+    parameter: NotRequired[str]
+    message: str
+    received: Any
+    suggestion: str | None
+
+
+class ProblemMembers(TypedDict, total=False):
+    """What some kinds of problems say beside their sentence."""
+
+    layer: Annotated[str | None, Field(description="The layer that refused (build-refused).")]
+    scopes: Annotated[list[str], Field(description="The scopes active there (build-refused).")]
+    builds: Annotated[list[str], Field(description="Builds that use it (in-use).")]
+    models: Annotated[list[str], Field(description="Named models that use it (in-use).")]
+    received: str | int
+    limit: float
+    setting: Annotated[str, Field(description="The environment variable of the limit.")]
+    reason: Annotated[str, Field(description="What is full (overloaded, too-many-requests).")]
+    name: Annotated[str, Field(description="The model (not-ready).")]
+    ready: bool
+    live: bool
+
+
+class ProblemHead(TypedDict):
+    """The kind of a problem, and what went wrong in one sentence."""
+
+    type: Annotated[str, Field(json_schema_extra={"enum": _TYPES})]
+    title: str
+    status: int
+    detail: str
+
+
+class ProblemSummary(ProblemHead, ProblemMembers):
+    """A problem without the ids of a request."""
+
+    errors: Sequence[ProblemItem]
 
 
 class ServiceError(Exception):
@@ -55,8 +103,8 @@ class ServiceError(Exception):
         kind: ProblemKind,
         detail: str,
         *,
-        errors: Sequence[Mapping[str, Any]] = (),
-        **members: Any,
+        errors: Sequence[ProblemItem] = (),
+        **members: Unpack[ProblemMembers],
     ) -> None:
         self.kind: ProblemKind = kind
         self.detail = detail

@@ -5,8 +5,12 @@ import csv
 import io
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
+
+from app.body_fields import BuildId, Shape, Share
 from app.engine import Engine, Job, QueueFullError, Reply, RuntimeName
 from app.serving.exchange import Exchange, while_connected
 from app.serving.models import ModelVersion
@@ -36,6 +40,76 @@ _COLUMNS = (
 )
 
 
+class ProfiledLayerBody(TypedDict):
+    """A layer of the summary, and its time."""
+
+    name: str
+    op: str
+    output_shape: Shape
+    parameters: int
+    multiply_adds: Annotated[int, Field(description="Of one row.")]
+    seconds: Annotated[
+        float | None, Field(description="Null if the output does not depend on the layer.")
+    ]
+    share: Share
+    gigaops_per_second: Annotated[
+        float | None, Field(description="Of all rows; a multiply-add is two operations.")
+    ]
+    kernels: Annotated[list[str], Field(description="The engine's names, if it has any.")]
+    computed_with: Annotated[
+        str | None, Field(description="The layer whose kernel computes this one too.")
+    ]
+
+
+class OtherTimeBody(TypedDict):
+    """Kernels that belong to no layer, such as copies."""
+
+    kernel: str
+    count: int
+    seconds: float
+    share: Share
+
+
+class ProfileTotalsBody(TypedDict):
+    """The whole network."""
+
+    layers: int
+    parameters: int
+    multiply_adds: int
+    seconds: Annotated[float, Field(description="The sum over layers and other kernels.")]
+    other_seconds: float
+    call_seconds: Annotated[
+        float | None,
+        Field(description="What calling one step costs; null unless steps run one by one."),
+    ]
+    network_seconds: Annotated[
+        float | None, Field(description="Of the whole network, measured separately.")
+    ]
+    gigaops_per_second: float | None
+
+
+class MeasurementBody(TypedDict):
+    """What was measured, and how."""
+
+    engine: RuntimeName
+    precision: str
+    device: str
+    measured: Annotated[str, Field(description="The method.")]
+    rows: int
+    runs: Annotated[int, Field(description="Runs made; seconds are their medians.")]
+    runs_asked: int
+    layers: list[ProfiledLayerBody]
+    other: list[OtherTimeBody]
+    totals: ProfileTotalsBody
+
+
+class ProfileBody(MeasurementBody):
+    """The time of each layer of a build."""
+
+    build: BuildId
+    architecture: str
+
+
 class Profiler:
     """Measures profiles, one at a time: two would disturb each other."""
 
@@ -60,7 +134,7 @@ class Profiler:
         engine: RuntimeName | None,
         rows: int,
         runs: int,
-    ) -> dict[str, Any]:
+    ) -> ProfileBody:
         """Return the profile of a model on an engine, by default on the one that serves it.
 
         Raises: QueueFullError while another is measured; EngineError; ZooError if the engine
@@ -72,8 +146,12 @@ class Profiler:
         # Shielded: the worker goes on with it though the client be gone.
         reply = await while_connected(exchange, asyncio.shield(self._measure(job)))
         exchange.timings.add(reply.seconds)
-        facts = {"build": model.build, "architecture": model.network.architecture}
-        return {**facts, **describe(traced, reply.result, rows=rows, runs_asked=runs)}
+        measurement = describe(traced, reply.result, rows=rows, runs_asked=runs)
+        return {
+            "build": model.build,
+            "architecture": model.network.architecture,
+            **measurement,
+        }
 
     async def _measure(self, job: Job) -> Reply:
         async with self._measuring:
@@ -104,7 +182,7 @@ class Profiler:
 
 def describe(
     traced: Trace, measured: Mapping[str, Any], *, rows: int, runs_asked: int
-) -> dict[str, Any]:
+) -> MeasurementBody:
     """Return the profile of a network, JSON-ready.
 
     A multiply-add is two operations. `seconds` of a layer are None where it does not lead to the
@@ -114,14 +192,16 @@ def describe(
     times = [*measured["layers"], *other]
     total = sum(each["seconds"] or 0.0 for each in times)
     network = measured["network_seconds"]
-    layers = [
+    layers: list[ProfiledLayerBody] = [
         {
             "name": row.name,
             "op": row.op,
             "output_shape": list(row.output_shape),
             "parameters": row.parameters,
             "multiply_adds": row.multiply_adds,
-            **time,
+            "seconds": time["seconds"],
+            "kernels": time["kernels"],
+            "computed_with": time["computed_with"],
             "share": _share(time["seconds"], total),
             "gigaops_per_second": _gigaops(rows * row.multiply_adds, time["seconds"]),
         }
@@ -136,7 +216,15 @@ def describe(
         "runs": measured["runs"],
         "runs_asked": runs_asked,
         "layers": layers,
-        "other": [{**each, "share": _share(each["seconds"], total)} for each in other],
+        "other": [
+            {
+                "kernel": each["kernel"],
+                "count": each["count"],
+                "seconds": each["seconds"],
+                "share": _share(each["seconds"], total),
+            }
+            for each in other
+        ],
         "totals": {
             "layers": len(layers),
             "parameters": summary.totals["parameters"],

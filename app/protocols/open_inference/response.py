@@ -2,12 +2,43 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Annotated, Literal, NamedTuple, NotRequired
+
+from pydantic import Field, JsonValue
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from app.arrays import Array, Buffer
 from app.protocols.open_inference.classification import best_classes
 from app.protocols.open_inference.request import Asked, InferRequest
 from app.protocols.open_inference.tensors import bytes_tensor, float32_json, float32_tensor
+
+
+class _OutputHead(TypedDict):
+    name: str
+    datatype: str
+    shape: list[int]
+
+
+class V2OutputBody(_OutputHead):
+    """An output: its data, or the size of its binary data after the JSON."""
+
+    data: NotRequired[
+        Annotated[list[JsonValue], Field(description="Flat; or `value:class` as strings.")]
+    ]
+    parameters: NotRequired[dict[Literal["binary_data_size"], int]]
+
+
+class _ResponseHead(TypedDict):
+    model_name: str
+    model_version: str
+    id: NotRequired[str]
+    parameters: NotRequired[dict[Literal["warnings"], str]]
+
+
+class V2InferResponseBody(_ResponseHead):
+    """The answer to an inference request."""
+
+    outputs: list[V2OutputBody]
 
 
 class Encoded(NamedTuple):
@@ -28,14 +59,14 @@ def encode_response(
 
     Numbers that are not finite are the tokens NaN and Infinity, as clients write them.
     """
-    document: dict[str, Any] = {"model_name": name, "model_version": version}
+    head: _ResponseHead = {"model_name": name, "model_version": version}
     if request.id is not None:
-        document["id"] = request.id
+        head["id"] = request.id
     if warnings:
-        document["parameters"] = {"warnings": " ".join(warnings)}
+        head["parameters"] = {"warnings": " ".join(warnings)}
     tail: list[Buffer] = []
     outputs = ",".join(_output(asked, arrays[asked.name], tail) for asked in request.outputs)
-    text = _with(document, "outputs", f"[{outputs}]").encode()
+    text = _with(head, "outputs", f"[{outputs}]").encode()
     if not any(asked.is_binary for asked in request.outputs):
         return Encoded(text, None)
     return Encoded(b"".join([text, *tail]), len(text))
@@ -43,7 +74,7 @@ def encode_response(
 
 def _output(asked: Asked, array: Array, tail: list[Buffer]) -> str:
     """Return an output in JSON; its data goes into the tail where it is binary."""
-    output: dict[str, Any] = {"name": asked.name, "datatype": "FP32", "shape": list(array.shape)}
+    output: _OutputHead = {"name": asked.name, "datatype": "FP32", "shape": list(array.shape)}
     texts: list[str] = []
     if asked.classes:
         output["datatype"] = "BYTES"
@@ -55,7 +86,7 @@ def _output(asked: Asked, array: Array, tail: list[Buffer]) -> str:
     return _with(output, "data", _dumped(texts) if asked.classes else f"[{float32_json(array)}]")
 
 
-def _with(document: Mapping[str, Any], key: str, value: str) -> str:
+def _with(document: Mapping[str, object], key: str, value: str) -> str:
     """Return an object in JSON with one more member, whose value is in JSON already."""
     return f'{_dumped(document)[:-1]},"{key}":{value}}}'
 
