@@ -1,7 +1,6 @@
 """Comparisons: the numbers, the differing specs, and what becomes of the builds that fail."""
 
 import asyncio
-import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
