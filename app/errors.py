@@ -52,13 +52,10 @@ _TYPES: list[JsonValue] = [f"/docs#problem-{kind}" for kind in get_args(ProblemK
 
 
 class ProblemItem(TypedDict):
-    """One mistake of a request: where it is, the rule, what was received, the nearest valid value.
+    """A mistake in a request: the place, the rule, what was received, the nearest valid value."""
 
-    `pointer` is a JSON pointer into the body; `parameter` a query parameter.
-    """
-
-    pointer: str
-    parameter: NotRequired[str]
+    pointer: Annotated[str, Field(description="JSON pointer into the body.")]
+    parameter: NotRequired[Annotated[str, Field(description="The query parameter at fault.")]]
     message: str
     received: Any
     suggestion: str | None

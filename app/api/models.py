@@ -1,10 +1,10 @@
 """`/v1/models`: put names on builds. The other routes under it are TensorFlow Serving's."""
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, get_args
 
 from fastapi import APIRouter, Query
-from pydantic import Field
+from pydantic import Field, JsonValue
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
@@ -20,7 +20,7 @@ from app.api.parts import (
 )
 from app.body_fields import BuildId, Links, Time
 from app.documents import parse_document
-from app.engine import LoadState
+from app.engine import LoadState, Precision, RuntimeName
 from app.http.bodies import read_document
 from app.http.openapi import BODY_PROBLEMS, answer, json_body, problems
 from app.http.paging import Cursor, PageLimit, before_of, page_of
@@ -31,11 +31,15 @@ from app.store.models import VersionRecord
 router = APIRouter(prefix="/v1/models", tags=["models"])
 
 
+_ENGINES: list[JsonValue] = [*get_args(RuntimeName), None]
+_PRECISIONS: list[JsonValue] = [*get_args(Precision), None]
+
+
 class RunOptionsBody(TypedDict):
     """How a version runs; null leaves it to the service."""
 
-    engine: str | None
-    precision: str | None
+    engine: Annotated[str | None, Field(json_schema_extra={"enum": _ENGINES})]
+    precision: Annotated[str | None, Field(json_schema_extra={"enum": _PRECISIONS})]
     pinned: Annotated[bool, Field(description="Stays in memory, and loads at the start.")]
 
 

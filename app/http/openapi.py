@@ -101,11 +101,13 @@ def finished(document: Schema, requests: Mapping[str, Schema]) -> Schema:
     problem_types = {"Problem": ProblemBody, "ForeignProblem": ForeignProblemBody}
     schemas = document["components"]["schemas"] | schemas_of(problem_types) | requests
     schemas["BuildBody"]["properties"]["spec"] = reference("BuildSpec")
-    document["components"]["schemas"] = {
-        _SUFFIX.sub("", name): schema
-        for name, schema in sorted(schemas.items())
-        if name not in _FRAMEWORK_ERRORS
-    }
+    named: dict[str, Schema] = {}
+    for name, schema in schemas.items():
+        if name not in _FRAMEWORK_ERRORS:
+            if (short := _SUFFIX.sub("", name)) in named:
+                raise ValueError(f"Two types are called {short} in OpenAPI.")
+            named[short] = schema
+    document["components"]["schemas"] = dict(sorted(named.items()))
     document = _without_suffixes(document)
     document["x-problems"] = [
         {"type": f"/docs#problem-{name}", "status": kind.status, "title": kind.title}

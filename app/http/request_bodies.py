@@ -44,9 +44,12 @@ _SOURCE_EXAMPLES = {
 
 
 class RowsDocument(TypedDict):
-    """Rows as nested arrays of the input's shape, or each an image: `{"b64": ...}`."""
+    """Rows of arrays, or of images."""
 
-    instances: list[Any]
+    instances: Annotated[
+        list[Any],
+        Field(description='Each is a nested array of the input\'s shape, or `{"b64": image}`.'),
+    ]
 
 
 class ImageDocument(TypedDict):

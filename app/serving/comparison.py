@@ -33,7 +33,7 @@ class AgreementBody(TypedDict):
 class SpecDifferenceBody(TypedDict):
     """A value of the normalized specs that differs, by model; null values are values too."""
 
-    pointer: str
+    pointer: Annotated[str, Field(description="Into the normalized specs.")]
     values: Annotated[dict[str, Any], Field(description="A model without the value is left out.")]
 
 

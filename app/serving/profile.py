@@ -99,7 +99,7 @@ class MeasurementBody(TypedDict):
     runs: Annotated[int, Field(description="Runs made; seconds are their medians.")]
     runs_asked: int
     layers: list[ProfiledLayerBody]
-    other: list[OtherTimeBody]
+    other: Annotated[list[OtherTimeBody], Field(description="What belongs to no layer.")]
     totals: ProfileTotalsBody
 
 
