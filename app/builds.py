@@ -2,12 +2,11 @@
 
 import asyncio
 import threading
-from typing import Any
 
 from app.documents import parse_document
 from app.errors import ServiceError
 from app.settings import PREFIX, Settings
-from app.store.builds import Build, BuildStore
+from app.store.builds import Build, BuildFacts, BuildStore
 from app.store.models import ModelStore
 from app.store.sources import WeightSources
 from app.telemetry.metrics import Metrics
@@ -83,7 +82,7 @@ class Builds:
         spec, graph = traced.spec, traced.graph
         plan = plan_restore(traced, self.sources)
         plan.check()
-        facts: dict[str, Any] = {
+        facts: BuildFacts = {
             "input_shape": list(spec.input_shape),
             "output_shape": list(graph.output.shape),
             "end_points": {name: list(tensor.shape) for name, tensor in graph.end_points.items()},

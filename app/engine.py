@@ -25,6 +25,8 @@ DeviceName = Literal["cpu", "gpu"]
 ProcessRole = Literal["worker", "reader"]
 # Why a model has left memory: for another model, on request, or because memory ran out.
 EvictionReason = Literal["room", "request", "memory"]
+WorkerState = Literal["starting", "ready", "restarting", "stopped"]
+LoadState = Literal["unavailable", "loading", "ready", "unloading"]
 
 Result = TypeVar("Result")
 
@@ -123,7 +125,7 @@ class WarmedBatch:
 class ModelState:
     """Whether a model is in memory, and what was measured when it was loaded."""
 
-    state: Literal["unavailable", "loading", "ready", "unloading"] = "unavailable"
+    state: LoadState = "unavailable"
     reason: str = ""
     size_bytes: int = 0
     engine: RuntimeName | None = None
@@ -161,7 +163,7 @@ class EngineStatus:
     """Whether the engine can compute now, and if not, why."""
 
     ready: bool
-    state: Literal["starting", "ready", "restarting", "stopped"]
+    state: WorkerState
     device: DeviceName | None
     restarts: int
     in_flight: int

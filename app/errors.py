@@ -4,8 +4,11 @@ Errors of the library, the engine and the store pass through unchanged. Only `ap
 turns any of them into a status.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, NotRequired, Unpack, get_args
+
+from pydantic import Field, JsonValue
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 ProblemKind = Literal[
     "malformed-json",
@@ -45,6 +48,48 @@ ProblemKind = Literal[
     "deadline-passed",
 ]
 ProblemKinds = tuple[ProblemKind, ...]
+_TYPES: list[JsonValue] = [f"/docs#problem-{kind}" for kind in get_args(ProblemKind)]
+
+
+class ProblemItem(TypedDict):
+    """A mistake in a request: the place, the rule, what was received, the nearest valid value."""
+
+    pointer: Annotated[str, Field(description="JSON pointer into the body.")]
+    parameter: NotRequired[Annotated[str, Field(description="The query parameter at fault.")]]
+    message: str
+    received: Any
+    suggestion: str | None
+
+
+class ProblemMembers(TypedDict, total=False):
+    """What some kinds of problems say beside their sentence."""
+
+    layer: Annotated[str | None, Field(description="The layer that refused (build-refused).")]
+    scopes: Annotated[list[str], Field(description="The scopes active there (build-refused).")]
+    builds: Annotated[list[str], Field(description="Builds that use it (in-use).")]
+    models: Annotated[list[str], Field(description="Named models that use it (in-use).")]
+    received: str | int
+    limit: float
+    setting: Annotated[str, Field(description="The environment variable of the limit.")]
+    reason: Annotated[str, Field(description="What is full (overloaded, too-many-requests).")]
+    name: Annotated[str, Field(description="The model (not-ready).")]
+    ready: bool
+    live: bool
+
+
+class ProblemHead(TypedDict):
+    """The kind of a problem, and what went wrong in one sentence."""
+
+    type: Annotated[str, Field(json_schema_extra={"enum": _TYPES})]
+    title: str
+    status: int
+    detail: str
+
+
+class ProblemSummary(ProblemHead, ProblemMembers):
+    """A problem without the ids of a request."""
+
+    errors: Sequence[ProblemItem]
 
 
 class ServiceError(Exception):
@@ -55,8 +100,8 @@ class ServiceError(Exception):
         kind: ProblemKind,
         detail: str,
         *,
-        errors: Sequence[Mapping[str, Any]] = (),
-        **members: Any,
+        errors: Sequence[ProblemItem] = (),
+        **members: Unpack[ProblemMembers],
     ) -> None:
         self.kind: ProblemKind = kind
         self.detail = detail

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import Depends, FastAPI
 from starlette.exceptions import HTTPException
+from starlette.responses import Response
 
 from app.api import (
     architectures,
@@ -87,6 +88,8 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        # Routes answer for themselves; with the framework's own class, OpenAPI would show JSON.
+        default_response_class=Response,
     )
     app.state.services = services
     # Triton and TensorFlow Serving ignore unknown query parameters, so their routes do here too.

@@ -26,7 +26,7 @@ from model_zoo.weight_sources import (
     source_models,
     stored,
 )
-from model_zoo.zoo import ScopeLevelDocument, find_architecture, parameters
+from model_zoo.zoo import LevelDocument, find_architecture, parameters
 
 # Part of the digest: a change of meaning gives every spec a new id.
 SPEC_VERSION = 1
@@ -52,7 +52,7 @@ class SpecDocument(TypedDict):
     input_shape: list[int]
     is_training: bool
     default_scope: dict[str, JsonValue] | None
-    scopes: list[ScopeLevelDocument]
+    scopes: list[LevelDocument]
     weights: JsonValue
 
 

@@ -33,7 +33,7 @@ class ArchitectureRow(TypedDict):
     source: str
 
 
-class ScopeLevelDocument(TypedDict):
+class LevelDocument(TypedDict):
     """One level of scopes: the ops it reaches, and their arguments."""
 
     ops: list[str]
@@ -45,7 +45,7 @@ class DefaultScopeDescription(TypedDict):
 
     function: str
     arguments: list[ArgumentDescription]
-    levels: list[ScopeLevelDocument]
+    levels: list[LevelDocument]
 
 
 class ArchitectureDescription(ArchitectureRow):
@@ -124,7 +124,7 @@ def describe_architecture(name: str) -> ArchitectureDescription:
     Raises: ZooError for an unknown name.
     """
     entry = find_architecture(name)
-    levels: list[ScopeLevelDocument] = [
+    levels: list[LevelDocument] = [
         {
             "ops": sorted(op.name for op in level.ops),
             "args": {key: to_wire(value) for key, value in level.arguments.items()},

@@ -4,33 +4,57 @@ import asyncio
 
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
-from app.http import schemas
+from app.http.openapi import answer, problems
 from app.http.problems import unknown_names
-from model_zoo import describe_architecture, describe_architectures
+from model_zoo import (
+    ArchitectureDescription,
+    ArchitectureRow,
+    describe_architecture,
+    describe_architectures,
+)
 
 router = APIRouter(prefix="/v1/architectures", tags=["catalogue"])
 
 
+class ArchitectureItemBody(ArchitectureRow):
+    """An architecture as published, in a row of the catalogue."""
+
+    href: str
+
+
+class ArchitecturesBody(TypedDict):
+    """The catalogue of architectures."""
+
+    architectures: list[ArchitectureItemBody]
+
+
 @router.get(
     "",
+    operation_id="listArchitectures",
     summary="List the architectures",
-    responses={200: schemas.answer("The catalogue.", "Architectures")},
+    responses={200: answer("The catalogue.", ArchitecturesBody)},
 )
 async def read_architectures() -> Response:
-    """Each name can stand as a spec's `architecture`; figures are of the published classes."""
+    """Each name is a valid `architecture` of a spec. Figures are for the published classes."""
     rows = await asyncio.to_thread(describe_architectures)
-    return JSONResponse(
-        {"architectures": [{**row, "href": f"/v1/architectures/{row['name']}"} for row in rows]}
-    )
+    body: ArchitecturesBody = {
+        "architectures": [{**row, "href": f"/v1/architectures/{row['name']}"} for row in rows]
+    }
+    return JSONResponse(body)
 
 
 @router.get(
     "/{name}",
+    operation_id="getArchitecture",
     summary="Describe an architecture",
-    responses={200: schemas.answer("The description."), **schemas.problems("unknown-name")},
+    responses={
+        200: answer("The description.", ArchitectureDescription),
+        **problems("unknown-name"),
+    },
 )
 async def read_architecture(name: str) -> Response:
-    """Parameters with types and defaults, the default scope as levels, input and preprocessing."""
+    """Its parameters with types and defaults, its default scope, input and preprocessing."""
     with unknown_names():
         return JSONResponse(describe_architecture(name))

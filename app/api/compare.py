@@ -12,12 +12,13 @@ from starlette.responses import Response
 from app.api.parts import ExchangeDep, InferenceDep, ModelsDep, SettingsDep
 from app.api.prediction_query import OutputQuery, select_outputs
 from app.errors import ServiceError
-from app.http import schemas
 from app.http.inputs import read_inputs
 from app.http.negotiation import TEXT_FORMATS, Writers, chosen_format, format_query, written
-from app.http.problems import as_service_error, problem_document, query_error, with_subject
+from app.http.openapi import BODY_PROBLEMS, WORKER_PROBLEMS, answer, problems
+from app.http.problems import as_service_error, problem_summary, query_error, with_subject
+from app.http.request_bodies import INPUTS
 from app.http.routing import runs_inference
-from app.serving.comparing import Comparing, Entry
+from app.serving.comparing import Comparing, ComparisonBody, Entry
 from app.serving.comparison_text import as_text
 from app.serving.inference import Inference
 from app.serving.models import Models
@@ -36,19 +37,20 @@ class ComparisonQuery(OutputQuery):
 
 @router.post(
     "/compare",
-    summary="Run several builds on the same input",
-    openapi_extra={"requestBody": schemas.PREDICT_BODY},
+    operation_id="compareModels",
+    summary="Run several models on the same input",
+    openapi_extra=INPUTS,
     responses={
-        **schemas.answer_as("Answers and agreement.", "Comparison", TEXT_FORMATS.values()),
-        **schemas.problems(
-            *schemas.BODY_PROBLEMS,
+        200: answer("Results and agreement.", ComparisonBody, TEXT_FORMATS.values()),
+        **problems(
+            *BODY_PROBLEMS,
             "unknown-model",
             "malformed-json",
             "not-acceptable",
             "invalid-input",
             "unprocessable",
             "weights-refused",
-            *schemas.WORKER_PROBLEMS,
+            *WORKER_PROBLEMS,
         ),
     },
 )
@@ -65,10 +67,10 @@ async def compare(
     ],
     query: Annotated[ComparisonQuery, Depends()],
 ) -> Response:
-    """An image is preprocessed for each build as its architecture expects; an array must fit all.
+    """An image is preprocessed for each model as its architecture expects; an array must fit all.
 
-    The builds run one after the other, so that their times tell something. One that fails has its
-    problem in the place of its answer; `agreement` is that of the raw outputs.
+    The models run one after the other, so that their times can be compared. The result of one that
+    fails is its problem. Agreement is that of the raw outputs.
     """
     format_name = chosen_format(request, query.format, TEXT_FORMATS)
     entries = [await _entry(models, inference, name, query) for name in _names(builds)]
@@ -80,9 +82,9 @@ async def compare(
     if len(errors) == len(entries):
         name, error = next(iter(errors.items()))
         raise with_subject(name, error)
-    problems = {name: problem_document(error) for name, error in errors.items()}
+    summaries = {name: problem_summary(error) for name, error in errors.items()}
     with exchange.timings.measure("encode"):
-        comparison = await asyncio.to_thread(comparing.comparison, entries, problems)
+        comparison = await asyncio.to_thread(comparing.comparison, entries, summaries)
         writers: Writers = {"json": lambda: comparison, "text": partial(as_text, comparison)}
         return await asyncio.to_thread(written, format_name, writers)
 

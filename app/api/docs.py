@@ -3,15 +3,15 @@
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, FastAPI
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from app.api import open_inference, tensorflow_serving
 from app.errors import ServiceError
-from app.http import schemas
-from app.http.foreign_problems import MEDIA_TYPE as FOREIGN_MEDIA_TYPE
-from app.http.foreign_problems import foreign_status, is_foreign
-from app.http.problems import MEDIA_TYPE, STATUSES
+from app.http.openapi import TEXT, answer, finished, schemas_of, spec_schemas
+from app.http.request_bodies import SPEC, Instances
+from app.serving.naming import ModelRequest
 
 router = APIRouter(tags=["service"])
 
@@ -29,18 +29,20 @@ _POLICY = (
 
 @router.get(
     "/openapi.json",
+    operation_id="getOpenApi",
     summary="Describe the routes for programs",
-    responses={200: schemas.answer("An OpenAPI 3.1 document.")},
+    responses={200: answer("An OpenAPI 3.1 document.", dict[str, Any])},
 )
 async def read_openapi(request: Request) -> Response:
-    """The document that /docs shows and that clients can be made from."""
+    """The document that /docs shows, and that client generators read."""
     return JSONResponse(openapi_document(request.app))
 
 
 @router.get(
     "/docs",
+    operation_id="getDocs",
     summary="Describe the routes for people",
-    responses={200: {"description": "A page.", "content": {"text/html": {}}}},
+    responses={200: {"description": "A page.", "content": {"text/html": TEXT}}},
 )
 async def read_docs() -> Response:
     """Routes, parameters, bodies and problems, with a form to try each route."""
@@ -60,33 +62,17 @@ def _file(name: str, media_type: str) -> Response:
     return Response((_STATIC / name).read_bytes(), headers=headers, media_type=media_type)
 
 
-def openapi_document(app: Any) -> dict[str, Any]:
-    """Return the framework's document with the bodies and problems that it does not know of."""
-    document: dict[str, Any] = app.openapi()
-    document["components"] = {"schemas": schemas.components()}
-    # Written here and not at the route: the framework drops a null, which has a meaning in a spec.
-    document["paths"]["/v1/builds"]["post"]["requestBody"] = schemas.SPEC_BODY
-    # The framework's own 422 has another form than ours.
-    ours = schemas.problems()[422]
-    for path, operations in document["paths"].items():
-        for method, operation in operations.items():
-            responses = operation["responses"]
-            if foreign_status(422, method.upper(), path) != 422:
-                responses.pop("422", None)
-            elif MEDIA_TYPE not in responses.get("422", {}).get("content", {}):
-                responses["422"] = ours
-            if is_foreign(path):
-                operation["responses"] = {key: _foreign(each) for key, each in responses.items()}
-    document["x-problems"] = [
-        {"type": f"/docs#problem-{name}", "status": kind.status, "title": kind.title}
-        for name, kind in STATUSES.items()
-    ]
-    return document
-
-
-def _foreign(response: dict[str, Any]) -> dict[str, Any]:
-    """Return an answer's description with problems of the type that they have there."""
-    content = response.get("content", {})
-    if MEDIA_TYPE not in content:
-        return response
-    return {**response, "content": {FOREIGN_MEDIA_TYPE: content[MEDIA_TYPE]}}
+def openapi_document(app: FastAPI) -> dict[str, Any]:
+    """Return the document of the routes, made at the first request."""
+    if app.openapi_schema is None:
+        document = app.openapi()
+        # Not at the route: the framework drops a null, which has a meaning in a spec.
+        document["paths"]["/v1/builds"]["post"] |= SPEC
+        requests = {
+            "Naming": ModelRequest,
+            "Instances": Instances,
+            **open_inference.REQUESTS,
+            **tensorflow_serving.REQUESTS,
+        }
+        app.openapi_schema = finished(document, schemas_of(requests) | spec_schemas())
+    return app.openapi_schema

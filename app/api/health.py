@@ -1,29 +1,60 @@
 """`/healthz`: whether the service lives."""
 
-from dataclasses import asdict
+from typing import Literal
 
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from app.api.parts import EngineDep
-from app.http import schemas
+from app.engine import WorkerState
+from app.http.openapi import answer
 
 router = APIRouter(tags=["service"])
 
 
+class WorkerBody(TypedDict):
+    """The state of the worker, and `reason` if it is not ready."""
+
+    state: WorkerState
+    device: str | None
+    restarts: int
+    in_flight: int
+    queued: int
+    reason: str | None
+
+
+class HealthBody(TypedDict):
+    """Whether the service is live, and whether it computes at once."""
+
+    status: Literal["ok"]
+    ready: bool
+    worker: WorkerBody
+
+
 @router.get(
     "/healthz",
-    summary="Tell whether the service lives",
-    responses={200: schemas.answer("It lives; `ready` tells whether it computes.", "Health")},
+    operation_id="getHealth",
+    summary="Check that the service is live",
+    responses={200: answer("It is live; `ready` says whether it computes now.", HealthBody)},
 )
 async def read_health(engine: EngineDep) -> Response:
     """Always 200 while the process answers.
 
-    `ready` is false while the worker starts, starts again, or the service drains. Builds, summaries
-    and explanations are answered all the same; predictions and weights wait for the worker.
+    `ready` is false while the worker starts or restarts, and while the service drains. Builds,
+    summaries and explanations are answered then too; predictions and weights wait for the worker.
     """
-    status = asdict(engine.status())
-    ready = status.pop("ready")
-    return JSONResponse(
-        {"status": "ok", "ready": ready, "worker": status}, headers={"Cache-Control": "no-store"}
-    )
+    status = engine.status()
+    body: HealthBody = {
+        "status": "ok",
+        "ready": status.ready,
+        "worker": {
+            "state": status.state,
+            "device": status.device,
+            "restarts": status.restarts,
+            "in_flight": status.in_flight,
+            "queued": status.queued,
+            "reason": status.reason,
+        },
+    }
+    return JSONResponse(body, headers={"Cache-Control": "no-store"})

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.api.builds.predict import ANSWER, PROBLEMS, answer
+from app.api.builds.predict import ANSWER, PROBLEMS, respond
 from app.api.parts import (
     BuildsDep,
     ExchangeDep,
@@ -17,9 +17,10 @@ from app.api.parts import (
     SettingsDep,
 )
 from app.api.prediction_query import FORMATS, PredictionQuery, select_outputs
-from app.http import schemas
 from app.http.inputs import read_form
 from app.http.negotiation import chosen_format
+from app.http.openapi import SPEC_PROBLEMS, problems
+from app.http.request_bodies import SPEC_AND_INPUTS
 from app.http.routing import runs_inference
 
 router = APIRouter(prefix="/v1", tags=["inference"])
@@ -27,12 +28,13 @@ router = APIRouter(prefix="/v1", tags=["inference"])
 
 @router.post(
     "/infer",
+    operation_id="buildAndInfer",
     summary="Build and run in one request",
-    openapi_extra={"requestBody": schemas.INFER_BODY},
+    openapi_extra=SPEC_AND_INPUTS,
     responses={
         200: ANSWER,
-        # What a spec can end in, but for the JSON, which an input can be as well.
-        **schemas.problems(*schemas.SPEC_PROBLEMS[1:], *PROBLEMS),
+        # Both lists have malformed JSON.
+        **problems(*SPEC_PROBLEMS[1:], *PROBLEMS),
     },
 )
 @runs_inference
@@ -46,14 +48,14 @@ async def build_and_infer(
     exchange: ExchangeDep,
     query: Annotated[PredictionQuery, Depends()],
 ) -> Response:
-    """A form with the spec, and one image or array for each row. The build is kept."""
+    """The body is a form with the spec, and an image or array for each row. The build is kept."""
     format_name = chosen_format(request, query.format, FORMATS)
     form = await read_form(request, settings)
     traced = await asyncio.to_thread(builds.trace_body, form.spec, exchange.timings)
     build, _ = await asyncio.to_thread(builds.keep, traced, exchange.timings)
     network = await networks.find(build.id)
     selection = select_outputs(network, query, format_name)
-    return await answer(
+    return await respond(
         exchange,
         inference,
         models.of_build(network),

@@ -5,8 +5,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api.parts import MetricsDep
-from app.http import schemas
 from app.http.negotiation import chosen_format
+from app.http.openapi import TEXT, problems
 from app.telemetry.exposition import FORMATS
 
 router = APIRouter(tags=["service"])
@@ -14,17 +14,18 @@ router = APIRouter(tags=["service"])
 
 @router.get(
     "/metrics",
+    operation_id="getMetrics",
     summary="Read the metrics, for Prometheus",
     responses={
         200: {
-            "description": "Metrics as text, or as OpenMetrics where Accept asks for it.",
-            "content": {"text/plain": {}, "application/openmetrics-text": {}},
+            "description": "Metrics as text, or as OpenMetrics if Accept prefers that.",
+            "content": {"text/plain": TEXT, "application/openmetrics-text": TEXT},
         },
-        **schemas.problems("not-acceptable"),
+        **problems("not-acceptable"),
     },
 )
 async def read_metrics(request: Request, metrics: MetricsDep) -> Response:
-    """Answered while everything else is full; docs/observability.md lists the metrics."""
+    """Answered even while the service is full. docs/observability.md lists the metrics."""
     format_name = chosen_format(request, None, FORMATS)
     return Response(
         await metrics.exposition.write(format_name),

@@ -1,11 +1,13 @@
-"""`/v1/models`: give builds names. What else is under it is TensorFlow Serving's."""
+"""`/v1/models`: put names on builds. The other routes under it are TensorFlow Serving's."""
 
 import asyncio
-from typing import Annotated, Any
+from typing import Annotated, get_args
 
 from fastapi import APIRouter, Query
+from pydantic import Field, JsonValue
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from app.api.parts import (
     InferenceDep,
@@ -16,9 +18,11 @@ from app.api.parts import (
     NetworksDep,
     SettingsDep,
 )
+from app.body_fields import BuildId, Links, Time
 from app.documents import parse_document
-from app.http import schemas
+from app.engine import LoadState, Precision, RuntimeName
 from app.http.bodies import read_document
+from app.http.openapi import BODY_PROBLEMS, answer, json_body, problems
 from app.http.paging import Cursor, PageLimit, before_of, page_of
 from app.serving.models import MAX_VERSION, Models
 from app.serving.naming import check_name, read_model_request
@@ -27,16 +31,50 @@ from app.store.models import VersionRecord
 router = APIRouter(prefix="/v1/models", tags=["models"])
 
 
+_ENGINES: list[JsonValue] = [*get_args(RuntimeName), None]
+_PRECISIONS: list[JsonValue] = [*get_args(Precision), None]
+
+
+class RunOptionsBody(TypedDict):
+    """How a version runs; null leaves it to the service."""
+
+    engine: Annotated[str | None, Field(json_schema_extra={"enum": _ENGINES})]
+    precision: Annotated[str | None, Field(json_schema_extra={"enum": _PRECISIONS})]
+    pinned: Annotated[bool, Field(description="Stays in memory, and loads at the start.")]
+
+
+class ModelBody(TypedDict):
+    """A version of a named model: the build that it is, how it runs, and where it stands."""
+
+    name: str
+    version: int
+    build: BuildId
+    labels: list[str]
+    options: RunOptionsBody
+    created: Time
+    state: LoadState
+    reason: Annotated[str, Field(description="Why it is unavailable.")]
+    links: Links
+
+
+class ModelsBody(TypedDict):
+    """One page of versions, and the path of the next page."""
+
+    models: list[ModelBody]
+    next: str | None
+
+
 @router.put(
     "/{name}",
-    summary="Give a build a name",
+    operation_id="putModel",
+    summary="Put a name on a build",
     status_code=201,
-    openapi_extra={"requestBody": schemas.MODEL_BODY},
+    openapi_extra=json_body("Naming"),
     responses={
-        201: schemas.answer("The version is new.", "Model"),
-        200: schemas.answer("There was this version already.", "Model"),
-        **schemas.problems(
-            *schemas.BODY_PROBLEMS,
+        201: answer("The version is new.", ModelBody),
+        200: answer("The version exists already.", ModelBody),
+        **problems(
+            *BODY_PROBLEMS,
             "malformed-json",
             "unknown-build",
             "conflict",
@@ -55,11 +93,11 @@ async def put_model(
     models: ModelsDep,
     loads: LoadsDep,
 ) -> Response:
-    """The version is brought into memory at once, and the answer does not wait for that.
+    """The version starts to load into memory; the answer does not wait for it.
 
-    Without `version`: the latest, where that is the same build run in the same way; else the next.
-    A version never changes. `labels` are all that it has afterwards; each moves here from the
-    version that had it.
+    Without `version`: the latest if that is the same build, run the same way; else the next. A
+    version never changes. `labels` replaces its labels; each label moves here from the version that
+    had it.
     """
     check_name(name)
     body = await read_document(request, settings)
@@ -78,8 +116,9 @@ async def put_model(
 
 @router.get(
     "",
+    operation_id="listModels",
     summary="List named models, the newest versions first",
-    responses={200: schemas.answer("One page of versions.", "Models"), **schemas.problems()},
+    responses={200: answer("One page of versions.", ModelsBody)},
 )
 async def list_models(
     models: ModelsDep,
@@ -87,43 +126,42 @@ async def list_models(
     limit: PageLimit = 50,
     cursor: Cursor = None,
 ) -> Response:
-    """Every build is a model too, by its id: these are the others.
+    """Every build is also a model, named by its id; this list leaves those out.
 
-    `state` is ready, loading, unloading or unavailable; in the last, the next request loads it.
+    `state` is ready, loading, unloading or unavailable. The next request loads an unavailable one.
     """
     before = before_of(cursor)
     records = [record for record in model_store.all() if before is None or record.sequence < before]
     page, next_page = page_of(records, limit, "/v1/models")
-    return JSONResponse(
-        {"models": [model_body(models, record) for record in page], "next": next_page},
-        headers={"Cache-Control": "no-store"},
-    )
+    body: ModelsBody = {
+        "models": [model_body(models, record) for record in page],
+        "next": next_page,
+    }
+    return JSONResponse(body, headers={"Cache-Control": "no-store"})
 
 
 @router.delete(
     "/{name}",
-    summary="Forget a name, or a version of it",
+    operation_id="deleteModel",
+    summary="Delete a name, or one version of it",
     status_code=204,
-    responses={
-        204: {"description": "It is forgotten."},
-        **schemas.problems("unknown-model"),
-    },
+    responses={204: {"description": "It is deleted."}, **problems("unknown-model")},
 )
 async def delete_model(
     name: str,
     naming: NamingDep,
     models: ModelsDep,
     version: Annotated[
-        int | None, Query(ge=1, le=MAX_VERSION, description="This version only.")
+        int | None, Query(ge=1, le=MAX_VERSION, description="Delete only this version.")
     ] = None,
 ) -> Response:
-    """The build stays. Its memory is given back, unless another version runs it in the same way."""
+    """The build stays. Its memory is freed unless another version runs it in the same way."""
     for record in await asyncio.to_thread(naming.forget, name, version):
         await models.release(record)
     return Response(status_code=204)
 
 
-def model_body(models: Models, record: VersionRecord) -> dict[str, Any]:
+def model_body(models: Models, record: VersionRecord) -> ModelBody:
     """Return a version as the routes show it."""
     state = models.state(record)
     path = f"models/{record.name}/versions/{record.version}"

@@ -2,26 +2,47 @@
 
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
-from app.http import schemas
+from app.http.openapi import answer, problems
 from app.http.problems import unknown_names
-from model_zoo import describe_op, list_ops
+from model_zoo import OpDescription, describe_op, list_ops
 
 router = APIRouter(prefix="/v1/ops", tags=["catalogue"])
 
 
-@router.get("", summary="List the scoped ops", responses={200: schemas.answer("The names.", "Ops")})
+class OpItemBody(TypedDict):
+    """A scoped op, and where it is described."""
+
+    name: str
+    href: str
+
+
+class OpsBody(TypedDict):
+    """The scoped ops."""
+
+    ops: list[OpItemBody]
+
+
+@router.get(
+    "",
+    operation_id="listOps",
+    summary="List the scoped ops",
+    responses={200: answer("The names.", OpsBody)},
+)
 async def read_ops() -> Response:
-    """Each name can stand in the `ops` of a scope."""
-    return JSONResponse({"ops": [{"name": op, "href": f"/v1/ops/{op}"} for op in list_ops()]})
+    """Each name is valid in the `ops` of a scope."""
+    body: OpsBody = {"ops": [{"name": op, "href": f"/v1/ops/{op}"} for op in list_ops()]}
+    return JSONResponse(body)
 
 
 @router.get(
     "/{name}",
+    operation_id="getOp",
     summary="Describe a scoped op",
-    responses={200: schemas.answer("The description."), **schemas.problems("unknown-name")},
+    responses={200: answer("The description.", OpDescription), **problems("unknown-name")},
 )
 async def read_op(name: str) -> Response:
-    """Its arguments: types, defaults, and what each means."""
+    """Its arguments, with their types and defaults."""
     with unknown_names():
         return JSONResponse(describe_op(name))

@@ -2,34 +2,88 @@
 
 import asyncio
 import contextlib
-from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from app.api.parts import BuildsDep, CheckpointsDep, SettingsDep, WeightImportsDep
+from app.body_fields import Links
 from app.errors import ServiceError
-from app.http import schemas
 from app.http.bodies import check_size
 from app.http.exchange import timings
+from app.http.openapi import BODY_PROBLEMS, answer, problems
+from app.http.request_bodies import FILES
 from app.http.uploads import Receiver, begin, plain_name, receive
+from app.serving.weight_imports import UploadState
 from app.store.errors import StoreError
-from model_zoo import Checkpoint, CheckpointStore, WeightsError, describe_published
+from model_zoo import (
+    Checkpoint,
+    CheckpointDocument,
+    CheckpointStore,
+    PublishedDescription,
+    WeightsError,
+    describe_published,
+)
 
 router = APIRouter(prefix="/v1/weights", tags=["weights"])
 
 
+class WeightsItemBody(CheckpointDocument):
+    """Weights in a list, without their tensors."""
+
+    links: Links
+
+
+class TensorBody(TypedDict):
+    """A tensor by the name that its file gives it."""
+
+    name: str
+    dtype: str
+    shape: list[int]
+
+
+class WeightsBody(WeightsItemBody):
+    """Imported weights."""
+
+    tensors: list[TensorBody]
+
+
+class UploadBody(TypedDict):
+    """An upload in progress."""
+
+    id: Annotated[str, Field(description="The id of the request.")]
+    size_bytes: int | None
+    received_bytes: int
+    state: UploadState
+
+
+class WeightsListBody(TypedDict):
+    """The weights that are kept, and the uploads in progress."""
+
+    weights: list[WeightsItemBody]
+    uploads: list[UploadBody]
+
+
+class PublishedWeightsBody(TypedDict):
+    """The published TF-Slim checkpoints."""
+
+    published: list[PublishedDescription]
+
+
 @router.post(
     "",
+    operation_id="uploadWeights",
     summary="Upload weights",
     status_code=201,
-    openapi_extra={"requestBody": schemas.UPLOAD_BODY},
+    openapi_extra=FILES,
     responses={
-        201: schemas.answer("The weights are new.", "Weights"),
-        200: schemas.answer("The same bytes were uploaded before.", "Weights"),
-        **schemas.problems(*schemas.BODY_PROBLEMS, "weights-refused", "store-full"),
+        201: answer("The weights are new.", WeightsBody),
+        200: answer("The same bytes were uploaded before.", WeightsBody),
+        **problems(*BODY_PROBLEMS, "weights-refused", "store-full"),
     },
 )
 async def upload_weights(
@@ -38,16 +92,16 @@ async def upload_weights(
     checkpoints: CheckpointsDep,
     imports: WeightImportsDep,
     name: Annotated[
-        str, Query(description="What the file is called, where the body is the file itself.")
+        str, Query(description="The name of the file, if the body is the file itself.")
     ] = "upload",
     member: Annotated[
-        str | None, Query(description="Which checkpoint to take, where an archive holds several.")
+        str | None, Query(description="The checkpoint to take from an archive that holds several.")
     ] = None,
 ) -> Response:
-    """The body is the file itself, or a form with one or more fields called file.
+    """The body is the file itself, or a form with one or more fields named file.
 
-    A TensorFlow checkpoint, V2 (its index and data files, or a tar.gz of them) or V1; safetensors;
-    npz; Keras's .weights.h5. What it is, is read from the content. The id is the file's SHA-256.
+    Formats, recognized by content: TensorFlow checkpoints V2 (the index and data files, or a tar.gz
+    of them) and V1, safetensors, npz, and Keras's .weights.h5. The id is the file's SHA-256.
     """
     upload = begin(request)
     clock = timings(request)
@@ -82,21 +136,28 @@ async def upload_weights(
 
 @router.get(
     "",
+    operation_id="listWeights",
     summary="List weights, the newest first",
-    responses={200: schemas.answer("What is kept, and what is on its way.", "WeightsList")},
+    responses={200: answer("The weights, and the uploads in progress.", WeightsListBody)},
 )
 async def list_weights(checkpoints: CheckpointsDep, imports: WeightImportsDep) -> Response:
-    """`uploads` are those in progress: how much of each has arrived, and whether it is read now."""
-    return JSONResponse(
-        {
-            "weights": await asyncio.to_thread(_items, checkpoints),
-            "uploads": [asdict(upload) for upload in imports.uploads],
-        },
-        headers={"Cache-Control": "no-store"},
-    )
+    """`uploads` are in progress: they say how much has arrived, and whether it is being read."""
+    body: WeightsListBody = {
+        "weights": await asyncio.to_thread(_items, checkpoints),
+        "uploads": [
+            {
+                "id": upload.id,
+                "size_bytes": upload.size_bytes,
+                "received_bytes": upload.received_bytes,
+                "state": upload.state,
+            }
+            for upload in imports.uploads
+        ],
+    }
+    return JSONResponse(body, headers={"Cache-Control": "no-store"})
 
 
-def _items(checkpoints: CheckpointStore) -> list[dict[str, Any]]:
+def _items(checkpoints: CheckpointStore) -> list[WeightsItemBody]:
     items = []
     for checkpoint in checkpoints.list():
         with contextlib.suppress(WeightsError):  # removed meanwhile
@@ -106,45 +167,46 @@ def _items(checkpoints: CheckpointStore) -> list[dict[str, Any]]:
 
 @router.get(
     "/published",
+    operation_id="listPublishedWeights",
     summary="List the published TF-Slim checkpoints",
-    responses={200: schemas.answer("The catalogue.", "PublishedWeights")},
+    responses={200: answer("The catalogue.", PublishedWeightsBody)},
 )
 async def read_published() -> Response:
-    """Where each is found, and how it fared; `spec` builds its network.
+    """Each one's URL and published accuracy, and the `spec` that builds its network.
 
-    The service never fetches a URL: `model-zoo weights fetch NAME` does, or a download and an
-    upload by hand.
+    The service itself never fetches a URL. Run `model-zoo weights fetch NAME`, or download the file
+    and upload it.
     """
-    return JSONResponse({"published": describe_published()})
+    body: PublishedWeightsBody = {"published": describe_published()}
+    return JSONResponse(body)
 
 
 @router.get(
     "/{weights_id}",
+    operation_id="getWeights",
     summary="Describe weights",
-    responses={
-        200: schemas.answer("The weights.", "Weights"),
-        **schemas.problems("unknown-weights"),
-    },
+    responses={200: answer("The weights.", WeightsBody), **problems("unknown-weights")},
 )
 async def read_weights(weights_id: str, checkpoints: CheckpointsDep) -> Response:
-    """Each tensor by the name that the file gave it, with its dtype and shape."""
+    """Each tensor by the name that its file gives it, with its dtype and shape."""
     checkpoint = await _find(checkpoints, weights_id)
     return JSONResponse(await asyncio.to_thread(weights_body, checkpoint))
 
 
 @router.delete(
     "/{weights_id}",
-    summary="Remove weights",
+    operation_id="deleteWeights",
+    summary="Delete weights",
     status_code=204,
     responses={
-        204: {"description": "They are removed."},
-        **schemas.problems("unknown-weights", "in-use"),
+        204: {"description": "The weights are deleted."},
+        **problems("unknown-weights", "in-use"),
     },
 )
 async def delete_weights(
     weights_id: str, checkpoints: CheckpointsDep, builds: BuildsDep
 ) -> Response:
-    """Refused while a build takes weights from them: remove the build first."""
+    """Refused while a build takes weights from them: delete the build first."""
     await _find(checkpoints, weights_id)
     await asyncio.to_thread(builds.remove_checkpoint, weights_id)
     return Response(status_code=204)
@@ -159,7 +221,7 @@ async def _find(checkpoints: CheckpointStore, weights_id: str) -> Checkpoint:
         ) from error
 
 
-def weights_body(checkpoint: Checkpoint) -> dict[str, Any]:
+def weights_body(checkpoint: Checkpoint) -> WeightsBody:
     """Return weights as the routes show them, with every tensor."""
     return {
         **_item(checkpoint),
@@ -170,5 +232,5 @@ def weights_body(checkpoint: Checkpoint) -> dict[str, Any]:
     }
 
 
-def _item(checkpoint: Checkpoint) -> dict[str, Any]:
+def _item(checkpoint: Checkpoint) -> WeightsItemBody:
     return {**checkpoint.to_dict(), "links": {"self": f"/v1/weights/{checkpoint.id}"}}

@@ -10,13 +10,17 @@ import logging
 import re
 import time
 from collections.abc import Iterator
-from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.engine import WorkerUnavailableError
 from app.http.admission import Admission, is_always_admitted
-from app.http.problems import as_service_error, problem_response, rejection_reason
+from app.http.problems import (
+    RequestIds,
+    as_service_error,
+    problem_response,
+    rejection_reason,
+)
 from app.telemetry.logs import about_request, log_fields
 from app.telemetry.metrics import Metrics
 from app.telemetry.spans import Phase, Spans
@@ -91,7 +95,7 @@ class _Exchange:
         request_id = headers.get(b"x-request-id", "")
         self.request_id = request_id if _SAFE_ID.fullmatch(request_id) else random_id(128)
         self._begin_trace(headers, spans)
-        self.log_fields: dict[str, Any] = {"request_id": self.request_id}
+        self.log_fields: RequestIds = {"request_id": self.request_id}
         if self._trace is not None:
             self.log_fields["trace_id"] = self._trace.trace_id
         # A HEAD runs as a GET whose body is not sent, because routes define only GET. The server's

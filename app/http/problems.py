@@ -9,11 +9,13 @@ No other module maps an exception to a status. An error that a client cannot men
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Annotated, NamedTuple, NotRequired, Unpack
 
 from fastapi.exceptions import RequestValidationError
+from pydantic import Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from app.documents import MalformedJsonError
 from app.engine import (
@@ -24,7 +26,14 @@ from app.engine import (
     WorkerDiedError,
     WorkerUnavailableError,
 )
-from app.errors import ProblemKind, ServiceError
+from app.errors import (
+    ProblemHead,
+    ProblemItem,
+    ProblemKind,
+    ProblemMembers,
+    ProblemSummary,
+    ServiceError,
+)
 from app.http.foreign_problems import MEDIA_TYPE as FOREIGN_MEDIA_TYPE
 from app.http.foreign_problems import foreign_error, foreign_status, is_foreign
 from app.store.errors import StoreError
@@ -40,6 +49,23 @@ from model_zoo import (
 )
 
 MEDIA_TYPE = "application/problem+json"
+
+
+class RequestIds(TypedDict):
+    """The ids of a request: its own, and that of the trace that it is part of."""
+
+    request_id: str
+    trace_id: NotRequired[str]
+
+
+class ProblemBody(ProblemSummary, RequestIds):
+    """A problem (RFC 9457)."""
+
+
+class ForeignProblemBody(ProblemBody):
+    """A problem as clients of the Open Inference and TensorFlow Serving protocols read it."""
+
+    error: Annotated[str, Field(description="All that these clients read.")]
 
 
 class Status(NamedTuple):
@@ -120,8 +146,8 @@ class HttpError(ServiceError):
         detail: str,
         *,
         headers: Mapping[str, str],
-        errors: Sequence[Mapping[str, Any]] = (),
-        **members: Any,
+        errors: Sequence[ProblemItem] = (),
+        **members: Unpack[ProblemMembers],
     ) -> None:
         super().__init__(kind, detail, errors=errors, **members)
         self.headers = headers
@@ -152,7 +178,7 @@ def from_library(error: ZooError) -> ServiceError:
     detail = str(problems[0]) if problems else str(error)
     if len(problems) > 1:
         detail = f"{len(problems)} problems; the first: {detail}"
-    members: dict[str, Any] = {}
+    members: ProblemMembers = {}
     if isinstance(error, BuildError):
         members = {"layer": error.layer, "scopes": list(error.scopes)}
     return ServiceError(
@@ -196,45 +222,44 @@ def rejection_reason(error: ServiceError) -> str | None:
     return str(error.members.get("reason", error.kind))
 
 
-def not_ready(detail: str, **members: Any) -> HttpError:
+def not_ready(detail: str, **members: Unpack[ProblemMembers]) -> HttpError:
     """Return the error for a readiness check of something that is not ready."""
-    headers = _retry_after(_READY_LATER_S)
-    return HttpError("not-ready", detail, headers=headers, ready=False, **members)
+    all_members: ProblemMembers = {"ready": False, **members}
+    return HttpError("not-ready", detail, headers=_retry_after(_READY_LATER_S), **all_members)
 
 
 def with_subject(name: str, error: ServiceError) -> ServiceError:
     """Return the error with the name of its model before each message."""
-    items = [{**item, "message": f"{name}: {item['message']}"} for item in error.errors]
+    items: list[ProblemItem] = [
+        {**item, "message": f"{name}: {item['message']}"} for item in error.errors
+    ]
     headers = error.headers if isinstance(error, HttpError) else {}
     return HttpError(
         error.kind, f"{name}: {error.detail}", headers=headers, errors=items, **error.members
     )
 
 
-def problem_document(
-    error: ServiceError, status: int | None = None, ids: Mapping[str, Any] = {}
-) -> dict[str, Any]:
-    """Return the members of a problem document; the default status is that of the kind."""
+def problem_summary(error: ServiceError) -> ProblemSummary:
+    """Return a problem as a part of another answer."""
+    head = _head(error, STATUSES[error.kind].status)
+    return {**head, **error.members, "errors": error.errors}
+
+
+def _head(error: ServiceError, status: int) -> ProblemHead:
     return {
         "type": f"/docs#problem-{error.kind}",
         "title": STATUSES[error.kind].title,
-        "status": status or STATUSES[error.kind].status,
+        "status": status,
         "detail": error.detail,
-        **ids,
-        **error.members,
-        "errors": list(error.errors),
     }
 
 
-def problem_response(
-    error: ServiceError, ids: Mapping[str, Any], method: str, path: str
-) -> Response:
-    """Return the response, in RFC 9457's form or in that of the path's foreign protocol.
-
-    `ids` has the request id, and the trace id if the request belongs to a trace.
-    """
+def problem_response(error: ServiceError, ids: RequestIds, method: str, path: str) -> Response:
+    """Return the response, in RFC 9457's form or in that of the path's foreign protocol."""
     status = foreign_status(STATUSES[error.kind].status, method, path)
-    body = problem_document(error, status, ids)
+    head = _head(error, status)
+    body: ProblemBody | ForeignProblemBody
+    body = {**head, **ids, **error.members, "errors": error.errors}
     if is_foreign(path):
         body = {"error": foreign_error(error.kind, status, error.detail), **body}
     content = json.dumps(body, ensure_ascii=False, allow_nan=False)
@@ -273,9 +298,7 @@ def _from_parameters(error: RequestValidationError) -> ServiceError:
     return ServiceError("invalid-query", items[0]["message"], errors=items)
 
 
-def _query_item(
-    name: str, message: str, received: object, suggestion: str | None
-) -> dict[str, Any]:
+def _query_item(name: str, message: str, received: object, suggestion: str | None) -> ProblemItem:
     return {
         "pointer": "",
         "parameter": name,

@@ -5,18 +5,80 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
+from typing import Annotated
+
+from pydantic import Field
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from app.arrays import OUTPUT, PROBABILITIES, RowShape
+from app.body_fields import BuildId
 from app.engine import Answer, DeadlineError, EngineError
-from app.errors import ServiceError
-from app.serving.comparison import MAX_DIFFERENCES, Output, agreement, spec_differences
+from app.errors import ProblemSummary, ServiceError
+from app.serving.comparison import (
+    MAX_DIFFERENCES,
+    AgreementBody,
+    Output,
+    SpecDifferenceBody,
+    agreement,
+    spec_differences,
+)
 from app.serving.exchange import ClientGoneError, Exchange
 from app.serving.inference import Inference, Input, InputRows, output_bytes
 from app.serving.models import ModelVersion
 from app.serving.networks import Network
-from app.serving.outputs import Selection, describe
+from app.serving.outputs import OutputsBody, Selection, describe
 from model_zoo import InputError, Problem, ZooError
+
+
+class ComparedBody(TypedDict):
+    """A model of a comparison."""
+
+    model: Annotated[str, Field(description="As the query names it.")]
+    build: BuildId
+    version: int
+    architecture: str
+
+
+class ResultBody(ComparedBody, OutputsBody):
+    """What a model answered, and how it was run."""
+
+    engine: str | None
+    precision: str | None
+    rows: int
+    preprocessing: str | None
+    seconds: Annotated[dict[str, float], Field(description="By phase.")]
+    batch_rows: Annotated[int, Field(description="With those of other requests.")]
+
+
+class AgreedResultBody(ResultBody):
+    """What another model than the reference answered, and how far it agrees with the reference."""
+
+    with_reference: AgreementBody
+
+
+class FailureBody(ComparedBody):
+    """A model that did not answer, and why."""
+
+    problem: ProblemSummary
+
+
+AnyResultBody = ResultBody | AgreedResultBody | FailureBody
+
+
+class PairBody(AgreementBody):
+    """How far two models agree."""
+
+    models: Annotated[list[str], Field(min_length=2, max_length=2)]
+
+
+class ComparisonBody(TypedDict):
+    """Models on the same input: each one's result, and how far each two agree."""
+
+    reference: Annotated[str, Field(description="The first model that answered.")]
+    results: list[AnyResultBody]
+    pairs: list[PairBody]
+    spec_differences: list[SpecDifferenceBody]
+    more_spec_differences: Annotated[int, Field(description="How many are left out.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +103,7 @@ class Entry:
         return [name for name in self.outputs if name not in (OUTPUT, PROBABILITIES)]
 
     @property
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> ComparedBody:
         return {
             "model": self.name,
             "build": self.model.build,
@@ -49,12 +111,15 @@ class Entry:
             "architecture": self.network.architecture,
         }
 
+    def failure(self, problem: ProblemSummary) -> FailureBody:
+        return {**self.facts, "problem": problem}
+
 
 class Comparing:
     """A comparison in progress; `results` and `failures` are keyed by the names of entries."""
 
     def __init__(self, exchange: Exchange, inference: Inference, inputs: Sequence[Input]) -> None:
-        self.results: dict[str, dict[str, Any]] = {}
+        self.results: dict[str, ResultBody] = {}
         self.failures: dict[str, Exception] = {}
         self._exchange = exchange
         self._inference = inference
@@ -105,7 +170,7 @@ class Comparing:
         except (EngineError, ZooError, ServiceError) as error:
             self.failures[entry.name] = error
 
-    async def _result(self, entry: Entry) -> dict[str, Any]:
+    async def _result(self, entry: Entry) -> ResultBody:
         read = await self._rows(entry)
         main = [name for name in entry.outputs if name not in entry.end_points]
         answer = await self._run(entry, read, main)
@@ -114,7 +179,8 @@ class Comparing:
         if entry.end_points:  # in a run of their own: the first has to make a program for them
             arrays |= (await self._run(entry, read, entry.end_points)).arrays
         self._outputs[entry.name] = Output(arrays[OUTPUT], entry.network.classes)
-        facts = {
+        outputs = await asyncio.to_thread(describe, entry.selection, arrays, read.warnings)
+        return {
             **entry.facts,
             "engine": state.engine,
             "precision": state.precision,
@@ -122,8 +188,8 @@ class Comparing:
             "preprocessing": entry.network.preprocessing if read.has_images else None,
             "seconds": {"decode": read.seconds, **answer.seconds},
             "batch_rows": answer.batch_rows,
+            **outputs,
         }
-        return await asyncio.to_thread(describe, entry.selection, arrays, facts, read.warnings)
 
     async def _run(self, entry: Entry, read: InputRows, outputs: Sequence[str]) -> Answer:
         left_s = self._deadline - time.monotonic()
@@ -137,25 +203,27 @@ class Comparing:
         )
 
     def comparison(
-        self, entries: Sequence[Entry], problems: Mapping[str, Mapping[str, Any]]
-    ) -> dict[str, Any]:
+        self, entries: Sequence[Entry], problems: Mapping[str, ProblemSummary]
+    ) -> ComparisonBody:
         """Return the answer; at least one entry has a result, and `problems` has the others."""
-        results = {
-            entry.name: self.results.get(entry.name)
-            or {**entry.facts, "problem": problems[entry.name]}
-            for entry in entries
-        }
         reference = next(iter(self._outputs))
-        pairs = []
+        pairs: list[PairBody] = []
+        agreed_results: dict[str, AgreedResultBody] = {}
         for first, second in combinations(self._outputs, 2):
             agreed = agreement(self._outputs[first], self._outputs[second])
             pairs.append({"models": [first, second], **agreed})
             if first == reference:
-                results[second]["with_reference"] = agreed
+                agreed_results[second] = {**self.results[second], "with_reference": agreed}
+        results: list[AnyResultBody] = [
+            agreed_results.get(entry.name)
+            or self.results.get(entry.name)
+            or entry.failure(problems[entry.name])
+            for entry in entries
+        ]
         differences = spec_differences({each.name: each.network.spec for each in entries})
         return {
             "reference": reference,
-            "results": list(results.values()),
+            "results": results,
             "pairs": pairs,
             "spec_differences": differences[:MAX_DIFFERENCES],
             "more_spec_differences": max(0, len(differences) - MAX_DIFFERENCES),

@@ -2,16 +2,39 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from app.arrays import Array
 from app.wording import clip
 from model_zoo import json_pointer, top_classes
 
 MAX_DIFFERENCES = 100
+
+
+class AgreementBody(TypedDict):
+    """How far two outputs agree; null for what cannot be compared."""
+
+    same_top_1: Annotated[
+        float | None, Field(description="The share of rows with the same most probable class.")
+    ]
+    largest_difference: Annotated[
+        float | None, Field(description="The largest difference between two values.")
+    ]
+    mean_kl_divergence: Annotated[
+        float | None, Field(description="Of the second from the first, in nats.")
+    ]
+
+
+class SpecDifferenceBody(TypedDict):
+    """A value of the normalized specs that differs, by model; null values are values too."""
+
+    pointer: Annotated[str, Field(description="Into the normalized specs.")]
+    values: Annotated[dict[str, Any], Field(description="A model without the value is left out.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +45,7 @@ class Output:
     classes: int | None
 
 
-def agreement(first: Output, second: Output) -> dict[str, float | None]:
+def agreement(first: Output, second: Output) -> AgreementBody:
     """Return how far two outputs agree; None for what cannot be compared.
 
     Classes are compared only if both outputs distinguish the same number of them: class 0 of 1001
@@ -75,7 +98,7 @@ def _number(value: np.floating[Any]) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def spec_differences(specs: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+def spec_differences(specs: Mapping[str, Mapping[str, Any]]) -> list[SpecDifferenceBody]:
     """Return the leaves that differ between specs: the JSON pointer, and the value in each spec.
 
     >>> spec_differences({"a": {"seed": 1, "scopes": []}, "b": {"seed": 2, "scopes": []}})
@@ -83,7 +106,7 @@ def spec_differences(specs: Mapping[str, Mapping[str, Any]]) -> list[dict[str, A
     """
     leaves = {name: dict(_leaves(spec)) for name, spec in specs.items()}
     pointers = dict.fromkeys(pointer for spec in leaves.values() for pointer in spec)
-    differences = []
+    differences: list[SpecDifferenceBody] = []
     for pointer in pointers:
         values = {name: spec[pointer] for name, spec in leaves.items() if pointer in spec}
         first, *others = values.values()

@@ -7,11 +7,50 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from app.arrays import PROBABILITIES, Array
+from app.body_fields import BuildId
 from model_zoo import top_classes
 
 OutputFormat = Literal["json", "npy", "npz"]
+
+# `class` is a word of Python.
+ClassBody = TypedDict("ClassBody", {"class": int, "probability": float | None})
+ClassBody.__doc__ = "A class and its probability, null if that is not finite."
+
+
+class ArrayBody(TypedDict):
+    """An array, row by row; values that are not finite are null."""
+
+    shape: list[int]
+    data: list[Any]
+
+
+class SelectedOutputs(TypedDict, total=False):
+    """The outputs that the query selects: the best classes of each row, and arrays by name."""
+
+    predictions: list[list[ClassBody]]
+    outputs: dict[str, ArrayBody]
+
+
+class OutputsBody(SelectedOutputs):
+    """Outputs, and what is to be said about them and the inputs."""
+
+    warnings: list[str]
+
+
+class PredictionFacts(TypedDict):
+    """What was run: the build, the rows, and the preprocessing that images got."""
+
+    build: BuildId
+    architecture: str
+    rows: int
+    preprocessing: str | None
+
+
+class PredictionBody(PredictionFacts, OutputsBody):
+    """The answer to a prediction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +71,7 @@ class Selection:
 def encode(
     selection: Selection,
     arrays: Mapping[str, Array],
-    facts: Mapping[str, Any],
+    facts: PredictionFacts,
     warnings: Sequence[str],
 ) -> bytes:
     """Return the answer in the format of the selection; `arrays` is keyed by output."""
@@ -45,20 +84,17 @@ def encode(
         case "npz":
             np.savez(stream, allow_pickle=False, **named)
         case "json":
-            document = describe(selection, arrays, facts, warnings)
-            return json.dumps(document, allow_nan=False).encode()
+            body: PredictionBody = {**facts, **describe(selection, arrays, warnings)}
+            return json.dumps(body, allow_nan=False).encode()
     return stream.getvalue()
 
 
 def describe(
-    selection: Selection,
-    arrays: Mapping[str, Array],
-    facts: Mapping[str, Any],
-    warnings: Sequence[str],
-) -> dict[str, Any]:
-    """Return the answer as a JSON-ready document; `arrays` is keyed by output."""
+    selection: Selection, arrays: Mapping[str, Array], warnings: Sequence[str]
+) -> OutputsBody:
+    """Return the selected outputs as a JSON-ready document; `arrays` is keyed by output."""
     notes = list(warnings)
-    body = dict(facts)
+    body: SelectedOutputs = {}
     if selection.top_k:
         probabilities = arrays[PROBABILITIES]
         _note_non_finite("probabilities", probabilities, notes)
@@ -72,7 +108,7 @@ def describe(
     return {**body, "warnings": notes}
 
 
-def _best(row: Array, count: int) -> list[dict[str, Any]]:
+def _best(row: Array, count: int) -> list[ClassBody]:
     """Return the most probable classes of a row."""
     return [
         {

@@ -5,10 +5,12 @@ import csv
 import io
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
-from msgspec.structs import asdict
+from pydantic import Field
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
+from app.body_fields import BuildId, Shape, Share
 from app.engine import Engine, QueueFullError, Reply, RuntimeName
 from app.serving.exchange import Exchange, while_connected
 from app.serving.models import ModelVersion
@@ -38,6 +40,76 @@ _COLUMNS = (
 )
 
 
+class ProfiledLayerBody(TypedDict):
+    """A layer of the summary, and its time."""
+
+    name: str
+    op: str
+    output_shape: Shape
+    parameters: int
+    multiply_adds: Annotated[int, Field(description="Of one row.")]
+    seconds: Annotated[
+        float | None, Field(description="Null if the output does not depend on the layer.")
+    ]
+    share: Share
+    gigaops_per_second: Annotated[
+        float | None, Field(description="Of all rows; a multiply-add is two operations.")
+    ]
+    kernels: Annotated[list[str], Field(description="The engine's names, if it has any.")]
+    computed_with: Annotated[
+        str | None, Field(description="The layer whose kernel computes this one too.")
+    ]
+
+
+class OtherTimeBody(TypedDict):
+    """Kernels that belong to no layer, such as copies."""
+
+    kernel: str
+    count: int
+    seconds: float
+    share: Share
+
+
+class ProfileTotalsBody(TypedDict):
+    """The whole network."""
+
+    layers: int
+    parameters: int
+    multiply_adds: int
+    seconds: Annotated[float, Field(description="The sum over layers and other kernels.")]
+    other_seconds: float
+    call_seconds: Annotated[
+        float | None,
+        Field(description="What calling one step costs; null unless steps run one by one."),
+    ]
+    network_seconds: Annotated[
+        float | None, Field(description="Of the whole network, measured separately.")
+    ]
+    gigaops_per_second: float | None
+
+
+class MeasurementBody(TypedDict):
+    """What was measured, and how."""
+
+    engine: RuntimeName
+    precision: str
+    device: str
+    measured: Annotated[str, Field(description="The method.")]
+    rows: int
+    runs: Annotated[int, Field(description="Runs made; seconds are their medians.")]
+    runs_asked: int
+    layers: list[ProfiledLayerBody]
+    other: Annotated[list[OtherTimeBody], Field(description="What belongs to no layer.")]
+    totals: ProfileTotalsBody
+
+
+class ProfileBody(MeasurementBody):
+    """The time of each layer of a build."""
+
+    build: BuildId
+    architecture: str
+
+
 class Profiler:
     """Measures profiles, one at a time, since two would disturb each other."""
 
@@ -62,7 +134,7 @@ class Profiler:
         engine: RuntimeName | None,
         rows: int,
         runs: int,
-    ) -> dict[str, Any]:
+    ) -> ProfileBody:
         """Return the profile of a model on an engine; the default is the one that serves it.
 
         Raises: QueueFullError while another profile is measured; EngineError; ZooError if the
@@ -75,8 +147,12 @@ class Profiler:
         # be held until then.
         reply = await while_connected(exchange, asyncio.shield(self._measure(task)))
         exchange.timings.add(reply.seconds)
-        facts = {"build": model.build, "architecture": model.network.architecture}
-        return {**facts, **describe(traced, reply.result, rows=rows, runs_asked=runs)}
+        measurement = describe(traced, reply.result, rows=rows, runs_asked=runs)
+        return {
+            "build": model.build,
+            "architecture": model.network.architecture,
+            **measurement,
+        }
 
     async def _measure(self, task: Profile) -> Reply[MeasuredProfile]:
         async with self._measuring:
@@ -103,7 +179,7 @@ class Profiler:
 
 def describe(
     traced: Trace, measured: MeasuredProfile, *, rows: int, runs_asked: int
-) -> dict[str, Any]:
+) -> MeasurementBody:
     """Return the profile of a network as a JSON-ready document.
 
     A multiply-add counts as two operations. `seconds` of a layer is None if the layer does not lead
@@ -113,14 +189,16 @@ def describe(
     times = [each.seconds for each in measured.layers] + [each.seconds for each in other]
     total = sum(seconds or 0.0 for seconds in times)
     network = measured.network_seconds
-    layers = [
+    layers: list[ProfiledLayerBody] = [
         {
             "name": row.name,
             "op": row.op,
             "output_shape": list(row.output_shape),
             "parameters": row.parameters,
             "multiply_adds": row.multiply_adds,
-            **asdict(time),
+            "seconds": time.seconds,
+            "kernels": list(time.kernels),
+            "computed_with": time.computed_with,
             "share": _share(time.seconds, total),
             "gigaops_per_second": _gigaops(rows * row.multiply_adds, time.seconds),
         }
@@ -135,7 +213,15 @@ def describe(
         "runs": measured.runs,
         "runs_asked": runs_asked,
         "layers": layers,
-        "other": [{**asdict(each), "share": _share(each.seconds, total)} for each in other],
+        "other": [
+            {
+                "kernel": each.kernel,
+                "count": each.count,
+                "seconds": each.seconds,
+                "share": _share(each.seconds, total),
+            }
+            for each in other
+        ],
         "totals": {
             "layers": len(layers),
             "parameters": summary.totals["parameters"],

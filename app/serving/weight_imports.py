@@ -14,6 +14,9 @@ from model_zoo import Checkpoint, CheckpointStore, ImportLimits, NamedFile, impo
 _IMPORTS_AT_ONCE = 2
 
 
+UploadState = Literal["receiving", "reading"]
+
+
 @dataclass(slots=True)
 class Upload:
     """An upload in progress; its id is the id of the request."""
@@ -21,7 +24,7 @@ class Upload:
     id: str
     size_bytes: int | None
     received_bytes: int = 0
-    state: Literal["receiving", "reading"] = "receiving"
+    state: UploadState = "receiving"
 
 
 class WeightImports:

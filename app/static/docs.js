@@ -28,13 +28,25 @@ function typeOf(document_, schema) {
     return (schema.anyOf || schema.oneOf).map((one) => typeOf(document_, one)).join(" or ");
   }
   if (schema.type === "array") return `list of ${typeOf(document_, schema.items || {})}`;
+  if (schema.const !== undefined) return JSON.stringify(schema.const);
+  const values = schema.additionalProperties;
+  if (values && values !== true && !schema.properties) {
+    return `object of ${typeOf(document_, values)}`;
+  }
   const name = [].concat(schema.type || "any").join(" or ");
   return schema.format === "binary" ? "file" : name;
 }
 
+// The schema with a name that a field's type is made of, if there is one.
+function namedIn(schema) {
+  if (!schema || schema.$ref) return schema;
+  return [schema.items, schema.additionalProperties, ...(schema.anyOf || [])]
+    .map(namedIn).find((one) => one && one.$ref);
+}
+
 // The type of a field, leading to its schema where it has one of its own.
 function typeView(document_, schema, suffix) {
-  const named = [schema, schema.items, ...(schema.anyOf || [])].find((one) => one && one.$ref);
+  const named = namedIn(schema);
   const text = typeOf(document_, schema) + suffix;
   if (!named) return element("td", { textContent: text });
   const name = typeOf(document_, named);
@@ -71,8 +83,9 @@ function schemaView(document_, schema) {
   const found = resolve(document_, schema);
   const view = element("div");
   if (found.description) view.append(element("p", {}, ...prose(found.description)));
-  for (const one of found.oneOf || [found]) {
-    if (one.properties) view.append(fieldTable(document_, one));
+  for (const one of found.oneOf || found.anyOf || [found]) {
+    const alternative = resolve(document_, one);
+    if (alternative.properties) view.append(fieldTable(document_, alternative));
   }
   return view;
 }
@@ -107,7 +120,7 @@ function responseView(document_, responses) {
   const table = element("table");
   for (const [status, response] of Object.entries(responses)) {
     const types = Object.entries(response.content || {}).map(([type, media]) =>
-      media.schema && media.schema.$ref ? `${type} (${typeOf(document_, media.schema)})` : type);
+      namedIn(media.schema) ? `${type} (${typeOf(document_, media.schema)})` : type);
     table.append(element("tr", {},
       element("td", { textContent: status }),
       element("td", { textContent: response.description }),
@@ -298,7 +311,7 @@ function showDocument(document_) {
   }
   routes.append(table);
   const schemas = Object.entries(document_.components.schemas).filter(
-    ([, schema]) => schema.properties || schema.oneOf);
+    ([, schema]) => schema.properties || schema.oneOf || schema.anyOf);
   section("schemas", ...schemas.map(([name, schema]) =>
     element("div", { id: `schema-${name}` }, element("h3", { textContent: name }),
       schemaView(document_, schema))));

@@ -6,13 +6,15 @@ row. Every method blocks, so the API calls them in threads.
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NotRequired
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
+from app.body_fields import Shape
 from app.store.database import Database, now
-from model_zoo import BUILD_ID
+from model_zoo import BUILD_ID, RestoreSummary, Totals
 
 _builds = sa.Table(
     "builds",
@@ -35,6 +37,22 @@ def is_build_id(name: str) -> bool:
     return _BUILD_ID.fullmatch(name) is not None
 
 
+class TraceFacts(TypedDict):
+    """What the trace of a spec says."""
+
+    input_shape: list[int]
+    output_shape: Shape
+    end_points: dict[str, Shape]
+    totals: Totals
+    warnings: list[str]
+
+
+class BuildFacts(TraceFacts):
+    """What is kept of a trace, and what the sources of the weights fill: None if all are random."""
+
+    restore: NotRequired[RestoreSummary | None]  # not in builds of the first version
+
+
 @dataclass(frozen=True, slots=True)
 class Build:
     """A build: its normalized spec, and facts from its trace (totals, warnings, shapes)."""
@@ -42,7 +60,7 @@ class Build:
     id: str
     architecture: str
     spec: dict[str, Any]
-    facts: dict[str, Any]
+    facts: BuildFacts
     created: str = ""
     sequence: int = 0
 

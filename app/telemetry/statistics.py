@@ -8,7 +8,10 @@ import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import Field
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from app.store.builds import is_build_id
 
@@ -30,6 +33,59 @@ BATCH_PHASES = ("compute_input", "compute_infer", "compute_output")
 _MAX_MODELS = 512
 
 
+class V2DurationBody(TypedDict):
+    """How often something happened, and how long it took in all."""
+
+    count: int
+    ns: int
+
+
+class V2BatchPhasesBody(TypedDict):
+    """The phases of a batch."""
+
+    compute_input: V2DurationBody
+    compute_infer: V2DurationBody
+    compute_output: V2DurationBody
+
+
+class V2RequestPhasesBody(V2BatchPhasesBody):
+    """The phases of requests, and how they ended; there is no cache."""
+
+    success: V2DurationBody
+    fail: V2DurationBody
+    queue: V2DurationBody
+    cache_hit: V2DurationBody
+    cache_miss: V2DurationBody
+
+
+class V2BatchStatisticsBody(V2BatchPhasesBody):
+    """The batches of one size."""
+
+    batch_size: int
+
+
+class V2MemoryUsageBody(TypedDict):
+    """The memory that a version takes on a device."""
+
+    type: Literal["CPU", "GPU"]
+    id: int
+    byte_size: int
+
+
+class V2ModelStatisticsBody(TypedDict):
+    """What became of the requests of one version of a model."""
+
+    name: str
+    version: str
+    last_inference: Annotated[int, Field(description="Milliseconds since 1970; 0 if none.")]
+    inference_count: Annotated[int, Field(description="Rows.")]
+    execution_count: Annotated[int, Field(description="Batches.")]
+    inference_stats: V2RequestPhasesBody
+    response_stats: Annotated[dict[str, Any], Field(description="Empty: nothing is streamed.")]
+    batch_stats: list[V2BatchStatisticsBody]
+    memory_usage: list[V2MemoryUsageBody]
+
+
 @dataclass(slots=True)
 class Duration:
     """How often something happened, and how long it took in total."""
@@ -42,7 +98,7 @@ class Duration:
         self.count += 1
         self.ns += round(seconds * 1e9)
 
-    def document(self) -> dict[str, int]:
+    def document(self) -> V2DurationBody:
         """Return the protocol's form."""
         return {"count": self.count, "ns": self.ns}
 
@@ -65,7 +121,7 @@ class ModelStatistics:
     phases: dict[str, Duration] = field(default_factory=lambda: _durations(PHASES))
     batches: dict[int, dict[str, Duration]] = field(default_factory=dict)
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> V2ModelStatisticsBody:
         """Return the protocol's form; the caller adds the memory, which only the engine knows."""
         fail = Duration(
             sum(each.count for each in self.failures.values()),
@@ -80,20 +136,26 @@ class ModelStatistics:
             "inference_stats": {
                 "success": self.success.document(),
                 "fail": fail.document(),
-                **{phase: spent.document() for phase, spent in self.phases.items()},
+                "queue": self.phases["queue"].document(),
+                **_batch_phases(self.phases),
                 "cache_hit": Duration().document(),
                 "cache_miss": Duration().document(),
             },
             "response_stats": {},
             "batch_stats": [
-                {
-                    "batch_size": rows,
-                    **{phase: spent.document() for phase, spent in phases.items()},
-                }
+                {"batch_size": rows, **_batch_phases(phases)}
                 for rows, phases in sorted(self.batches.items())
             ],
             "memory_usage": [],
         }
+
+
+def _batch_phases(phases: Mapping[str, Duration]) -> V2BatchPhasesBody:
+    return {
+        "compute_input": phases["compute_input"].document(),
+        "compute_infer": phases["compute_infer"].document(),
+        "compute_output": phases["compute_output"].document(),
+    }
 
 
 class Statistics:
@@ -150,7 +212,7 @@ class Statistics:
 
     def model_stats(
         self, name: str | None = None, version: str | None = None
-    ) -> list[dict[str, Any]]:
+    ) -> list[V2ModelStatisticsBody]:
         """Return the protocol's `model_stats` of all models, of one model or of one version.
 
         A version that is named is always included, with zeros before its first request.

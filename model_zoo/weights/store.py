@@ -14,13 +14,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from numpy.typing import NDArray
+from pydantic import Field
 from safetensors import safe_open
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from model_zoo.errors import Problem, WeightsError
+from model_zoo.weight_sources import CHECKPOINT_ID
 from model_zoo.weights.plan import TensorInfo
 from model_zoo.weights.reading.safetensors_file import read_header
 
@@ -35,11 +37,11 @@ _STALE_SECONDS = 24 * 3600.0
 class CheckpointDocument(TypedDict):
     """An imported checkpoint, without its tensors."""
 
-    id: str
+    id: Annotated[str, Field(pattern=CHECKPOINT_ID)]
     name: str
     format: str
     size_bytes: int
-    created: str
+    created: Annotated[str, Field(json_schema_extra={"format": "date-time"})]
     tensor_count: int
     parameters: int
     global_step: int | None

@@ -6,7 +6,7 @@ import io
 from starlette.testclient import TestClient
 from zoo_server import build, problem
 
-from app.http.schemas import SPEC_EXAMPLES
+from app.http.request_bodies import SPEC_EXAMPLES
 
 
 def test_a_summary_is_json_by_default(client: TestClient) -> None:

@@ -12,7 +12,7 @@ from zoo_server import NoEngine, build, problem
 from app.http.admission import Admission
 from app.http.envelope import Envelope
 from app.http.problems import STATUSES
-from app.http.schemas import SPEC_EXAMPLES
+from app.http.request_bodies import SPEC_EXAMPLES
 from app.settings import Settings
 
 Make = Callable[..., TestClient]

@@ -18,6 +18,7 @@ ROOMS = (
     "errors",
     "documents",
     "arrays",
+    "body_fields",
     "engine",
     "protocols",
     "tasks",

@@ -4,37 +4,73 @@ import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from app.api.parts import BuildsDep, ModelsDep, SettingsDep, WeightExportsDep
+from app.body_fields import BuildId, Links, Time
 from app.builds import Builds
-from app.http import schemas
 from app.http.bodies import read_document
 from app.http.exchange import timings
 from app.http.negotiation import one_of
+from app.http.openapi import BODY_PROBLEMS, SPEC_PROBLEMS, answer, problems
 from app.http.paging import Cursor, PageLimit, before_of, page_of
-from app.store.builds import Build
+from app.store.builds import Build, TraceFacts
 from app.telemetry.timings import Timings
-from model_zoo import list_architectures
+from model_zoo import RestoreSummary, Totals, list_architectures
 
 router = APIRouter(prefix="/v1/builds", tags=["builds"])
 
 
+class BuildBody(TraceFacts):
+    """A build: its spec with every default filled in, and what its trace says."""
+
+    id: BuildId
+    architecture: str
+    created: Time
+    spec: dict[str, Any]  # a BuildSpec in OpenAPI
+    restore: Annotated[
+        RestoreSummary | None,
+        Field(description="What the sources of the weights fill; null if all are random."),
+    ]
+    links: Links
+
+
+class BuildItemBody(TypedDict):
+    """A build in a list."""
+
+    id: BuildId
+    architecture: str
+    created: Time
+    totals: Totals
+    warnings: Annotated[int, Field(description="How many there are.")]
+    links: Links
+
+
+class BuildsBody(TypedDict):
+    """One page of builds, and the path of the next page."""
+
+    builds: list[BuildItemBody]
+    next: str | None
+
+
 @router.post(
     "",
-    summary="Trace a spec and keep it as a build",
+    operation_id="createBuild",
+    summary="Create a build from a spec",
     status_code=201,
     responses={
-        201: schemas.answer("The build is new.", "Build"),
-        200: schemas.answer("The same build was posted before.", "Build"),
-        **schemas.problems(*schemas.BODY_PROBLEMS, *schemas.SPEC_PROBLEMS, "weights-refused"),
+        201: answer("The build is new.", BuildBody),
+        200: answer("The same build exists already.", BuildBody),
+        **problems(*BODY_PROBLEMS, *SPEC_PROBLEMS, "weights-refused"),
     },
 )
 async def create_build(request: Request, builds: BuildsDep, settings: SettingsDep) -> Response:
-    """Enter the scopes, run the network on shapes alone, and answer with totals and warnings.
+    """The network runs on shapes alone, inside the scopes; the answer has totals and warnings.
 
-    The build's id is the digest of its normalized spec: the same spec is the same build.
+    A build's id is the digest of its normalized spec: the same spec is the same build.
     """
     body = await read_document(request, settings)
     build, is_new = await asyncio.to_thread(_create, builds, body, timings(request))
@@ -49,8 +85,9 @@ def _create(builds: Builds, body: bytes, timings: Timings) -> tuple[Build, bool]
 
 @router.get(
     "",
+    operation_id="listBuilds",
     summary="List builds, the newest first",
-    responses={200: schemas.answer("One page of builds.", "Builds"), **schemas.problems()},
+    responses={200: answer("One page of builds.", BuildsBody)},
 )
 async def list_builds(
     builds: BuildsDep,
@@ -60,7 +97,7 @@ async def list_builds(
     limit: PageLimit = 50,
     cursor: Cursor = None,
 ) -> Response:
-    """Each item has the build's totals and number of warnings; `next` leads to the next page."""
+    """Each item has the build's totals and its number of warnings."""
     if architecture is not None:
         one_of("architecture", architecture, list_architectures())
     items = await builds.page(
@@ -69,34 +106,37 @@ async def list_builds(
         limit=limit + 1,  # one more tells whether there is a next page
     )
     page, next_page = page_of(items, limit, "/v1/builds", architecture=architecture)
-    return JSONResponse({"builds": [_item(build) for build in page], "next": next_page})
+    body: BuildsBody = {"builds": [_item(build) for build in page], "next": next_page}
+    return JSONResponse(body)
 
 
 @router.get(
     "/{build_id}",
-    summary="Read a build",
-    responses={200: schemas.answer("The build.", "Build"), **schemas.problems("unknown-build")},
+    operation_id="getBuild",
+    summary="Get a build",
+    responses={200: answer("The build.", BuildBody), **problems("unknown-build")},
 )
 async def read_build(build_id: str, builds: BuildsDep) -> Response:
-    """Answer as the request that made it did."""
+    """The same answer as to the request that created it."""
     return JSONResponse(build_body(await builds.find(build_id)))
 
 
 @router.delete(
     "/{build_id}",
-    summary="Forget a build and its weight files",
+    operation_id="deleteBuild",
+    summary="Delete a build and its weight files",
     status_code=204,
     responses={
-        204: {"description": "It is forgotten."},
-        **schemas.problems("unknown-build", "in-use"),
+        204: {"description": "The build is deleted."},
+        **problems("unknown-build", "in-use"),
     },
 )
 async def delete_build(
     build_id: str, builds: BuildsDep, models: ModelsDep, weight_exports: WeightExportsDep
 ) -> Response:
-    """Posting the same spec again makes the same build, with the same id and weights.
+    """Refused while another build takes weights from it, or while a model's name stands for it.
 
-    Refused while another build takes weights from it, or a model of a name is it.
+    Posting the same spec again creates the same build, with the same id and weights.
     """
     await builds.find(build_id)
     await asyncio.to_thread(builds.remove, build_id)
@@ -105,7 +145,7 @@ async def delete_build(
     return Response(status_code=204)
 
 
-def build_body(build: Build) -> dict[str, Any]:
+def build_body(build: Build) -> BuildBody:
     """Return a build as the routes show it."""
     path = f"/v1/builds/{build.id}"
     return {
@@ -126,7 +166,7 @@ def build_body(build: Build) -> dict[str, Any]:
     }
 
 
-def _item(build: Build) -> dict[str, Any]:
+def _item(build: Build) -> BuildItemBody:
     return {
         "id": build.id,
         "architecture": build.architecture,

@@ -11,37 +11,36 @@ from starlette.responses import Response
 from app.api.parts import ExchangeDep, InferenceDep, ModelsDep, NetworksDep, SettingsDep
 from app.api.prediction_query import FORMATS, PredictionQuery, select_outputs
 from app.errors import ProblemKinds
-from app.http import schemas
 from app.http.exchange import HttpExchange
 from app.http.inputs import read_inputs
 from app.http.negotiation import chosen_format
+from app.http.openapi import BODY_PROBLEMS, WORKER_PROBLEMS, answer, problems
+from app.http.request_bodies import INPUTS
 from app.http.routing import runs_inference
 from app.serving.inference import Inference, Input
 from app.serving.models import ModelVersion
-from app.serving.outputs import Selection, encode
+from app.serving.outputs import PredictionBody, PredictionFacts, Selection, encode
 
 router = APIRouter(prefix="/v1/builds", tags=["inference"])
 
-ANSWER = {
-    **schemas.answer("The predictions.", "Prediction"),
-    "description": "The predictions; as .npy or .npz where that is asked for.",
-}
+ANSWER = answer("The prediction.", PredictionBody, FORMATS.values())
 PROBLEMS: ProblemKinds = (
-    *schemas.BODY_PROBLEMS,
+    *BODY_PROBLEMS,
     "malformed-json",
     "not-acceptable",
     "invalid-input",
     "unprocessable",
     "weights-refused",
-    *schemas.WORKER_PROBLEMS,
+    *WORKER_PROBLEMS,
 )
 
 
 @router.post(
     "/{build_id}/predict",
+    operation_id="predict",
     summary="Run a build on images or arrays",
-    openapi_extra={"requestBody": schemas.PREDICT_BODY},
-    responses={200: ANSWER, **schemas.problems("unknown-build", *PROBLEMS)},
+    openapi_extra=INPUTS,
+    responses={200: ANSWER, **problems("unknown-build", *PROBLEMS)},
 )
 @runs_inference
 async def predict(
@@ -54,18 +53,18 @@ async def predict(
     exchange: ExchangeDep,
     query: Annotated[PredictionQuery, Depends()],
 ) -> Response:
-    """An image is preprocessed as the architecture expects; an array is taken as it is.
+    """An image is preprocessed as the architecture expects; an array is used as it is.
 
-    The type is read from Content-Type, or from the first bytes where that says nothing.
+    Content-Type gives the type of the body; without one, its first bytes do.
     """
     network = await networks.find(build_id)
     format_name = chosen_format(request, query.format, FORMATS)
     inputs = await read_inputs(request, settings)
     selection = select_outputs(network, query, format_name)
-    return await answer(exchange, inference, models.of_build(network), inputs, selection, ())
+    return await respond(exchange, inference, models.of_build(network), inputs, selection, ())
 
 
-async def answer(
+async def respond(
     exchange: HttpExchange,
     inference: Inference,
     model: ModelVersion,
@@ -78,7 +77,7 @@ async def answer(
     inference.check_rows(network, 1)
     read = await inference.read(exchange, network, inputs)
     result = await inference.run(exchange, model, read.rows, selection.outputs)
-    facts = {
+    facts: PredictionFacts = {
         "build": network.build,
         "architecture": network.architecture,
         "rows": read.rows.count,

@@ -16,7 +16,6 @@ from app.api.parts import (
     ProfilerDep,
 )
 from app.engine import RuntimeName
-from app.http import schemas
 from app.http.exchange import timings
 from app.http.negotiation import (
     REPORT_FORMATS,
@@ -26,8 +25,9 @@ from app.http.negotiation import (
     one_of,
     written,
 )
+from app.http.openapi import WORKER_PROBLEMS, answer, problems
 from app.http.problems import query_error
-from app.serving.profile import as_csv, as_text
+from app.serving.profile import ProfileBody, as_csv, as_text
 
 router = APIRouter(prefix="/v1/builds", tags=["builds"])
 
@@ -36,15 +36,16 @@ ENGINES: tuple[RuntimeName, ...] = ("onnxruntime", "tensorflow")
 
 @router.get(
     "/{build_id}/profile",
+    operation_id="getBuildProfile",
     summary="Measure the time of each layer",
     responses={
-        **schemas.answer_as("Layers and totals.", "Profile", REPORT_FORMATS.values()),
-        **schemas.problems(
+        200: answer("Layers and totals.", ProfileBody, REPORT_FORMATS.values()),
+        **problems(
             "unknown-build",
             "not-acceptable",
             "unprocessable",
             "weights-refused",
-            *schemas.WORKER_PROBLEMS,
+            *WORKER_PROBLEMS,
         ),
     },
 )
@@ -57,22 +58,22 @@ async def read_profile(
     inference: InferenceDep,
     profiler: ProfilerDep,
     exchange: ExchangeDep,
-    rows: Annotated[int, Query(ge=1, description="Rows of the batch that is computed.")] = 1,
+    rows: Annotated[int, Query(ge=1, description="Rows of the batch.")] = 1,
     runs: Annotated[
-        int, Query(ge=1, le=100, description="How often; fewer where the time does not suffice.")
+        int, Query(ge=1, le=100, description="Runs to make; fewer are made if the time runs out.")
     ] = 10,
     engine: Annotated[
         str | None,
         Query(
-            description="What computes; by default what serves the build.",
+            description="The engine; by default the one that serves the build.",
             json_schema_extra={"enum": list(ENGINES)},
         ),
     ] = None,
     format: Annotated[str | None, format_query(REPORT_FORMATS)] = None,
 ) -> Response:
-    """Seconds (the median of the runs), share and operations a second of each layer of the summary.
+    """The seconds (the median of the runs), share and operations per second of each layer.
 
-    One profile is measured at a time. Predictions are computed meanwhile, and disturb it.
+    One profile is measured at a time. Predictions that run meanwhile disturb it.
     """
     format_name = chosen_format(request, format, REPORT_FORMATS)
     runtime = None if engine is None else one_of("engine", engine, ENGINES)

@@ -1,7 +1,7 @@
-"""`/v1/builds/{id}/summary` and `/explanation`: what a trace tells without any numbers."""
+"""`/v1/builds/{id}/summary` and `/explanation`: reports of a trace."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -10,7 +10,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api.parts import BuildsDep
-from app.http import schemas
 from app.http.exchange import timings
 from app.http.negotiation import (
     REPORT_FORMATS,
@@ -20,25 +19,20 @@ from app.http.negotiation import (
     one_of,
     written,
 )
-from model_zoo import Trace
+from app.http.openapi import answer, problems
+from model_zoo import ExplanationDocument, SummaryDocument, Trace
 
 router = APIRouter(prefix="/v1/builds", tags=["builds"])
 
 
-def _answer(description: str, formats: Mapping[str, str]) -> dict[int | str, dict[str, object]]:
-    content: dict[str, object] = {
-        media_type.partition(";")[0]: {} for media_type in formats.values()
-    }
-    return {
-        200: {"description": description, "content": content},
-        **schemas.problems("unknown-build", "not-acceptable"),
-    }
-
-
 @router.get(
     "/{build_id}/summary",
+    operation_id="getBuildSummary",
     summary="Summarize a build, layer by layer",
-    responses=_answer("Layers and totals.", REPORT_FORMATS),
+    responses={
+        200: answer("Layers and totals.", SummaryDocument, REPORT_FORMATS.values()),
+        **problems("unknown-build", "not-acceptable"),
+    },
 )
 async def read_summary(
     request: Request,
@@ -46,7 +40,7 @@ async def read_summary(
     builds: BuildsDep,
     format: Annotated[str | None, format_query(REPORT_FORMATS)] = None,
 ) -> Response:
-    """Name, op, output shape, parameters, multiply-adds and bytes of each layer, and the totals."""
+    """The name, op, output shape, parameters, multiply-adds and bytes of each layer; the totals."""
     format_name = chosen_format(request, format, REPORT_FORMATS)
     traced = await builds.find_trace(build_id, timings(request))
     return await asyncio.to_thread(_summarize, traced, format_name)
@@ -60,8 +54,12 @@ def _summarize(traced: Trace, format_name: str) -> Response:
 
 @router.get(
     "/{build_id}/explanation",
+    operation_id="getBuildExplanation",
     summary="Explain every argument of every call",
-    responses=_answer("Calls and overrides.", TEXT_FORMATS),
+    responses={
+        200: answer("Calls and overrides.", ExplanationDocument, TEXT_FORMATS.values()),
+        **problems("unknown-build", "not-acceptable"),
+    },
 )
 async def read_explanation(
     request: Request,
@@ -76,9 +74,9 @@ async def read_explanation(
     ] = None,
     format: Annotated[str | None, format_query(TEXT_FORMATS)] = None,
 ) -> Response:
-    """For each argument its value, who set it and what it beat; for each override its fate.
+    """For each argument: its value, who set it, and what it beat. For each override: where it won.
 
-    An override counts the calls of the whole network, whatever the filters.
+    An override's counts are of the whole network, whatever the filters.
     """
     format_name = chosen_format(request, format, TEXT_FORMATS)
     traced = await builds.find_trace(build_id, timings(request))

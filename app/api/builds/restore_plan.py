@@ -10,38 +10,41 @@ from starlette.responses import Response
 from app.api.parts import BuildsDep, SettingsDep
 from app.builds import Builds
 from app.documents import parse_document
-from app.http import schemas
 from app.http.bodies import read_document
 from app.http.exchange import timings
 from app.http.negotiation import TEXT_FORMATS, chosen_format, format_query, written
+from app.http.openapi import BODY_PROBLEMS, answer, problems
+from app.http.request_bodies import SOURCES
 from app.settings import Settings
 from app.store.builds import Build
 from app.telemetry.timings import Timings
-from model_zoo import RestorePlan, plan_restore
+from model_zoo import RestoreDocument, RestorePlan, plan_restore
 
 router = APIRouter(prefix="/v1/builds", tags=["builds"])
 
-_ANSWER: dict[int | str, dict[str, Any]] = {
-    200: {
-        **schemas.answer("The plan.", "RestorePlan"),
-        "description": "The plan; as text where that is asked for.",
-    }
-}
 _Format = Annotated[str | None, format_query(TEXT_FORMATS)]
+
+
+class RestorePlanBody(RestoreDocument):
+    """What each source gives to a build, and where each variable's value comes from."""
+
+
+_PLAN = answer("The plan.", RestorePlanBody, TEXT_FORMATS.values())
 
 
 @router.get(
     "/{build_id}/restore-plan",
-    summary="Tell where a build's weights come from",
+    operation_id="getRestorePlan",
+    summary="Show where a build's weights come from",
     responses={
-        **_ANSWER,
-        **schemas.problems("unknown-build", "weights-refused", "not-acceptable"),
+        200: _PLAN,
+        **problems("unknown-build", "weights-refused", "not-acceptable"),
     },
 )
 async def read_plan(
     request: Request, build_id: str, builds: BuildsDep, format: _Format = None
 ) -> Response:
-    """For each variable its source and its name there; for each source what fits and what not."""
+    """For each variable: its source and its name there. For each source: what fits and what not."""
     format_name = chosen_format(request, format, TEXT_FORMATS)
     build = await builds.find(build_id)
     plan = await asyncio.to_thread(_plan, builds, build.spec, timings(request))
@@ -50,13 +53,14 @@ async def read_plan(
 
 @router.post(
     "/{build_id}/restore-plan",
+    operation_id="tryRestorePlan",
     summary="Try other sources of weights on a build",
-    openapi_extra={"requestBody": schemas.SOURCES_BODY},
+    openapi_extra=SOURCES,
     responses={
-        **_ANSWER,
-        **schemas.problems(
+        200: _PLAN,
+        **problems(
             "unknown-build",
-            *schemas.BODY_PROBLEMS,
+            *BODY_PROBLEMS,
             "malformed-json",
             "invalid-spec",
             "weights-refused",
@@ -71,9 +75,9 @@ async def try_plan(
     settings: SettingsDep,
     format: _Format = None,
 ) -> Response:
-    """The body is what would be a spec's `weights`. Nothing is kept, and the build stays as it is.
+    """The body is a spec's `weights`. Nothing is kept, and the build does not change.
 
-    Whatever does not fit is told and not refused, also under the policy strict.
+    What does not fit is reported and not refused, even with the policy strict.
     """
     format_name = chosen_format(request, format, TEXT_FORMATS)
     build = await builds.find(build_id)

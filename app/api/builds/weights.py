@@ -7,8 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api.parts import BuildsDep, ExchangeDep, WeightExportsDep
-from app.http import schemas
 from app.http.negotiation import one_of
+from app.http.openapi import WORKER_PROBLEMS, problems
 from app.http.ranges import file_response
 from app.store.errors import StoreError
 from model_zoo import WEIGHT_FORMATS
@@ -18,17 +18,16 @@ router = APIRouter(prefix="/v1/builds", tags=["builds"])
 
 @router.get(
     "/{build_id}/weights",
+    operation_id="getBuildWeights",
     summary="Download the weights",
     responses={
         200: {
             "description": "The file, with a strong ETag.",
             "content": {each.media_type: {} for each in WEIGHT_FORMATS.values()},
         },
-        206: {"description": "The range that was asked for."},
+        206: {"description": "The requested range."},
         304: {"description": "If-None-Match names the file's ETag."},
-        **schemas.problems(
-            "unknown-build", "unsatisfiable-range", "weights-refused", *schemas.WORKER_PROBLEMS
-        ),
+        **problems("unknown-build", "unsatisfiable-range", "weights-refused", *WORKER_PROBLEMS),
     },
 )
 async def read_weights(
@@ -42,7 +41,7 @@ async def read_weights(
         Query(description="File format.", json_schema_extra={"enum": sorted(WEIGHT_FORMATS)}),
     ] = "safetensors",
 ) -> Response:
-    """The first request makes the file; later ones, and ranges of it, come from the disk.
+    """The first request writes the file; later requests, and ranges, read it from the disk.
 
     Random weights follow from the spec alone: the same build has the same weights everywhere.
     """

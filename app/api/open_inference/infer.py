@@ -8,15 +8,15 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.api.open_inference.resolving import ModelDep
-from app.api.open_inference.schemas import INFER_BODY, VERSION, answers
+from app.api.open_inference.requests import INFER
+from app.api.open_inference.resolving import VERSION, ModelDep
 from app.api.parts import ExchangeDep, InferenceDep, SettingsDep
 from app.arrays import INPUT, Array, Buffer
 from app.engine import Rows
-from app.http import schemas
 from app.http.bodies import read_body
 from app.http.exchange import HttpExchange
 from app.http.negotiation import chosen_encoding
+from app.http.openapi import BODY_PROBLEMS, WORKER_PROBLEMS, Responses, answer, problems
 from app.http.routing import runs_inference
 from app.protocols.open_inference.compression import ENCODINGS, compress
 from app.protocols.open_inference.inputs import tail_buffers
@@ -27,7 +27,7 @@ from app.protocols.open_inference.request import (
     raw_request,
     read_request,
 )
-from app.protocols.open_inference.response import Encoded, encode_response
+from app.protocols.open_inference.response import Encoded, V2InferResponseBody, encode_response
 from app.protocols.open_inference.signature import ModelSignature
 from app.serving.exchange import while_connected
 from app.serving.inference import Inference, Input
@@ -43,29 +43,37 @@ _INLINE_JSON_BYTES = 64 * 1024
 # Larger answers are written in a thread.
 _INLINE_ANSWER_BYTES = 16 * 1024
 
-_ANSWER = answers(
-    "The outputs; application/octet-stream where one of them is binary.",
-    "unknown-model",
-    "malformed-json",
-    *schemas.BODY_PROBLEMS,
-    "invalid-input",
-    "unprocessable",
-    "weights-refused",
-    *schemas.WORKER_PROBLEMS,
-)
+_RESPONSES: Responses = {
+    200: answer(
+        "The outputs; application/octet-stream if one of them is binary.",
+        V2InferResponseBody,
+        ("application/octet-stream",),
+    ),
+    **problems(
+        "unknown-model",
+        "malformed-json",
+        *BODY_PROBLEMS,
+        "invalid-input",
+        "unprocessable",
+        "weights-refused",
+        *WORKER_PROBLEMS,
+    ),
+}
 
 
 @router.post(
     "/models/{name}/versions/{version}/infer",
+    operation_id="v2InferVersion",
     summary="Run a version of a model",
-    openapi_extra={**VERSION, **INFER_BODY},
-    responses=_ANSWER,
+    openapi_extra={**VERSION, **INFER},
+    responses=_RESPONSES,
 )
 @router.post(
     "/models/{name}/infer",
+    operation_id="v2Infer",
     summary="Run a model",
-    openapi_extra=INFER_BODY,
-    responses=_ANSWER,
+    openapi_extra=INFER,
+    responses=_RESPONSES,
 )
 @runs_inference
 async def infer_model(
@@ -75,10 +83,10 @@ async def infer_model(
     inference: InferenceDep,
     exchange: ExchangeDep,
 ) -> Response:
-    """JSON, with binary tensors after it, or a tensor or image file alone.
+    """The body is JSON, alone or followed by binary tensors, or one tensor or image file.
 
-    The header Inference-Header-Content-Length tells which. The body may be gzip or deflate, and so
-    may the answer be. A model that is not in memory is loaded first.
+    The header Inference-Header-Content-Length is the size of the JSON. Body and answer may be gzip
+    or deflate. A model that is not in memory is loaded first.
     """
     exchange.name_model(model.name)
     body = await read_body(request, settings, ENCODINGS)
@@ -88,11 +96,11 @@ async def infer_model(
     rows, warnings = await _rows(exchange, inference, model, infer_request, data)
     names = [output.name for output in infer_request.outputs]
     timeout_s = infer_request.timeout_s
-    answer = await inference.run(exchange, model, rows, names, timeout_s=timeout_s)
+    result = await inference.run(exchange, model, rows, names, timeout_s=timeout_s)
     accept = ", ".join(request.headers.getlist("accept-encoding"))
     encoding = chosen_encoding(accept, ENCODINGS)
     with exchange.timings.measure("encode"):
-        encoded = await _encoded(model, infer_request, answer.arrays, warnings, encoding)
+        encoded = await _encoded(model, infer_request, result.arrays, warnings, encoding)
     headers = {"Vary": "Accept-Encoding"}
     if encoded.json_bytes is not None:
         headers[_HEADER_LENGTH] = str(encoded.json_bytes)

@@ -2,47 +2,80 @@
 
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
-from app.api.open_inference.resolving import ModelDep
-from app.api.open_inference.schemas import VERSION, answers
+from app.api.open_inference.resolving import VERSION, ModelDep
 from app.api.parts import LoadsDep, ModelStoreDep, SettingsDep
 from app.engine import ModelState
+from app.http.openapi import answer, problems
 from app.http.problems import not_ready
-from app.protocols.open_inference.metadata import ModelFacts, model_config, model_metadata
+from app.protocols.open_inference.metadata import (
+    ModelFacts,
+    V2ModelConfigBody,
+    V2ModelMetadataBody,
+    model_config,
+    model_metadata,
+)
 from app.serving.models import ModelVersion
 from app.settings import Settings
 
 router = APIRouter(prefix="/v2", tags=["open inference protocol"])
 
 
+class V2ModelNamesBody(TypedDict):
+    """The names of the named models."""
+
+    models: list[str]
+
+
+class V2ModelReadyBody(TypedDict):
+    """A model is in memory."""
+
+    name: str
+    ready: bool
+
+
+_CONFIG = {200: answer("Triton's ModelConfig.", V2ModelConfigBody), **problems("unknown-model")}
+_METADATA = {200: answer("The metadata.", V2ModelMetadataBody), **problems("unknown-model")}
+
+
 @router.get(
     "/models",
+    operation_id="v2ListModels",
     summary="List the names of models",
-    responses=answers("The names."),
+    responses={200: answer("The names.", V2ModelNamesBody)},
 )
 async def list_models(store: ModelStoreDep) -> Response:
-    """Of models that were given a name; every build is a model too, by its id."""
-    return JSONResponse({"models": list(store.names())})
+    """Only named models. Every build is also a model, named by its id."""
+    body: V2ModelNamesBody = {"models": list(store.names())}
+    return JSONResponse(body)
 
 
 @router.get(
     "/models/{name}/versions/{version}/ready",
-    summary="Tell whether a version is in memory",
+    operation_id="v2GetVersionReady",
+    summary="Check that a version is in memory",
     openapi_extra=VERSION,
-    responses=answers("It is.", "unknown-model", "not-ready"),
+    responses={
+        200: answer("It is.", V2ModelReadyBody),
+        **problems("unknown-model", "not-ready"),
+    },
 )
 @router.get(
     "/models/{name}/ready",
-    summary="Tell whether a model is in memory",
-    responses=answers("Its highest version is.", "unknown-model", "not-ready"),
+    operation_id="v2GetModelReady",
+    summary="Check that a model is in memory",
+    responses={
+        200: answer("Its highest version is.", V2ModelReadyBody),
+        **problems("unknown-model", "not-ready"),
+    },
 )
 async def read_model_ready(model: ModelDep, loads: LoadsDep) -> Response:
-    """503 says only that it is not in memory now: its first request brings it there, and waits."""
+    """503 says only that it is not in memory now: its next request loads it, and waits for that."""
     state = loads.state(model.ref)
     if state.state == "ready":
-        return JSONResponse(
-            {"name": model.name, "ready": True}, headers={"Cache-Control": "no-store"}
-        )
+        body: V2ModelReadyBody = {"name": model.name, "ready": True}
+        return JSONResponse(body, headers={"Cache-Control": "no-store"})
     reason = f": {state.reason}" if state.reason else ""
     raise not_ready(
         f"Version {model.version} of model {model.name!r} is {state.state}{reason}. Its first "
@@ -53,35 +86,39 @@ async def read_model_ready(model: ModelDep, loads: LoadsDep) -> Response:
 
 @router.get(
     "/models/{name}/versions/{version}/config",
-    summary="Show a version's configuration",
+    operation_id="v2GetVersionConfig",
+    summary="Get a version's configuration",
     openapi_extra=VERSION,
-    responses=answers("As Triton's ModelConfig.", "unknown-model"),
+    responses=_CONFIG,
 )
 @router.get(
     "/models/{name}/config",
-    summary="Show a model's configuration",
-    responses=answers("As Triton's ModelConfig.", "unknown-model"),
+    operation_id="v2GetModelConfig",
+    summary="Get a model's configuration",
+    responses=_CONFIG,
 )
 async def read_model_config(model: ModelDep, settings: SettingsDep, loads: LoadsDep) -> Response:
-    """Both inputs, every output, and the build's spec and scopes under `parameters`."""
+    """The inputs, every output, and the build's spec and scopes under `parameters`."""
     return JSONResponse(model_config(_facts(model, settings, loads.state(model.ref))))
 
 
 @router.get(
     "/models/{name}/versions/{version}",
-    summary="Show a version's metadata",
+    operation_id="v2GetVersionMetadata",
+    summary="Get a version's metadata",
     openapi_extra=VERSION,
-    responses=answers("Inputs, outputs and properties.", "unknown-model"),
+    responses=_METADATA,
 )
 @router.get(
     "/models/{name}",
-    summary="Show a model's metadata",
-    responses=answers("Inputs, outputs and properties.", "unknown-model"),
+    operation_id="v2GetModelMetadata",
+    summary="Get a model's metadata",
+    responses=_METADATA,
 )
 async def read_model(
     model: ModelDep, settings: SettingsDep, loads: LoadsDep, store: ModelStoreDep
 ) -> Response:
-    """The input and output to use; `properties` tells of images, and of other outputs."""
+    """The input and output to use; `properties` names the other outputs, and whether images fit."""
     # A build that goes by its id has one version.
     versions = sorted(each.version for each in store.versions(model.name)) or [model.version]
     facts = _facts(model, settings, loads.state(model.ref))

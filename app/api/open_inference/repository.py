@@ -1,19 +1,20 @@
 """The Open Inference Protocol's model repository: what is in memory, and what is not offered."""
 
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
+from app.api.open_inference.requests import INDEX, LOAD
 from app.api.open_inference.resolving import ModelDep
-from app.api.open_inference.schemas import OPTIONAL_BODY, answers
 from app.api.parts import EngineDep, ExchangeDep, ModelsDep, ModelStoreDep, SettingsDep
 from app.documents import parse_tensors
-from app.engine import ModelState
+from app.engine import LoadState, ModelState
 from app.errors import ProblemKinds, ServiceError
-from app.http import schemas
 from app.http.bodies import read_document
+from app.http.openapi import WORKER_PROBLEMS, answer, problems
 from app.protocols.open_inference.compression import ENCODINGS
 from app.protocols.open_inference.fields import checked, optional
 from app.protocols.open_inference.parameters import parameters
@@ -29,13 +30,23 @@ _BODY_PROBLEMS: ProblemKinds = (
     "body-too-large",
     "invalid-input",
 )
-# Triton's words for where a model stands.
-_STATES = {
+RepositoryState = Literal["READY", "LOADING", "UNLOADING", "UNAVAILABLE"]
+# Triton's words.
+_STATES: dict[LoadState, RepositoryState] = {
     "ready": "READY",
     "loading": "LOADING",
     "unloading": "UNLOADING",
     "unavailable": "UNAVAILABLE",
 }
+
+
+class V2RepositoryModelBody(TypedDict):
+    """A version in the repository, and why it is not in memory if it is not."""
+
+    name: str
+    version: str
+    state: RepositoryState
+    reason: str
 
 
 async def _document(request: Request, settings: Settings) -> dict[str, Any]:
@@ -51,14 +62,18 @@ async def _document(request: Request, settings: Settings) -> dict[str, Any]:
 
 @router.post(
     "/repository/index",
+    operation_id="v2ListRepository",
     summary="List every version of every named model",
-    openapi_extra=OPTIONAL_BODY,
-    responses=answers("Names, versions and states.", *_BODY_PROBLEMS),
+    openapi_extra=INDEX,
+    responses={
+        200: answer("Names, versions and states.", list[V2RepositoryModelBody]),
+        **problems(*_BODY_PROBLEMS),
+    },
 )
 async def read_index(
     request: Request, settings: SettingsDep, store: ModelStoreDep, models: ModelsDep
 ) -> Response:
-    """With `{"ready": true}`, those in memory only."""
+    """With `{"ready": true}`, only those in memory."""
     document = await _document(request, settings)
     only_ready = optional(document, "ready", bool, "") or False
     index = [
@@ -69,7 +84,7 @@ async def read_index(
     return JSONResponse([entry for entry in index if entry["state"] == "READY" or not only_ready])
 
 
-def _index_entry(record: VersionRecord, state: ModelState) -> dict[str, str]:
+def _index_entry(record: VersionRecord, state: ModelState) -> V2RepositoryModelBody:
     reason = ""
     if state.state == "unavailable":
         reason = state.reason or "not in memory: its first request loads it"
@@ -83,16 +98,13 @@ def _index_entry(record: VersionRecord, state: ModelState) -> dict[str, str]:
 
 @router.post(
     "/repository/models/{name}/load",
-    summary="Bring a model into memory",
-    openapi_extra=OPTIONAL_BODY,
-    responses=answers(
-        "Its highest version is ready.",
-        "unknown-model",
-        *_BODY_PROBLEMS,
-        "not-implemented",
-        *schemas.WORKER_PROBLEMS,
-        has_body=False,
-    ),
+    operation_id="v2LoadModel",
+    summary="Load a model into memory",
+    openapi_extra=LOAD,
+    responses={
+        200: {"description": "Its highest version is ready."},
+        **problems("unknown-model", *_BODY_PROBLEMS, "not-implemented", *WORKER_PROBLEMS),
+    },
 )
 async def load_model(
     request: Request,
@@ -101,7 +113,7 @@ async def load_model(
     engine: EngineDep,
     exchange: ExchangeDep,
 ) -> Response:
-    """Answers when it is ready, with no body. Another configuration, or files, cannot be given."""
+    """Answers when it is ready. The request cannot bring another configuration, or files."""
     document = await _document(request, settings)
     for parameter in parameters(document, ""):
         if parameter == "config" or parameter.startswith("file:"):
@@ -115,11 +127,13 @@ async def load_model(
 
 @router.post(
     "/repository/models/{name}/unload",
-    summary="Give a model's memory back",
-    openapi_extra=OPTIONAL_BODY,
-    responses=answers(
-        "All its versions are out of memory.", "unknown-model", *_BODY_PROBLEMS, has_body=False
-    ),
+    operation_id="v2UnloadModel",
+    summary="Remove a model from memory",
+    openapi_extra=LOAD,
+    responses={
+        200: {"description": "None of its versions is in memory."},
+        **problems("unknown-model", *_BODY_PROBLEMS),
+    },
 )
 async def unload_model(
     request: Request,
@@ -128,7 +142,7 @@ async def unload_model(
     models: ModelsDep,
     engine: EngineDep,
 ) -> Response:
-    """Answers with no body, when what runs on it is done. Its next request loads it again."""
+    """Answers when the requests that it runs are done. Its next request loads it again."""
     parameters(await _document(request, settings), "")
     for version in await models.versions_of(model.name):
         await engine.unload(version.ref)

@@ -1,12 +1,19 @@
 """The model that a path of the Open Inference Protocol names."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends
 from starlette.requests import Request
 
 from app.api.parts import ModelsDep
 from app.serving.models import ModelVersion
+
+# The framework does not see the version: one dependency finds a model with and without it.
+VERSION: dict[str, Any] = {
+    "parameters": [
+        {"name": "version", "in": "path", "required": True, "schema": {"type": "string"}}
+    ]
+}
 
 
 async def _resolve(request: Request, models: ModelsDep, name: str) -> ModelVersion:

@@ -1,10 +1,11 @@
-"""The Open Inference Protocol's own facts: its name, its health."""
+"""The Open Inference Protocol's server: its name, extensions and health."""
 
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
-from app.api.open_inference.schemas import answers
 from app.api.parts import EngineDep
+from app.http.openapi import answer, problems
 from app.http.problems import not_ready
 from app.protocols.open_inference.metadata import EXTENSIONS
 from app.version import VERSION
@@ -14,34 +15,70 @@ router = APIRouter(prefix="/v2", tags=["open inference protocol"])
 SERVER_NAME = "model-zoo"
 
 
+class V2ServerBody(TypedDict):
+    """The server and the extensions of the protocol that it has."""
+
+    name: str
+    version: str
+    extensions: list[str]
+
+
+class V2LiveBody(TypedDict):
+    """The server is live."""
+
+    live: bool
+
+
+class V2ReadyBody(V2LiveBody):
+    """The server is ready."""
+
+    ready: bool
+
+
 @router.get("/", include_in_schema=False)
 @router.get(
-    "", summary="Name the server and its extensions", responses=answers("Name and version.")
+    "",
+    operation_id="v2GetServer",
+    summary="Describe the server",
+    responses={200: answer("Name, version and extensions.", V2ServerBody)},
 )
 async def read_server() -> Response:
-    """The same with and without a slash at the end."""
-    return JSONResponse({"name": SERVER_NAME, "version": VERSION, "extensions": list(EXTENSIONS)})
+    """The path may end in a slash."""
+    body: V2ServerBody = {
+        "name": SERVER_NAME,
+        "version": VERSION,
+        "extensions": list(EXTENSIONS),
+    }
+    return JSONResponse(body)
 
 
-@router.get("/health/live", summary="Tell whether the server lives", responses=answers("It lives."))
+@router.get(
+    "/health/live",
+    operation_id="v2GetLive",
+    summary="Check that the server is live",
+    responses={200: answer("It is live.", V2LiveBody)},
+)
 async def read_live() -> Response:
     """Always 200 while the process answers."""
-    return JSONResponse({"live": True}, headers={"Cache-Control": "no-store"})
+    body: V2LiveBody = {"live": True}
+    return JSONResponse(body, headers={"Cache-Control": "no-store"})
 
 
 @router.get(
     "/health/ready",
-    summary="Tell whether the server infers",
-    responses=answers("It does.", "not-ready"),
+    operation_id="v2GetReady",
+    summary="Check that the server is ready for inference",
+    responses={200: answer("It is ready.", V2ReadyBody), **problems("not-ready")},
 )
 async def read_ready(engine: EngineDep) -> Response:
-    """503 while the worker starts, models that are to stay in memory load, or the service drains.
+    """503 while the worker starts, while pinned models load, and while the service drains.
 
-    Models that are in memory only while they are used do not count: a request waits for them.
+    Other models do not count: their requests wait until they are loaded.
     """
     status = engine.status()
     if status.ready:
-        return JSONResponse({"ready": True, "live": True}, headers={"Cache-Control": "no-store"})
+        body: V2ReadyBody = {"ready": True, "live": True}
+        return JSONResponse(body, headers={"Cache-Control": "no-store"})
     if status.state == "ready":
         raise not_ready(
             "The service is stopping, or still loads the models that are to stay in memory.",

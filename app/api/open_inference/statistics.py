@@ -1,23 +1,29 @@
 """The Open Inference Protocol's statistics of models."""
 
-from typing import Any
-
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
-from app.api.open_inference.resolving import ModelDep
-from app.api.open_inference.schemas import VERSION, answers
+from app.api.open_inference.resolving import VERSION, ModelDep
 from app.api.parts import EngineDep, ModelsDep, ModelStoreDep, NetworksDep, StatisticsDep
 from app.engine import Engine, ModelRef
-from app.telemetry.statistics import Statistics
+from app.http.openapi import answer, problems
+from app.telemetry.statistics import Statistics, V2MemoryUsageBody, V2ModelStatisticsBody
 
 router = APIRouter(prefix="/v2", tags=["open inference protocol"])
 
 
+class V2StatisticsBody(TypedDict):
+    """Statistics by model and version."""
+
+    model_stats: list[V2ModelStatisticsBody]
+
+
 @router.get(
     "/models/stats",
-    summary="Show what became of the requests",
-    responses=answers("Of every model that was used, and of every named one."),
+    operation_id="v2ListStatistics",
+    summary="Get the statistics of all models",
+    responses={200: answer("Of every used model and every named one.", V2StatisticsBody)},
 )
 async def read_all_statistics(
     statistics: StatisticsDep,
@@ -40,43 +46,56 @@ async def read_all_statistics(
                 model = models.of_build(network)
                 entry = _entry(statistics, engine, model.name, model.version, model.ref)
             entries.append(entry)
-    return JSONResponse({"model_stats": entries})
+    return _response(entries)
 
 
 @router.get(
     "/models/{name}/versions/{version}/stats",
-    summary="Show what became of a version's requests",
+    operation_id="v2GetVersionStatistics",
+    summary="Get a version's statistics",
     openapi_extra=VERSION,
-    responses=answers("Of this version.", "unknown-model"),
+    responses={200: answer("Of this version.", V2StatisticsBody), **problems("unknown-model")},
 )
 async def read_version_statistics(
     model: ModelDep, statistics: StatisticsDep, engine: EngineDep
 ) -> Response:
     """Counts and nanoseconds since the service started."""
-    entry = _entry(statistics, engine, model.name, model.version, model.ref)
-    return JSONResponse({"model_stats": [entry]})
+    return _response([_entry(statistics, engine, model.name, model.version, model.ref)])
 
 
 @router.get(
     "/models/{name}/stats",
-    summary="Show what became of a model's requests",
-    responses=answers("Of each of its versions.", "unknown-model"),
+    operation_id="v2GetModelStatistics",
+    summary="Get a model's statistics",
+    responses={
+        200: answer("Of each of its versions.", V2StatisticsBody),
+        **problems("unknown-model"),
+    },
 )
 async def read_statistics(
     model: ModelDep, statistics: StatisticsDep, engine: EngineDep, models: ModelsDep
 ) -> Response:
     """Counts and nanoseconds since the service started."""
     versions = await models.versions_of(model.name)
-    entries = [_entry(statistics, engine, each.name, each.version, each.ref) for each in versions]
-    return JSONResponse({"model_stats": entries})
+    return _response(
+        [_entry(statistics, engine, each.name, each.version, each.ref) for each in versions]
+    )
+
+
+def _response(entries: list[V2ModelStatisticsBody]) -> Response:
+    body: V2StatisticsBody = {"model_stats": entries}
+    return JSONResponse(body)
 
 
 def _entry(
     statistics: Statistics, engine: Engine, name: str, version: int, ref: ModelRef
-) -> dict[str, Any]:
+) -> V2ModelStatisticsBody:
     """Return the statistics of a version, with the memory that it takes."""
     (entry,) = statistics.model_stats(name, str(version))
     size = engine.state(ref).size_bytes
-    kind = "GPU" if engine.status().device == "gpu" else "CPU"
-    usage = [{"type": kind, "id": 0, "byte_size": size}] if size else []
-    return {**entry, "memory_usage": usage}
+    usage: V2MemoryUsageBody = {
+        "type": "GPU" if engine.status().device == "gpu" else "CPU",
+        "id": 0,
+        "byte_size": size,
+    }
+    return {**entry, "memory_usage": [usage] if size else []}

@@ -13,15 +13,14 @@ from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from app.api.open_inference.schemas import answers
 from app.api.parts import ExchangeDep, InferenceDep, LoadsDep, ModelsDep, ModelStoreDep
-from app.api.tensorflow_serving.schemas import CLASSIFY, NAME, PREDICT
+from app.api.tensorflow_serving.requests import CLASSIFY, NAME, PREDICT
 from app.arrays import OUTPUT, PROBABILITIES
 from app.engine import Rows
-from app.errors import ProblemKinds, ServiceError
-from app.http import schemas
+from app.errors import ProblemItem, ProblemKinds, ServiceError
 from app.http.bodies import read_body
 from app.http.exchange import HttpExchange
+from app.http.openapi import BODY_PROBLEMS, WORKER_PROBLEMS, answer, problems
 from app.http.routing import runs_inference
 from app.protocols.tensorflow_serving import documents, reading, writing
 from app.protocols.tensorflow_serving.paths import ModelPath, PathError, malformed, read_path
@@ -65,36 +64,44 @@ _INFERENCE: ProblemKinds = (
     "invalid-input",
     "unprocessable",
     "weights-refused",
-    *schemas.BODY_PROBLEMS,
-    *schemas.WORKER_PROBLEMS,
+    *BODY_PROBLEMS,
+    *WORKER_PROBLEMS,
 )
 
 
 @router.get(
     "/v1/models/{name}",
-    summary="Tell the states of a model's versions",
+    operation_id="tfsGetModelStatus",
+    summary="Get the states of a model's versions",
     openapi_extra=NAME,
-    responses=answers("Of all versions, or of the one asked for.", *_FINDING),
+    responses={
+        200: answer("Of all versions, or of the one in the path.", documents.TfsStatusBody),
+        **problems(*_FINDING),
+    },
 )
 @router.get(
     "/v1/models/{name}/metadata",
-    summary="Tell a model's signatures",
+    operation_id="tfsGetModelMetadata",
+    summary="Get a model's signatures",
     openapi_extra=NAME,
-    responses=answers("The signatures.", *_FINDING),
+    responses={
+        200: answer("The signatures.", documents.TfsMetadataBody),
+        **problems(*_FINDING),
+    },
 )
 @router.get(_ANYTHING, include_in_schema=False)
 async def read_model(
     request: Request, models: ModelsDep, store: ModelStoreDep, loads: LoadsDep
 ) -> Response:
-    """As TensorFlow Serving: a version is AVAILABLE where its next request is answered.
+    """A version is AVAILABLE if its next request will be answered.
 
-    That may have to bring the model into memory first.
+    That request may have to load the model first.
     """
     path = _model_path(request)
     if path.action == "metadata":
         model = await _find(models, store, path)
         network = model.network
-        body = documents.metadata(
+        body: documents.TfsMetadataBody | documents.TfsStatusBody = documents.metadata(
             path.name,
             model.version,
             Inputs(network.input_shape, network.takes_images),
@@ -110,21 +117,31 @@ async def read_model(
 
 @router.post(
     "/v1/models/{name}:predict",
-    summary="Run a model, as TensorFlow Serving",
+    operation_id="tfsPredict",
+    summary="Run a model, as TensorFlow Serving does",
     openapi_extra=PREDICT,
-    responses=answers("The output, in the request's format.", *_INFERENCE),
+    responses={
+        200: answer("The output, in the request's format.", writing.TfsPredictionsBody),
+        **problems(*_INFERENCE),
+    },
 )
 @router.post(
     "/v1/models/{name}:classify",
-    summary="Score every class, as TensorFlow Serving",
+    operation_id="tfsClassify",
+    summary="Score every class, as TensorFlow Serving does",
     openapi_extra=CLASSIFY,
-    responses=answers("Labels and scores of every class, in their order.", *_INFERENCE),
+    responses={
+        200: answer("The label and score of every class, in order.", writing.TfsScoresBody),
+        **problems(*_INFERENCE),
+    },
 )
 @router.post(
     "/v1/models/{name}:regress",
-    summary="Refused: no model here is a regressor",
+    operation_id="tfsRegress",
+    summary="Refused: no model is a regressor",
+    status_code=400,
     openapi_extra=CLASSIFY,
-    responses=answers("Never.", *_FINDING, "unprocessable"),
+    responses=problems(*_FINDING, "unprocessable"),
 )
 @router.post(_ANY_MODEL, include_in_schema=False)
 @runs_inference
@@ -135,9 +152,9 @@ async def run_model(
     inference: InferenceDep,
     exchange: ExchangeDep,
 ) -> Response:
-    """The body is JSON whatever its Content-Type says, and may be gzipped.
+    """The body is JSON whatever its Content-Type, and may be gzipped.
 
-    Arrays are taken as they are. An image, `{"b64": ...}`, is preprocessed as the model expects.
+    Arrays are used as they are. An image, `{"b64": ...}`, is preprocessed as the model expects.
     """
     path = _model_path(request)
     model = await _find(models, store, path)
@@ -148,14 +165,14 @@ async def run_model(
     rows, is_column = await _read(exchange, inference, model, path, body)
     if path.action == "classify":
         _check_scores(rows.count, model.network.classes or 0)
-        answer = await inference.run(exchange, model, rows, (PROBABILITIES,))
+        result = await inference.run(exchange, model, rows, (PROBABILITIES,))
         with exchange.timings.measure("encode"):
-            text = await asyncio.to_thread(writing.results, answer.arrays[PROBABILITIES])
+            text = await asyncio.to_thread(writing.results, result.arrays[PROBABILITIES])
     else:
-        answer = await inference.run(exchange, model, rows, (OUTPUT,))
+        result = await inference.run(exchange, model, rows, (OUTPUT,))
         with exchange.timings.measure("encode"):
             text = await asyncio.to_thread(
-                writing.predictions, answer.arrays[OUTPUT], is_column=is_column
+                writing.predictions, result.arrays[OUTPUT], is_column=is_column
             )
     return Response(text, media_type="application/json")
 
@@ -272,8 +289,9 @@ def _in_the_protocols_words(store: ModelStore, path: ModelPath, sentence: str) -
         if error.kind != "unknown-model":
             raise
         name, label = path.name, path.label
-        errors = [{"pointer": "", "message": error.detail, "received": name, "suggestion": None}]
+        item: ProblemItem
+        item = {"pointer": "", "message": error.detail, "received": name, "suggestion": None}
         if label is not None and store.versions(name):
             sentence = f"Unrecognized servable version label: {clip(label)}"
-            raise ServiceError("unprocessable", sentence, errors=errors) from error
-        raise ServiceError("unknown-model", sentence, errors=errors) from error
+            raise ServiceError("unprocessable", sentence, errors=[item]) from error
+        raise ServiceError("unknown-model", sentence, errors=[item]) from error

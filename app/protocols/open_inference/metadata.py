@@ -3,7 +3,10 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from app.arrays import IMAGES, INPUT, OUTPUT
 from app.engine import ModelState
@@ -21,6 +24,62 @@ PLATFORM = "modelzoo_graph"
 _BACKEND = "modelzoo"
 # Triton has another name for BYTES in its configurations.
 _CONFIG_TYPES = {INPUT: "TYPE_FP32", IMAGES: "TYPE_STRING"}
+
+
+class V2TensorMetadataBody(TypedDict):
+    """An input or output."""
+
+    name: str
+    datatype: str
+    shape: Annotated[list[int], Field(description="-1 is the number of rows.")]
+
+
+class V2ModelMetadataBody(TypedDict):
+    """The metadata of a model."""
+
+    name: str
+    versions: list[str]
+    platform: str
+    inputs: list[V2TensorMetadataBody]
+    outputs: list[V2TensorMetadataBody]
+    properties: Annotated[
+        dict[str, str], Field(description="The build, all outputs, and how the model runs.")
+    ]
+
+
+class V2ConfigOutputBody(TypedDict):
+    """An output, as Triton's configuration describes it."""
+
+    name: str
+    data_type: str
+    dims: Annotated[list[int], Field(description="Of one row.")]
+
+
+class V2ConfigInputBody(V2ConfigOutputBody):
+    """An input, as Triton's configuration describes it; a request has one of them."""
+
+    optional: bool
+
+
+class V2DynamicBatchingBody(TypedDict):
+    """How requests are batched."""
+
+    preferred_batch_size: list[int]
+    max_queue_delay_microseconds: int
+
+
+class V2ModelConfigBody(TypedDict):
+    """The configuration of a model, as Triton writes it."""
+
+    name: str
+    platform: str
+    backend: str
+    version_policy: dict[str, dict[str, str]]
+    max_batch_size: int
+    input: list[V2ConfigInputBody]
+    output: list[V2ConfigOutputBody]
+    dynamic_batching: V2DynamicBatchingBody
+    parameters: dict[str, dict[Literal["string_value"], str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +100,7 @@ class ModelFacts:
     takes_images: bool
 
 
-def model_metadata(facts: ModelFacts, versions: Sequence[int]) -> dict[str, Any]:
+def model_metadata(facts: ModelFacts, versions: Sequence[int]) -> V2ModelMetadataBody:
     """Return the metadata: the input and output that a client should use by default."""
     return {
         "name": facts.name,
@@ -53,7 +112,7 @@ def model_metadata(facts: ModelFacts, versions: Sequence[int]) -> dict[str, Any]
     }
 
 
-def _tensor(name: str, row: tuple[int, ...]) -> dict[str, Any]:
+def _tensor(name: str, row: tuple[int, ...]) -> V2TensorMetadataBody:
     return {"name": name, "datatype": DATATYPES[INPUT], "shape": [-1, *row]}
 
 
@@ -82,7 +141,7 @@ def _properties(facts: ModelFacts) -> dict[str, str]:
     return properties
 
 
-def model_config(facts: ModelFacts) -> dict[str, Any]:
+def model_config(facts: ModelFacts) -> V2ModelConfigBody:
     """Return the configuration as Triton writes one; dims are without the batch dimension."""
     inputs = [_config_tensor(INPUT, facts.input_shape)]
     if facts.takes_images:
@@ -107,7 +166,7 @@ def model_config(facts: ModelFacts) -> dict[str, Any]:
     }
 
 
-def _config_tensor(name: str, row: tuple[int, ...]) -> dict[str, Any]:
+def _config_tensor(name: str, row: tuple[int, ...]) -> V2ConfigOutputBody:
     return {"name": name, "data_type": _CONFIG_TYPES.get(name, "TYPE_FP32"), "dims": list(row)}
 
 

@@ -2,12 +2,43 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Annotated, Literal, NamedTuple, NotRequired
+
+from pydantic import Field, JsonValue
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from app.arrays import Array, Buffer
 from app.protocols.open_inference.classification import best_classes
 from app.protocols.open_inference.request import InferRequest, RequestedOutput
 from app.protocols.open_inference.tensors import bytes_tensor, float32_json, float32_tensor
+
+
+class _OutputHead(TypedDict):
+    name: str
+    datatype: str
+    shape: list[int]
+
+
+class V2OutputBody(_OutputHead):
+    """An output: its data, or the size of its binary data after the JSON."""
+
+    data: NotRequired[
+        Annotated[list[JsonValue], Field(description="Flat; or `value:class` as strings.")]
+    ]
+    parameters: NotRequired[dict[Literal["binary_data_size"], int]]
+
+
+class _ResponseHead(TypedDict):
+    model_name: str
+    model_version: str
+    id: NotRequired[str]
+    parameters: NotRequired[dict[Literal["warnings"], str]]
+
+
+class V2InferResponseBody(_ResponseHead):
+    """The answer to an inference request."""
+
+    outputs: list[V2OutputBody]
 
 
 class Encoded(NamedTuple):
@@ -28,14 +59,14 @@ def encode_response(
 
     Numbers that are not finite are the tokens NaN and Infinity, as clients write them.
     """
-    document: dict[str, Any] = {"model_name": name, "model_version": version}
+    head: _ResponseHead = {"model_name": name, "model_version": version}
     if request.id is not None:
-        document["id"] = request.id
+        head["id"] = request.id
     if warnings:
-        document["parameters"] = {"warnings": " ".join(warnings)}
+        head["parameters"] = {"warnings": " ".join(warnings)}
     tail: list[Buffer] = []
     outputs = ",".join(_output(each, arrays[each.name], tail) for each in request.outputs)
-    text = _with(document, "outputs", f"[{outputs}]").encode()
+    text = _with(head, "outputs", f"[{outputs}]").encode()
     if not any(each.is_binary for each in request.outputs):
         return Encoded(text, None)
     return Encoded(b"".join([text, *tail]), len(text))
@@ -47,7 +78,7 @@ def _output(output: RequestedOutput, array: Array, tail: list[Buffer]) -> str:
     if output.classes:
         datatype = "BYTES"
         shape, texts = best_classes(array, output.classes)
-    document = {"name": output.name, "datatype": datatype, "shape": shape}
+    document: _OutputHead = {"name": output.name, "datatype": datatype, "shape": shape}
     if output.is_binary:
         data = bytes_tensor(texts) if output.classes else float32_tensor(array)
         tail.append(data)
@@ -56,7 +87,7 @@ def _output(output: RequestedOutput, array: Array, tail: list[Buffer]) -> str:
     return _with(document, "data", values)
 
 
-def _with(document: Mapping[str, Any], key: str, value: str) -> str:
+def _with(document: Mapping[str, object], key: str, value: str) -> str:
     """Return an object in JSON with one more member, whose value is in JSON already."""
     return f'{_dumped(document)[:-1]},"{key}":{value}}}'
 

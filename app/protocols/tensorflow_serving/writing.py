@@ -1,10 +1,29 @@
 """Writes answers: numbers as TensorFlow Serving does, and NaN and Infinity bare."""
 
 from collections.abc import Sequence
+from typing import Annotated, Any, NotRequired
 
 import numpy as np
+from pydantic import Field
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from app.arrays import Array
+
+
+class TfsPredictionsBody(TypedDict):
+    """The output: row by row, or as one tensor if the request was one."""
+
+    predictions: NotRequired[list[Any]]
+    outputs: NotRequired[list[Any]]
+
+
+class TfsScoresBody(TypedDict):
+    """The scores of each row."""
+
+    results: Annotated[
+        list[list[tuple[str, float]]], Field(description="A label and a score for each class.")
+    ]
+
 
 # NumPy's words for numbers that JSON has none for, and JavaScript's.
 _WORDS = {b"nan": b"NaN", b"inf": b"Infinity", b"-inf": b"-Infinity"}

@@ -1,0 +1,152 @@
+"""What OpenAPI says of the routes beyond what the framework reads off them.
+
+A route names the types of its answers, and the kinds of its problems; the framework makes a schema
+of each type. Bodies of requests are read raw, and a problem's status and form follow from the path:
+`finished` adds both.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from app.errors import ProblemKind, ProblemKinds
+from app.http.foreign_problems import MEDIA_TYPE as FOREIGN_MEDIA_TYPE
+from app.http.foreign_problems import foreign_status, is_foreign
+from app.http.problems import MEDIA_TYPE, STATUSES, ForeignProblemBody, ProblemBody
+from model_zoo import BuildSpec, list_architectures, list_ops
+
+Schema = dict[str, Any]
+Responses = dict[int | str, Schema]
+
+# What reading a body can end in, what a spec can, and what waiting for the worker can.
+BODY_PROBLEMS: ProblemKinds
+SPEC_PROBLEMS: ProblemKinds
+WORKER_PROBLEMS: ProblemKinds
+BODY_PROBLEMS = "malformed-body", "slow-body", "body-too-large", "unsupported-type"
+SPEC_PROBLEMS = "malformed-json", "invalid-spec", "build-refused", "over-budget"
+WORKER_PROBLEMS = (
+    "overloaded",
+    "worker-died",
+    "worker-unavailable",
+    "out-of-memory",
+    "deadline-passed",
+)
+
+_JSON = "application/json"
+_REF = "#/components/schemas/{model}"
+TEXT: Schema = {"schema": {"type": "string"}}
+# A type's name has these in Python; its schema's has not.
+_SUFFIX = re.compile("(Body|Document)$")
+_FRAMEWORK_ERRORS = ("HTTPValidationError", "ValidationError")
+
+
+def answer(description: str, body: Any, media_types: Iterable[str] = ()) -> Schema:
+    """Return the description of an answer in JSON, and of the other types that it has."""
+    content: Schema = {_JSON: {}}
+    for media_type in media_types:
+        name = media_type.partition(";")[0]
+        content.setdefault(name, TEXT if name.startswith("text/") else {})
+    return {"description": description, "model": body, "content": content}
+
+
+def problems(*kinds: ProblemKind) -> Responses:
+    """Return the kinds of problems that a route answers with, by their statuses."""
+    titles: dict[int, list[str]] = {}
+    for kind in kinds:
+        titles.setdefault(STATUSES[kind].status, []).append(STATUSES[kind].title)
+    return {status: {"description": "; ".join(each)} for status, each in titles.items()}
+
+
+def reference(name: str) -> Schema:
+    """Return the schema that leads to a component."""
+    return {"$ref": _REF.format(model=name)}
+
+
+def json_body(name: str, *, required: bool = True, **media: Any) -> Schema:
+    """Return what a route that reads the JSON of a component adds to its description."""
+    content = {_JSON: {"schema": reference(name), **media}}
+    return {"requestBody": {"required": required, "content": content}}
+
+
+def schemas_of(types: Mapping[str, Any]) -> dict[str, Schema]:
+    """Return the schemas of types by the names that they are given, and of what they consist of."""
+    schemas: dict[str, Schema] = {}
+    for name, each in types.items():
+        schema = TypeAdapter(each).json_schema(ref_template=_REF)
+        schemas |= schema.pop("$defs", {})
+        schemas[name] = {**schema, "title": name}
+    return schemas
+
+
+def spec_schemas() -> dict[str, Schema]:
+    """Return the schemas of a spec, with the names of the catalogue; `Sources` is its `weights`."""
+    schemas = schemas_of({"BuildSpec": BuildSpec})
+    properties = schemas["BuildSpec"]["properties"]
+    properties["architecture"]["enum"] = list(list_architectures())
+    schemas["ScopeLevel"]["properties"]["ops"]["items"]["enum"] = list(list_ops())
+    schemas["Sources"] = {**properties["weights"], "title": "Sources"}
+    properties["weights"] = reference("Sources")
+    # openapi-python-client takes no object as the default of what may be null.
+    del properties["default_scope"]["default"]
+    return schemas
+
+
+def finished(document: Schema, requests: Mapping[str, Schema]) -> Schema:
+    """Return the framework's document with the schemas of requests, and with the problems."""
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            operation["responses"] = _with_problems(operation["responses"], method.upper(), path)
+    problem_types = {"Problem": ProblemBody, "ForeignProblem": ForeignProblemBody}
+    schemas = document["components"]["schemas"] | schemas_of(problem_types) | requests
+    schemas["BuildBody"]["properties"]["spec"] = reference("BuildSpec")
+    named: dict[str, Schema] = {}
+    for name, schema in schemas.items():
+        if name not in _FRAMEWORK_ERRORS:
+            if (short := _SUFFIX.sub("", name)) in named:
+                raise ValueError(f"Two types are called {short} in OpenAPI.")
+            named[short] = schema
+    document["components"]["schemas"] = dict(sorted(named.items()))
+    document = _without_suffixes(document)
+    document["x-problems"] = [
+        {"type": f"/docs#problem-{name}", "status": kind.status, "title": kind.title}
+        for name, kind in STATUSES.items()
+    ]
+    return document
+
+
+def _with_problems(responses: Schema, method: str, path: str) -> Schema:
+    """Return the answers of a route, each problem with the status and the form of its path."""
+    answers: Schema = {}
+    descriptions: dict[str, list[str]] = {}
+    if foreign_status(422, method, path) == 422:  # our own routes refuse unknown parameters
+        descriptions["422"] = [STATUSES["invalid-query"].title]
+    for status, response in responses.items():
+        if status < "400":
+            answers[status] = response
+        elif "content" not in response:  # the framework's own 422 has content
+            actual = str(foreign_status(int(status), method, path))
+            descriptions.setdefault(actual, []).append(response["description"])
+    content = {MEDIA_TYPE: {"schema": reference("Problem")}}
+    if is_foreign(path):
+        content = {FOREIGN_MEDIA_TYPE: {"schema": reference("ForeignProblem")}}
+    for status, each in sorted(descriptions.items()):
+        answers[status] = {"description": "; ".join(each), "content": content}
+    return answers
+
+
+def _without_suffixes(node: Any) -> Any:
+    """Return a part of the document in which references and titles name what `finished` does."""
+    match node:
+        case dict():
+            return {
+                key: _SUFFIX.sub("", value)
+                if key in ("$ref", "title") and isinstance(value, str)
+                else _without_suffixes(value)
+                for key, value in node.items()
+            }
+        case list():
+            return [_without_suffixes(item) for item in node]
+        case _:
+            return node
