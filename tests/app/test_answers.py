@@ -15,6 +15,7 @@ import httpx
 import numpy as np
 import pytest
 import safetensors.numpy
+from fake_worker import in_reader
 from jsonschema import Draft202012Validator
 from operations import OPERATIONS
 from starlette.testclient import TestClient
@@ -26,17 +27,19 @@ from app.engine import (
     DeadlineError,
     EngineError,
     EngineStatus,
-    Job,
     ModelRef,
     ModelState,
+    ReadingTask,
     Reply,
+    Result,
     Rows,
-    Warmed,
+    WarmedBatch,
+    WorkerTask,
     WorkerUnavailableError,
 )
 from app.main import create_app
-from app.protocols.tensorflow_serving import reading
 from app.settings import Settings
+from app.tasks import DecodedInputs, Profile, ReadInputs, SavedWeights, SaveWeights
 
 MAX_BYTES = 64 * 1024
 ROW = np.zeros((28, 28, 1), np.float32)
@@ -64,25 +67,25 @@ class AnsweringEngine(NoEngine):
         arrays = {name: np.zeros(shapes[name], np.float32) for name in outputs}
         return Answer(arrays, {"queue": 0.001, "compute": 0.002}, rows.count)
 
-    async def read(self, task: str, arguments: Any, buffers: Any) -> Reply:
-        if task == "inputs":
-            has_images = arguments["inputs"][0]["kind"] == "image"
-            result = {"rows": 1, "warnings": ["A warning."], "has_images": has_images}
-            return Reply(result, [ROW.tobytes()], {"decode": 0.001})
-        return Reply(*reading.read(arguments, buffers), {"decode": 0.001})
+    async def read(self, task: ReadingTask[Result], buffers: Any) -> Reply[Any]:
+        if isinstance(task, ReadInputs):
+            inputs = DecodedInputs(1, ("A warning.",), task.parts[0].kind == "image")
+            return Reply(inputs, [ROW.tobytes()], {"decode": 0.001})
+        return in_reader(task, buffers)
 
-    async def run(self, job: Job) -> Reply:
+    async def run(self, task: WorkerTask[Result]) -> Reply[Any]:
         self._check()
-        if job.task == "profile":
+        if isinstance(task, Profile):
             return Reply(measured(traced()), (), {"profile": 0.1})
+        assert isinstance(task, SaveWeights)
         digest = hashlib.sha256(b"weights").hexdigest()
-        path = Path(job.arguments["folder"], f"{job.arguments['build']}.{digest}.safetensors")
+        path = Path(task.folder, f"{task.build}.{digest}.safetensors")
         path.write_bytes(b"weights")
-        return Reply({"path": str(path), "sha256": digest}, (), {"save": 0.1})
+        return Reply(SavedWeights(str(path), digest), (), {"save": 0.1})
 
     async def load(self, model: ModelRef) -> ModelState:
         self._check()
-        warmed = (Warmed(1, 0.001, 0.01), Warmed(8, 0.002, 0.02))
+        warmed = (WarmedBatch(1, 0.001, 0.01), WarmedBatch(8, 0.002, 0.02))
         self.states[model.key] = ModelState(
             "ready", "", 1000, "onnxruntime", "float32", warmed, difference=1e-6
         )
