@@ -33,8 +33,6 @@ class Services:
     engine: Engine
     checkpoints: CheckpointStore
     builds: Builds
-    model_store: ModelStore
-    networks: Networks
     loads: BackgroundLoads
     models: Models
     naming: Naming
@@ -65,8 +63,6 @@ def wire(settings: Settings, engine: Engine, statistics: Statistics) -> Services
         engine=engine,
         checkpoints=checkpoints,
         builds=builds,
-        model_store=model_store,
-        networks=networks,
         loads=loads,
         models=Models(settings, model_store, networks, loads, statistics),
         naming=Naming(settings, model_store, builds),

@@ -13,7 +13,6 @@ from app.api.parts import (
     ExchangeDep,
     InferenceDep,
     ModelsDep,
-    NetworksDep,
     SettingsDep,
 )
 from app.api.prediction_query import FORMATS, PredictionQuery, select_outputs
@@ -42,7 +41,6 @@ async def build_and_infer(
     request: Request,
     settings: SettingsDep,
     builds: BuildsDep,
-    networks: NetworksDep,
     models: ModelsDep,
     inference: InferenceDep,
     exchange: ExchangeDep,
@@ -53,12 +51,12 @@ async def build_and_infer(
     form = await read_form(request, settings)
     traced = await asyncio.to_thread(builds.trace_body, form.spec, exchange.timings)
     build, _ = await asyncio.to_thread(builds.keep, traced, exchange.timings)
-    network = await networks.find(build.id)
-    selection = select_outputs(network, query, format_name)
+    model = await models.find_build(build.id)
+    selection = select_outputs(model.network, query, format_name)
     return await respond(
         exchange,
         inference,
-        models.of_build(network),
+        model,
         form.inputs,
         selection,
         build.facts["warnings"],

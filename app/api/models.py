@@ -11,11 +11,8 @@ from typing_extensions import TypedDict  # pydantic takes no other before Python
 
 from app.api.parts import (
     InferenceDep,
-    LoadsDep,
     ModelsDep,
-    ModelStoreDep,
     NamingDep,
-    NetworksDep,
     SettingsDep,
 )
 from app.body_fields import BuildId, Links, Time
@@ -87,11 +84,9 @@ async def put_model(
     request: Request,
     name: str,
     settings: SettingsDep,
-    networks: NetworksDep,
     inference: InferenceDep,
     naming: NamingDep,
     models: ModelsDep,
-    loads: LoadsDep,
 ) -> Response:
     """The version starts to load into memory; the answer does not wait for it.
 
@@ -103,10 +98,10 @@ async def put_model(
     body = await read_document(request, settings)
     document = await asyncio.to_thread(parse_document, body, settings)
     model_request = read_model_request(document)
-    network = await networks.find(model_request.build)
+    network = (await models.find_build(model_request.build)).network
     inference.check_rows(network, 1)
     record, is_new = await asyncio.to_thread(naming.put, name, model_request)
-    loads.load(models.of_record(record, network).ref)
+    models.load(record, network)
     return JSONResponse(
         model_body(models, record),
         201 if is_new else 200,
@@ -122,7 +117,6 @@ async def put_model(
 )
 async def list_models(
     models: ModelsDep,
-    model_store: ModelStoreDep,
     limit: PageLimit = 50,
     cursor: Cursor = None,
 ) -> Response:
@@ -131,7 +125,9 @@ async def list_models(
     `state` is ready, loading, unloading or unavailable. The next request loads an unavailable one.
     """
     before = before_of(cursor)
-    records = [record for record in model_store.all() if before is None or record.sequence < before]
+    records = [
+        record for record in models.store.all() if before is None or record.sequence < before
+    ]
     page, next_page = page_of(records, limit, "/v1/models")
     body: ModelsBody = {
         "models": [model_body(models, record) for record in page],
@@ -163,7 +159,7 @@ async def delete_model(
 
 def model_body(models: Models, record: VersionRecord) -> ModelBody:
     """Return a version as the routes show it."""
-    state = models.state(record)
+    state = models.state(models.ref(record))
     path = f"models/{record.name}/versions/{record.version}"
     return {
         "name": record.name,

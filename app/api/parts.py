@@ -10,16 +10,13 @@ from app.builds import Builds
 from app.engine import Engine
 from app.http.exchange import HttpExchange
 from app.services import Services
-from app.serving.background_loads import BackgroundLoads
 from app.serving.inference import Inference
 from app.serving.models import Models
 from app.serving.naming import Naming
-from app.serving.networks import Networks
 from app.serving.profile import Profiler
 from app.serving.weight_exports import WeightExports
 from app.serving.weight_imports import WeightImports
 from app.settings import Settings
-from app.store.models import ModelStore
 from app.telemetry.metrics import Metrics
 from app.telemetry.statistics import Statistics
 from model_zoo import CheckpointStore
@@ -41,9 +38,6 @@ SettingsDep = Annotated[Settings, _part(lambda services: services.settings)]
 EngineDep = Annotated[Engine, _part(lambda services: services.engine)]
 BuildsDep = Annotated[Builds, _part(lambda services: services.builds)]
 CheckpointsDep = Annotated[CheckpointStore, _part(lambda services: services.checkpoints)]
-ModelStoreDep = Annotated[ModelStore, _part(lambda services: services.model_store)]
-NetworksDep = Annotated[Networks, _part(lambda services: services.networks)]
-LoadsDep = Annotated[BackgroundLoads, _part(lambda services: services.loads)]
 ModelsDep = Annotated[Models, _part(lambda services: services.models)]
 NamingDep = Annotated[Naming, _part(lambda services: services.naming)]
 InferenceDep = Annotated[Inference, _part(lambda services: services.inference)]

@@ -55,8 +55,8 @@ class Models:
         loads: BackgroundLoads,
         statistics: Statistics,
     ) -> None:
+        self.store = store
         self._settings = settings
-        self._store = store
         self._networks = networks
         self._loads = loads
         self._statistics = statistics
@@ -76,7 +76,7 @@ class Models:
                 missing = f"no label {clip(label)!r}" if label is not None else _no_version(version)
                 raise _unknown(f"A build has version 1 and no labels; {name} has {missing}.")
             return self.of_build(await self._network(name, name))
-        records = find_records(self._store, name)
+        records = find_records(self.store, name)
         record = records[0]
         if label is not None:
             record = _labelled(name, records, label)
@@ -93,7 +93,7 @@ class Models:
             return [await self.resolve(name)]
         return [
             self.of_record(record, await self._network(record.build, name))
-            for record in find_records(self._store, name)
+            for record in find_records(self.store, name)
         ]
 
     def of_build(self, network: Network) -> ModelVersion:
@@ -111,9 +111,7 @@ class Models:
         """Return the stored versions that share memory with this one, itself included."""
         options = self._run_options(record)
         return [
-            other
-            for other in self._store.using(record.build)
-            if self._run_options(other) == options
+            other for other in self.store.using(record.build) if self._run_options(other) == options
         ]
 
     def _run_options(self, record: VersionRecord) -> tuple[RuntimeName, Precision]:
@@ -129,14 +127,30 @@ class Models:
             if error.kind != "unknown-build":
                 raise
             if build_id == name:
-                raise _unknown_name(self._store, name) from error
+                raise _unknown_name(self.store, name) from error
             raise _unknown(f"Model {name!r} is build {build_id}, which does not exist.") from error
+
+    async def find_build(self, build_id: str) -> ModelVersion:
+        """Return a build as the model that it is.
+
+        Raises: ServiceError (unknown-build) if it does not exist; ZooError, as `resolve` does.
+        """
+        return self.of_build(await self._networks.find(build_id))
+
+    def cached_build(self, build_id: str) -> ModelVersion | None:
+        """Return a build as the model that it is, if it was used before."""
+        network = self._networks.cached(build_id)
+        return self.of_build(network) if network else None
 
     # Memory -----------------------------------------------------------------------------------
 
-    def state(self, record: VersionRecord) -> ModelState:
+    def state(self, ref: ModelRef) -> ModelState:
         """Return the state of a version, without waiting."""
-        return self._loads.state(self.ref(record))
+        return self._loads.state(ref)
+
+    def load(self, record: VersionRecord, network: Network) -> None:
+        """Start to load a version."""
+        self._loads.load(self.of_record(record, network).ref)
 
     def ref(self, record: VersionRecord) -> ModelRef:
         """Return a reference to a version in memory; without the spec, it cannot load one."""
@@ -149,7 +163,7 @@ class Models:
         A model whose build is missing or exceeds the limits is skipped, with a warning in the log.
         """
         refs = {}
-        for record in self._store.all():
+        for record in self.store.all():
             if not record.pinned:
                 continue
             try:
@@ -170,15 +184,15 @@ class Models:
             self._loads.unload(self.ref(record))
         elif record.pinned and not any(other.pinned for other in others):
             network = await self._networks.find(record.build)
-            self._loads.load(self.of_record(others[0], network).ref)  # the new reference unpins it
+            self.load(others[0], network)  # which unpins it
 
     def release_build(self, build_id: str) -> None:
         """Free the memory of a removed build."""
-        network = self._networks.cached(build_id)
+        model = self.cached_build(build_id)
         self._networks.forget(build_id)
         self._statistics.forget(build_id)
-        if network is not None:  # else the build was never run
-            self._loads.unload(self.of_build(network).ref)
+        if model is not None:  # else the build was never run
+            self._loads.unload(model.ref)
 
 
 def find_records(store: ModelStore, name: str) -> Sequence[VersionRecord]:

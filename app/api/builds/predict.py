@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.api.parts import ExchangeDep, InferenceDep, ModelsDep, NetworksDep, SettingsDep
+from app.api.parts import ExchangeDep, InferenceDep, ModelsDep, SettingsDep
 from app.api.prediction_query import FORMATS, PredictionQuery, select_outputs
 from app.errors import ProblemKinds
 from app.http.exchange import HttpExchange
@@ -47,7 +47,6 @@ async def predict(
     request: Request,
     build_id: str,
     settings: SettingsDep,
-    networks: NetworksDep,
     models: ModelsDep,
     inference: InferenceDep,
     exchange: ExchangeDep,
@@ -57,11 +56,11 @@ async def predict(
 
     Content-Type gives the type of the body; without one, its first bytes do.
     """
-    network = await networks.find(build_id)
+    model = await models.find_build(build_id)
     format_name = chosen_format(request, query.format, FORMATS)
     inputs = await read_inputs(request, settings)
-    selection = select_outputs(network, query, format_name)
-    return await respond(exchange, inference, models.of_build(network), inputs, selection, ())
+    selection = select_outputs(model.network, query, format_name)
+    return await respond(exchange, inference, model, inputs, selection, ())
 
 
 async def respond(

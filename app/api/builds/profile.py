@@ -12,7 +12,6 @@ from app.api.parts import (
     ExchangeDep,
     InferenceDep,
     ModelsDep,
-    NetworksDep,
     ProfilerDep,
 )
 from app.engine import RuntimeName
@@ -53,7 +52,6 @@ async def read_profile(
     request: Request,
     build_id: str,
     builds: BuildsDep,
-    networks: NetworksDep,
     models: ModelsDep,
     inference: InferenceDep,
     profiler: ProfilerDep,
@@ -77,9 +75,9 @@ async def read_profile(
     """
     format_name = chosen_format(request, format, REPORT_FORMATS)
     runtime = None if engine is None else one_of("engine", engine, ENGINES)
-    network = await networks.find(build_id)
-    inference.check_rows(network, 1)
-    limit = profiler.row_limit(network)
+    model = await models.find_build(build_id)
+    inference.check_rows(model.network, 1)
+    limit = profiler.row_limit(model.network)
     if rows > limit.value:
         message = (
             f"Query parameter rows: at most {limit.value} of this build are computed at once "
@@ -87,9 +85,7 @@ async def read_profile(
         )
         raise query_error("rows", message, rows, str(limit.value))
     traced = await builds.find_trace(build_id, timings(request))
-    profile = await profiler.profile(
-        exchange, models.of_build(network), traced, engine=runtime, rows=rows, runs=runs
-    )
+    profile = await profiler.profile(exchange, model, traced, engine=runtime, rows=rows, runs=runs)
     writers: Writers = {
         "json": lambda: profile,
         "text": partial(as_text, profile),

@@ -5,7 +5,7 @@ from starlette.responses import JSONResponse, Response
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from app.api.open_inference.resolving import VERSION, ModelDep
-from app.api.parts import LoadsDep, ModelStoreDep, SettingsDep
+from app.api.parts import ModelsDep, SettingsDep
 from app.engine import ModelState
 from app.http.openapi import answer, problems
 from app.http.problems import not_ready
@@ -45,9 +45,9 @@ _METADATA = {200: answer("The metadata.", V2ModelMetadataBody), **problems("unkn
     summary="List the names of models",
     responses={200: answer("The names.", V2ModelNamesBody)},
 )
-async def list_models(store: ModelStoreDep) -> Response:
+async def list_models(models: ModelsDep) -> Response:
     """Only named models. Every build is also a model, named by its id."""
-    body: V2ModelNamesBody = {"models": list(store.names())}
+    body: V2ModelNamesBody = {"models": list(models.store.names())}
     return JSONResponse(body)
 
 
@@ -70,9 +70,9 @@ async def list_models(store: ModelStoreDep) -> Response:
         **problems("unknown-model", "not-ready"),
     },
 )
-async def read_model_ready(model: ModelDep, loads: LoadsDep) -> Response:
+async def read_model_ready(model: ModelDep, models: ModelsDep) -> Response:
     """503 says only that it is not in memory now: its next request loads it, and waits for that."""
-    state = loads.state(model.ref)
+    state = models.state(model.ref)
     if state.state == "ready":
         body: V2ModelReadyBody = {"name": model.name, "ready": True}
         return JSONResponse(body, headers={"Cache-Control": "no-store"})
@@ -97,9 +97,9 @@ async def read_model_ready(model: ModelDep, loads: LoadsDep) -> Response:
     summary="Get a model's configuration",
     responses=_CONFIG,
 )
-async def read_model_config(model: ModelDep, settings: SettingsDep, loads: LoadsDep) -> Response:
+async def read_model_config(model: ModelDep, settings: SettingsDep, models: ModelsDep) -> Response:
     """The inputs, every output, and the build's spec and scopes under `parameters`."""
-    return JSONResponse(model_config(_facts(model, settings, loads.state(model.ref))))
+    return JSONResponse(model_config(_facts(model, settings, models.state(model.ref))))
 
 
 @router.get(
@@ -115,13 +115,11 @@ async def read_model_config(model: ModelDep, settings: SettingsDep, loads: Loads
     summary="Get a model's metadata",
     responses=_METADATA,
 )
-async def read_model(
-    model: ModelDep, settings: SettingsDep, loads: LoadsDep, store: ModelStoreDep
-) -> Response:
+async def read_model(model: ModelDep, settings: SettingsDep, models: ModelsDep) -> Response:
     """The input and output to use; `properties` names the other outputs, and whether images fit."""
     # A build that goes by its id has one version.
-    versions = sorted(each.version for each in store.versions(model.name)) or [model.version]
-    facts = _facts(model, settings, loads.state(model.ref))
+    versions = sorted(each.version for each in models.store.versions(model.name)) or [model.version]
+    facts = _facts(model, settings, models.state(model.ref))
     return JSONResponse(model_metadata(facts, versions))
 
 

@@ -9,7 +9,7 @@ from typing_extensions import TypedDict  # pydantic takes no other before Python
 
 from app.api.open_inference.requests import INDEX, LOAD
 from app.api.open_inference.resolving import ModelDep
-from app.api.parts import EngineDep, ExchangeDep, ModelsDep, ModelStoreDep, SettingsDep
+from app.api.parts import EngineDep, ExchangeDep, ModelsDep, SettingsDep
 from app.documents import parse_tensors
 from app.engine import LoadState, ModelState
 from app.errors import ProblemKinds, ServiceError
@@ -70,16 +70,14 @@ async def _document(request: Request, settings: Settings) -> dict[str, Any]:
         **problems(*_BODY_PROBLEMS),
     },
 )
-async def read_index(
-    request: Request, settings: SettingsDep, store: ModelStoreDep, models: ModelsDep
-) -> Response:
+async def read_index(request: Request, settings: SettingsDep, models: ModelsDep) -> Response:
     """With `{"ready": true}`, only those in memory."""
     document = await _document(request, settings)
     only_ready = optional(document, "ready", bool, "") or False
     index = [
-        _index_entry(record, models.state(record))
-        for name in store.names()
-        for record in store.versions(name)
+        _index_entry(record, models.state(models.ref(record)))
+        for name in models.store.names()
+        for record in models.store.versions(name)
     ]
     return JSONResponse([entry for entry in index if entry["state"] == "READY" or not only_ready])
 

@@ -5,7 +5,7 @@ from starlette.responses import JSONResponse, Response
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from app.api.open_inference.resolving import VERSION, ModelDep
-from app.api.parts import EngineDep, ModelsDep, ModelStoreDep, NetworksDep, StatisticsDep
+from app.api.parts import EngineDep, ModelsDep, StatisticsDep
 from app.engine import Engine, ModelRef
 from app.http.openapi import answer, problems
 from app.telemetry.statistics import Statistics, V2MemoryUsageBody, V2ModelStatisticsBody
@@ -28,22 +28,19 @@ class V2StatisticsBody(TypedDict):
 async def read_all_statistics(
     statistics: StatisticsDep,
     engine: EngineDep,
-    store: ModelStoreDep,
     models: ModelsDep,
-    networks: NetworksDep,
 ) -> Response:
     """Counts and nanoseconds since the service started."""
     entries = [
         _entry(statistics, engine, record.name, record.version, models.ref(record))
-        for name in store.names()
-        for record in store.versions(name)
+        for name in models.store.names()
+        for record in models.store.versions(name)
     ]
     listed = {(entry["name"], entry["version"]) for entry in entries}
     for entry in statistics.model_stats():
         if (entry["name"], entry["version"]) not in listed:  # a build that goes by its id
-            network = networks.cached(entry["name"])
-            if network is not None:
-                model = models.of_build(network)
+            model = models.cached_build(entry["name"])
+            if model is not None:
                 entry = _entry(statistics, engine, model.name, model.version, model.ref)
             entries.append(entry)
     return _response(entries)

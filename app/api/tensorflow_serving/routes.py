@@ -13,7 +13,7 @@ from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from app.api.parts import ExchangeDep, InferenceDep, LoadsDep, ModelsDep, ModelStoreDep
+from app.api.parts import ExchangeDep, InferenceDep, ModelsDep
 from app.api.tensorflow_serving.requests import CLASSIFY, NAME, PREDICT
 from app.arrays import OUTPUT, PROBABILITIES
 from app.engine import Rows
@@ -28,7 +28,6 @@ from app.protocols.tensorflow_serving.signatures import Inputs
 from app.serving.exchange import while_connected
 from app.serving.inference import Inference, Input
 from app.serving.models import Models, ModelVersion
-from app.store.models import ModelStore
 from app.tasks import ReadTensorFlowServing
 from app.wording import clip
 from model_zoo import InputError
@@ -90,16 +89,14 @@ _INFERENCE: ProblemKinds = (
     },
 )
 @router.get(_ANYTHING, include_in_schema=False)
-async def read_model(
-    request: Request, models: ModelsDep, store: ModelStoreDep, loads: LoadsDep
-) -> Response:
+async def read_model(request: Request, models: ModelsDep) -> Response:
     """A version is AVAILABLE if its next request will be answered.
 
     That request may have to load the model first.
     """
     path = _model_path(request)
     if path.action == "metadata":
-        model = await _find(models, store, path)
+        model = await _find(models, path)
         network = model.network
         body: documents.TfsMetadataBody | documents.TfsStatusBody = documents.metadata(
             path.name,
@@ -109,8 +106,7 @@ async def read_model(
         )
     else:
         body = documents.status(
-            (model.version, loads.state(model.ref))
-            for model in await _versions(models, store, path)
+            (model.version, models.state(model.ref)) for model in await _versions(models, path)
         )
     return JSONResponse(body, headers={"Cache-Control": "no-store"})
 
@@ -148,7 +144,6 @@ async def read_model(
 async def run_model(
     request: Request,
     models: ModelsDep,
-    store: ModelStoreDep,
     inference: InferenceDep,
     exchange: ExchangeDep,
 ) -> Response:
@@ -157,7 +152,7 @@ async def run_model(
     Arrays are used as they are. An image, `{"b64": ...}`, is preprocessed as the model expects.
     """
     path = _model_path(request)
-    model = await _find(models, store, path)
+    model = await _find(models, path)
     exchange.name_model(model.name)
     _check_action(path, model)
     inference.check_rows(model.network, 1)
@@ -255,7 +250,7 @@ def _check_scores(rows: int, classes: int) -> None:
         )
 
 
-async def _find(models: Models, store: ModelStore, path: ModelPath) -> ModelVersion:
+async def _find(models: Models, path: ModelPath) -> ModelVersion:
     """Return the version that is to do something.
 
     Raises: ServiceError, in the protocol's words.
@@ -263,25 +258,25 @@ async def _find(models: Models, store: ModelStore, path: ModelPath) -> ModelVers
     which = f"Specific({path.name[:200]}, {path.version})"
     if path.version is None:
         which = f"Latest({path.name[:200]})"
-    with _in_the_protocols_words(store, path, f"Servable not found for request: {which}"):
+    with _in_the_protocols_words(models, path, f"Servable not found for request: {which}"):
         return await models.resolve(path.name, version=path.version, label=path.label)
 
 
-async def _versions(models: Models, store: ModelStore, path: ModelPath) -> list[ModelVersion]:
+async def _versions(models: Models, path: ModelPath) -> list[ModelVersion]:
     """Return the versions whose states are asked for.
 
     Raises: ServiceError, in the protocol's words.
     """
     which = "any versions" if path.version is None else f"version {path.version}"
     sentence = f"Could not find {which} of model {path.name[:200]}"
-    with _in_the_protocols_words(store, path, sentence):
+    with _in_the_protocols_words(models, path, sentence):
         if path.version is None and path.label is None:
             return await models.versions_of(path.name)
         return [await models.resolve(path.name, version=path.version, label=path.label)]
 
 
 @contextmanager
-def _in_the_protocols_words(store: ModelStore, path: ModelPath, sentence: str) -> Iterator[None]:
+def _in_the_protocols_words(models: Models, path: ModelPath, sentence: str) -> Iterator[None]:
     """Answer an unknown model with a sentence; what we say of it stands beside."""
     try:
         yield
@@ -291,7 +286,7 @@ def _in_the_protocols_words(store: ModelStore, path: ModelPath, sentence: str) -
         name, label = path.name, path.label
         item: ProblemItem
         item = {"pointer": "", "message": error.detail, "received": name, "suggestion": None}
-        if label is not None and store.versions(name):
+        if label is not None and models.store.versions(name):
             sentence = f"Unrecognized servable version label: {clip(label)}"
             raise ServiceError("unprocessable", sentence, errors=[item]) from error
         raise ServiceError("unknown-model", sentence, errors=[item]) from error
