@@ -217,14 +217,14 @@ class Statistics:
 
         A version that is asked for is always there, with zeros before its first request.
         """
-        found = [
+        documents = [
             model.document()
             for key, model in sorted(self._models.items())
             if _fits(key, name, version)
         ]
-        if not found and name is not None and version is not None:
+        if not documents and name is not None and version is not None:
             return [ModelStatistics(name, version).document()]
-        return found
+        return documents
 
     def __iter__(self) -> Iterator[ModelStatistics]:
         return iter(self._models.values())

@@ -16,7 +16,8 @@ from zoo_server import NoEngine, build, problem
 from app.compute.runtimes.kernels import Kernel, number_nodes, place
 from app.compute.runtimes.profiling import Repeats
 from app.engine import Job, Reply
-from app.serving.profile import as_csv, as_text, describe
+from app.serving.profile import describe
+from app.serving.profile_text import as_csv, as_text
 from model_zoo import (
     BuildSpec,
     Trace,
