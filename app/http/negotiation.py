@@ -47,7 +47,9 @@ Writers = Mapping[str, Callable[[], Any]]
 
 def format_query(formats: Iterable[str]) -> Any:
     """Return the query parameter that picks one of the formats."""
-    return Query(description="Instead of Accept.", json_schema_extra={"enum": list(formats)})
+    return Query(
+        description="The format; it overrides Accept.", json_schema_extra={"enum": list(formats)}
+    )
 
 
 def written(format_name: str, writers: Writers) -> Response:
