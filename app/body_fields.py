@@ -11,4 +11,3 @@ Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 # The number of rows is null.
 Shape = list[int | None]
 Links = Annotated[dict[str, str], Field(description="Paths of the routes about it, by name.")]
-Share = Annotated[float | None, Field(description="The share of the sum of all seconds.")]

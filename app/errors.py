@@ -92,6 +92,23 @@ class ProblemSummary(ProblemHead, ProblemMembers):
     errors: Sequence[ProblemItem]
 
 
+class RequestIds(TypedDict):
+    """The ids of a request: its own, and that of the trace that it is part of."""
+
+    request_id: str
+    trace_id: NotRequired[str]
+
+
+class ProblemBody(ProblemSummary, RequestIds):
+    """A problem (RFC 9457)."""
+
+
+class ForeignProblemBody(ProblemBody):
+    """A problem as clients of the Open Inference and TensorFlow Serving protocols read it."""
+
+    error: Annotated[str, Field(description="All that these clients read.")]
+
+
 class ServiceError(Exception):
     """A request that the service rejects: the kind, a sentence, and members of the problem."""
 

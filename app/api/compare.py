@@ -14,7 +14,7 @@ from app.api.prediction_query import OutputQuery, select_outputs
 from app.errors import ServiceError
 from app.http.inputs import read_inputs
 from app.http.negotiation import TEXT_FORMATS, Writers, chosen_format, format_query, written
-from app.http.openapi import BODY_PROBLEMS, WORKER_PROBLEMS, answer, problems
+from app.http.openapi import INFERENCE_PROBLEMS, answer, problems
 from app.http.problems import as_service_error, problem_summary, query_error, with_subject
 from app.http.request_bodies import INPUTS
 from app.http.routing import runs_inference
@@ -42,16 +42,7 @@ class ComparisonQuery(OutputQuery):
     openapi_extra=INPUTS,
     responses={
         200: answer("Results and agreement.", ComparisonBody, TEXT_FORMATS.values()),
-        **problems(
-            *BODY_PROBLEMS,
-            "unknown-model",
-            "malformed-json",
-            "not-acceptable",
-            "invalid-input",
-            "unprocessable",
-            "weights-refused",
-            *WORKER_PROBLEMS,
-        ),
+        **problems("unknown-model", "not-acceptable", *INFERENCE_PROBLEMS),
     },
 )
 @runs_inference

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.api.builds.predict import ANSWER, PROBLEMS, respond
+from app.api.builds.predict import ANSWER, respond
 from app.api.parts import (
     BuildsDep,
     ExchangeDep,
@@ -18,7 +18,7 @@ from app.api.parts import (
 from app.api.prediction_query import FORMATS, PredictionQuery, select_outputs
 from app.http.inputs import read_form
 from app.http.negotiation import chosen_format
-from app.http.openapi import SPEC_PROBLEMS, problems
+from app.http.openapi import INFERENCE_PROBLEMS, SPEC_PROBLEMS, problems
 from app.http.request_bodies import SPEC_AND_INPUTS
 from app.http.routing import runs_inference
 
@@ -33,7 +33,7 @@ router = APIRouter(prefix="/v1", tags=["inference"])
     responses={
         200: ANSWER,
         # Both lists have malformed JSON.
-        **problems(*SPEC_PROBLEMS[1:], *PROBLEMS),
+        **problems(*SPEC_PROBLEMS[1:], "not-acceptable", *INFERENCE_PROBLEMS),
     },
 )
 @runs_inference

@@ -14,13 +14,9 @@ from collections.abc import Iterator
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.engine import WorkerUnavailableError
+from app.errors import RequestIds
 from app.http.admission import Admission, is_always_admitted
-from app.http.problems import (
-    RequestIds,
-    as_service_error,
-    problem_response,
-    rejection_reason,
-)
+from app.http.problems import as_service_error, problem_response, rejection_reason
 from app.telemetry.logs import about_request, log_fields
 from app.telemetry.metrics import Metrics
 from app.telemetry.spans import Phase, Spans

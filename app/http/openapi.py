@@ -11,27 +11,33 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from app.errors import ProblemKind, ProblemKinds
+from app.errors import ForeignProblemBody, ProblemBody, ProblemKind, ProblemKinds
 from app.http.foreign_problems import MEDIA_TYPE as FOREIGN_MEDIA_TYPE
 from app.http.foreign_problems import foreign_status, is_foreign
-from app.http.problems import MEDIA_TYPE, STATUSES, ForeignProblemBody, ProblemBody
+from app.http.problems import MEDIA_TYPE, STATUSES
 from model_zoo import BuildSpec, list_architectures, list_ops
 
 Schema = dict[str, Any]
 Responses = dict[int | str, Schema]
 
-# What reading a body can end in, what a spec can, and what waiting for the worker can.
-BODY_PROBLEMS: ProblemKinds
-SPEC_PROBLEMS: ProblemKinds
-WORKER_PROBLEMS: ProblemKinds
-BODY_PROBLEMS = "malformed-body", "slow-body", "body-too-large", "unsupported-type"
-SPEC_PROBLEMS = "malformed-json", "invalid-spec", "build-refused", "over-budget"
-WORKER_PROBLEMS = (
+# What reading a body can end in, what a spec can, what waiting for the worker can, and all that an
+# inference can, whichever protocol asks for it.
+BODY_PROBLEMS: ProblemKinds = ("malformed-body", "slow-body", "body-too-large", "unsupported-type")
+SPEC_PROBLEMS: ProblemKinds = ("malformed-json", "invalid-spec", "build-refused", "over-budget")
+WORKER_PROBLEMS: ProblemKinds = (
     "overloaded",
     "worker-died",
     "worker-unavailable",
     "out-of-memory",
     "deadline-passed",
+)
+INFERENCE_PROBLEMS: ProblemKinds = (
+    *BODY_PROBLEMS,
+    "malformed-json",
+    "invalid-input",
+    "unprocessable",
+    "weights-refused",
+    *WORKER_PROBLEMS,
 )
 
 _JSON = "application/json"

@@ -9,13 +9,11 @@ No other module maps an exception to a status. An error that a client cannot men
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Annotated, NamedTuple, NotRequired, Unpack
+from typing import NamedTuple, Unpack
 
 from fastapi.exceptions import RequestValidationError
-from pydantic import Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from app.documents import MalformedJsonError
 from app.engine import (
@@ -27,11 +25,14 @@ from app.engine import (
     WorkerUnavailableError,
 )
 from app.errors import (
+    ForeignProblemBody,
+    ProblemBody,
     ProblemHead,
     ProblemItem,
     ProblemKind,
     ProblemMembers,
     ProblemSummary,
+    RequestIds,
     ServiceError,
 )
 from app.http.foreign_problems import MEDIA_TYPE as FOREIGN_MEDIA_TYPE
@@ -49,23 +50,6 @@ from model_zoo import (
 )
 
 MEDIA_TYPE = "application/problem+json"
-
-
-class RequestIds(TypedDict):
-    """The ids of a request: its own, and that of the trace that it is part of."""
-
-    request_id: str
-    trace_id: NotRequired[str]
-
-
-class ProblemBody(ProblemSummary, RequestIds):
-    """A problem (RFC 9457)."""
-
-
-class ForeignProblemBody(ProblemBody):
-    """A problem as clients of the Open Inference and TensorFlow Serving protocols read it."""
-
-    error: Annotated[str, Field(description="All that these clients read.")]
 
 
 class Status(NamedTuple):

@@ -1,23 +1,20 @@
 """Profiles a model: the time of each layer, beside its parameters and operations."""
 
 import asyncio
-import csv
-import io
 import time
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
-from app.body_fields import BuildId, Shape, Share
+from app.body_fields import BuildId, Shape
 from app.engine import Engine, QueueFullError, Reply, RuntimeName
 from app.serving.exchange import Exchange, while_connected
 from app.serving.models import ModelVersion
 from app.serving.networks import Network
 from app.settings import Limit, Settings, variable
 from app.tasks import MeasuredProfile, Profile
-from model_zoo import Trace, aligned_table, spell_shape
+from model_zoo import Trace
 
 # Deadlines, as shares of the time that a request may take; the rest is for the answer.
 _LAYERS_SHARE, _NETWORK_SHARE = 0.5, 0.75
@@ -27,17 +24,8 @@ _METHODS = {
     "tensorflow": "layer by layer, without fusion: each step is a separate program, and the "
     "device is synchronized after it.",
 }
-_COLUMNS = (
-    "name",
-    "op",
-    "output_shape",
-    "parameters",
-    "multiply_adds",
-    "seconds",
-    "share",
-    "gigaops_per_second",
-    "computed_with",
-)
+
+Share = Annotated[float | None, Field(description="The share of the sum of all seconds.")]
 
 
 class ProfiledLayerBody(TypedDict):
@@ -244,69 +232,3 @@ def _share(seconds: float | None, total: float) -> float | None:
 
 def _gigaops(multiply_adds: int, seconds: float | None) -> float | None:
     return 2 * multiply_adds / seconds / 1e9 if multiply_adds and seconds else None
-
-
-def as_text(profile: Mapping[str, Any]) -> str:
-    """Return a profile as an aligned table, followed by the method and the totals."""
-    header = ("layer", "op", "output", "ms", "share", "multiply-adds", "Gop/s", "parameters")
-    table = [_line(layer) for layer in profile["layers"]]
-    table += [
-        (f"other: {each['count']} {each['kernel']}", "", "", *_cells(each), "", "", "")
-        for each in profile["other"]
-    ]
-    totals = profile["totals"]
-    lines = [
-        *aligned_table(header, table, right=range(3, len(header))),
-        "",
-        f"{profile['engine']}, {profile['precision']}, {profile['device']}; {profile['measured']}",
-        f"rows: {profile['rows']}; runs: {profile['runs']} of {profile['runs_asked']}; seconds are "
-        "medians of runs.",
-        f"sum of the above: {_ms(totals['seconds'])} ms",
-    ]
-    if totals["call_seconds"] is not None:
-        lines.append(
-            f"of which to call a program: {_ms(totals['call_seconds'])} ms each; a smaller layer "
-            "takes less than shown"
-        )
-    lines.append(f"the whole network: {_ms(totals['network_seconds'])} ms")
-    return "\n".join(lines) + "\n"
-
-
-def _line(layer: Mapping[str, Any]) -> Sequence[str]:
-    rate, host = layer["gigaops_per_second"], layer["computed_with"]
-    ms, share = _cells(layer)
-    if layer["seconds"] is None:
-        ms, share = "unused", ""
-    elif host and not layer["seconds"]:
-        ms, share = "fused", ""
-    return (
-        layer["name"],
-        layer["op"],
-        spell_shape(layer["output_shape"]),
-        ms,
-        share,
-        f"{layer['multiply_adds']:,}",
-        "" if rate is None else f"{rate:.1f}",
-        f"{layer['parameters']:,}",
-    )
-
-
-def _cells(times: Mapping[str, Any]) -> tuple[str, str]:
-    share = times["share"]
-    return _ms(times["seconds"]), "" if share is None else f"{100 * share:.1f}%"
-
-
-def _ms(seconds: float | None) -> str:
-    return "" if seconds is None else f"{1000 * seconds:.3f}"
-
-
-def as_csv(profile: Mapping[str, Any]) -> str:
-    """Return the rows of a profile as CSV with a header; time of no layer is named `other`."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, _COLUMNS, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    for layer in profile["layers"]:
-        writer.writerow({**layer, "output_shape": spell_shape(layer["output_shape"])})
-    for each in profile["other"]:
-        writer.writerow({**each, "name": "other", "op": each["kernel"]})
-    return text.getvalue()

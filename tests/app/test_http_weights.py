@@ -178,7 +178,7 @@ def test_a_file_that_is_removed_meanwhile_is_asked_for_again(
     client = make_client(Vanishing())
     found = problem(client.get(f"/v1/builds/{build(client)}/weights"))
     assert (found["status"], found["type"]) == (503, "/docs#problem-store-unavailable")
-    assert found["detail"] == "The file was removed while it was asked for; ask again."
+    assert found["detail"] == "The file was removed during the request; try again."
 
 
 def test_a_full_disk_of_the_worker_is_the_store_s_problem(

@@ -17,7 +17,8 @@ from zoo_server import NoEngine, build, problem
 from app.compute.worker.runtimes.kernels import Kernel, number_nodes, place
 from app.compute.worker.runtimes.layer_times import Repeats
 from app.engine import Reply
-from app.serving.profile import as_csv, as_text, describe
+from app.serving.profile import describe
+from app.serving.profile_text import as_csv, as_text
 from app.tasks import KernelSeconds, LayerSeconds, MeasuredProfile, Profile
 from model_zoo import (
     BuildSpec,

@@ -2,7 +2,7 @@
 
 from app.api.builds import collection, predict, profile, reports, restore_plan, weights
 
-# The first that fits is taken: what is asked for most stands first.
+# The first match wins: the busiest routes come first.
 ROUTERS = tuple(
     module.router for module in (predict, collection, reports, profile, restore_plan, weights)
 )

@@ -134,7 +134,7 @@ async def read_build(build_id: str, builds: BuildsDep) -> Response:
 async def delete_build(
     build_id: str, builds: BuildsDep, models: ModelsDep, weight_exports: WeightExportsDep
 ) -> Response:
-    """Refused while another build takes weights from it, or while a model's name stands for it.
+    """Refused while another build takes weights from it, or while a named model uses it.
 
     Posting the same spec again creates the same build, with the same id and weights.
     """

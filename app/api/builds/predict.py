@@ -10,11 +10,10 @@ from starlette.responses import Response
 
 from app.api.parts import ExchangeDep, InferenceDep, ModelsDep, SettingsDep
 from app.api.prediction_query import FORMATS, PredictionQuery, select_outputs
-from app.errors import ProblemKinds
 from app.http.exchange import HttpExchange
 from app.http.inputs import read_inputs
 from app.http.negotiation import chosen_format
-from app.http.openapi import BODY_PROBLEMS, WORKER_PROBLEMS, answer, problems
+from app.http.openapi import INFERENCE_PROBLEMS, answer, problems
 from app.http.request_bodies import INPUTS
 from app.http.routing import runs_inference
 from app.serving.inference import Inference, Input
@@ -24,15 +23,6 @@ from app.serving.outputs import PredictionBody, PredictionFacts, Selection, enco
 router = APIRouter(prefix="/v1/builds", tags=["inference"])
 
 ANSWER = answer("The prediction.", PredictionBody, FORMATS.values())
-PROBLEMS: ProblemKinds = (
-    *BODY_PROBLEMS,
-    "malformed-json",
-    "not-acceptable",
-    "invalid-input",
-    "unprocessable",
-    "weights-refused",
-    *WORKER_PROBLEMS,
-)
 
 
 @router.post(
@@ -40,7 +30,7 @@ PROBLEMS: ProblemKinds = (
     operation_id="predict",
     summary="Run a build on images or arrays",
     openapi_extra=INPUTS,
-    responses={200: ANSWER, **problems("unknown-build", *PROBLEMS)},
+    responses={200: ANSWER, **problems("unknown-build", "not-acceptable", *INFERENCE_PROBLEMS)},
 )
 @runs_inference
 async def predict(

@@ -26,7 +26,8 @@ from app.http.negotiation import (
 )
 from app.http.openapi import WORKER_PROBLEMS, answer, problems
 from app.http.problems import query_error
-from app.serving.profile import ProfileBody, as_csv, as_text
+from app.serving.profile import ProfileBody
+from app.serving.profile_text import as_csv, as_text
 
 router = APIRouter(prefix="/v1/builds", tags=["builds"])
 

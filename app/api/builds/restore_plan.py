@@ -44,7 +44,7 @@ _PLAN = answer("The plan.", RestorePlanBody, TEXT_FORMATS.values())
 async def read_plan(
     request: Request, build_id: str, builds: BuildsDep, format: _Format = None
 ) -> Response:
-    """For each variable: its source and its name there. For each source: what fits and what not."""
+    """The source and name of each variable, and what of each source fits."""
     format_name = chosen_format(request, format, TEXT_FORMATS)
     build = await builds.find(build_id)
     plan = await asyncio.to_thread(_plan, builds, build.spec, timings(request))

@@ -59,4 +59,4 @@ async def read_weights(
         )
     except FileNotFoundError:  # removed since: with its build, or to make room
         await builds.find(build_id)
-        raise StoreError("The file was removed while it was asked for; ask again.") from None
+        raise StoreError("The file was removed during the request; try again.") from None

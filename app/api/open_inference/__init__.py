@@ -3,6 +3,6 @@
 from app.api.open_inference import infer, models, repository, server, statistics
 from app.api.open_inference.requests import REQUESTS as REQUESTS
 
-# The first that fits is taken: what is asked for most stands first, and the statistics of all
-# models stand where otherwise a model of the name `stats` would.
+# The first match wins: the busiest routes come first, and `/v2/models/stats` comes before the route
+# that would read it as a model's name.
 ROUTERS = tuple(module.router for module in (infer, statistics, repository, models, server))

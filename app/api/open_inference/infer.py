@@ -16,7 +16,7 @@ from app.engine import Rows
 from app.http.bodies import read_body
 from app.http.exchange import HttpExchange
 from app.http.negotiation import chosen_encoding
-from app.http.openapi import BODY_PROBLEMS, WORKER_PROBLEMS, Responses, answer, problems
+from app.http.openapi import INFERENCE_PROBLEMS, Responses, answer, problems
 from app.http.routing import runs_inference
 from app.protocols.open_inference.compression import ENCODINGS, compress
 from app.protocols.open_inference.inputs import tail_buffers
@@ -49,15 +49,7 @@ _RESPONSES: Responses = {
         V2InferResponseBody,
         ("application/octet-stream",),
     ),
-    **problems(
-        "unknown-model",
-        "malformed-json",
-        *BODY_PROBLEMS,
-        "invalid-input",
-        "unprocessable",
-        "weights-refused",
-        *WORKER_PROBLEMS,
-    ),
+    **problems("unknown-model", *INFERENCE_PROBLEMS),
 }
 
 

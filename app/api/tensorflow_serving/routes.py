@@ -20,7 +20,7 @@ from app.engine import Rows
 from app.errors import ProblemItem, ProblemKinds, ServiceError
 from app.http.bodies import read_body
 from app.http.exchange import HttpExchange
-from app.http.openapi import BODY_PROBLEMS, WORKER_PROBLEMS, answer, problems
+from app.http.openapi import INFERENCE_PROBLEMS, answer, problems
 from app.http.routing import runs_inference
 from app.protocols.tensorflow_serving import documents, reading, writing
 from app.protocols.tensorflow_serving.paths import ModelPath, PathError, malformed, read_path
@@ -56,16 +56,7 @@ _ANY_MODEL = f"{_ANYTHING}:{{action}}"
 
 router = APIRouter(tags=["tensorflow serving"])
 
-_FINDING: ProblemKinds = ("unknown-model", "malformed-request")
-_INFERENCE: ProblemKinds = (
-    *_FINDING,
-    "malformed-json",
-    "invalid-input",
-    "unprocessable",
-    "weights-refused",
-    *BODY_PROBLEMS,
-    *WORKER_PROBLEMS,
-)
+_PATH_PROBLEMS: ProblemKinds = ("unknown-model", "malformed-request")
 
 
 @router.get(
@@ -75,7 +66,7 @@ _INFERENCE: ProblemKinds = (
     openapi_extra=NAME,
     responses={
         200: answer("Of all versions, or of the one in the path.", documents.TfsStatusBody),
-        **problems(*_FINDING),
+        **problems(*_PATH_PROBLEMS),
     },
 )
 @router.get(
@@ -85,7 +76,7 @@ _INFERENCE: ProblemKinds = (
     openapi_extra=NAME,
     responses={
         200: answer("The signatures.", documents.TfsMetadataBody),
-        **problems(*_FINDING),
+        **problems(*_PATH_PROBLEMS),
     },
 )
 @router.get(_ANYTHING, include_in_schema=False)
@@ -118,7 +109,7 @@ async def read_model(request: Request, models: ModelsDep) -> Response:
     openapi_extra=PREDICT,
     responses={
         200: answer("The output, in the request's format.", writing.TfsPredictionsBody),
-        **problems(*_INFERENCE),
+        **problems(*_PATH_PROBLEMS, *INFERENCE_PROBLEMS),
     },
 )
 @router.post(
@@ -128,7 +119,7 @@ async def read_model(request: Request, models: ModelsDep) -> Response:
     openapi_extra=CLASSIFY,
     responses={
         200: answer("The label and score of every class, in order.", writing.TfsScoresBody),
-        **problems(*_INFERENCE),
+        **problems(*_PATH_PROBLEMS, *INFERENCE_PROBLEMS),
     },
 )
 @router.post(
@@ -137,7 +128,7 @@ async def read_model(request: Request, models: ModelsDep) -> Response:
     summary="Refused: no model is a regressor",
     status_code=400,
     openapi_extra=CLASSIFY,
-    responses=problems(*_FINDING, "unprocessable"),
+    responses=problems(*_PATH_PROBLEMS, "unprocessable"),
 )
 @router.post(_ANY_MODEL, include_in_schema=False)
 @runs_inference
