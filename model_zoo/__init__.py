@@ -6,7 +6,7 @@
     >>> trace.summary().totals["parameters"]
     3271559
 
-What a network is written in is imported at once; the rest when it is first used: specs and traces
+What networks are written with is imported at once, everything else on first use: specs and traces
 need pydantic, `materialize` needs Keras, images need Pillow.
 """
 
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from model_zoo.reports.explanation import ExplanationDocument
     from model_zoo.reports.summary import SummaryDocument, Totals
     from model_zoo.saving import save_weights, weight_writer
-    from model_zoo.spec import BuildSpec
+    from model_zoo.spec import BuildSpec, SpecDocument
     from model_zoo.tracing import Budget, Trace, trace
     from model_zoo.weight_sources import BUILD_ID, CHECKPOINT_ID
     from model_zoo.weights.files import FORMATS as WEIGHT_FORMATS
@@ -109,6 +109,7 @@ __all__ = [
     "RestorePlan",
     "RestoreSummary",
     "ScopeError",
+    "SpecDocument",
     "SpecError",
     "SummaryDocument",
     "Tensor",
@@ -176,6 +177,7 @@ _LAZY = {
     "RestoreDocument": "model_zoo.weights.plan",
     "RestorePlan": "model_zoo.weights.plan",
     "RestoreSummary": "model_zoo.weights.plan",
+    "SpecDocument": "model_zoo.spec",
     "SummaryDocument": "model_zoo.reports.summary",
     "Totals": "model_zoo.reports.summary",
     "Trace": "model_zoo.tracing",

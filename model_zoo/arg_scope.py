@@ -11,9 +11,9 @@ innermost scope, which beats outer scopes, which beat the function's own default
     ...         conv("x"), conv("x", 3)
     ((2, 'VALID'), (3, 'VALID'))
 
-It differs from TF-Slim where TF-Slim only hurts: a refused scope leaves its parent active, names
-are checked when a scope is entered, positional arguments count as call arguments, and the active
-scope is local to the thread or task.
+It departs from TF-Slim in four ways: a refused scope leaves its parent active, names are checked
+when a scope is entered, positional arguments count as call arguments, and the active scope is local
+to the thread or task.
 """
 
 import contextlib
@@ -75,27 +75,27 @@ class ArgScope(Mapping[AnyFunction, Mapping[str, Any]]):
 
     def resolve(self, op: ScopedOp) -> _Resolved:
         """Return what every level up to this one binds for `op`."""
-        found = self._resolved.get(op)
-        if found is not None:
-            return found
+        resolved = self._resolved.get(op)
+        if resolved is not None:
+            return resolved
         pending: list[ArgScope] = []
         scope: ArgScope | None = self
         while scope is not None:
-            found = scope._resolved.get(op)
-            if found is not None:
+            resolved = scope._resolved.get(op)
+            if resolved is not None:
                 break
             pending.append(scope)
             scope = scope._outer
-        found = found or _NOTHING
+        resolved = resolved or _NOTHING
         for scope in reversed(pending):
             if op in scope._ops and scope._arguments:
                 origin = cast(Origin, scope._origin)
-                bindings = dict(found.bindings)
+                bindings = dict(resolved.bindings)
                 for name, value in scope._arguments.items():
                     bindings[name] = Binding(value, origin, bindings.get(name))
-                found = _Resolved(bindings, {**found.values, **scope._arguments})
-            scope._resolved[op] = found
-        return found
+                resolved = _Resolved(bindings, {**resolved.values, **scope._arguments})
+            scope._resolved[op] = resolved
+        return resolved
 
     def levels(self) -> Iterator["ArgScope"]:
         """Yield this level and those around it, innermost first."""
@@ -106,10 +106,10 @@ class ArgScope(Mapping[AnyFunction, Mapping[str, Any]]):
 
     def functions(self) -> dict[ScopedOp, AnyFunction]:
         """Return the decorated functions that any level names, outermost level first."""
-        found: dict[ScopedOp, AnyFunction] = {}
+        functions: dict[ScopedOp, AnyFunction] = {}
         for scope in reversed(list(self.levels())):
-            found.update(scope._ops)
-        return found
+            functions.update(scope._ops)
+        return functions
 
     @property
     def ops(self) -> tuple[ScopedOp, ...]:
@@ -155,8 +155,8 @@ def add_arg_scope(function: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(function)
     def scoped(*args: P.args, **kwargs: P.kwargs) -> R:
         scope = _active_scope.get()
-        found = scope._resolved.get(op) or scope.resolve(op)
-        values = found.values
+        resolved = scope._resolved.get(op) or scope.resolve(op)
+        values = resolved.values
         if values:
             arguments = {**values, **kwargs}
             for name in positional[: len(args)]:
@@ -169,7 +169,9 @@ def add_arg_scope(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **arguments)
         parent = record.current
         caller = sys._getframe(1)
-        call = Call(op, args, kwargs, found.bindings, caller, current_level(), parent, record.scope)
+        call = Call(
+            op, args, kwargs, resolved.bindings, caller, current_level(), parent, record.scope
+        )
         record.calls.append(call)
         record.current = call
         try:

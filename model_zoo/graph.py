@@ -94,16 +94,16 @@ class Graph:
 
     def nodes_before(self, tensors: Iterable[Tensor]) -> list[Node]:
         """Return the nodes that tensors depend on, in order of execution."""
-        wanted, found = set(tensors), []
+        needed, nodes = set(tensors), []
         for node in reversed(self.nodes):
-            if node.output in wanted:
-                wanted.update(node.inputs)
-                found.append(node)
-        return found[::-1]
+            if node.output in needed:
+                needed.update(node.inputs)
+                nodes.append(node)
+        return nodes[::-1]
 
 
 class _FinalEndPoint(Exception):  # noqa: N818 - control flow, never an error
-    """Ends a trace at the end point that was asked for."""
+    """Ends a trace at its `final_endpoint`."""
 
 
 class GraphBuilder:
@@ -168,20 +168,20 @@ class GraphBuilder:
     ) -> Variable:
         """Create a variable in the current variable scope, or share one where the scope reuses.
 
-        Raises: BuildError if it exists and is not to be shared, or is missing or of another shape
-        where it is.
+        Raises: BuildError if the variable exists and the scope does not reuse, or if the scope
+        reuses and the variable is missing or has another shape.
         """
         path = f"{self.scope}/{name}" if self.scope else name
-        found = self.variables.get(path)
+        known = self.variables.get(path)
         if self.reuse:
-            if found is None:
+            if known is None:
                 raise BuildError(f"reuse is true, but there is no variable {path} to share yet.")
-            if found.shape != shape:
+            if known.shape != shape:
                 raise BuildError(
-                    f"reuse is true, but variable {path} has shape {found.shape}, not {shape}."
+                    f"reuse is true, but variable {path} has shape {known.shape}, not {shape}."
                 )
-            return found
-        if found is not None:
+            return known
+        if known is not None:
             raise BuildError(
                 f"Variable {path} exists already; give the layer another scope, or reuse=True."
             )
@@ -233,7 +233,7 @@ def current_graph() -> GraphBuilder:
 def end_point(name: str, tensor: Tensor) -> Tensor:
     """Publish a tensor as an end point of the network and return it.
 
-    A trace that was asked for a `final_endpoint` ends here when this is the one.
+    A trace whose `final_endpoint` has this name ends here.
     """
     graph = current_graph()
     graph.end_points[name] = tensor

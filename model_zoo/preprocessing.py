@@ -42,7 +42,7 @@ def decode_image(data: bytes, *, max_pixels: int = 50_000_000, channels: int = 3
     # Pillow raises a dozen types of error on broken files (OSError, SyntaxError, ValueError, ...),
     # and each of them says the same to the one who sent the file.
     try:
-        # WebP's decoder allocates the canvas before its size can be asked for.
+        # WebP's decoder allocates the canvas before it reports the size.
         if name == "WebP":
             _refuse_larger(name, _webp_size(data), max_pixels)
         # Not Image.open: it warns or fails above a limit of its own, global to the process.
@@ -165,9 +165,9 @@ def _vgg(image: Pixels, height: int, width: int) -> Array:
     # Only the pixels that the crop keeps are made: a narrow image would become a huge one.
     scale = np.float32(max(256, height, width)) / np.float32(min(image.shape[:2]))
     taps = []
-    for size, kept in zip(image.shape[:2], (height, width), strict=True):
+    for size, crop in zip(image.shape[:2], (height, width), strict=True):
         new_size = int(np.rint(np.float32(size) * scale))
-        taps.append(_taps(size, new_size, (new_size - kept) // 2, kept))
+        taps.append(_taps(size, new_size, (new_size - crop) // 2, crop))
     resized = _resize_bilinear(image, taps[0], taps[1], 1.0)
     resized -= _IMAGENET_MEANS
     return resized
@@ -239,7 +239,7 @@ def _lenet(image: Pixels, height: int, width: int) -> Array:
 def _crop_or_pad(image: Pixels, height: int, width: int) -> Pixels:
     """Crop or zero-pad each side around the centre, as `tf.image.resize_with_crop_or_pad`.
 
-    Differs from TF-Slim, which passes width and height in the other's place.
+    Differs from TF-Slim, which swaps width and height.
     """
     result = np.zeros((height, width, image.shape[2]), np.uint8)
     (to_y, from_y), (to_x, from_x) = (
@@ -252,9 +252,9 @@ def _crop_or_pad(image: Pixels, height: int, width: int) -> Pixels:
 
 def _overlap(size: int, new_size: int) -> tuple[slice, slice]:
     """Return where in the output the kept pixels go, and where in the input they stand."""
-    kept = min(size, new_size)
-    to, start = (new_size - kept) // 2, (size - kept) // 2
-    return slice(to, to + kept), slice(start, start + kept)
+    common = min(size, new_size)
+    to, start = (new_size - common) // 2, (size - common) // 2
+    return slice(to, to + common), slice(start, start + common)
 
 
 PREPROCESSINGS: Mapping[str, Preprocessing] = {

@@ -30,14 +30,14 @@ def sizes(value: int | Sequence[int], count: int, what: str) -> Sizes:
 
     Raises: BuildError unless all are integers of at least 1.
     """
-    found = (value,) * count if isinstance(value, int) else tuple(value)
-    if len(found) != count or not all(type(size) is int and size >= 1 for size in found):
+    each = (value,) * count if isinstance(value, int) else tuple(value)
+    if len(each) != count or not all(type(size) is int and size >= 1 for size in each):
         raise BuildError(
             f"{what} takes an integer of at least 1, or {_COUNTS[count]} of them; "
             f"received {value!r}.",
             received=value,
         )
-    return found
+    return each
 
 
 _COUNTS = {2: "two", 3: "three"}
@@ -322,7 +322,7 @@ def squeeze(x: Tensor, axes: Sequence[int], name: str = "squeeze") -> Tensor:
         if x.shape[axis] != 1:
             raise BuildError(
                 f"cannot squeeze dimension {axis} of {x.name}, which has size {x.shape[axis]} and "
-                "not 1; a smaller input_shape, global_pool or no spatial_squeeze would do."
+                "not 1; a smaller input_shape, global_pool or no spatial_squeeze would avoid that."
             )
     shape = tuple(size for axis, size in enumerate(x.shape) if axis not in axes)
     return current_graph().emit("squeeze", (x,), shape, name=name, attributes={"axes": tuple(axes)})

@@ -173,19 +173,19 @@ def current_level() -> Level:
 
 
 def current_recording() -> Recording | None:
-    """Return the recording that is going on, if any."""
+    """Return the active recording, if any."""
     return _recording.get()
 
 
 def caller_location() -> Location:
-    """Return the line that called the function that asks."""
+    """Return the line that called the caller of this function."""
     frame = sys._getframe(2)
     return Location(frame.f_code, frame.f_lineno, frame.f_globals.get("__name__", ""), _level.get())
 
 
 @contextlib.contextmanager
 def written_as(level: Level) -> Iterator[None]:
-    """Say whose lines run inside, `default_scope` or `network`; every `Location` keeps it."""
+    """Attribute the lines that run inside to a level, which every `Location` records."""
     token = _level.set(level)
     try:
         yield
@@ -232,7 +232,7 @@ def written_at(origin: Origin, argument: str) -> str:
 
 
 def describe(value: object) -> str:
-    """Return a value as a reader of a message knows it: a function by its name."""
+    """Return a value as messages show it: a function by its name."""
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{key}: {describe(inner)}" for key, inner in value.items()) + "}"
     return getattr(value, "__name__", None) or repr(value)

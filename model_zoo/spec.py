@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, Field, JsonValue, ValidationError, model_validator
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from model_zoo.architectures.registry import Architecture
 from model_zoo.arg_scope import refused_arguments, scoped_op
@@ -25,7 +26,7 @@ from model_zoo.weight_sources import (
     source_models,
     stored,
 )
-from model_zoo.zoo import find_architecture, parameters
+from model_zoo.zoo import LevelDocument, find_architecture, parameters
 
 # Part of the digest: a change of meaning gives every spec a new id.
 SPEC_VERSION = 1
@@ -41,6 +42,18 @@ class ScopeLevel(Part):
         description="Arguments by name; functions by name, or an object of name and arguments.",
         examples=[{"activation_fn": "relu6"}],
     )
+
+
+class SpecDocument(TypedDict):
+    """A build spec with every default filled in, and every name spelt one way."""
+
+    architecture: str
+    params: dict[str, JsonValue]
+    input_shape: list[int]
+    is_training: bool
+    default_scope: dict[str, JsonValue] | None
+    scopes: list[LevelDocument]
+    weights: JsonValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +132,13 @@ class BuildSpec(Part):
 
         Raises: SpecError with a problem for each mistake.
         """
-        found = self.__dict__.get("_resolved")
-        if found is None:
+        resolved = self.__dict__.get("_resolved")
+        if resolved is None:
             # A frozen pydantic model takes no attributes; its dictionary holds the cached result.
-            found = self.__dict__["_resolved"] = _resolve(self)
-        return found
+            resolved = self.__dict__["_resolved"] = _resolve(self)
+        return resolved
 
-    def normalized(self) -> dict[str, Any]:
+    def normalized(self) -> SpecDocument:
         """Return the spec with every default filled in and every name spelt one way."""
         resolved = self.resolved()
         scope_arguments = resolved.default_scope
@@ -276,7 +289,7 @@ def _settable(function: Callable[..., Any], name: str) -> bool:
 def _misplaced(sources: list[Source]) -> list[Problem]:
     return [
         Problem(
-            "Random values are what no other source fills, so their source stands first and once.",
+            "Random values fill what no other source does, so their source stands first, and once.",
             json_pointer("weights", index),
             source.model_dump(),
         )
@@ -342,7 +355,7 @@ def _problems(error: ValidationError) -> list[Problem]:
 
 
 def _place(loc: tuple[str | int, ...]) -> tuple[tuple[str | int, ...], type[BaseModel]]:
-    """Return where a finding stands in the request, and the part of the format that it is in.
+    """Return the place of an error in the request, and the part of the format that it is in.
 
     pydantic puts the names of a union's members among the keys: `weights` has two such unions.
     """

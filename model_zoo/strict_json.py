@@ -1,4 +1,4 @@
-"""Reading JSON that came from outside: one meaning, bounded size, no surprises.
+"""Reads untrusted JSON: one meaning, bounded size, no surprises.
 
 The standard parser keeps the last of duplicate keys, accepts NaN, recurses without a bound and
 reads integers of any length; two readers could then see two specs, or none could write the answer.
@@ -16,7 +16,7 @@ MAX_INTEGER = 2**63 - 1
 
 
 def read_json(data: bytes, *, max_depth: int = MAX_DEPTH, max_nodes: int = MAX_NODES) -> Any:
-    """Return what a UTF-8 JSON document says.
+    """Return the value of a UTF-8 JSON document.
 
     Raises: SpecError if it is malformed, repeats a key, holds NaN or infinity, an integer beyond 64
     bits, a lone surrogate or a string of over 10,000 characters, is nested deeper than `max_depth`,
@@ -66,12 +66,12 @@ def _check_depth(text: str, limit: int) -> None:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    members: dict[str, Any] = {}
     for key, value in pairs:
-        if key in found:
+        if key in members:
             raise SpecError(f"The JSON repeats the key {key[:100]!r} in one object.")
-        found[key] = value
-    return found
+        members[key] = value
+    return members
 
 
 def _constant(name: str) -> NoReturn:

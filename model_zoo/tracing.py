@@ -81,7 +81,7 @@ class Trace:
 
     @property
     def classes(self) -> int | None:
-        """How many classes the output tells apart; None if it is features, or a map of classes."""
+        """The number of classes of the output; None if it is features, or a map of classes."""
         params = self.spec.resolved().params
         classes = params.get("num_classes")
         ends_early = params["final_endpoint"] and not ends_itself(self.architecture.network)
@@ -116,15 +116,15 @@ class Trace:
     @functools.cached_property
     def warnings(self) -> tuple[str, ...]:
         """What a user should know: a default scope left out, overrides without effect."""
-        found = [str(problem) for problem in self._explanation.without_effect()]
+        warnings = [str(problem) for problem in self._explanation.without_effect()]
         if self.spec.default_scope is None:
             function = self.architecture.arg_scope.__name__
-            found.insert(
+            warnings.insert(
                 0,
                 f"/default_scope: null leaves out {function}; published checkpoints of "
                 f"{self.spec.architecture} were made inside it.",
             )
-        return tuple(found)
+        return tuple(warnings)
 
 
 def trace(spec: BuildSpec, budget: Budget | None = None) -> Trace:

@@ -1,6 +1,6 @@
 """What a spec may say about weights: where they come from, and which of them go where.
 
-Sources apply in order, a later one over an earlier one. What none of them fills is random.
+Sources apply in order, and later ones override earlier ones. What none of them fills is random.
 """
 
 from collections.abc import Sequence
@@ -43,7 +43,7 @@ class _StoredWeights(Part):
     )
     exclude: _Names = Field(
         default=[],
-        description="The variables that it leaves alone, though included.",
+        description="Variables that are included but that this source leaves alone.",
         examples=[["InceptionV3/Logits*", "InceptionV3/AuxLogits*"]],
     )
     rename: Annotated[dict[_Name, str], Field(max_length=_MAX_PATTERNS)] = Field(

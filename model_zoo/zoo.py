@@ -68,7 +68,7 @@ class OpDescription(TypedDict):
 @functools.cache
 def _load() -> None:
     """Register our own families, then those that installed packages offer as entry points."""
-    # Imported here: it takes as long as the rest of this package, and few processes come this far.
+    # Imported here: it takes as long as the rest of this package, and few processes need it.
     from importlib.metadata import entry_points
 
     import_module("model_zoo.architectures")
@@ -152,7 +152,7 @@ def describe_architecture(name: str) -> ArchitectureDescription:
 
 
 class Published(NamedTuple):
-    """What an architecture comes to with the published checkpoints' classes, all else default."""
+    """An architecture's figures with the published number of classes, and defaults otherwise."""
 
     parameters: int
     multiply_adds: int

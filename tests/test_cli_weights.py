@@ -145,11 +145,11 @@ def server() -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as found:
-        thread = threading.Thread(target=found.serve_forever)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield f"http://127.0.0.1:{found.server_address[1]}/mobilenet_v1_0.25_128.tgz"
-        found.shutdown()
+        yield f"http://127.0.0.1:{server.server_address[1]}/mobilenet_v1_0.25_128.tgz"
+        server.shutdown()
         thread.join()
 
 

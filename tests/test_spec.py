@@ -127,8 +127,8 @@ SIZE = "an integer of at least 1 or a list of 2, each an integer of at least 1"
         ),
         (
             {**LENET, "weights": [OTHER_BUILD, {"source": "random", "seed": 1}]},
-            "/weights/1: Random values are what no other source fills, so their source stands "
-            "first and once.",
+            "/weights/1: Random values fill what no other source does, so their source stands "
+            "first, and once.",
         ),
         (
             {**LENET, "weights": {"sead": 1}},

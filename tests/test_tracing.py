@@ -42,9 +42,9 @@ def argument(result: Trace, layer: str, op: str, name: str) -> dict[str, Any]:
     """Return one argument of one call, as the explanation tells it, without line numbers."""
     for call in result.explanation().to_dict()["calls"]:
         if (call["layer"], call["op"]) == (layer, op):
-            for found in call["arguments"]:
-                if found["name"] == name:
-                    return found
+            for argument in call["arguments"]:
+                if argument["name"] == name:
+                    return argument
     raise AssertionError((layer, op, name))
 
 
@@ -326,9 +326,9 @@ def test_threads_building_different_scopes_get_their_own_answers() -> None:
             ],
         )
         calls = [call for call in result.graph.calls if call.op.name == "conv2d"]
-        found = {repr(call.bindings["activation_fn"].value) for call in calls}
+        activations = {repr(call.bindings["activation_fn"].value) for call in calls}
         losses = {v.regularizer.l2 for v in result.graph.variables if v.regularizer}
-        return (found, losses), ({name}, {scale})
+        return (activations, losses), ({name}, {scale})
 
     with ThreadPoolExecutor(32) as pool:
         for got, expected in pool.map(build, range(32)):

@@ -1,4 +1,4 @@
-"""Strides made rates, so that features lie as densely as is asked (arXiv:1606.00915)."""
+"""Atrous convolution: strides become rates to reach an output stride (arXiv:1606.00915)."""
 
 from collections.abc import Iterable
 from typing import Annotated
@@ -19,8 +19,9 @@ def strides_and_rates(
 ) -> list[tuple[int, int]]:
     """Return the stride and the rate of each unit of a network.
 
-    `strides` are the units' own; before them the network has strided by `root_stride`. Once
-    `output_stride` is reached, a unit does not stride, and those after it have its stride as rate.
+    `strides` are the units' own, and `root_stride` is that of the layers before them. Once
+    `output_stride` is reached, a unit keeps its resolution, and its stride multiplies the rate of
+    the units after it.
 
     >>> strides_and_rates([1, 2, 2, 1], 8, 4)
     [(1, 1), (2, 1), (1, 1), (1, 2)]
@@ -34,13 +35,13 @@ def strides_and_rates(
             received=output_stride,
         )
     reached, rate = root_stride, 1
-    found, possible = [], [root_stride]
+    pairs, possible = [], [root_stride]
     for stride in strides:
         if reached == output_stride:
-            found.append((1, rate))
+            pairs.append((1, rate))
             rate *= stride
         else:
-            found.append((stride, 1))
+            pairs.append((stride, 1))
             reached *= stride
             possible.append(reached)
     if must_reach and output_stride not in (None, reached):
@@ -49,4 +50,4 @@ def strides_and_rates(
             f"output_stride must be one of {valid}; received {output_stride}.",
             received=output_stride,
         )
-    return found
+    return pairs

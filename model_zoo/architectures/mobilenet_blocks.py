@@ -101,7 +101,7 @@ def depth_multiplier(
 def dense_strides(strides: Iterable[int], output_stride: int | None) -> list[tuple[int, int]]:
     """Return each layer's stride and rate: past `output_stride`, strides become rates.
 
-    An output stride that the strides do not come to changes nothing, as in TF-Slim.
+    An output stride that the strides never reach changes nothing, as in TF-Slim.
 
     Raises: BuildError if `output_stride` is odd and not 1.
     Source: arXiv:1606.00915.
@@ -115,7 +115,7 @@ def dense_strides(strides: Iterable[int], output_stride: int | None) -> list[tup
 
 
 def check_final_endpoint(name: str | None, layers: int) -> None:
-    """Refuse to classify by what is no layer of the base, which TF-Slim takes for the last one.
+    """Check that a name is a layer of the base; TF-Slim takes any other name for the last layer.
 
     Raises: BuildError unless the name is null or one of the layers'.
     """

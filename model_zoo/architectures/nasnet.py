@@ -149,7 +149,7 @@ class Config(NamedTuple):
         return [int(part / parts * self.num_cells) for part in range(1, parts)]
 
     def options(self, scaling: float, stride: int, number: int, total_cells: int) -> Options:
-        """Return what the cell of a number, stem and reductions counted, is built by."""
+        """Return a cell's options by its number, which counts the stem and the reductions."""
         return Options(
             filters=int(self.num_conv_filters * scaling),
             stride=stride,

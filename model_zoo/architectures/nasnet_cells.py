@@ -86,7 +86,7 @@ def drop_path(net: Tensor, keep_prob: KeepProbability, is_training: bool = True)
     Identity unless `is_training`.
 
     Shape: unchanged
-    Raises: BuildError for a probability that is none.
+    Raises: BuildError for a probability outside (0, 1].
     """
     if not is_training:
         return net

@@ -23,7 +23,7 @@ class Architecture:
     `network(inputs, is_training=..., **params)` returns what TF-Slim's returns first and publishes
     end points. `input_shape` is one example's (H, W, C), of video (T, H, W, C); `fixed` holds the
     parameters that this name sets. `classes` is what the published checkpoints have, `background`
-    whether class 0 is none of them.
+    whether class 0 is background.
     """
 
     name: str

@@ -206,7 +206,7 @@ def stack_blocks_dense(
 
     With `store_non_strided_activations` a block's stride comes after its end point.
 
-    Raises: BuildError if the strides do not come to `output_stride`.
+    Raises: BuildError if the strides do not reach `output_stride`.
     """
     version = "v2" if preactivation else "v1"
     strides = [stride for block in blocks for stride in block.strides]

@@ -309,7 +309,7 @@ def _stages(
     temporal_conv_startat: VideoBlock | None,
     gating_startat: VideoBlock | None,
 ) -> Iterator[tuple[VideoEndPoint, Tensor]]:
-    """Build one end point after the other, as they are asked for."""
+    """Yield the end points in order; each is built when it is requested."""
     time, gating = 1, False
 
     def starts(name: VideoBlock) -> None:
@@ -362,15 +362,13 @@ def _stages(
 def classify(
     net: Tensor, num_classes: int, dropout_keep_prob: float, spatial_squeeze: bool
 ) -> Tensor:
-    """Classify by the mean over time of what each position in time says.
+    """Classify each position in time, and average the results over time.
 
     Shape: (N, T, H, W, C) -> (N, num_classes), or (N, H', W', num_classes)
     """
     with variable_scope("Logits"):
         _, *window, _ = net.shape
-        kernel_size = [
-            min(size or 1, wanted) for size, wanted in zip(window, (2, 7, 7), strict=True)
-        ]
+        kernel_size = [min(size or 1, side) for size, side in zip(window, (2, 7, 7), strict=True)]
         net = avg_pool3d(net, kernel_size, stride=1, scope="AvgPool_0a_7x7")
         net = dropout(net, dropout_keep_prob, scope="Dropout_0b")
         net = conv3d(

@@ -240,7 +240,7 @@ def stack_blocks_dense(
 ) -> Tensor:
     """Stack the units of all blocks; `multi_grid` gives the last one's rates.
 
-    Raises: BuildError if the strides do not come to `output_stride`.
+    Raises: BuildError if the strides do not reach `output_stride`.
     """
     strides = [block.stride for block in blocks for _ in range(block.units)]
     dense = iter(strides_and_rates(strides, output_stride, root_stride=2))

@@ -23,7 +23,7 @@ HOME = "ZOO_HOME"
 
 
 def add_home(parser: argparse.ArgumentParser) -> None:
-    """Let a command be told where imported weights are kept."""
+    """Add the option that names the folder of imported weights."""
     default = Path(os.environ.get(HOME, "zoo-home"))
     parser.add_argument(
         "--home",
@@ -53,7 +53,7 @@ class LocalLibrary:
     def checkpoint(self, checkpoint_id: str) -> Checkpoint:
         """Return an imported checkpoint.
 
-        Raises: WeightsError if there is none of this id.
+        Raises: WeightsError if there is no checkpoint with this id.
         """
         return self._store.get(checkpoint_id)
 
@@ -67,7 +67,7 @@ class LocalLibrary:
 def read_spec(name: str) -> BuildSpec:
     """Return the spec of a JSON file, of standard input (`-`), or of an architecture.
 
-    Raises: ZooError if there is no such thing, or it is not valid.
+    Raises: ZooError if it is none of these, or not valid.
     """
     if name in list_architectures():
         return BuildSpec.read({"architecture": name})
@@ -91,7 +91,7 @@ def traced(options: argparse.Namespace) -> Trace:
 
 @contextmanager
 def progress(what: str) -> Iterator[None]:
-    """Say what goes on, and how long it took."""
+    """Report a step on standard error, and how long it took."""
     print(f"{what} ...", end="", file=sys.stderr, flush=True)
     start = time.perf_counter()
     try:

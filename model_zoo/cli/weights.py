@@ -28,14 +28,14 @@ from model_zoo.weights.reading.contents import NamedFile
 from model_zoo.weights.restore import plan_restore
 from model_zoo.weights.store import Checkpoint, CheckpointStore
 
-_MEMBER = "which checkpoint to take, where an archive holds several"
+_MEMBER = "the checkpoint to import, if an archive holds several"
 
 
 def add_commands(parser: argparse.ArgumentParser) -> None:
     """Add the commands to the parser of `model-zoo weights`."""
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    importing = commands.add_parser("import", help="take weight files into the store")
+    importing = commands.add_parser("import", help="import weight files into the store")
     importing.add_argument(
         "files",
         metavar="FILE",
@@ -43,12 +43,12 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         help="the files of one checkpoint, an archive of them, or a V2 checkpoint's prefix",
     )
-    importing.add_argument("--name", help="what to call them; the first file's name by default")
+    importing.add_argument("--name", help="a name for the weights; the first file's by default")
     importing.add_argument("--member", help=_MEMBER)
     add_home(importing)
     importing.set_defaults(run=_import)
 
-    listing = commands.add_parser("list", help="what the store holds, the newest first")
+    listing = commands.add_parser("list", help="list imported weights, newest first")
     add_home(listing)
     listing.set_defaults(run=_list)
 
@@ -62,7 +62,7 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     add_home(remove)
     remove.set_defaults(run=_remove)
 
-    plan = commands.add_parser("plan", help="tell what a restore would do, variable by variable")
+    plan = commands.add_parser("plan", help="show what a restore would do, variable by variable")
     plan.add_argument("spec", metavar="SPEC")
     plan.add_argument(
         "source",
@@ -88,7 +88,7 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     fetching = commands.add_parser("fetch", help="download a published checkpoint, and import it")
     fetching.add_argument("name", metavar="NAME")
     fetching.add_argument("--member", help=_MEMBER)
-    fetching.add_argument("--sha256", help="refuse another file than this")
+    fetching.add_argument("--sha256", help="reject a file with another digest")
     add_home(fetching)
     fetching.set_defaults(run=_fetch)
 
@@ -113,16 +113,16 @@ def _files(paths: Sequence[Path]) -> list[Path]:
 
     Raises: ZooError if there is nothing at a path.
     """
-    found: list[Path] = []
+    files: list[Path] = []
     for path in paths:
         index = path.with_name(path.name + ".index")
         if path.is_file():
-            found.append(path)
+            files.append(path)
         elif index.is_file():
-            found += [index, *sorted(path.parent.glob(f"{glob.escape(path.name)}.data-*"))]
+            files += [index, *sorted(path.parent.glob(f"{glob.escape(path.name)}.data-*"))]
         else:
             raise ZooError(f"{path} is neither a file nor the prefix of a checkpoint.")
-    return found
+    return files
 
 
 def _import(options: argparse.Namespace) -> int:
@@ -191,7 +191,7 @@ def _published(options: argparse.Namespace) -> int:
 
 
 def _fetch(options: argparse.Namespace) -> int:
-    # Imported here: nothing else asks the network.
+    # Imported here: no other command uses the network.
     from model_zoo.weights.fetch import fetch
 
     row = find_published(options.name)

@@ -18,7 +18,7 @@ from model_zoo.layers.epilogue import activate
 from model_zoo.layers.registry import register_normalizer
 from model_zoo.values import ones_initializer, zeros_initializer
 
-# TensorFlow's fused kernel raises smaller epsilons to this, whatever was asked.
+# TensorFlow's fused kernel raises smaller epsilons to this.
 FUSED_MIN_EPSILON = 1.001e-5
 
 _INITIALIZERS = {
@@ -59,7 +59,7 @@ def _parameters(
 
 
 def _affine(center: bool, scale: bool, *, gamma_first: bool = False) -> list[str]:
-    names = [name for name, wanted in (("beta", center), ("gamma", scale)) if wanted]
+    names = [name for name, included in (("beta", center), ("gamma", scale)) if included]
     return names[::-1] if gamma_first else names
 
 

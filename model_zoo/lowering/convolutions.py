@@ -21,7 +21,7 @@ def _weighted(
     biases = lowering.biases.get(node.output)
     prefix = kernel.removesuffix("kernel")  # "depthwise_" or none
     roles: dict[str, Variable] = {"kernel": weights}
-    # Values are assigned after the layers are made: drawing them here would be work for nothing.
+    # Values are assigned after the layers are made, so drawing them here would be wasted work.
     arguments |= {
         f"{prefix or 'kernel_'}initializer": "zeros",
         f"{prefix or 'kernel_'}regularizer": regularizer(weights.regularizer),

@@ -79,10 +79,10 @@ class Model:
     def keras_model_to(self, outputs: Mapping[str, Tensor]) -> Any:
         """Return a Keras model from the input to a dictionary of tensors of the graph.
 
-        A dictionary, since Keras answers a list of one output without the list.
+        It is a dictionary because Keras returns a list of one output without the list.
         """
-        found = {name: self._tensors[tensor] for name, tensor in outputs.items()}
-        return self._model_to(found, name="end_points")
+        ends = {name: self._tensors[tensor] for name, tensor in outputs.items()}
+        return self._model_to(ends, name="end_points")
 
     def step(self, node: Node) -> Callable[..., Any] | None:
         """Return what computes a node's output from its inputs; None if that is its first input.
@@ -153,16 +153,16 @@ class Model:
 
         Raises: InputError for an unknown name, or if the array does not fit.
         """
-        wanted = tuple(self.graph.end_points if names is None else names)
+        ends = tuple(self.graph.end_points if names is None else names)
         unknown = [
             unknown_name("", f"There is no end point {name!r}.", name, self.graph.end_points)
-            for name in wanted
+            for name in ends
             if name not in self.graph.end_points
         ]
         if unknown:
             raise InputError(*unknown)
-        found = self._end_point_model(wanted).predict_on_batch(self._checked(x))
-        return {name: np.asarray(found[name]) for name in wanted}
+        arrays = self._end_point_model(ends).predict_on_batch(self._checked(x))
+        return {name: np.asarray(arrays[name]) for name in ends}
 
     def _end_point_model(self, names: tuple[str, ...]) -> Any:
         model = self._end_point_models.get(names)
@@ -182,10 +182,10 @@ class Model:
                 )
             )
         if array.ndim != len(expected) + 1 or array.shape[1:] != expected or not len(array):
-            wanted = ", ".join(["N", *map(str, expected)])
+            sizes = ", ".join(["N", *map(str, expected)])
             raise InputError(
                 Problem(
-                    f"The input must have shape ({wanted}), N at least 1 being the batch; "
+                    f"The input must have shape ({sizes}), N at least 1 being the batch; "
                     f"received {array.shape}.",
                     received=list(array.shape),
                 )
@@ -210,10 +210,10 @@ class Model:
         return total
 
     def update_moving_averages(self, x: ArrayLike) -> None:
-        """Move the averages of every batch norm that trains, by one batch."""
+        """Update the moving averages of every batch norm in training mode with one batch."""
         weights = self.weights()
-        # Keras would move those of the others as well.
-        kept = {
+        # Keras would update the other ones as well.
+        unchanged = {
             variable.name: weights[variable.name]
             for node in self.graph.nodes
             if node.op == "batch_norm" and not node.attributes["is_training"]
@@ -221,7 +221,7 @@ class Model:
         }
         ends = tuple(self.graph.end_points)
         self._end_point_model(ends)(self._checked(x), training=True)
-        self.assign(kept)
+        self.assign(unchanged)
 
     def save(self, path: str | Path, format_name: str) -> None:
         """Write the weights to a file in one of `model_zoo.WEIGHT_FORMATS`.
@@ -236,7 +236,7 @@ class Model:
 
 @contextmanager
 def _computing_in(precision: Precision) -> Iterator[None]:
-    """Let the layers that are made inside compute in a precision."""
+    """Make the layers that are created inside compute in a precision."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bfloat16" else "float32")
     try:

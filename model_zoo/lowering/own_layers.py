@@ -1,4 +1,4 @@
-"""The few layers that Keras's own cannot say exactly; a file that holds one needs this package."""
+"""The few layers that Keras cannot express exactly; loading a file with one needs this package."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -105,5 +105,5 @@ class ActiveDropout(keras.layers.Dropout):  # type: ignore[misc]
     """TF-Slim's dropout with `is_training`: it drops in prediction too."""
 
     def call(self, x: Any, training: bool | None = None) -> Any:
-        """Drop and scale, whatever Keras asks for."""
+        """Drop and scale, in training and in prediction."""
         return super().call(x, training=True)

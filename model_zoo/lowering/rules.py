@@ -51,9 +51,9 @@ class Lowering:
         Raises: BuildError if layers of different arguments share variables.
         """
         key = tuple(variable.name for variable in roles.values())
-        found = self._layers.get(key)
-        if found is not None:
-            known, layer = found
+        shared = self._layers.get(key)
+        if shared is not None:
+            known, layer = shared
             if known != {"make": make, **arguments}:
                 raise BuildError(
                     f"{node.output.name} shares {', '.join(key)} with a layer of other arguments; "

@@ -26,7 +26,7 @@ def onnx_model(
     outputs: Mapping[str, Tensor] | None = None,
     metadata: Mapping[str, str] = {},
 ) -> onnx.ModelProto:
-    """Return a model from `input` to the outputs, by name; what does not lead there is out.
+    """Return a model from `input` to the named outputs; nodes that do not lead there are left out.
 
     Without `outputs` there is one, `output`: the graph's.
 

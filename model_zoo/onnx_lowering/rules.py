@@ -84,7 +84,7 @@ class Lowering:
         return value
 
     def bind(self, tensor: Tensor, value: str, layout: Layout = "channels_first") -> None:
-        """Say which value a tensor has; up to rank 2 there is but one layout."""
+        """Record a tensor's value; up to rank 2 both layouts are the same."""
         self._values[tensor] = {layout: value}
         if tensor.rank < 3:
             self._values[tensor] = {"channels_first": value, "channels_last": value}
@@ -121,7 +121,7 @@ class Lowering:
     ) -> str:
         """Return the initializer that holds a variable, with its axes permuted, then reshaped.
 
-        It has the variable's name; where nodes share a variable in several forms, the first does.
+        The variable's name is its own; of several forms of a shared variable, the first has it.
         """
         array = self._weights[variable.name]
         array = array if axes is None else array.transpose(axes)
@@ -167,10 +167,10 @@ class Lowering:
         return name
 
     def _unique(self, name: str) -> str:
-        """Return a name of a value and its node that neither these nor the weights have yet."""
-        found, count = name, 0
-        while found in self._names:
+        """Return a name for a value and its node that no other value, node or weight has."""
+        unique, count = name, 0
+        while unique in self._names:
             count += 1
-            found = f"{name}:{count}"
-        self._names.add(found)
-        return found
+            unique = f"{name}:{count}"
+        self._names.add(unique)
+        return unique

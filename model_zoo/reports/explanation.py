@@ -183,7 +183,7 @@ class Explanation:
         }
 
     def to_text(self) -> str:
-        """Return the explanation for a terminal: a block a call, then the overrides."""
+        """Return the explanation for a terminal: one block for each call, then the overrides."""
         lines: list[str] = []
         for call in self.calls:
             lines.append(f"{call.layer} ({call.op}), called at {call.called_at}")

@@ -26,7 +26,7 @@ class LayerDocument(TypedDict):
 
 
 class Totals(TypedDict):
-    """What a network comes to; multiply-adds and activations are those of one example."""
+    """A network's totals; multiply-adds and activations are those of one example."""
 
     layers: int
     parameters: int

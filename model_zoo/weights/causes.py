@@ -1,4 +1,4 @@
-"""Why weights do not fit: the known causes as sentences, and renames that would mend it."""
+"""Why weights do not fit: the known causes as sentences, and renames that would help."""
 
 import json
 import re
@@ -36,7 +36,7 @@ class Shaped(Protocol):
     def shape(self) -> tuple[int, ...]: ...
 
 
-class Found(Protocol):
+class SourceRow(Protocol):
     """What a source has for a variable."""
 
     @property
@@ -86,7 +86,9 @@ def unused_kind(name: str) -> UnusedKind:
     return "optimizer" if _OPTIMIZER.fullmatch(name) else "variable"
 
 
-def known_causes(traced: Trace, rows: Sequence[Found], unused: Mapping[str, Shaped]) -> list[str]:
+def known_causes(
+    traced: Trace, rows: Sequence[SourceRow], unused: Mapping[str, Shaped]
+) -> list[str]:
     """Return a sentence for each known cause of what does not fit."""
     missing = [row.variable.name for row in rows if row.status == "missing"]
     return [
@@ -103,7 +105,7 @@ def _layers(count: int) -> str:
     return "1 layer" if count == 1 else f"{count} layers"
 
 
-def _nothing_fits(rows: Sequence[Found], unused: Mapping[str, Shaped]) -> list[str]:
+def _nothing_fits(rows: Sequence[SourceRow], unused: Mapping[str, Shaped]) -> list[str]:
     if not rows or any(row.status != "missing" for row in rows):
         return []
     if any(_OBJECT_BASED in name for name in unused):
@@ -113,36 +115,36 @@ def _nothing_fits(rows: Sequence[Found], unused: Mapping[str, Shaped]) -> list[s
         ]
     scopes = Counter(name.split("/")[0] for name in unused if unused_kind(name) == "variable")
     begin = ", ".join(repr(scope) for scope, _ in scopes.most_common(3)) or "nothing"
-    wanted = rows[0].variable.name.split("/")[0]
-    if wanted in scopes:
+    scope = rows[0].variable.name.split("/")[0]
+    if scope in scopes:
         return []
     return [
         f"None of the {len(rows)} variables is in the checkpoint: its names begin with {begin}, "
-        f"the build's with {wanted!r}."
+        f"the build's with {scope!r}."
     ]
 
 
 def _normalizers(traced: Trace, missing: Sequence[str], unused: Mapping[str, Shaped]) -> list[str]:
     """Tell where the checkpoint has another normalizer, or biases in its place."""
-    wanted, held = _forms(missing), _forms(unused)
+    needed, held = _forms(missing), _forms(unused)
     pairs = Counter(
-        (there, here) for layer, here in wanted.items() if (there := held.get(layer, here)) != here
+        (there, here) for layer, here in needed.items() if (there := held.get(layer, here)) != here
     )
     entry = traced.architecture
     function = entry.arg_scope.__name__
     normal = "BatchNorm" if "batch_norm" in published(entry.name).ops else "biases"
-    found = []
+    causes = []
     for (there, here), count in pairs.items():
         where = (
             f"inside {function}"
             if there == normal
             else f"outside of {function}, or with another normalizer_fn"
         )
-        found.append(
+        causes.append(
             f"The checkpoint was made {where}: it has {there} where this build has {here} "
             f"({_layers(count)})."
         )
-    return found
+    return causes
 
 
 def _forms(names: Sequence[str] | Mapping[str, Shaped]) -> dict[str, str]:
@@ -158,21 +160,21 @@ def _gammas(missing: Sequence[str], unused: Mapping[str, Shaped]) -> list[str]:
         gammas = [name.removesuffix("gamma") for name in names if name.endswith("BatchNorm/gamma")]
         return sum(prefix + "beta" not in names for prefix in gammas)
 
-    found = []
+    causes = []
     if count := lone(missing):
-        found.append(
+        causes.append(
             f"The checkpoint's BatchNorm has no gamma, and this build's has ({_layers(count)}): "
             "scale of batch_norm was false when it was made."
         )
     if count := lone(unused):
-        found.append(
+        causes.append(
             f"The checkpoint's BatchNorm has gamma, and this build's has none ({_layers(count)}): "
             "scale of batch_norm was true when it was made."
         )
-    return found
+    return causes
 
 
-def _classes(traced: Trace, rows: Sequence[Found]) -> list[str]:
+def _classes(traced: Trace, rows: Sequence[SourceRow]) -> list[str]:
     """Tell where the last layer has another number of classes."""
     entry, here = traced.architecture, traced.spec.resolved().params.get("num_classes")
     heads = [
@@ -193,7 +195,7 @@ def _classes(traced: Trace, rows: Sequence[Found]) -> list[str]:
     ]
 
 
-def _widths(traced: Trace, rows: Sequence[Found]) -> list[str]:
+def _widths(traced: Trace, rows: Sequence[SourceRow]) -> list[str]:
     """Tell where most shapes differ: another width of the whole network."""
     weights = [row for row in rows if len(row.variable.shape) >= 2]
     differ = [row for row in weights if row.status == "shape_mismatch"]
@@ -218,8 +220,8 @@ def _moving_averages(unused: Mapping[str, Shaped]) -> list[str]:
     if not count:
         return []
     return [
-        f"The checkpoint has {count} exponential moving averages, which evaluate better as a rule: "
-        "moving_averages true takes them."
+        f"The checkpoint has {count} exponential moving averages, which usually evaluate better; "
+        "moving_averages true restores them."
     ]
 
 
@@ -273,9 +275,9 @@ def _rename(name: str, target: str, used: Collection[str]) -> tuple[str, str]:
     >>> _rename("a/weights", "Net/a/weights", ())
     ('a/', 'Net/a/')
     """
-    # A rename needs a scope to begin with: one part stays, though it be common.
-    kept = min(_common(name, target), len(_parts(name)) - 1)
-    scope = "".join(part + "/" for part in _parts(name)[:-kept])
-    if kept < 1 or any(other.startswith(scope) for other in used):
+    # A rename needs a scope to begin with, so one part stays even if both names share it.
+    shared = min(_common(name, target), len(_parts(name)) - 1)
+    scope = "".join(part + "/" for part in _parts(name)[:-shared])
+    if shared < 1 or any(other.startswith(scope) for other in used):
         return name, target
-    return scope, "".join(part + "/" for part in _parts(target)[:-kept])
+    return scope, "".join(part + "/" for part in _parts(target)[:-shared])

@@ -27,7 +27,7 @@ def write_checkpoint(model: SavableWeights, path: Path) -> None:
 def save_tensors(values: Mapping[str, Any], prefix: Path) -> list[Path]:
     """Write a V2 checkpoint, and return its files."""
     names = sorted(values)
-    # On a GPU's memory the values would only be copied to and fro.
+    # With a GPU the values would only be copied back and forth.
     with tf.device("CPU"):
         tf.raw_ops.SaveV2(
             prefix=str(prefix),

@@ -1,7 +1,7 @@
-"""Fetches one file over HTTPS: goes on where it broke off, checks the SHA-256, replaces whole.
+"""Downloads one file over HTTPS, resumes an interrupted download, and checks the SHA-256.
 
-Beside the target stand `.part` and `.part.json` (which version of the original the part is of)
-while it is fetched, and `.sha256` from then on, for `sha256sum -c` and for later fetches.
+While it is incomplete the file is called `.part`, and `.part.json` records which version it belongs
+to. Afterwards `.sha256` stays beside it, for `sha256sum -c` and for later downloads.
 """
 
 import contextlib
@@ -22,23 +22,23 @@ import httpx
 
 from model_zoo.errors import WeightsError
 
-MAX_BYTES = 4 * 2**30  # as much as a reader takes of tensors
+MAX_BYTES = 4 * 2**30  # as many as a reader accepts
 ATTEMPTS = 5
 _MAX_REDIRECTS = 5
 _MAX_SLEEP_S = 30.0
-_TIMEOUT = httpx.Timeout(30.0, connect=10.0)  # seconds without any byte
+_TIMEOUT = httpx.Timeout(30.0, connect=10.0)  # seconds without receiving a byte
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 Progress = Callable[[int, int | None], None]
 
 
 class _UnfinishedError(Exception):
-    """An attempt that broke off; another may go on from there."""
+    """An attempt that was interrupted; another one may resume it."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Version:
-    """Which version of which file a part is of; without a validator it cannot be told again."""
+    """The file and the version that a part belongs to; without a validator it cannot be resumed."""
 
     url: str
     validator: str | None
@@ -58,11 +58,11 @@ def fetch(
 ) -> str:
     """Download a file unless it is there, and return its SHA-256.
 
-    It must be `sha256`; without that, what the first fetch of this target recorded. `progress` is
-    told the bytes so far, and the total where the server says it.
+    The file must match `sha256`, or else the digest that the first download of this target
+    recorded. `progress` receives the bytes so far, and the total if the server states it.
 
-    Raises: WeightsError if the URL, the server's answer, the size or the digest is refused, if no
-    attempt finishes (what came is kept, and the next fetch goes on), or if the disk refuses.
+    Raises: WeightsError if the URL, the response, the size or the digest is not acceptable, if no
+    attempt finishes (the next call resumes the download), or if the file cannot be written.
     """
     address = _address(url)
     expected = _pinned(sha256) if sha256 is not None else _recorded(target)
@@ -75,9 +75,9 @@ def fetch(
         _download(client, address, part, progress, max_bytes, attempts, sleep)
         digest = part.digest()
         if expected not in (None, digest):
-            part.start_over()  # whatever is wrong with it, no rest would mend it
+            part.start_over()  # resuming could not repair it
             raise WeightsError(
-                f"{url} has SHA-256 {digest}; expected {expected}. What came was not kept."
+                f"{url} has SHA-256 {digest}; expected {expected}. The download was discarded."
             )
         part.finish(digest)
     return digest
@@ -87,8 +87,8 @@ def _existing(target: Path, expected: str | None, progress: Progress) -> str:
     digest = _digest(target)
     if expected is None:
         raise WeightsError(
-            f"{target} is there, with SHA-256 {digest}, and nothing says what it should be: give "
-            "that as the SHA-256 to keep the file, or delete it to fetch it."
+            f"{target} exists, with SHA-256 {digest}, and no digest is recorded for it: give "
+            "that one as the SHA-256 to keep the file, or delete the file to fetch it again."
         )
     if digest != expected:
         raise WeightsError(
@@ -113,13 +113,13 @@ def _recorded(target: Path) -> str | None:
         return None
     if not _SHA256.fullmatch(text[:64]):
         raise WeightsError(
-            f"{record} does not begin with a SHA-256: delete it to take the next download as it is."
+            f"{record} does not begin with a SHA-256: delete it to accept any next download."
         )
     return text[:64]
 
 
 def _address(text: str, base: httpx.URL | None = None) -> httpx.URL:
-    """Return where to go: over https, or to this machine; from `base` also where that host says."""
+    """Return a URL that may be fetched: over https, from this machine, or where `base` may lead."""
     try:
         url = base.join(text) if base else httpx.URL(text)
     except httpx.InvalidURL as error:
@@ -159,17 +159,17 @@ def _download(
             return _attempt(client, url, part, progress, max_bytes)
         except (httpx.TransportError, _UnfinishedError) as error:
             cause = error
-    go_on = f"{part.size} bytes are kept in {part.path}: fetch again to go on from there."
+    resume = f"{part.size} bytes are kept in {part.path}: fetch again to resume."
     raise WeightsError(
-        f"{url} did not arrive in {attempts} attempts, the last of which ended so: {cause}. "
-        f"{go_on if part.validator(url) else 'Fetch again to start anew.'}"
+        f"{url} was not downloaded in {attempts} attempts; the last one failed: {cause}. "
+        f"{resume if part.validator(url) else 'Fetch again to start over.'}"
     ) from cause
 
 
 def _attempt(
     client: httpx.Client, url: httpx.URL, part: "_Part", progress: Progress, max_bytes: int
 ) -> None:
-    # What is encoded on the way would be neither the file nor of the length that was said.
+    # An encoded body would be neither the file itself nor of the stated length.
     headers = {"Accept-Encoding": "identity"}
     validator = part.validator(url)
     if validator:
@@ -198,7 +198,7 @@ def _attempt(
 def _response(
     client: httpx.Client, url: httpx.URL, headers: dict[str, str]
 ) -> Iterator[httpx.Response]:
-    """Yield the answer, wherever redirects lead: each address is checked before it is asked."""
+    """Yield the response, following redirects; each address is checked before it is requested."""
     for _ in range(_MAX_REDIRECTS + 1):
         with client.stream("GET", url, headers=headers, follow_redirects=False) as response:
             if not response.has_redirect_location:
@@ -211,11 +211,11 @@ def _response(
 def _begin(
     response: httpx.Response, url: httpx.URL, part: "_Part", validator: str | None
 ) -> int | None:
-    """Make the part ready for the body, and return how many bytes the file has in all."""
+    """Prepare the part for the body, and return the size of the whole file."""
     status = response.status_code
     encoding = response.headers.get("Content-Encoding", "identity").lower()
     if status in (200, 206) and encoding != "identity":
-        raise WeightsError(f"{url} comes in the encoding {encoding}, though none was asked for.")
+        raise WeightsError(f"{url} is sent in the encoding {encoding}, which was not requested.")
     if status == 200:  # also to a range: the original has changed, or ranges are not supported
         total = _content_length(response, url)
         part.start_over(_Version(str(url), _validator(response), total))
@@ -226,7 +226,7 @@ def _begin(
         if response.headers.get("Content-Range") == f"bytes */{part.size}":
             return part.size  # the part is the whole file
         part.start_over()
-        raise _UnfinishedError("it has fewer bytes than were kept")
+        raise _UnfinishedError("it is shorter than what was downloaded before")
     answer = f"{status} {response.reason_phrase}".strip()
     if status in (408, 429) or status >= 500:
         raise _UnfinishedError(f"the server answered {answer}")
@@ -238,8 +238,8 @@ def _content_length(response: httpx.Response, url: httpx.URL) -> int | None:
     if "Content-Length" in response.headers:
         return int(response.headers["Content-Length"])  # the client has checked that it is a number
     if "chunked" not in response.headers.get("Transfer-Encoding", "").lower():
-        # The body would end where the connection does, and one cut off would look whole.
-        raise WeightsError(f"{url} says neither how long it is nor where it ends (chunks).")
+        # The body would end with the connection, so a truncated one would look complete.
+        raise WeightsError(f"{url} states neither a length nor chunks, so its end is unknown.")
     return None
 
 
@@ -247,7 +247,7 @@ def _resumed(response: httpx.Response, url: httpx.URL, part: "_Part", validator:
     now = response.headers.get("ETag" if validator.startswith('"') else "Last-Modified")
     if now not in (None, validator):
         part.start_over()
-        raise _UnfinishedError(f"it changed on the way, from {validator} to {now}")
+        raise _UnfinishedError(f"it changed during the download, from {validator} to {now}")
     total = part.version.total if part.version else None
     said = response.headers.get("Content-Range", "")
     match = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+)", said)
@@ -257,15 +257,15 @@ def _resumed(response: httpx.Response, url: httpx.URL, part: "_Part", validator:
             return whole
     end = "*/*" if total is None else f"{total - 1}/{total}"
     raise WeightsError(
-        f"{url} answers a request for bytes {part.size} on with Content-Range {said!r}; expected "
-        f"'bytes {part.size}-{end}'. Delete {part.path} to start anew."
+        f"{url} answers a request for bytes from {part.size} with Content-Range {said!r}; expected "
+        f"'bytes {part.size}-{end}'. Delete {part.path} to start over."
     )
 
 
 def _validator(response: httpx.Response) -> str | None:
-    """Return what tells this version of the file from any other (RFC 9110, 8.8), if anything does.
+    """Return the strong validator of this version of the file (RFC 9110, 8.8), if it has one.
 
-    Weak ETags do not, nor does a date so late that a second change may have the same.
+    A weak ETag is not one, nor is a date so recent that a second change could share it.
     """
     etag, modified = (response.headers.get(name) for name in ("ETag", "Last-Modified"))
     if etag and etag.startswith('"'):
@@ -279,9 +279,9 @@ def _validator(response: httpx.Response) -> str | None:
 
 
 class _Part:
-    """The unfinished file beside the target, and the note of what it is a part of.
+    """The unfinished file beside the target, and the record of the version it belongs to.
 
-    Held by one process at a time. At the end only what can be gone on from stays.
+    One process holds it at a time. On exit it is deleted unless a later call can resume it.
     """
 
     def __init__(self, target: Path) -> None:
@@ -307,25 +307,25 @@ class _Part:
     def _noted(self) -> _Version | None:
         try:
             version = _Version(**json.loads(self._note.read_bytes()))
-        except (OSError, ValueError, TypeError):  # a note that says nothing is none
+        except (OSError, ValueError, TypeError):  # an unreadable record counts as none
             return None
         typed = isinstance(version.validator, str) and isinstance(version.total, int | None)
         return version if typed else None
 
     def __exit__(self, *_: object) -> None:
         with _disk(self.path), self._file:
-            # Not yet closed, so not yet anybody else's.
+            # The lock is still held, so no other process can be writing.
             if not (self.size and self.version and self.version.validator):
                 self.path.unlink(missing_ok=True)
                 self._note.unlink(missing_ok=True)
 
     def validator(self, url: httpx.URL) -> str | None:
-        """Return what the server must know this URL's file by, if there are bytes to go on from."""
+        """Return the validator with which this URL's download can be resumed, if it can."""
         known = self.size and self.version and self.version.url == str(url)
         return self.version.validator if known and self.version else None
 
     def start_over(self, version: _Version | None = None) -> None:
-        """Forget the bytes; those to come are of this version."""
+        """Discard the bytes; those that follow belong to this version."""
         self.version = version
         with _disk(self.path):
             self._note.unlink(missing_ok=True)
@@ -345,7 +345,7 @@ class _Part:
         return _digest(self.path)
 
     def finish(self, digest: str) -> None:
-        """Give the file its name, so that even a crash leaves all of it or nothing there."""
+        """Rename the file, so that even a crash leaves it complete or absent."""
         record = _beside(self.target, ".sha256")
         with _disk(self.target):
             os.fsync(self._file.fileno())

@@ -1,7 +1,7 @@
-"""Files of weights: the formats, and the two that need no more than NumPy.
+"""Files of weights: the formats, and the writers that need only NumPy.
 
-The same weights give the same bytes in every format, so a file's hash says what is in it. The rest
-is written by modules that import Keras or TensorFlow, and are imported when they write.
+The same weights give the same bytes in every format, so a file's hash says what is in it. The other
+writers need Keras, TensorFlow or ONNX, and are imported when they are used.
 """
 
 import tempfile

@@ -1,4 +1,4 @@
-"""Imports weight files that came from outside, in a process of their own that can be ended.
+"""Imports untrusted weight files, in a separate process that can be killed.
 
 The process (`python -m model_zoo.weights.reading`) reads the files once, and writes one safetensors
 file that the rest of the package trusts.
@@ -28,7 +28,7 @@ _running: set["subprocess.Popen[bytes]"] = set()
 
 
 def end_imports() -> None:
-    """End the imports that go on in this process: whoever waits for one is refused."""
+    """Cancel the imports that are running in this process; their callers get an error."""
     for process in list(_running):
         process.kill()
 
@@ -60,8 +60,8 @@ def import_checkpoint(
 
     `member` names it where an archive holds several, `digests` has the files' SHA-256 by name where
     they are known already.
-    Raises: WeightsError if there is not just one, it is damaged, or reading it took more than the
-    limits; OSError if a file cannot be read, or the store not be written.
+    Raises: WeightsError if there is not exactly one, if it is damaged, or if reading it exceeds the
+    limits; OSError if a file cannot be read or the store cannot be written.
     """
     checkpoint_id = import_id(digests or {file.name: _sha256(file.path) for file in files}, member)
     try:
@@ -91,7 +91,7 @@ def _run(
     limits: ImportLimits,
     member: str | None,
 ) -> None:
-    """Have a process read the files and write `target`, in a folder that it may use besides."""
+    """Run a process that reads the files and writes `target`, whose folder it may use as well."""
     request = {
         "files": [[file.name, str(file.path.absolute())] for file in files],
         "target": str(target.absolute()),
@@ -130,19 +130,19 @@ def _run(
     if process.returncode == -signal.SIGXCPU:
         raise WeightsError(f"{where} was not read within {limits.seconds} s.")
     if process.returncode < 0:
-        how = signal.Signals(-process.returncode).name
+        signal_name = signal.Signals(-process.returncode).name
         raise WeightsError(
-            f"{where} cannot be read: the process that tried was ended by {how}, within "
+            f"{where} cannot be read: the process that tried was ended by {signal_name}, within "
             f"{limits.memory_bytes} bytes of memory."
         )
     raise RuntimeError(stderr.decode("utf-8", "replace")[-2000:])
 
 
 def _environment() -> dict[str, str]:
-    """Return what the process needs to start, and none of our settings or secrets."""
-    kept = {key: os.environ[key] for key in ("PATH", "LANG", "LC_ALL") if key in os.environ}
+    """Return the environment that the process needs, without our settings or secrets."""
+    environment = {key: os.environ[key] for key in ("PATH", "LANG", "LC_ALL") if key in os.environ}
     return {
-        **kept,
+        **environment,
         "PYTHONPATH": _ROOT,
         "PYTHONSAFEPATH": "1",  # not the folder that it runs in, where the files are
         "PYTHONDONTWRITEBYTECODE": "1",

@@ -11,7 +11,7 @@ from model_zoo.weights.savable import SavableModel
 
 
 def write_keras(model: SavableModel, path: Path) -> None:
-    """Save the model, then write the archive anew without what differs from save to save.
+    """Save the model, then rewrite the archive without what differs between two saves.
 
     That is: the time in the metadata and on the weights' entry, and in the configuration the ids of
     shared objects, which are memory addresses, and the names of bare operations. Keras's HDF5 file
@@ -41,7 +41,7 @@ def write_keras(model: SavableModel, path: Path) -> None:
 def _renamed(config: dict[str, Any]) -> dict[str, Any]:
     """Return a configuration whose bare operations are numbered from 1, in the order they stand.
 
-    Keras numbers those that have no name of their own over the whole process: `add_7`.
+    Keras numbers operations without a name over the whole process: `add_7`.
     """
     numbered = [
         layer["name"]

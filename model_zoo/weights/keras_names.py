@@ -9,22 +9,22 @@ _ROLES = ("weights", "gamma", "beta", "moving_mean", "moving_variance", "biases"
 
 
 def keras_names(graph: Graph) -> Mapping[str, tuple[str, ...]]:
-    """Return, by TF-Slim's name, what a variable may be called: `<layer>/vars/<number>`.
+    """Return the names that each variable may have, by TF-Slim's name: `<layer>/vars/<number>`.
 
-    Biases have two: Keras's convolutions hold those that follow them, unless the tensor between is
-    wanted by itself.
+    Biases have two: Keras's convolutions hold those that follow them, unless something else reads
+    the tensor between.
     """
     producers = {node.output: node for node in graph.nodes}
     names: dict[str, tuple[str, ...]] = {}
     for node in graph.nodes:
         roles = [role for role in _ROLES if role in node.variables]
         for number, role in enumerate(roles):
-            found = [_name(node, number)]
+            aliases = [_name(node, number)]
             if node.op == "bias_add":
                 producer = producers[node.inputs[0]]
-                found.insert(0, _name(producer, len(producer.variables)))
+                aliases.insert(0, _name(producer, len(producer.variables)))
             # The first node of a variable that several share gives its layer the name.
-            names.setdefault(node.variables[role].name, tuple(found))
+            names.setdefault(node.variables[role].name, tuple(aliases))
     return names
 
 

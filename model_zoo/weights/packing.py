@@ -1,4 +1,4 @@
-"""Archives whose bytes follow from what they hold: no times, no owners, no compression."""
+"""Archives whose bytes depend on their contents alone: no times, no owners, no compression."""
 
 import io
 import struct
@@ -17,7 +17,7 @@ _GZIP_END = b"\x01\x00\x00\xff\xff"  # an empty block, marked as the last
 
 
 def zip_entry(name: str) -> zipfile.ZipInfo:
-    """Return a zip entry that says nothing of when and where it was made."""
+    """Return a zip entry without its time and place of origin."""
     info = zipfile.ZipInfo(name, _ZIP_TIME)
     info.create_system = 3
     info.external_attr = 0o644 << 16

@@ -91,12 +91,12 @@ class Published:
 
     @property
     def classes(self) -> int:
-        """How many classes the checkpoint tells apart."""
+        """The number of classes of the checkpoint."""
         return int(self.params["num_classes"])
 
     @property
     def background(self) -> bool:
-        """Whether class 0 is none of the others."""
+        """Whether class 0 is background."""
         return self.classes == 1001
 
     def spec(self) -> PublishedSpec:
@@ -267,11 +267,11 @@ def find_published(name: str, pointer: str = "") -> Published:
 
     Raises: WeightsError for an unknown name, with the nearest ones.
     """
-    found = _PUBLISHED.get(name)
-    if found is None:
+    row = _PUBLISHED.get(name)
+    if row is None:
         what = f"There is no published checkpoint {name!r}."
         raise WeightsError(unknown_name(pointer, what, name, _PUBLISHED))
-    return found
+    return row
 
 
 def describe_published() -> list[PublishedDescription]:

@@ -31,7 +31,7 @@ from model_zoo.weights.random import random_value
 
 # Builds may take weights from builds; ids are digests, so never in a circle, but in long chains.
 _MAX_BUILDS = 64
-# How many mistaken names get the nearest ones told, and among how many: each takes milliseconds.
+# How many unknown names get suggestions, and among how many names: each takes milliseconds.
 _MAX_SUGGESTED = 8
 _MAX_COMPARED = 3000
 
@@ -57,7 +57,7 @@ class WeightLibrary(Protocol):
 
 
 class NoLibrary:
-    """A library for those who have only specs with random weights."""
+    """A library without entries, for specs whose weights are random."""
 
     def checkpoint(self, checkpoint_id: str) -> TensorSource:
         """Raises: WeightsError, always."""
@@ -157,27 +157,27 @@ def _find_sources(
     weights: Weights, library: WeightLibrary, builds: dict[str, TensorSource]
 ) -> list[TensorSource]:
     """Return the tensors of each stored source; `builds` keeps those of builds, each made once."""
-    found: list[TensorSource] = []
+    sources: list[TensorSource] = []
     known: dict[str, TensorSource] = {}
     for index, source in stored(weights):
         try:
             if isinstance(source, CheckpointWeights):
                 if source.id not in known:
                     known[source.id] = library.checkpoint(source.id)
-                found.append(known[source.id])
+                sources.append(known[source.id])
                 continue
             if source.id not in builds:
                 if len(builds) >= _MAX_BUILDS:
                     raise WeightsError(f"The sources lead through more than {_MAX_BUILDS} builds.")
                 traced = trace(library.build(source.id))
                 builds[source.id] = BuildTensors(traced, library, builds=builds)
-            found.append(builds[source.id])
+            sources.append(builds[source.id])
         except WeightsError as error:
             pointer = _pointer(weights, index) + "/id"
             raise WeightsError(
                 *(Problem(problem.message, pointer, source.id) for problem in error.problems)
             ) from error
-    return found
+    return sources
 
 
 def _plan_source(
@@ -225,7 +225,8 @@ def _no_floats(
         return []
     name = by_target[names[0]]
     return [
-        f"{len(names)} of the tensors by these names are no floats: {name} is {infos[name].dtype}."
+        f"{len(names)} of the tensors with these names are not floats: {name} is "
+        f"{infos[name].dtype}."
     ]
 
 
@@ -260,28 +261,28 @@ def _patterns_without_effect(
     """Return a problem for each pattern that fits no variable, and each name that is not there."""
     names = [variable.name for variable in variables]
     build, there = _scopes(names), _scopes(held)
-    found: list[tuple[str, str, str, Collection[str]]] = []
+    mistakes: list[tuple[str, str, str, Collection[str]]] = []
     for field, patterns in (("include", source.include), ("exclude", source.exclude)):
         for index, pattern in enumerate(patterns):
             if not any(fits(name, pattern) for name in names):
                 what = f"{pattern!r} fits no variable of the build."
-                found.append((json_pointer(field, index), what, pattern, build))
+                mistakes.append((json_pointer(field, index), what, pattern, build))
     for key in source.rename:
         if key not in there:
             what = f"The source has no {'scope' if key.endswith('/') else 'tensor'} {key!r}."
-            found.append((json_pointer("rename", key), what, key, there))
+            mistakes.append((json_pointer("rename", key), what, key, there))
     return [
         unknown_name(pointer + place, what, name, known)
         if number < _MAX_SUGGESTED and len(known) <= _MAX_COMPARED
         else Problem(what, pointer + place, name)
-        for number, (place, what, name, known) in enumerate(found)
+        for number, (place, what, name, known) in enumerate(mistakes)
     ]
 
 
 def _scopes(names: Iterable[str]) -> set[str]:
     """Return names, and the scopes that they stand in."""
-    found = set(names)
+    scopes = set(names)
     for name in names:
         parts = name.split("/")
-        found.update("/".join(parts[:count]) + "/" for count in range(1, len(parts)))
-    return found
+        scopes.update("/".join(parts[:count]) + "/" for count in range(1, len(parts)))
+    return scopes

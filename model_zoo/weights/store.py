@@ -1,6 +1,6 @@
 """Imported checkpoints in a folder: one safetensors file each, named after what was imported.
 
-The file's own header has all there is to know, so no second record can disagree with it.
+The file's own header holds all metadata, so no second record can disagree with it.
 """
 
 import contextlib
@@ -72,7 +72,7 @@ class Checkpoint:
 
     @cached_property
     def global_step(self) -> int | None:
-        """The training step that it was saved at; None if it does not say."""
+        """The training step that it was saved at; None if it does not record one."""
         info = self.tensors.get(GLOBAL_STEP)
         if info is None or info.shape or not info.dtype.startswith("int"):
             return None
@@ -95,7 +95,7 @@ class Checkpoint:
             raise _unknown(self.id) from None
 
     def to_dict(self) -> CheckpointDocument:
-        """Return what there is to know but the tensors, JSON-ready."""
+        """Return the metadata, JSON-ready, without the tensors."""
         return {
             "id": self.id,
             "name": self.name,
@@ -134,7 +134,7 @@ class CheckpointStore:
     def get(self, checkpoint_id: str) -> Checkpoint:
         """Return a checkpoint.
 
-        Raises: WeightsError if there is none of this id.
+        Raises: WeightsError if there is no checkpoint with this id.
         """
         # Ids come from clients, and this is where one becomes a part of a path.
         if not (len(checkpoint_id) == 64 and set(checkpoint_id) <= set("0123456789abcdef")):
@@ -157,14 +157,14 @@ class CheckpointStore:
 
     def list(self) -> "list[Checkpoint]":
         """Return all checkpoints, the newest first."""
-        found = []
+        checkpoints = []
         for path in self.folder.glob("*" + _SUFFIX):
             with contextlib.suppress(WeightsError):  # removed meanwhile
-                found.append(self.get(path.name.removesuffix(_SUFFIX)))
-        return sorted(found, key=lambda checkpoint: (checkpoint.created, checkpoint.id))[::-1]
+                checkpoints.append(self.get(path.name.removesuffix(_SUFFIX)))
+        return sorted(checkpoints, key=lambda checkpoint: (checkpoint.created, checkpoint.id))[::-1]
 
     def stored_bytes(self) -> int:
-        """Return how much the checkpoints take on the disk."""
+        """Return the bytes that the checkpoints take on disk."""
         total = 0
         for path in self.folder.glob("*" + _SUFFIX):
             with contextlib.suppress(OSError):
@@ -172,22 +172,22 @@ class CheckpointStore:
         return total
 
     def remove(self, checkpoint_id: str) -> None:
-        """Remove a checkpoint; who reads it still may go on.
+        """Remove a checkpoint; processes that have it open can still read it.
 
-        Raises: WeightsError if there is none of this id.
+        Raises: WeightsError if there is no checkpoint with this id.
         """
         self.get(checkpoint_id).path.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def scratch(self) -> Iterator[Path]:
-        """Return a folder on the store's file system for what is not finished; gone afterwards."""
+        """Return a temporary folder on the store's file system, for unfinished files."""
         with tempfile.TemporaryDirectory(
             prefix=_UNFINISHED, dir=self.folder, ignore_cleanup_errors=True
         ) as folder:
             yield Path(folder)
 
     def add(self, finished: Path, checkpoint_id: str) -> tuple[Checkpoint, bool]:
-        """Take over a file that an import has written, in one step for whoever looks.
+        """Move a file that an import has written into the store, in one atomic step.
 
         Returns the checkpoint, and whether it is new: another may have imported the same.
         """

@@ -62,8 +62,8 @@ def _vgg(image: Tensor, height: int, width: int) -> Tensor:
     scale = tf.constant(max(256, height, width), tf.float32) / tf.reduce_min(sides)
     new_size = tf.cast(tf.math.rint(sides * scale), tf.int64)
     taps = [
-        _taps(size[axis], new_size[axis], (new_size[axis] - kept) // 2, kept)
-        for axis, kept in enumerate((height, width))
+        _taps(size[axis], new_size[axis], (new_size[axis] - crop) // 2, crop)
+        for axis, crop in enumerate((height, width))
     ]
     return _resize_bilinear(image, taps[0], taps[1], 1.0) - tf.constant(_IMAGENET_MEANS)
 
@@ -127,11 +127,11 @@ def _lenet(image: Tensor, height: int, width: int) -> Tensor:
 def _crop_or_pad(image: Tensor, height: int, width: int) -> Tensor:
     size = _size(image)
     new_size = tf.constant((height, width), tf.int64)
-    kept = tf.minimum(size, new_size)
-    start, before = (size - kept) // 2, (new_size - kept) // 2
-    end = start + kept
+    common = tf.minimum(size, new_size)
+    start, before = (size - common) // 2, (new_size - common) // 2
+    end = start + common
     cropped = image[start[0] : end[0], start[1] : end[1]]
-    paddings = tf.stack([before, new_size - kept - before], axis=1)
+    paddings = tf.stack([before, new_size - common - before], axis=1)
     return tf.pad(cropped, tf.concat([paddings, [[0, 0]]], axis=0))
 
 

@@ -269,7 +269,7 @@ def test_end_points_keep_their_order_and_the_last_name_wins() -> None:
         (
             lambda x: squeeze(x, [1, 2]),
             "cannot squeeze dimension 1 of input, which has size 8 and not 1; a smaller "
-            "input_shape, global_pool or no spatial_squeeze would do.",
+            "input_shape, global_pool or no spatial_squeeze would avoid that.",
         ),
         (
             lambda x: concat([x, max_pool2d(x, 2)]),

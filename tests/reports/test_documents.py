@@ -44,6 +44,7 @@ def check(document: Any, kind: Any) -> None:
 @pytest.mark.parametrize("spec", FAMILIES, ids=lambda spec: spec["architecture"])
 def test_reports_are_what_their_types_say(spec: dict[str, Any]) -> None:
     traced = model_zoo.trace(BuildSpec.read(spec))
+    check(traced.spec.normalized(), model_zoo.SpecDocument)
     check(traced.summary().to_dict(), model_zoo.SummaryDocument)
     check(traced.summary().totals, model_zoo.Totals)
     check(traced.explanation().to_dict(), model_zoo.ExplanationDocument)

@@ -188,9 +188,9 @@ def test_cut_off_download_is_gone_on_with(fetcher: Fetcher) -> None:
 def test_next_fetch_goes_on_where_the_last_one_ended(fetcher: Fetcher) -> None:
     message = fetcher.refused(cut(1000), attempts=1)
     assert message == (
-        "URL did not arrive in 1 attempts, the last of which ended so: peer closed connection "
+        "URL was not downloaded in 1 attempts; the last one failed: peer closed connection "
         f"without sending complete message body (received 1000 bytes, expected {len(BODY)}). 1000 "
-        "bytes are kept in TARGET.part: fetch again to go on from there."
+        "bytes are kept in TARGET.part: fetch again to resume."
     )
     assert fetcher.left() == ["weights.tgz.part", "weights.tgz.part.json"]
     assert json.loads(fetcher.beside(".part.json").read_text()) == {
@@ -231,7 +231,7 @@ def test_without_a_validator_it_starts_anew(fetcher: Fetcher, headers: Headers) 
 
 def test_without_a_validator_nothing_is_kept(fetcher: Fetcher) -> None:
     message = fetcher.refused(cut(1000, ETag=""), attempts=1)
-    assert message.endswith("Fetch again to start anew.")
+    assert message.endswith("Fetch again to start over.")
     assert fetcher.left() == []
 
 
@@ -294,8 +294,8 @@ def test_rest_of_another_version_is_not_joined(fetcher: Fetcher) -> None:
 def test_wrong_range_is_refused(fetcher: Fetcher, said: str) -> None:
     message = fetcher.refused(cut(1000), rest(1000, Content_Range=said))
     assert message == (
-        f"URL answers a request for bytes 1000 on with Content-Range {said!r}; expected "
-        "'bytes 1000-10239/10240'. Delete TARGET.part to start anew."
+        f"URL answers a request for bytes from 1000 with Content-Range {said!r}; expected "
+        "'bytes 1000-10239/10240'. Delete TARGET.part to start over."
     )
     assert fetcher.beside(".part").read_bytes() == BODY[:1000]
 
@@ -319,9 +319,7 @@ def test_length_that_never_comes_is_given_up(fetcher: Fetcher) -> None:
     span = {"Content_Range": f"bytes {len(BODY)}-{len(BODY)}/{total}", "Content-Length": "1"}
     nothing = status(206, b"", **span)
     message = fetcher.refused(whole(**lie), nothing, nothing, attempts=3)
-    assert message.endswith(
-        f"{len(BODY)} bytes are kept in TARGET.part: fetch again to go on from there."
-    )
+    assert message.endswith(f"{len(BODY)} bytes are kept in TARGET.part: fetch again to resume.")
     assert fetcher.slept == [1.0, 2.0]
     assert not fetcher.target.exists()
 
@@ -334,8 +332,8 @@ def test_busy_server_is_asked_again(fetcher: Fetcher) -> None:
 def test_busy_server_is_not_asked_for_ever(fetcher: Fetcher) -> None:
     message = fetcher.refused(*[status(503)] * 7, attempts=7)
     assert message == (
-        "URL did not arrive in 7 attempts, the last of which ended so: the server answered 503 "
-        "Service Unavailable. Fetch again to start anew."
+        "URL was not downloaded in 7 attempts; the last one failed: the server answered 503 "
+        "Service Unavailable. Fetch again to start over."
     )
     assert fetcher.slept == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0]
     assert fetcher.left() == []
@@ -356,8 +354,8 @@ def test_nobody_listens(client: httpx.Client, tmp_path: Path) -> None:
                 sleep=lambda _: None,
             )
     assert str(caught.value) == (
-        f"{url} did not arrive in 2 attempts, the last of which ended so: [Errno 111] Connection "
-        "refused. Fetch again to start anew."
+        f"{url} was not downloaded in 2 attempts; the last one failed: [Errno 111] Connection "
+        "refused. Fetch again to start over."
     )
 
 
@@ -460,18 +458,18 @@ def test_file_of_unsaid_size_is_gone_on_with(fetcher: Fetcher) -> None:
 
 def test_body_without_an_end_is_refused(fetcher: Fetcher) -> None:
     message = fetcher.refused(whole(**{"Content-Length": ""}))
-    assert message == "URL says neither how long it is nor where it ends (chunks)."
+    assert message == "URL states neither a length nor chunks, so its end is unknown."
 
 
 def test_encoded_body_is_refused(fetcher: Fetcher) -> None:
     message = fetcher.refused(whole(Content_Encoding="gzip"))
-    assert message == "URL comes in the encoding gzip, though none was asked for."
+    assert message == "URL is sent in the encoding gzip, which was not requested."
 
 
 def test_other_digest_than_pinned_is_refused(fetcher: Fetcher) -> None:
     message = fetcher.refused(whole(OTHER), sha256=SHA256)
     other = hashlib.sha256(OTHER).hexdigest()
-    assert message == f"URL has SHA-256 {other}; expected {SHA256}. What came was not kept."
+    assert message == f"URL has SHA-256 {other}; expected {SHA256}. The download was discarded."
     assert fetcher.left() == []
 
 
@@ -503,8 +501,9 @@ def test_damaged_file_is_told_not_replaced(fetcher: Fetcher) -> None:
 def test_file_that_nothing_vouches_for_is_left_alone(fetcher: Fetcher) -> None:
     fetcher.target.write_bytes(OTHER)
     assert fetcher.refused() == (
-        f"TARGET is there, with SHA-256 {hashlib.sha256(OTHER).hexdigest()}, and nothing says what "
-        "it should be: give that as the SHA-256 to keep the file, or delete it to fetch it."
+        f"TARGET exists, with SHA-256 {hashlib.sha256(OTHER).hexdigest()}, and no digest is "
+        "recorded for it: give that one as the SHA-256 to keep the file, or delete the file to "
+        "fetch it again."
     )
     assert fetcher.target.read_bytes() == OTHER
 
@@ -519,7 +518,7 @@ def test_pin_that_is_no_digest_is_refused(fetcher: Fetcher, pin: str) -> None:
 def test_record_that_is_no_digest_is_refused(fetcher: Fetcher) -> None:
     fetcher.beside(".sha256").write_text("")
     assert fetcher.refused() == (
-        "TARGET.sha256 does not begin with a SHA-256: delete it to take the next download as it is."
+        "TARGET.sha256 does not begin with a SHA-256: delete it to accept any next download."
     )
 
 

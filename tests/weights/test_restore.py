@@ -72,13 +72,13 @@ def plan(
     return BuildTensors(build, Library(**{ID: Arrays(arrays)})).plan
 
 
-def not_filled(found: RestorePlan) -> list[tuple[str, str]]:
-    (source,) = found.sources
+def not_filled(result: RestorePlan) -> list[tuple[str, str]]:
+    (source,) = result.sources
     return [(row.variable.name, row.status) for row in source.rows if row.status not in FILLED]
 
 
-def causes(found: RestorePlan) -> list[str]:
-    (source,) = found.sources
+def causes(result: RestorePlan) -> list[str]:
+    (source,) = result.sources
     return list(source.causes)
 
 
@@ -89,64 +89,64 @@ def arrays() -> dict[str, np.ndarray]:
 
 
 def test_the_same_network_is_restored_whole(arrays: dict[str, np.ndarray]) -> None:
-    found = plan(arrays)
-    found.check()
-    assert found.share == 1
-    assert {row.status for row in found.sources[0].rows} == {"matched"}
-    assert found.sources[0].unused == {}
-    assert causes(found) == []
+    result = plan(arrays)
+    result.check()
+    assert result.share == 1
+    assert {row.status for row in result.sources[0].rows} == {"matched"}
+    assert result.sources[0].unused == {}
+    assert causes(result) == []
 
 
 def test_another_number_of_classes_names_the_logits_and_the_cause(
     arrays: dict[str, np.ndarray],
 ) -> None:
-    found = plan(arrays, params={"num_classes": 11, "depth_multiplier": 0.25})
+    result = plan(arrays, params={"num_classes": 11, "depth_multiplier": 0.25})
     logits = "MobilenetV1/Logits/Conv2d_1c_1x1"
-    assert not_filled(found) == [
+    assert not_filled(result) == [
         (f"{logits}/weights", "shape_mismatch"),
         (f"{logits}/biases", "shape_mismatch"),
     ]
-    assert causes(found) == [
+    assert causes(result) == [
         "The checkpoint has 1001 classes, background first; this build 11. Set num_classes to "
         '1001, or exclude ["MobilenetV1/Logits/Conv2d_1c_1x1/*"].'
     ]
-    assert found.restored_parameters == 475_801 - 257 * 1001
-    assert found.sources[0].rows[-1].shape == (1001,)
+    assert result.restored_parameters == 475_801 - 257 * 1001
+    assert result.sources[0].rows[-1].shape == (1001,)
 
 
 def test_another_activation_changes_no_variable(arrays: dict[str, np.ndarray]) -> None:
     scopes = [{"ops": ["conv2d", "separable_conv2d"], "args": {"activation_fn": "elu"}}]
-    found = plan(arrays, scopes=scopes)
-    found.check()
-    assert not_filled(found) == []
-    assert causes(found) == []
+    result = plan(arrays, scopes=scopes)
+    result.check()
+    assert not_filled(result) == []
+    assert causes(result) == []
 
 
 def test_no_normalizer_names_the_biases_and_the_cause(arrays: dict[str, np.ndarray]) -> None:
-    found = plan(arrays, scopes=NO_NORMALIZER)
+    result = plan(arrays, scopes=NO_NORMALIZER)
     # The logits have biases in both.
     layers = [name for name in arrays if name.endswith("BatchNorm/beta")]
-    assert not_filled(found) == [
+    assert not_filled(result) == [
         (name.replace("BatchNorm/beta", "biases"), "missing") for name in layers
     ]
-    assert set(found.sources[0].unused) == {name for name in arrays if "/BatchNorm/" in name}
-    assert causes(found) == [
+    assert set(result.sources[0].unused) == {name for name in arrays if "/BatchNorm/" in name}
+    assert causes(result) == [
         "The checkpoint was made inside mobilenet_v1_arg_scope: it has BatchNorm where this build "
         "has biases (27 layers)."
     ]
 
 
 def test_a_checkpoint_made_outside_of_the_scope_is_told() -> None:
-    found = plan(golden(traced(default_scope=None)))
-    assert causes(found) == [
+    result = plan(golden(traced(default_scope=None)))
+    assert causes(result) == [
         "The checkpoint was made outside of mobilenet_v1_arg_scope, or with another "
         "normalizer_fn: it has biases where this build has BatchNorm (27 layers)."
     ]
 
 
 def test_another_width_is_told_by_an_example(arrays: dict[str, np.ndarray]) -> None:
-    found = plan(arrays, params={"num_classes": 1001, "depth_multiplier": 0.5})
-    assert causes(found) == [
+    result = plan(arrays, params={"num_classes": 1001, "depth_multiplier": 0.5})
+    assert causes(result) == [
         "28 of 28 weights have other shapes: MobilenetV1/Conv2d_0/weights is [3, 3, 3, 8] in the "
         "checkpoint and [3, 3, 3, 16] in this build. Another depth_multiplier would make such "
         "shapes."
@@ -167,15 +167,15 @@ def test_gammas_that_one_side_lacks_are_told(arrays: dict[str, np.ndarray]) -> N
 
 
 def test_another_network_is_told_by_its_names(arrays: dict[str, np.ndarray]) -> None:
-    found = plan({name.replace("MobilenetV1", "Net"): value for name, value in arrays.items()})
-    assert causes(found) == [
+    result = plan({name.replace("MobilenetV1", "Net"): value for name, value in arrays.items()})
+    assert causes(result) == [
         "None of the 137 variables is in the checkpoint: its names begin with 'Net', the build's "
         "with 'MobilenetV1'."
     ]
-    assert [str(each) for each in found.sources[0].suggestions] == [
+    assert [str(each) for each in result.sources[0].suggestions] == [
         "The rename {'Net/': 'MobilenetV1/'} would fill 137 more variables."
     ]
-    assert found.sources[0].suggestions[0].to_dict() == {
+    assert result.sources[0].suggestions[0].to_dict() == {
         "rename": {"Net/": "MobilenetV1/"},
         "variables": 137,
     }
@@ -195,8 +195,8 @@ def test_a_suggested_rename_fills_what_it_says(arrays: dict[str, np.ndarray]) ->
         name.replace("MobilenetV1/Conv2d_0/", "Stem/").removeprefix("MobilenetV1/Logits/"): value
         for name, value in arrays.items()
     }
-    found = plan(moved)
-    renames = {each.name: each.target for each in found.sources[0].suggestions}
+    result = plan(moved)
+    renames = {each.name: each.target for each in result.sources[0].suggestions}
     assert renames == {
         "Stem/": "MobilenetV1/Conv2d_0/",
         "Conv2d_1c_1x1/": "MobilenetV1/Logits/Conv2d_1c_1x1/",
@@ -217,10 +217,10 @@ def test_a_suggestion_leaves_alone_what_fits_already(arrays: dict[str, np.ndarra
 def test_moving_averages_are_offered_and_taken_when_asked(arrays: dict[str, np.ndarray]) -> None:
     name = "MobilenetV1/Conv2d_0/weights"
     averaged = {**arrays, f"{name}/ExponentialMovingAverage": arrays[name] + 1}
-    found = plan(averaged)
-    assert causes(found) == [
-        "The checkpoint has 1 exponential moving averages, which evaluate better as a rule: "
-        "moving_averages true takes them."
+    result = plan(averaged)
+    assert causes(result) == [
+        "The checkpoint has 1 exponential moving averages, which usually evaluate better; "
+        "moving_averages true restores them."
     ]
     build = traced(weights=checkpoint(moving_averages=True))
     tensors = BuildTensors(build, Library(**{ID: Arrays(averaged)}))
@@ -255,13 +255,13 @@ def test_two_checkpoints_are_fused_and_the_plan_says_which_gave_what(
     library = Library(**{ID: Arrays(arrays, 10), "d" * 64: Arrays(head, 20)})
     tensors = BuildTensors(build, library)
     tensors.plan.check()
-    told = tensors.plan.to_dict()
-    for entry in told["variables"]:
+    document = tensors.plan.to_dict()
+    for entry in document["variables"]:
         is_head = entry["name"].startswith("MobilenetV1/Logits")
         assert entry["from"] == int(is_head)
         expected = (head if is_head else arrays)[entry["name"]]
         np.testing.assert_array_equal(tensors.read(entry["name"]), expected)
-    assert [source["counts"]["matched"] for source in told["sources"]] == [135, 2]
+    assert [source["counts"]["matched"] for source in document["sources"]] == [135, 2]
     assert tensors.global_step == 20
 
 
@@ -295,9 +295,9 @@ def test_another_build_gives_its_weights_and_what_it_took(arrays: dict[str, np.n
 def test_a_strict_source_that_does_not_fit_is_refused_with_causes_and_variables(
     arrays: dict[str, np.ndarray],
 ) -> None:
-    found = plan(arrays, [checkpoint()], params={"num_classes": 11, "depth_multiplier": 0.25})
+    result = plan(arrays, [checkpoint()], params={"num_classes": 11, "depth_multiplier": 0.25})
     with pytest.raises(WeightsError) as refused:
-        found.check()
+        result.check()
     logits = "MobilenetV1/Logits/Conv2d_1c_1x1"
     assert [str(problem) for problem in refused.value.problems] == [
         "/weights/0: The checkpoint has 1001 classes, background first; this build 11. Set "
@@ -312,9 +312,9 @@ def test_a_strict_source_that_does_not_fit_is_refused_with_causes_and_variables(
 
 
 def test_a_refusal_lists_few_of_many_variables() -> None:
-    found = plan({})
+    result = plan({})
     with pytest.raises(WeightsError) as refused:
-        found.check()
+        result.check()
     messages = [problem.message for problem in refused.value.problems]
     assert sum(message.startswith("missing: ") for message in messages) == 20
     assert messages[-1].startswith("117 more variables do not fit. Under the policy 'strict'")
@@ -417,10 +417,10 @@ def test_a_chain_of_builds_ends_at_a_limit() -> None:
 
 def test_integers_are_no_weights(arrays: dict[str, np.ndarray]) -> None:
     name = "MobilenetV1/Conv2d_0/weights"
-    found = plan({**arrays, name: arrays[name].astype(np.int8)})
-    assert not_filled(found) == [(name, "missing")]
-    assert causes(found) == [f"1 of the tensors by these names are no floats: {name} is int8."]
-    assert found.sources[0].suggestions == []
+    result = plan({**arrays, name: arrays[name].astype(np.int8)})
+    assert not_filled(result) == [(name, "missing")]
+    assert causes(result) == [f"1 of the tensors with these names are not floats: {name} is int8."]
+    assert result.sources[0].suggestions == []
 
 
 def test_float64_and_float16_are_read_as_float32(arrays: dict[str, np.ndarray]) -> None:
@@ -436,8 +436,8 @@ def test_float64_and_float16_are_read_as_float32(arrays: dict[str, np.ndarray]) 
 def test_slots_of_optimizers_are_told_apart(arrays: dict[str, np.ndarray]) -> None:
     name = "MobilenetV1/Conv2d_0/weights"
     extra = {f"{name}/RMSProp": arrays[name], f"{name}/RMSProp_1": arrays[name]}
-    found = plan({**arrays, **extra, "global_step": np.array(3)}).to_dict()
-    assert [(entry["name"], entry["kind"]) for entry in found["sources"][0]["unused"]] == [
+    result = plan({**arrays, **extra, "global_step": np.array(3)}).to_dict()
+    assert [(entry["name"], entry["kind"]) for entry in result["sources"][0]["unused"]] == [
         (f"{name}/RMSProp", "optimizer"),
         (f"{name}/RMSProp_1", "optimizer"),
         ("global_step", "global_step"),
@@ -445,8 +445,8 @@ def test_slots_of_optimizers_are_told_apart(arrays: dict[str, np.ndarray]) -> No
 
 
 def test_the_plan_as_text_names_what_differs(arrays: dict[str, np.ndarray]) -> None:
-    found = plan(arrays, params={"num_classes": 11, "depth_multiplier": 0.25})
-    assert found.to_text().splitlines() == [
+    result = plan(arrays, params={"num_classes": 11, "depth_multiplier": 0.25})
+    assert result.to_text().splitlines() == [
         "restored: 218,544 of 221,371 parameters (98.7%)",
         "source 0 (checkpoint cccccccccccc): 135 matched, 2 shape_mismatch",
         "  The checkpoint has 1001 classes, background first; this build 11. Set num_classes to "
@@ -471,6 +471,6 @@ def test_every_plan_of_the_catalogue_is_whole_for_its_own_variables() -> None:
             )
         )
         empty = {v.name: np.broadcast_to(np.float32(0), v.shape) for v in build.graph.variables}
-        found = BuildTensors(build, Library(**{ID: Arrays(empty)})).plan
-        found.check()
-        assert found.share == 1, name
+        result = BuildTensors(build, Library(**{ID: Arrays(empty)})).plan
+        result.check()
+        assert result.share == 1, name

@@ -1,6 +1,7 @@
 """`/v1/builds/{id}/restore-plan`: what each source of weights gives to each variable."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter
@@ -44,7 +45,7 @@ _PLAN = answer("The plan.", RestorePlanBody, TEXT_FORMATS.values())
 async def read_plan(
     request: Request, build_id: str, builds: BuildsDep, format: _Format = None
 ) -> Response:
-    """For each variable: its source and its name there. For each source: what fits, what does not."""
+    """For each variable, its source and its name there; for each source, what fits and what not."""
     format_name = chosen_format(request, format, TEXT_FORMATS)
     build = await builds.find(build_id)
     plan = await asyncio.to_thread(_plan, builds, build.spec, timings(request))
@@ -95,7 +96,7 @@ def _try(
     return _plan(builds, {**build.spec, "weights": document}, timings)
 
 
-def _plan(builds: Builds, spec: dict[str, Any], timings: Timings) -> RestorePlan:
+def _plan(builds: Builds, spec: Mapping[str, Any], timings: Timings) -> RestorePlan:
     with timings.measure("trace"):
         traced = builds.trace(spec)
     with timings.measure("plan"):

@@ -1,7 +1,7 @@
-"""The process that reads what came from outside: `python -m model_zoo.weights.reading`.
+"""The process that reads untrusted files: `python -m model_zoo.weights.reading`.
 
 A request in JSON comes on standard input, the answer leaves on standard output. Memory, time, open
-files and the sizes of files are limited before anything from outside is looked at.
+files and the sizes of files are limited before it reads any untrusted file.
 """
 
 import errno
@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def _restrict(limits: ImportLimits, input_bytes: int) -> None:
-    """Limit this process, before anything from outside is looked at."""
+    """Limit this process before it reads any untrusted file."""
     unpacked = limits.max_bytes + _HEADER_BYTES
     for what, limit in (
         (resource.RLIMIT_DATA, limits.memory_bytes),

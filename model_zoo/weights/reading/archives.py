@@ -57,8 +57,8 @@ def expand(file: NamedFile, scratch: Path, limits: ArchiveLimits) -> list[NamedF
     What is written before a refusal stays: the directory is the caller's to remove.
 
     Raises: WeightsError if the archive is damaged, cut short or followed by other bytes, exceeds
-    the limits, or has a member that is no plain file or directory, or whose name is absolute, goes
-    upwards or stands twice.
+    the limits, or has a member that is neither a file nor a directory, or whose name is absolute,
+    goes upwards or stands twice.
     """
     with file.path.open("rb") as stream:
         is_gzip = stream.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
@@ -165,7 +165,7 @@ class _Unpacking:
             header = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
         except (tarfile.HeaderError, ValueError) as error:
             raise WeightsError(
-                f"{self.where} is no tar archive, or is damaged: at byte "
+                f"{self.where} is not a tar archive, or is damaged: at byte "
                 f"{self._position - _BLOCK_BYTES} there is no valid header."
             ) from error
         if header.size < 0:

@@ -61,7 +61,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class ImportLimits(Limits):
-    """What an import may take besides: memory, and seconds of computing."""
+    """The limits of a whole import: those of a file, memory, and seconds of computing."""
 
     memory_bytes: int = 2 * 2**30
     seconds: int = 600
@@ -85,7 +85,9 @@ def check_tensors(where: str, tensors: Sequence[StoredTensor], limits: Limits) -
             raise WeightsError(f"{where} holds {tensor.name!r} twice.")
         seen.add(tensor.name)
         if tensor.dtype not in DTYPES:
-            raise WeightsError(f"{where}: {tensor.name!r} has dtype {tensor.dtype}, no number.")
+            raise WeightsError(
+                f"{where}: {tensor.name!r} has dtype {tensor.dtype}, which is not a number."
+            )
         if len(tensor.shape) > _MAX_RANK or min(tensor.shape, default=0) < 0:
             raise WeightsError(f"{where}: {tensor.name!r} has the shape {list(tensor.shape)[:9]}.")
         total += tensor.size_bytes
@@ -110,7 +112,7 @@ def check_name(where: str, name: str) -> None:
 
 @contextmanager
 def refusing_damage(file: str, kind: str) -> Iterator[None]:
-    """Turn whatever a library raises on damaged data into a WeightsError, as it has no one class.
+    """Turn what a library raises on damaged data, of any class, into a WeightsError.
 
     `file` is the file's name, and `kind` what it should be: "npz file".
     """

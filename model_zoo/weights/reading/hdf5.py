@@ -126,14 +126,14 @@ class _Walk:
                 if link.type != h5l.TYPE_HARD:
                     kind = _LINKS.get(link.type, "a link of an unknown kind")
                     raise WeightsError(f"{self.where}: {inner!r} is {kind}; none is followed.")
-                found = h5o.open(group, key)
-                self._visit(inner, found)
-                if isinstance(found, h5g.GroupID):
-                    pending.append((inner, found, depth + 1))
-                elif isinstance(found, h5d.DatasetID):
-                    self._add(inner, _name(inner, layer), found)
+                item = h5o.open(group, key)
+                self._visit(inner, item)
+                if isinstance(item, h5g.GroupID):
+                    pending.append((inner, item, depth + 1))
+                elif isinstance(item, h5d.DatasetID):
+                    self._add(inner, _name(inner, layer), item)
                 else:
-                    raise WeightsError(f"{self.where}: {inner!r} is no group and no array.")
+                    raise WeightsError(f"{self.where}: {inner!r} is neither a group nor an array.")
 
     def tensors(self) -> list[StoredTensor]:
         names = Counter(array.name for array in self._arrays)
@@ -160,8 +160,8 @@ class _Walk:
         group.links.iterate(keep)
         return keys
 
-    def _visit(self, path: str, found: Any) -> None:
-        address = h5o.get_info(found).addr
+    def _visit(self, path: str, item: Any) -> None:
+        address = h5o.get_info(item).addr
         if address in self._seen:
             raise WeightsError(
                 f"{self.where}: {path!r} is the same object as {self._seen[address]!r}."
@@ -213,7 +213,7 @@ class _Walk:
 
 
 def _layer_name(group: Any) -> str | None:
-    """Return the attribute `name` of a group; None if there is none, or it is no single string."""
+    """Return the attribute `name` of a group; None unless it is a single string."""
     if not h5a.exists(group, b"name"):
         return None
     attribute = h5a.open(group, b"name")

@@ -131,7 +131,9 @@ def in_shard_order(files: Sequence[NamedFile]) -> list[NamedFile]:
     numbered: dict[int, NamedFile] = {}
     for file, match in zip(files, matches, strict=True):
         if match is None or (match[1], int(match[3])) != (stem, count):
-            raise WeightsError(f"{file.name} is no shard of one checkpoint with {files[0].name}.")
+            raise WeightsError(
+                f"{file.name} is not a shard of the same checkpoint as {files[0].name}."
+            )
         number = int(match[2])
         if number in numbered or number >= count:
             raise WeightsError(

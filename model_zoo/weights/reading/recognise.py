@@ -1,4 +1,4 @@
-"""Tells what weight files are by their content, and says what is missing or was meant instead."""
+"""Recognises weight files by their content, and explains what is missing or was meant instead."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -65,21 +65,21 @@ def read_files(
     where = files[0].name
     if len(files) == 1 and _is_archive(files[0]):
         files = expand(files[0], scratch, ArchiveLimits(limits.max_bytes))
-    found = _checkpoints(files, limits)
+    checkpoints = _checkpoints(files, limits)
     if member is not None:
-        names = [checkpoint.name for checkpoint in found]
+        names = [checkpoint.name for checkpoint in checkpoints]
         if member not in names:
             raise WeightsError(f"{where} has no member {member!r}. {suggest(member, names)}")
-        found = [found[names.index(member)]]
-    if len(found) > 1:
-        names = sorted(checkpoint.name for checkpoint in found)
+        checkpoints = [checkpoints[names.index(member)]]
+    if len(checkpoints) > 1:
+        names = sorted(checkpoint.name for checkpoint in checkpoints)
         raise WeightsError(
-            f"{where} holds {len(found)} checkpoints; name one of them as member: "
+            f"{where} holds {len(checkpoints)} checkpoints; name one of them as member: "
             f"{', '.join(map(repr, names[:12]))}{', ...' if len(names) > 12 else '.'}"
         )
-    if not found:
+    if not checkpoints:
         raise WeightsError(_meant(where, files, limits))
-    return found[0].read(limits)
+    return checkpoints[0].read(limits)
 
 
 def _head(file: NamedFile) -> bytes:
@@ -110,7 +110,7 @@ def _is_v1(file: NamedFile, limits: Limits) -> bool:
 
 
 def _checkpoints(files: Sequence[NamedFile], limits: Limits) -> list[_Checkpoint]:
-    found: list[_Checkpoint] = []
+    checkpoints: list[_Checkpoint] = []
     shards: dict[str, list[NamedFile]] = {}
     for file in files:
         head = _head(file)
@@ -120,21 +120,21 @@ def _checkpoints(files: Sequence[NamedFile], limits: Limits) -> list[_Checkpoint
             prefix = file.name.removesuffix(".index")
             data = [other for other in files if _is_data_of(other, prefix)]
             if data:
-                found.append(_Checkpoint(prefix, partial(read_tensor_bundle, file, data)))
+                checkpoints.append(_Checkpoint(prefix, partial(read_tensor_bundle, file, data)))
             elif _is_v1(file, limits):
                 match = _SHARD.fullmatch(file.name)
                 shards.setdefault(match[1] if match else file.name, []).append(file)
         elif head.startswith(b"\x89HDF\r\n\x1a\n"):
-            found.append(_Checkpoint(file.name, partial(read_hdf5, file)))
+            checkpoints.append(_Checkpoint(file.name, partial(read_hdf5, file)))
         elif head.startswith(b"PK\x03\x04"):
             if any(name.endswith(".npy") for name in _zip_names(file, limits)):
-                found.append(_Checkpoint(file.name, partial(read_npz, file)))
+                checkpoints.append(_Checkpoint(file.name, partial(read_npz, file)))
         elif head[8:9] == b"{" and not head.startswith(b"{"):
-            found.append(_Checkpoint(file.name, partial(read_safetensors, file)))
-    found += [
+            checkpoints.append(_Checkpoint(file.name, partial(read_safetensors, file)))
+    checkpoints += [
         _Checkpoint(name, partial(read_tensor_slices, group)) for name, group in shards.items()
     ]
-    return found
+    return checkpoints
 
 
 def _is_data_of(file: NamedFile, prefix: str) -> bool:
@@ -147,11 +147,11 @@ def _zip_names(file: NamedFile, limits: Limits) -> list[str]:
 
 
 def _meant(where: str, files: Sequence[NamedFile], limits: Limits) -> str:
-    """Return the sentence about files among which there is no checkpoint."""
-    told = [sentence for file in files if (sentence := _about(file, files, limits))]
+    """Return why there is no checkpoint among the files."""
+    sentences = [sentence for file in files if (sentence := _about(file, files, limits))]
     names = ", ".join(file.name for file in files[:6]) + (", ..." if len(files) > 6 else "")
     held = f" It holds {names}." if [file.name for file in files] != [where] else ""
-    return " ".join(told[:3]) or f"{where} holds no weights that are known: {ACCEPTED}.{held}"
+    return " ".join(sentences[:3]) or f"{where} holds no weights that are known: {ACCEPTED}.{held}"
 
 
 def _about(file: NamedFile, files: Sequence[NamedFile], limits: Limits) -> str | None:

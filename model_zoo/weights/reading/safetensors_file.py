@@ -101,8 +101,8 @@ def _read(file: NamedFile, limits: Limits) -> tuple[dict[str, str], list[StoredT
         length = int.from_bytes(prefix, "little")
         if len(prefix) < _LENGTH_BYTES or length > size - _LENGTH_BYTES:
             raise WeightsError(
-                f"{where} is no safetensors file, or was cut: it has {size} bytes, and its header "
-                f"should end at byte {_LENGTH_BYTES + length}."
+                f"{where} is not a safetensors file, or is truncated: it has {size} bytes, and its "
+                f"header should end at byte {_LENGTH_BYTES + length}."
             )
         if length > _MAX_HEADER_BYTES:
             raise WeightsError(
@@ -164,7 +164,7 @@ def _parsed(where: str, header: bytes, limits: Limits) -> dict[str, Any]:
         raise WeightsError(f"{where} has a header that is refused. {error}") from error
     # The format wants the brace first: a reader may look there to tell the file's kind.
     if not isinstance(document, dict) or not header.startswith(b"{"):
-        raise WeightsError(f"{where} has a header that is no JSON object from its first byte on.")
+        raise WeightsError(f"{where} has a header that does not begin with a JSON object.")
     return document
 
 

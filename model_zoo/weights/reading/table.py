@@ -51,7 +51,7 @@ def refusals(file: NamedFile) -> Iterator[None]:
         # Its own text shows the path.
         raise WeightsError(f"{file.name} cannot be read: {exc.strerror or 'I/O error'}.") from exc
     except (ValueError, IndexError, OverflowError) as exc:
-        raise WeightsError(f"{file.name} is no sound TensorFlow checkpoint: {exc}") from exc
+        raise WeightsError(f"{file.name} is not an intact TensorFlow checkpoint: {exc}") from exc
 
 
 def masked_crc32c(data: Bytes) -> int:
@@ -253,7 +253,7 @@ def uncompress(data: memoryview) -> bytearray:
             # What a copy overlaps of itself is repeated.
             chunk = (source * (size // len(source) + 1))[:size]
         if position > len(data) or len(result) + size > length:
-            raise ValueError(f"A compressed block holds other than the {length} bytes declared.")
+            raise ValueError(f"A compressed block does not hold the {length} bytes declared.")
         result += chunk
     if len(result) != length:
         raise ValueError(f"A compressed block holds {len(result)} bytes and declares {length}.")

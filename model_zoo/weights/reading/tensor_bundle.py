@@ -141,7 +141,7 @@ def _name(key: bytes) -> str:
     try:
         return key.decode()
     except UnicodeDecodeError as exc:
-        raise ValueError(f"The key {shown(key)} is no tensor's name, in UTF-8.") from exc
+        raise ValueError(f"The key {shown(key)} is not a tensor's name in UTF-8.") from exc
 
 
 def _stored(name: str, entry: _Entry, parts: _Parts, shards: Sequence[NamedFile]) -> StoredTensor:

@@ -77,16 +77,16 @@ def read_tensor_slices(files: Sequence[NamedFile], limits: Limits) -> Contents:
 
     Raises: WeightsError if a shard is missing, or a file is damaged or declares too much.
     """
-    found: dict[str, _Sliced] = {}
+    listed: dict[str, _Sliced] = {}
     for file in in_shard_order(files):
         with refusals(file):
-            _list_slices(file, found, limits)
+            _list_slices(file, listed, limits)
     where = files[0]
     numbers, left_out = [], []
     # In the order of the tables, so that a compressed block is unpacked once for all it holds.
-    for name in sorted(found):
-        if DTYPES.get(found[name].dtype) in _FIELDS:
-            numbers.append(found[name])
+    for name in sorted(listed):
+        if DTYPES.get(listed[name].dtype) in _FIELDS:
+            numbers.append(listed[name])
         else:
             check_name(where.name, name)
             left_out.append(name)
@@ -104,14 +104,14 @@ def read_tensor_slices(files: Sequence[NamedFile], limits: Limits) -> Contents:
     return Contents("TensorFlow V1 checkpoint", tensors, left_out)
 
 
-def _list_slices(file: NamedFile, found: dict[str, _Sliced], limits: Limits) -> None:
-    """Add to `found` what the first entry of a file lists, which must be what the file holds."""
+def _list_slices(file: NamedFile, tensors: dict[str, _Sliced], limits: Limits) -> None:
+    """Add to `tensors` what the first entry of a file lists, which must be what the file holds."""
     table = Table(file, 4 * limits.max_tensors)
     if b"" not in table or table.size(b"") > _MAX_LIST_BYTES:
         raise ValueError("It has no list of tensors as its first entry, or one that is too long.")
     saved = parse("SavedSlices", table.value(b""))
     if not saved.HasField("meta"):
-        raise ValueError("Its first entry is no list of tensors, as in a V1 checkpoint.")
+        raise ValueError("Its first entry is not a list of tensors, as in a V1 checkpoint.")
     check_version(saved.meta.versions)
     if len(saved.meta.tensor) > limits.max_tensors:
         raise ValueError(
@@ -122,7 +122,7 @@ def _list_slices(file: NamedFile, found: dict[str, _Sliced], limits: Limits) -> 
     for data in saved.meta.tensor:
         meta = parse("SavedSliceMeta", data)
         shape = shape_of(meta.shape)
-        sliced = found.setdefault(meta.name, _Sliced(meta.name, meta.type, shape))
+        sliced = tensors.setdefault(meta.name, _Sliced(meta.name, meta.type, shape))
         if meta.name in names:
             raise ValueError(f"It lists {meta.name!r} twice.")
         if (sliced.dtype, sliced.shape) != (meta.type, shape):
@@ -195,7 +195,7 @@ def unpacked(packed: bytes, dtype: DTypeLike, count: int) -> NDArray[Any]:
         window = data[position : position + _WINDOW_BYTES]
         ends = np.flatnonzero(window < 0x80)
         if len(ends) == 0 or done + len(ends) > count:
-            raise ValueError(f"A slice has other than the {count} values of its shape.")
+            raise ValueError(f"A slice does not have the {count} values of its shape.")
         starts = np.concatenate(([0], ends[:-1] + 1))
         sizes = ends - starts + 1
         if sizes.max() > _MAX_VARINT_BYTES:

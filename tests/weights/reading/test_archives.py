@@ -217,11 +217,11 @@ UNPRINTABLE = "x.tar has a member whose name is not printable, or longer than 51
         (member("a", size=-1), "x.tar has a member of negative size."),
         (
             member("a", b"text") + b"." * BLOCK,
-            "x.tar is no tar archive, or is damaged: at byte 1024 there is no valid header.",
+            "x.tar is not a tar archive, or is damaged: at byte 1024 there is no valid header.",
         ),
         (
             b"PK\x03\x04" + bytes(600),
-            "x.tar is no tar archive, or is damaged: at byte 0 there is no valid header.",
+            "x.tar is not a tar archive, or is damaged: at byte 0 there is no valid header.",
         ),
         (b"", "x.tar is cut short after 0 bytes of its archive."),
         (member("a", b"text"), "x.tar is cut short after 1024 bytes of its archive."),

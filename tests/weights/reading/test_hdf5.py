@@ -329,7 +329,10 @@ def three_byte_integer(file: h5py.File) -> None:
             three_byte_integer,
             "x.h5: 'w' holds integers of an unusual kind; an array holds numbers.",
         ),
-        (lambda file: file.update({"w": np.dtype("f4")}), "x.h5: 'w' is no group and no array."),
+        (
+            lambda file: file.update({"w": np.dtype("f4")}),
+            "x.h5: 'w' is neither a group nor an array.",
+        ),
         (
             never_written((2_500_000_000,)),
             "x.h5: 'w' of float32 and shape [2500000000] takes 10000000000 bytes; 0 are stored.",

@@ -154,7 +154,11 @@ def test_writer_waits_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     ("tensors", "metadata", "message"),
     [
         ([("a", np.ones(1)), ("a", np.ones(2))], {}, "w.safetensors holds 'a' twice."),
-        ([("a", np.ones(1, "c8"))], {}, "w.safetensors: 'a' has dtype complex64, no number."),
+        (
+            [("a", np.ones(1, "c8"))],
+            {},
+            "w.safetensors: 'a' has dtype complex64, which is not a number.",
+        ),
         (
             [("__metadata__", np.ones(1))],
             {},
@@ -220,8 +224,8 @@ W = entry("F32", [2], 0, 8)
         (b'{"a": {"dtype": "F32", "shape": [18446744073709551616], "data_offsets": [0, 0]}}', b"",
          " has a header that is refused. The JSON holds an integer of 20 digits; the largest "
          "allowed is 64 bits, 9223372036854775807."),
-        (b"[]", b"", " has a header that is no JSON object from its first byte on."),
-        (b" {}", b"", " has a header that is no JSON object from its first byte on."),
+        (b"[]", b"", " has a header that does not begin with a JSON object."),
+        (b" {}", b"", " has a header that does not begin with a JSON object."),
         ({"__metadata__": {"a": 1}}, b"", ": __metadata__ must be an object of strings."),
         ({"__metadata__": ["a"]}, b"", ": __metadata__ must be an object of strings."),
         ({"a": []}, b"", ": 'a' must be an object of dtype, shape and data_offsets, and no more."),
@@ -288,18 +292,18 @@ def test_refuses_a_header_that_is_not_true(
     [
         (
             b"",
-            " is no safetensors file, or was cut: it has 0 bytes, and its header should end at "
-            "byte 8.",
+            " is not a safetensors file, or is truncated: it has 0 bytes, and its header should "
+            "end at byte 8.",
         ),
         (
             built({}, length=2**63),
-            " is no safetensors file, or was cut: it has 10 bytes, and its header should end at "
-            "byte 9223372036854775816.",
+            " is not a safetensors file, or is truncated: it has 10 bytes, and its header should "
+            "end at byte 9223372036854775816.",
         ),
         (
             built({}, length=2**64 - 1),
-            " is no safetensors file, or was cut: it has 10 bytes, and its header should end at "
-            "byte 18446744073709551623.",
+            " is not a safetensors file, or is truncated: it has 10 bytes, and its header should "
+            "end at byte 18446744073709551623.",
         ),
         (
             built(b" " * 10_000_001),

@@ -43,7 +43,10 @@ def refusal(directory: Path, data: bytes, max_entries: int = 1000) -> str:
     with pytest.raises(WeightsError) as caught:
         read(write(directory, "model.index", data), max_entries)
     name, _, why = str(caught.value).partition(": ")
-    assert name in ("model.index is no sound TensorFlow checkpoint", "model.index cannot be read")
+    assert name in (
+        "model.index is not an intact TensorFlow checkpoint",
+        "model.index cannot be read",
+    )
     return why
 
 
@@ -268,15 +271,15 @@ def test_snappy_copies_overlap() -> None:
         (varint(2**29 + 1) + b"\0" * 2**25, f"declares {2**29 + 1} bytes."),
         (varint(23) + b"", "A compressed block of 1 bytes declares 23 bytes."),
         (varint(5), "A compressed block holds 0 bytes and declares 5."),
-        (bytes([1, 0]), "A compressed block holds other than the 1 bytes declared."),
-        (bytes([1, 4, 97, 98]), "A compressed block holds other than the 1 bytes declared."),
-        (bytes([9, 63 << 2, 0, 0]), "A compressed block holds other than the 9 bytes declared."),
-        (bytes([9, 60 << 2]), "A compressed block holds other than the 9 bytes declared."),
+        (bytes([1, 0]), "A compressed block does not hold the 1 bytes declared."),
+        (bytes([1, 4, 97, 98]), "A compressed block does not hold the 1 bytes declared."),
+        (bytes([9, 63 << 2, 0, 0]), "A compressed block does not hold the 9 bytes declared."),
+        (bytes([9, 60 << 2]), "A compressed block does not hold the 9 bytes declared."),
         (bytes([5, 0, 97, 1]), "A compressed block copies from 0 before its beginning."),
         (bytes([5, 0, 97, 1, 2]), "A compressed block copies from 2 before its beginning."),
         (bytes([5, 0, 97, 1, 0]), "A compressed block copies from 0 before its beginning."),
-        (bytes([5, 0, 97, 2, 1]), "A compressed block holds other than the 5 bytes declared."),
-        (bytes([4, 0, 97, 1, 1]), "A compressed block holds other than the 4 bytes declared."),
+        (bytes([5, 0, 97, 2, 1]), "A compressed block does not hold the 5 bytes declared."),
+        (bytes([4, 0, 97, 1, 1]), "A compressed block does not hold the 4 bytes declared."),
         (bytes([6, 0, 97, 1, 1]), "A compressed block holds 5 bytes and declares 6."),
     ],
 )

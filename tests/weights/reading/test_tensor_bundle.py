@@ -92,8 +92,8 @@ def refusal(stem: Path, limits: Limits | None = None) -> str:
     return str(caught.value)
 
 
-INDEX = "model.ckpt.index is no sound TensorFlow checkpoint: "
-DATA = "model.ckpt.data-00000-of-00001 is no sound TensorFlow checkpoint: "
+INDEX = "model.ckpt.index is not an intact TensorFlow checkpoint: "
+DATA = "model.ckpt.data-00000-of-00001 is not an intact TensorFlow checkpoint: "
 
 
 def test_every_dtype_is_read_bit_by_bit(tmp_path: Path) -> None:
@@ -298,15 +298,15 @@ def test_file_that_was_cut_since_is_refused(tmp_path: Path) -> None:
         ),
         (
             ["m.data-00000-of-00002", "n.data-00001-of-00002"],
-            "n.data-00001-of-00002 is no shard of one checkpoint with m.data-00000-of-00002.",
+            "n.data-00001-of-00002 is not a shard of the same checkpoint as m.data-00000-of-00002.",
         ),
         (
             ["m.data-00000-of-00002", "m.data-00001-of-00003"],
-            "m.data-00001-of-00003 is no shard of one checkpoint with m.data-00000-of-00002.",
+            "m.data-00001-of-00003 is not a shard of the same checkpoint as m.data-00000-of-00002.",
         ),
         (
             ["m.data-00000-of-00002", "b"],
-            "b is no shard of one checkpoint with m.data-00000-of-00002.",
+            "b is not a shard of the same checkpoint as m.data-00000-of-00002.",
         ),
         (
             ["a", "b"],
@@ -455,7 +455,7 @@ def test_slice_without_a_tensor_is_refused(tmp_path: Path, key: bytes, slices: l
     """As is any other key that is no text."""
     stem = handmade(tmp_path, {key: bundle_entry(b"", (0,), slices=slices)})
     shown = ascii(key.decode(errors="replace"))
-    assert refusal(stem) == INDEX + f"The key {shown} is no tensor's name, in UTF-8."
+    assert refusal(stem) == INDEX + f"The key {shown} is not a tensor's name in UTF-8."
 
 
 PARTS = [(0, 2), (2, 2)]

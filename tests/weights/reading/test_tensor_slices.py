@@ -41,7 +41,7 @@ from model_zoo.weights.reading.tensor_slices import read_tensor_slices, unpacked
 INTEGERS = ["int8", "int16", "int32", "int64", "uint8", "uint16"]
 DTYPES = ["float16", "float32", "float64", "bool", *INTEGERS]
 FULL = slice_message([None])
-FILE = "model.ckpt is no sound TensorFlow checkpoint: "
+FILE = "model.ckpt is not an intact TensorFlow checkpoint: "
 
 
 def tensors_of_every_dtype() -> dict[str, Any]:
@@ -177,8 +177,8 @@ def test_slices_are_put_together_across_files(tmp_path: Path) -> None:
     assert read_slices(*files) == {"w": exact(whole)}
     alone = NamedFile("m-00000-of-00001", tmp_path / names[1])
     assert refusal(alone) == (
-        "m-00000-of-00001 is no sound TensorFlow checkpoint: 'w' has 24 elements, and its 2 slices "
-        "18."
+        "m-00000-of-00001 is not an intact TensorFlow checkpoint: 'w' has 24 elements, and its 2 "
+        "slices 18."
     )
 
 
@@ -276,10 +276,10 @@ def test_packed_numbers_are_unpacked(
     ("packed", "why"),
     [
         (b"\1", "A slice has 1 values, and 2 in its shape."),
-        (b"\1\2\3", "A slice has other than the 2 values of its shape."),
-        (b"\1\x80", "A slice has other than the 2 values of its shape."),
+        (b"\1\2\3", "A slice does not have the 2 values of its shape."),
+        (b"\1\x80", "A slice does not have the 2 values of its shape."),
         (b"\1" + b"\x80" * 10 + b"\1", "A value takes more than 10 bytes."),
-        (b"\x80" * 2**21, "A slice has other than the 2 values of its shape."),
+        (b"\x80" * 2**21, "A slice does not have the 2 values of its shape."),
     ],
 )
 def test_packed_numbers_are_as_many_as_the_shape_has(packed: bytes, why: str) -> None:
@@ -432,8 +432,8 @@ def test_shards_agree(tmp_path: Path) -> None:
         file.path.rename(tmp_path / f"m-0000{number}-of-00002")
     files = [NamedFile(path.name, path) for path in sorted(tmp_path.iterdir())]
     assert refusal(*files) == (
-        "m-00001-of-00002 is no sound TensorFlow checkpoint: It lists 'a' with other sizes than "
-        "another shard."
+        "m-00001-of-00002 is not an intact TensorFlow checkpoint: It lists 'a' with other sizes "
+        "than another shard."
     )
 
 
