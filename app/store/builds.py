@@ -14,7 +14,7 @@ from typing_extensions import TypedDict  # pydantic takes no other before Python
 
 from app.body_fields import Shape
 from app.store.database import Database, now
-from model_zoo import BUILD_ID, RestoreSummary, Totals
+from model_zoo import BUILD_ID, RestoreSummary, SpecDocument, Totals
 
 _builds = sa.Table(
     "builds",
@@ -59,7 +59,7 @@ class Build:
 
     id: str
     architecture: str
-    spec: dict[str, Any]
+    spec: SpecDocument
     facts: BuildFacts
     created: str = ""
     sequence: int = 0
@@ -99,7 +99,7 @@ class BuildStore:
             row = connection.execute(sa.select(_builds).where(_builds.c.id == build_id)).first()
             return _build(row) if row else None
 
-    def spec_of(self, build_id: str) -> dict[str, Any] | None:
+    def spec_of(self, build_id: str) -> SpecDocument | None:
         """Return the spec of a build, or None if no build has this id."""
         build = self.get(build_id)
         return build.spec if build else None

@@ -14,7 +14,7 @@ class WeightSources:
     """
 
     def __init__(
-        self, checkpoints: CheckpointStore, spec_of: Callable[[str], dict[str, Any] | None]
+        self, checkpoints: CheckpointStore, spec_of: Callable[[str], Mapping[str, Any] | None]
     ) -> None:
         self._checkpoints = checkpoints
         self._spec_of = spec_of
@@ -41,12 +41,12 @@ class WeightSources:
             elif source["source"] == "build":
                 self._spec(source["id"])
 
-    def specs_of_sources(self, spec: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    def specs_of_sources(self, spec: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
         """Return the specs of all builds that a spec takes weights from, directly or not.
 
         Raises: WeightsError if one of them does not exist.
         """
-        specs: dict[str, dict[str, Any]] = {}
+        specs: dict[str, Mapping[str, Any]] = {}
         pending = list(_builds_in(spec))
         while pending:
             build_id = pending.pop()
@@ -55,7 +55,7 @@ class WeightSources:
                 pending += _builds_in(specs[build_id])
         return specs
 
-    def _spec(self, build_id: str) -> dict[str, Any]:
+    def _spec(self, build_id: str) -> Mapping[str, Any]:
         spec = self._spec_of(build_id)
         if spec is None:
             raise WeightsError(f"There is no build {build_id!r}.")

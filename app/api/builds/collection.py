@@ -1,10 +1,10 @@
 """`/v1/builds` and `/v1/builds/{id}`: trace a spec and keep it; list, read and forget builds."""
 
 import asyncio
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
@@ -19,7 +19,7 @@ from app.http.openapi import BODY_PROBLEMS, SPEC_PROBLEMS, answer, problems
 from app.http.paging import Cursor, PageLimit, before_of, page_of
 from app.store.builds import Build, TraceFacts
 from app.telemetry.timings import Timings
-from model_zoo import RestoreSummary, Totals, list_architectures
+from model_zoo import RestoreSummary, SpecDocument, Totals, list_architectures
 
 router = APIRouter(prefix="/v1/builds", tags=["builds"])
 
@@ -30,7 +30,7 @@ class BuildBody(TraceFacts):
     id: BuildId
     architecture: str
     created: Time
-    spec: dict[str, Any]  # a BuildSpec in OpenAPI
+    spec: Annotated[SpecDocument, WithJsonSchema({})]  # a BuildSpec in OpenAPI
     restore: Annotated[
         RestoreSummary | None,
         Field(description="What the sources of the weights fill; null if all are random."),

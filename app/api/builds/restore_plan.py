@@ -1,6 +1,7 @@
 """`/v1/builds/{id}/restore-plan`: what each source of weights gives to each variable."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter
@@ -95,7 +96,7 @@ def _try(
     return _plan(builds, {**build.spec, "weights": document}, timings)
 
 
-def _plan(builds: Builds, spec: dict[str, Any], timings: Timings) -> RestorePlan:
+def _plan(builds: Builds, spec: Mapping[str, Any], timings: Timings) -> RestorePlan:
     with timings.measure("trace"):
         traced = builds.trace(spec)
     with timings.measure("plan"):
