@@ -90,7 +90,7 @@ class Builds:
             "restore": plan.summary() if plan.sources else None,
             "warnings": [*traced.warnings, *plan.warnings],
         }
-        return Build(spec.digest, spec.architecture, dict(spec.normalized()), facts)
+        return Build(spec.digest, spec.architecture, spec.normalized(), facts)
 
     async def page(
         self, *, architecture: str | None, before: int | None, limit: int
