@@ -64,7 +64,7 @@ class WorkerFaultError(EngineError):
 
 
 class DeviceError(Exception):
-    """The device that was asked for is not there; nothing can start."""
+    """The device in the settings is missing; nothing can start."""
 
 
 class Task(msgspec.Struct, Generic[Result], frozen=True, tag=True):

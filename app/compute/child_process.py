@@ -90,7 +90,7 @@ class ChildProcess:
     async def wait(self) -> str:
         """Wait for the end of the process, and return how it ended."""
         status = await self._process.wait()
-        return self._ended_for or how_it_ended(status)
+        return self._ended_for or describe_end(status)
 
     def kill(self, reason: str | None = None) -> None:
         """Kill the process and its children; `wait` returns the reason."""
@@ -109,10 +109,10 @@ class ChildProcess:
             await self._process.wait()
 
 
-def how_it_ended(status: int) -> str:
+def describe_end(status: int) -> str:
     """Return how a process ended that has a status, as a sentence without its subject.
 
-    >>> how_it_ended(-15), how_it_ended(1)
+    >>> describe_end(-15), describe_end(1)
     ('was killed by SIGTERM', 'exited with status 1')
     """
     if status >= 0:

@@ -190,7 +190,7 @@ class LocalEngine:
             limit += f" ({variable('request_timeout_s')})"
         supervisor = self._workers[0].supervisor
         if supervisor.connection is None and not pending.is_computed:
-            return _not_up(supervisor, limit)
+            return _unavailable(supervisor, limit)
         doing = "computed" if pending.is_computed else "waited for the worker"
         return DeadlineError(f"The request {doing} for longer than {limit}.")
 
@@ -237,7 +237,7 @@ class LocalEngine:
         except TimeoutError:
             limit = f"{limit_s:g} s ({variable('request_timeout_s')})"
             if worker.supervisor.connection is None:
-                raise _not_up(worker.supervisor, limit) from None
+                raise _unavailable(worker.supervisor, limit) from None
             raise DeadlineError(f"The request computed for longer than {limit}.") from None
 
     def figures(self) -> EngineFigures:
@@ -261,7 +261,7 @@ class LocalEngine:
         return {"worker": self.worker_pids, "reader": self._readers.pids}
 
 
-def _not_up(supervisor: Supervisor, limit: str) -> WorkerUnavailableError:
+def _unavailable(supervisor: Supervisor, limit: str) -> WorkerUnavailableError:
     reason = f": it {supervisor.reason}" if supervisor.reason else ""
     return WorkerUnavailableError(f"The worker did not come up within {limit}{reason}.")
 

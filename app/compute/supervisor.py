@@ -9,7 +9,7 @@ from app.compute.child_process import ChildProcess, WorkerGoneError
 from app.compute.connection import Connection
 from app.compute.frames import Frame
 from app.compute.messages import Refused, encode, first_message
-from app.engine import DeviceError, DeviceName, WorkerUnavailableError
+from app.engine import DeviceError, DeviceName, ProcessRole, WorkerUnavailableError
 from app.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ class Supervisor:
 
     def __init__(
         self,
-        name: str,
+        name: ProcessRole,
         spawn: Callable[[], Awaitable[ChildProcess]],
         settings: Settings,
         *,

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from zoo_server import Server, build, npy_bytes, poll, problem
 
-from app.compute.child_process import how_it_ended
+from app.compute.child_process import describe_end
 from app.compute.local_engine import LocalEngine
 from app.engine import (
     DeadlineError,
@@ -313,4 +313,4 @@ def test_what_waits_when_the_service_ends_is_told_so() -> None:
     ],
 )
 def test_the_end_of_a_process_is_said_in_words(status: int, text: str) -> None:
-    assert how_it_ended(status) == text
+    assert describe_end(status) == text

@@ -166,6 +166,7 @@ def test_a_frame_is_read_as_it_was_written() -> None:
         reader = asyncio.StreamReader()
         for piece in (*pieces(frame), *pieces(Frame(b""))):
             reader.feed_data(bytes(piece))
+        reader.feed_eof()
         return await read_frame(reader), await read_frame(reader)
 
     first, second = asyncio.run(read())

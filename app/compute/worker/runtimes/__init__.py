@@ -4,17 +4,18 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from app.arrays import OUTPUT, Array
+from app.engine import RuntimeName
 from model_zoo import Tensor, Trace
 
-# Programs for other outputs than the network's own that a model keeps at once.
+# How many programs a model keeps for other outputs than the network's own.
 MAX_PROGRAMS = 4
 
 
 class Runtime(Protocol):
     """A network that can compute."""
 
-    name: str
-    # How many batches may be computed side by side, and about how long a row takes in each then.
+    name: RuntimeName
+    # How many batches may be computed side by side, and about how long a row takes then.
     lanes: int
     lane_seconds: float
 

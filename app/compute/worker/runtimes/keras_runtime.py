@@ -10,7 +10,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 from app.arrays import Array
 from app.compute.worker.runtimes import tensors_of
 from app.compute.worker.runtimes.programs import Programs
-from app.engine import Precision
+from app.engine import Precision, RuntimeName
 from model_zoo import Trace, WeightLibrary, materialize
 
 # Freezing saves a tenth of the time or more; but TensorFlow takes long to copy larger weights, half
@@ -23,7 +23,7 @@ Function = Callable[[Any], Sequence[Any]]
 class KerasRuntime:
     """See `Runtime`. With `xla`, batches are padded to a power of two, each compiled once."""
 
-    name = "tensorflow"
+    name: RuntimeName = "tensorflow"
     lanes = 1
     lane_seconds = 0.0
 

@@ -19,6 +19,7 @@ from app.arrays import Array
 from app.compute.cores import cores
 from app.compute.worker.runtimes import tensors_of
 from app.compute.worker.runtimes.programs import Programs
+from app.engine import RuntimeName
 from model_zoo import Trace, WeightLibrary, build_weights, onnx_model
 
 CORES = cores()
@@ -40,7 +41,7 @@ class _Program:
 class OnnxRuntime:
     """See `Runtime`."""
 
-    name = "onnxruntime"
+    name: RuntimeName = "onnxruntime"
 
     def __init__(self, traced: Trace, library: WeightLibrary) -> None:
         """Raises: ZooError if the network has no form in ONNX."""
