@@ -1,4 +1,5 @@
-"""`pytest --light` (`make check`) leaves out heavy tests: they use TensorFlow or a running service.
+"""`pytest --light` (`make check`) leaves out heavy tests: they use TensorFlow, a running service,
+or seconds for processes of their own.
 
 A test is heavy if it is marked so, or if it names one of `HEAVY_NAMES`, itself or in a fixture or a
 function of the tests that it uses. A module that cannot be imported without TensorFlow is left out
@@ -23,7 +24,7 @@ HEAVY_NAMES = {"tensorflow", "keras", "materialize", "materialize_graph", "Serve
 
 # HYPOTHESIS_PROFILE=fuzz (`make fuzz`) runs ten times the usual number of examples.
 settings.register_profile("fuzz", max_examples=1000)
-settings.register_profile("light", max_examples=20)
+settings.register_profile("light", max_examples=10)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -34,7 +35,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Choose the number of examples, and start the guard, in processes of tests as well."""
     if profile := os.environ.get("HYPOTHESIS_PROFILE"):
         settings.load_profile(profile)
-    config.addinivalue_line("markers", "heavy: needs TensorFlow, or starts the service")
+    config.addinivalue_line("markers", "heavy: TensorFlow, the service, or seconds")
     if config.getoption("--light"):
         settings.load_profile("light")
         inherited = os.environ.get("PYTHONPATH", "").split(os.pathsep)

@@ -7,7 +7,7 @@ of each type. Bodies of requests are read raw, and a problem's status and form f
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
@@ -48,13 +48,20 @@ _SUFFIX = re.compile("(Body|Document)$")
 _FRAMEWORK_ERRORS = ("HTTPValidationError", "ValidationError")
 
 
+# The types of answers, each with the number that stands for it until its schema is asked for: the
+# framework would compile them all for each application, at its first request.
+_BODIES: list[Any] = []
+_BODY = "x-body"
+
+
 def answer(description: str, body: Any, media_types: Iterable[str] = ()) -> Schema:
     """Return the description of an answer in JSON, and of the other types that it has."""
-    content: Schema = {_JSON: {}}
+    content: Schema = {_JSON: {_BODY: len(_BODIES)}}
+    _BODIES.append(body)
     for media_type in media_types:
         name = media_type.partition(";")[0]
         content.setdefault(name, TEXT if name.startswith("text/") else {})
-    return {"description": description, "model": body, "content": content}
+    return {"description": description, "content": content}
 
 
 def problems(*kinds: ProblemKind) -> Responses:
@@ -101,11 +108,17 @@ def spec_schemas() -> dict[str, Schema]:
 
 def finished(document: Schema, requests: Mapping[str, Schema]) -> Schema:
     """Return the framework's document with the schemas of requests, and with the problems."""
+    bodies, answers = _answers()
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
-            operation["responses"] = _with_problems(operation["responses"], method.upper(), path)
+            responses = operation["responses"]
+            for response in responses.values():
+                for media in response.get("content", {}).values():
+                    if _BODY in media:
+                        media["schema"] = bodies[media.pop(_BODY)]
+            operation["responses"] = _with_problems(responses, method.upper(), path)
     problem_types = {"Problem": ProblemBody, "ForeignProblem": ForeignProblemBody}
-    schemas = document["components"]["schemas"] | schemas_of(problem_types) | requests
+    schemas = document["components"]["schemas"] | answers | schemas_of(problem_types) | requests
     schemas["BuildBody"]["properties"]["spec"] = reference("BuildSpec")
     named: dict[str, Schema] = {}
     for name, schema in schemas.items():
@@ -120,6 +133,14 @@ def finished(document: Schema, requests: Mapping[str, Schema]) -> Schema:
         for name, kind in STATUSES.items()
     ]
     return document
+
+
+def _answers() -> tuple[list[Schema], dict[str, Schema]]:
+    """Return the schema of each type of answer, and those that they refer to."""
+    mode: Literal["serialization"] = "serialization"
+    numbered = [(number, mode, TypeAdapter(body)) for number, body in enumerate(_BODIES)]
+    schemas, definitions = TypeAdapter.json_schemas(numbered, ref_template=_REF)
+    return [schemas[number, mode] for number in range(len(_BODIES))], definitions["$defs"]
 
 
 def _with_problems(responses: Schema, method: str, path: str) -> Schema:

@@ -14,6 +14,8 @@ from zoo_server import build, problem
 
 from model_zoo import BuildSpec, trace
 
+pytestmark = pytest.mark.heavy  # each upload is read by a process of its own
+
 LENET = {"architecture": "lenet"}
 NONE = "0" * 64
 GOLDEN = Path(__file__).parents[1] / "golden" / "checkpoint" / "mobilenet_v1_0.25_128.tgz"

@@ -41,6 +41,7 @@ def test_the_document_is_valid(document: dict[str, Any]) -> None:
     OpenAPIV31SpecValidator(document).validate()
 
 
+@pytest.mark.heavy  # it takes seconds
 def test_a_client_is_generated_without_a_complaint(client: TestClient, tmp_path: Path) -> None:
     source = tmp_path / "openapi.json"
     source.write_bytes(client.get("/openapi.json").content)

@@ -196,6 +196,7 @@ def test_the_standard_variables_name_the_service_and_choose_what_is_sampled(
     assert collector.resource["service.name"] == "zoo-of-mine"
 
 
+@pytest.mark.heavy  # it waits for the SDK to give up
 def test_a_collector_that_is_away_costs_requests_nothing_and_the_log_one_line(
     make_client: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

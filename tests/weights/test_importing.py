@@ -28,6 +28,8 @@ from model_zoo import (
 )
 from model_zoo.weights.importing import import_id
 
+pytestmark = pytest.mark.heavy  # each upload is read by a process of its own
+
 GOLDEN = Path(__file__).parents[1] / "golden" / "checkpoint" / "mobilenet_v1_0.25_128.tgz"
 TENSORS = {
     "Net/weights": np.arange(24, dtype=np.float32).reshape(2, 3, 4),
