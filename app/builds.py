@@ -40,7 +40,7 @@ class Builds:
             setting_prefix=PREFIX,
         )
         # Held while a build or a model is stored, and while something that it may use is removed.
-        self.references = threading.Lock()
+        self.references_lock = threading.Lock()
 
     def trace(self, spec: object) -> Trace:
         """Return the trace of a spec, as a client sends it or as a build stores it.
@@ -66,7 +66,7 @@ class Builds:
         with self._metrics.refusals(architecture):
             with timings.measure("plan"):
                 build = self._build_of(traced)
-            with timings.measure("store"), self.references:
+            with timings.measure("store"), self.references_lock:
                 # The sources existed when the plan was made, but may have been removed since.
                 self.sources.check(build.spec)
                 stored, is_new = self._store.add(build)
@@ -131,7 +131,7 @@ class Builds:
         Raises: ServiceError (in-use) if another build takes weights from it, or a name refers to
         it.
         """
-        with self.references:
+        with self.references_lock:
             self._check_unused(build_id)
             self._store.remove(build_id)
 
@@ -140,7 +140,7 @@ class Builds:
 
         Raises: ServiceError (in-use) if a build takes weights from them.
         """
-        with self.references:
+        with self.references_lock:
             self._check_unused(checkpoint_id)
             self._checkpoints.remove(checkpoint_id)
 

@@ -24,7 +24,7 @@ Precision = Literal["float32", "bfloat16"]
 DeviceName = Literal["cpu", "gpu"]
 ProcessRole = Literal["worker", "reader"]
 # Why a model has left memory: for another model, on request, or because memory ran out.
-EvictionReason = Literal["room", "request", "memory"]
+UnloadReason = Literal["room", "request", "memory"]
 WorkerState = Literal["starting", "ready", "restarting", "stopped"]
 LoadState = Literal["unavailable", "loading", "ready", "unloading"]
 
@@ -113,15 +113,6 @@ class ModelRef:
 
 
 @dataclass(frozen=True, slots=True)
-class WarmedBatch:
-    """A batch size that the model was run at before it was ready; seconds of the second run."""
-
-    rows: int
-    seconds: float
-    first_seconds: float
-
-
-@dataclass(frozen=True, slots=True)
 class ModelState:
     """Whether a model is in memory, and what was measured when it was loaded."""
 
@@ -130,7 +121,7 @@ class ModelState:
     size_bytes: int = 0
     engine: RuntimeName | None = None
     precision: Precision | None = None
-    warmed: tuple[WarmedBatch, ...] = ()
+    warmed: tuple[int, ...] = ()  # the batch sizes that it was run at before it was ready
     # How many batches are computed side by side, and how many rows of several requests in each.
     lanes: int = 1
     batch_rows: int = 1
@@ -177,7 +168,7 @@ class EngineFigures:
 
     models: int = 0  # in memory
     model_bytes: int = 0
-    evictions: Mapping[EvictionReason, int] = field(default_factory=dict)
+    evictions: Mapping[UnloadReason, int] = field(default_factory=dict)
     # Requests that wait for a place in a batch, by the model's name and version.
     waiting: Mapping[tuple[str, str], int] = field(default_factory=dict)
     worker_up: bool = False
@@ -198,17 +189,17 @@ class Engine(Protocol):
         rows: Rows,
         outputs: Sequence[str],
         *,
-        label: tuple[str, str],
+        counted_as: tuple[str, str],
         timeout_s: float | None = None,
     ) -> Answer:
         """Compute outputs of a model, loading it first where it is not in memory.
 
-        `label` is the model's name and version, as statistics count it.
+        `counted_as` is the model's name and version, as statistics count it.
         Raises: EngineError, or a ZooError for what does not fit.
         """
 
     def check_admission(self) -> None:
-        """Raises: QueueFullError if an inference that came now would be refused."""
+        """Raises: EngineError if an inference that came now would be refused."""
 
     async def load(self, model: ModelRef) -> ModelState:
         """Load a model into memory and run it at each of its batch sizes."""

@@ -30,7 +30,7 @@ from app.http.negotiation import refuse_unknown_parameters
 from app.http.routing import Routes
 from app.services import wire
 from app.settings import Settings
-from app.telemetry.exporting import spans_of_environment
+from app.telemetry.exporting import span_exporter_from_environment
 from app.telemetry.statistics import Statistics
 from model_zoo import end_imports
 
@@ -58,7 +58,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
     """
     statistics = Statistics()
     engine = engine or LocalEngine(settings, statistics.executed)
-    spans = spans_of_environment()
+    spans = span_exporter_from_environment()
     services = wire(settings, engine, statistics)
     routes = Routes((*_FOREIGN_ROUTERS, *_OWN_ROUTERS))
 

@@ -7,9 +7,9 @@ from app.builds import Builds
 from app.engine import Engine
 from app.serving.background_loads import BackgroundLoads
 from app.serving.inference import Inference
+from app.serving.model_registry import ModelRegistry
 from app.serving.models import Models
-from app.serving.naming import Naming
-from app.serving.networks import Networks
+from app.serving.networks import NetworkCache
 from app.serving.profile import Profiler
 from app.serving.weight_exports import WeightExports
 from app.serving.weight_imports import WeightImports
@@ -35,7 +35,7 @@ class Services:
     builds: Builds
     loads: BackgroundLoads
     models: Models
-    naming: Naming
+    registry: ModelRegistry
     inference: Inference
     profiler: Profiler
     weight_exports: WeightExports
@@ -54,7 +54,7 @@ def wire(settings: Settings, engine: Engine, statistics: Statistics) -> Services
     checkpoints = _checkpoints(settings.home)
     model_store = ModelStore(database)
     builds = Builds(settings, BuildStore(database), model_store, checkpoints, metrics)
-    networks = Networks(builds)
+    networks = NetworkCache(builds)
     loads = BackgroundLoads(engine)
     files = WeightFiles(settings.home, settings.max_files_bytes)
     return Services(
@@ -65,7 +65,7 @@ def wire(settings: Settings, engine: Engine, statistics: Statistics) -> Services
         builds=builds,
         loads=loads,
         models=Models(settings, model_store, networks, loads, statistics),
-        naming=Naming(settings, model_store, builds),
+        registry=ModelRegistry(settings, model_store, builds),
         inference=Inference(engine, settings, statistics),
         profiler=Profiler(engine, settings),
         weight_exports=WeightExports(engine, files, builds.sources),

@@ -103,7 +103,7 @@ class MeasuredProfile(msgspec.Struct, frozen=True):
     call_seconds: float | None = None
 
 
-class Profile(WorkerTask[MeasuredProfile], frozen=True):
+class MeasureProfile(WorkerTask[MeasuredProfile], frozen=True):
     """Measure each layer of a network, whether it is in memory or not.
 
     The last two are times of `time.monotonic`, one clock for all processes: time spent waiting

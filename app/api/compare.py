@@ -18,7 +18,7 @@ from app.http.openapi import INFERENCE_PROBLEMS, answer, problems
 from app.http.problems import as_service_error, problem_summary, query_error, with_subject
 from app.http.request_bodies import INPUTS
 from app.http.routing import runs_inference
-from app.serving.comparing import Comparing, ComparisonBody, Entry
+from app.serving.comparison_run import ComparedModel, ComparisonBody, ComparisonRun
 from app.serving.comparison_text import as_text
 from app.serving.inference import Inference
 from app.serving.models import Models
@@ -65,17 +65,17 @@ async def compare(
     """
     format_name = chosen_format(request, query.format, TEXT_FORMATS)
     entries = [await _entry(models, inference, name, query) for name in _names(builds)]
-    comparing = Comparing(exchange, inference, await read_inputs(request, settings))
-    await comparing.check(entries)
+    run = ComparisonRun(exchange, inference, await read_inputs(request, settings))
+    await run.check(entries)
     for entry in entries:
-        await comparing.compute(entry)
-    errors = {name: as_service_error(error) for name, error in comparing.failures.items()}
+        await run.compute(entry)
+    errors = {name: as_service_error(error) for name, error in run.failures.items()}
     if len(errors) == len(entries):
         name, error = next(iter(errors.items()))
         raise with_subject(name, error)
     summaries = {name: problem_summary(error) for name, error in errors.items()}
     with exchange.timings.measure("encode"):
-        comparison = await asyncio.to_thread(comparing.comparison, entries, summaries)
+        comparison = await asyncio.to_thread(run.comparison, entries, summaries)
         writers: Writers = {"json": lambda: comparison, "text": partial(as_text, comparison)}
         return await asyncio.to_thread(written, format_name, writers)
 
@@ -97,11 +97,13 @@ def _names(builds: str) -> list[str]:
     return names
 
 
-async def _entry(models: Models, inference: Inference, name: str, query: OutputQuery) -> Entry:
+async def _entry(
+    models: Models, inference: Inference, name: str, query: OutputQuery
+) -> ComparedModel:
     model = await models.resolve(name)
     try:
         inference.check_rows(model.network, 1)
         selection = select_outputs(model.network, query, "json")
     except ServiceError as error:
         raise with_subject(name, error) from error
-    return Entry(name, model, selection)
+    return ComparedModel(name, model, selection)

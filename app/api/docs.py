@@ -11,7 +11,7 @@ from app.api import open_inference, tensorflow_serving
 from app.errors import ServiceError
 from app.http.openapi import TEXT, answer, finished, schemas_of, spec_schemas
 from app.http.request_bodies import SPEC, Instances
-from app.serving.naming import ModelRequest
+from app.serving.model_registry import ModelRequest
 
 router = APIRouter(tags=["service"])
 

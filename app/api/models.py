@@ -11,8 +11,8 @@ from typing_extensions import TypedDict  # pydantic takes no other before Python
 
 from app.api.parts import (
     InferenceDep,
+    ModelRegistryDep,
     ModelsDep,
-    NamingDep,
     SettingsDep,
 )
 from app.body_fields import BuildId, Links, Time
@@ -20,9 +20,9 @@ from app.documents import parse_document
 from app.engine import LoadState, Precision, RuntimeName
 from app.http.bodies import read_document
 from app.http.openapi import BODY_PROBLEMS, answer, json_body, problems
-from app.http.paging import Cursor, PageLimit, before_of, page_of
+from app.http.paging import Cursor, PageLimit, page_of, read_cursor
+from app.serving.model_registry import check_name, read_model_request
 from app.serving.models import MAX_VERSION, Models
-from app.serving.naming import check_name, read_model_request
 from app.store.models import VersionRecord
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
@@ -85,7 +85,7 @@ async def put_model(
     name: str,
     settings: SettingsDep,
     inference: InferenceDep,
-    naming: NamingDep,
+    registry: ModelRegistryDep,
     models: ModelsDep,
 ) -> Response:
     """The version starts to load into memory; the answer does not wait for it.
@@ -100,7 +100,7 @@ async def put_model(
     model_request = read_model_request(document)
     network = (await models.find_build(model_request.build)).network
     inference.check_rows(network, 1)
-    record, is_new = await asyncio.to_thread(naming.put, name, model_request)
+    record, is_new = await asyncio.to_thread(registry.put, name, model_request)
     models.load(record, network)
     return JSONResponse(
         model_body(models, record),
@@ -124,7 +124,7 @@ async def list_models(
 
     `state` is ready, loading, unloading or unavailable. The next request loads an unavailable one.
     """
-    before = before_of(cursor)
+    before = read_cursor(cursor)
     records = [
         record for record in models.store.all() if before is None or record.sequence < before
     ]
@@ -145,14 +145,14 @@ async def list_models(
 )
 async def delete_model(
     name: str,
-    naming: NamingDep,
+    registry: ModelRegistryDep,
     models: ModelsDep,
     version: Annotated[
         int | None, Query(ge=1, le=MAX_VERSION, description="Delete only this version.")
     ] = None,
 ) -> Response:
     """The build stays. Its memory is freed unless another version runs it in the same way."""
-    for record in await asyncio.to_thread(naming.forget, name, version):
+    for record in await asyncio.to_thread(registry.forget, name, version):
         await models.release(record)
     return Response(status_code=204)
 

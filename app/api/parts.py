@@ -11,8 +11,8 @@ from app.engine import Engine
 from app.http.exchange import HttpExchange
 from app.services import Services
 from app.serving.inference import Inference
+from app.serving.model_registry import ModelRegistry
 from app.serving.models import Models
-from app.serving.naming import Naming
 from app.serving.profile import Profiler
 from app.serving.weight_exports import WeightExports
 from app.serving.weight_imports import WeightImports
@@ -39,7 +39,7 @@ EngineDep = Annotated[Engine, _part(lambda services: services.engine)]
 BuildsDep = Annotated[Builds, _part(lambda services: services.builds)]
 CheckpointsDep = Annotated[CheckpointStore, _part(lambda services: services.checkpoints)]
 ModelsDep = Annotated[Models, _part(lambda services: services.models)]
-NamingDep = Annotated[Naming, _part(lambda services: services.naming)]
+ModelRegistryDep = Annotated[ModelRegistry, _part(lambda services: services.registry)]
 InferenceDep = Annotated[Inference, _part(lambda services: services.inference)]
 ProfilerDep = Annotated[Profiler, _part(lambda services: services.profiler)]
 WeightExportsDep = Annotated[WeightExports, _part(lambda services: services.weight_exports)]

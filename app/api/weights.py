@@ -217,7 +217,7 @@ async def _find(checkpoints: CheckpointStore, weights_id: str) -> Checkpoint:
         return await asyncio.to_thread(checkpoints.get, weights_id)
     except WeightsError as error:
         raise ServiceError(
-            "unknown-weights", f"{error} GET /v1/weights lists those that there are."
+            "unknown-weights", f"{error} GET /v1/weights lists all of them."
         ) from error
 
 

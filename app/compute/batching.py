@@ -21,7 +21,7 @@ class PendingRequest:
     outputs: tuple[str, ...]
     block: Block
     count: int
-    label: tuple[str, str]
+    counted_as: tuple[str, str]
     arrived: float
     answer: asyncio.Future[Answer]
     # Set when its batch has failed: it is tried again, in a batch of its own.
@@ -90,10 +90,10 @@ class RequestQueue:
         return False
 
     def depths(self) -> dict[tuple[str, str], int]:
-        """Return the number of requests, by the label of their model."""
+        """Return the number of requests, by model and version."""
         counts: dict[tuple[str, str], int] = {}
         for pending in self._pending:
-            counts[pending.label] = counts.get(pending.label, 0) + 1
+            counts[pending.counted_as] = counts.get(pending.counted_as, 0) + 1
         return counts
 
     def next(self, limit_of: Callable[[ModelRef], int]) -> "Batch | None":

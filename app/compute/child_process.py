@@ -16,7 +16,7 @@ _READ_AHEAD_BYTES = 2**20
 _END_SECONDS = 3.0
 
 
-class WorkerGoneError(Exception):
+class ProcessGoneError(Exception):
     """The process has ended; the text says how: it is a sentence without its subject."""
 
 
@@ -69,23 +69,23 @@ class ChildProcess:
     async def send(self, frame: Frame) -> None:
         """Send one frame.
 
-        Raises: WorkerGoneError if the process has ended.
+        Raises: ProcessGoneError if the process has ended.
         """
         try:
             self._writer.writelines(pieces(frame))
             await self._writer.drain()
         except ConnectionError:
-            raise WorkerGoneError(await self.wait()) from None
+            raise ProcessGoneError(await self.wait()) from None
 
     async def receive(self) -> Frame:
         """Return the next frame.
 
-        Raises: WorkerGoneError if the process has ended.
+        Raises: ProcessGoneError if the process has ended.
         """
         try:
             return await read_frame(self._reader)
         except (asyncio.IncompleteReadError, ConnectionError):
-            raise WorkerGoneError(await self.wait()) from None
+            raise ProcessGoneError(await self.wait()) from None
 
     async def wait(self) -> str:
         """Wait for the end of the process, and return how it ended."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from msgspec import DecodeError, msgpack
 
 from app.arrays import Buffer
-from app.compute.child_process import ChildProcess, WorkerGoneError
+from app.compute.child_process import ChildProcess, ProcessGoneError
 from app.compute.frames import Frame
 from app.compute.messages import Call, CallFailure, CallResult, answer_of_call, encode, error_of
 from app.engine import Reply, Result, Task
@@ -27,7 +27,7 @@ class Connection:
     async def call(self, task: Task[Result], buffers: Sequence[Buffer] = ()) -> Reply[Result]:
         """Return the answer to a call.
 
-        Raises: WorkerGoneError if the process ends before; EngineError or ZooError as it answers.
+        Raises: ProcessGoneError if the process ends before; EngineError or ZooError as it answers.
         """
         call_id = next(self._ids)
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
@@ -52,12 +52,12 @@ class Connection:
         except TimeoutError:
             reason = f"was ended: a task took longer than {limit.value:g} s ({limit.setting})"
             self.process.kill(reason)
-            raise WorkerGoneError(reason) from None
+            raise ProcessGoneError(reason) from None
 
     async def listen(self) -> None:
         """Hand each answer to its caller, until the process is gone.
 
-        Raises: WorkerGoneError, as all open calls do then.
+        Raises: ProcessGoneError, as all open calls do then.
         """
         try:
             while True:
@@ -67,11 +67,11 @@ class Connection:
                 if future is not None and not future.done():
                     future.set_result((answer, frame.buffers))
         except DecodeError:
-            reason = "was ended: it sent what is no answer"
+            reason = "was ended: it sent a malformed answer"
             self.process.kill(reason)
-            self.fail(WorkerGoneError(reason))
-            raise WorkerGoneError(reason) from None
-        except WorkerGoneError as gone:
+            self.fail(ProcessGoneError(reason))
+            raise ProcessGoneError(reason) from None
+        except ProcessGoneError as gone:
             self.fail(gone)
             raise
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from app.compute.arena import Arena
 from app.compute.batching import Batch, PendingRequest, RequestQueue
-from app.compute.child_process import ChildProcess, WorkerGoneError, worker_environment
+from app.compute.child_process import ChildProcess, ProcessGoneError, worker_environment
 from app.compute.connection import Connection
 from app.compute.messages import ArenaRows, Compute
 from app.compute.model_loads import Changes, ModelLoads
@@ -96,12 +96,12 @@ class DeviceWorker:
         """Look for batches to send: something has changed."""
         self._wake.set()
 
-    def _on_up(self, _connection: Connection) -> None:
+    def _on_up(self) -> None:
         for ref in self.loads.pinned.values():
             self.loads.begin(ref)
         self.wake()
 
-    def _on_down(self, _reason: str) -> None:
+    def _on_down(self) -> None:
         self.residency.clear()
         self._run_in_background(self._changes.announce())
 
@@ -180,7 +180,7 @@ class DeviceWorker:
 
     def _answer(self, batch: Batch, reply: Reply[Shapes], started: float, ready_at: float) -> None:
         """Answer each request of a batch with its own rows."""
-        self._on_batch(batch.requests[0].label, batch.rows, reply.seconds)
+        self._on_batch(batch.requests[0].counted_as, batch.rows, reply.seconds)
         arrays = [
             np.frombuffer(data, np.float32).reshape(shape)
             for data, shape in zip(reply.buffers, reply.result, strict=True)
@@ -209,7 +209,7 @@ class DeviceWorker:
             return
         if isinstance(error, OutOfMemoryError):
             self._run_in_background(self.loads.unload_idle())
-        if isinstance(error, WorkerGoneError):
+        if isinstance(error, ProcessGoneError):
             error = _died(error)
         batch[0].fail(error)
 
@@ -231,7 +231,7 @@ class DeviceWorker:
             finally:
                 if not sent.is_set():
                     call.cancel()
-        except WorkerGoneError as gone:
+        except ProcessGoneError as gone:
             raise _died(gone) from None
         finally:
             self.tasks_in_progress -= 1
@@ -245,7 +245,7 @@ class DeviceWorker:
             return await connection.call_within(task, self._settings.request_time)
 
 
-def _died(gone: WorkerGoneError) -> WorkerDiedError:
+def _died(gone: ProcessGoneError) -> WorkerDiedError:
     return WorkerDiedError(
         f"The worker {gone} while it did this request. It is started again; the request may be "
         "sent again."

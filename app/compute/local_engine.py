@@ -23,7 +23,6 @@ from app.engine import (
     DeadlineError,
     EngineFigures,
     EngineStatus,
-    EvictionReason,
     ModelRef,
     ModelState,
     ProcessRole,
@@ -32,6 +31,7 @@ from app.engine import (
     Reply,
     Result,
     Rows,
+    UnloadReason,
     WorkerTask,
     WorkerUnavailableError,
 )
@@ -42,7 +42,7 @@ class LocalEngine:
     """See `app.engine.Engine`."""
 
     def __init__(
-        self, settings: Settings, on_batch: OnBatch = lambda label, rows, seconds: None
+        self, settings: Settings, on_batch: OnBatch = lambda counted_as, rows, seconds: None
     ) -> None:
         self._settings = settings
         self._arena = Arena(settings.max_queue_bytes)
@@ -139,7 +139,7 @@ class LocalEngine:
         rows: Rows,
         outputs: Sequence[str],
         *,
-        label: tuple[str, str],
+        counted_as: tuple[str, str],
         timeout_s: float | None = None,
     ) -> Answer:
         """Compute outputs of a model, after the requests that wait already; see `Engine.infer`."""
@@ -156,7 +156,7 @@ class LocalEngine:
             )
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         pending = PendingRequest(
-            model, tuple(outputs), block, rows.count, label, time.perf_counter(), future
+            model, tuple(outputs), block, rows.count, counted_as, time.perf_counter(), future
         )
         self._blocks[pending] = block
         self._queue.add(pending)
@@ -243,7 +243,7 @@ class LocalEngine:
     def figures(self) -> EngineFigures:
         """Return the gauges and counters."""
         residencies = [worker.residency for worker in self._workers]
-        evictions: Counter[EvictionReason] = Counter()
+        evictions: Counter[UnloadReason] = Counter()
         for residency in residencies:
             evictions.update(residency.evictions)
         status = self.status()

@@ -24,7 +24,13 @@ from app.engine import (
     WorkerTask,
 )
 from app.store.errors import StoreError
-from app.tasks import Profile, ReadInputs, ReadOpenInference, ReadTensorFlowServing, SaveWeights
+from app.tasks import (
+    MeasureProfile,
+    ReadInputs,
+    ReadOpenInference,
+    ReadTensorFlowServing,
+    SaveWeights,
+)
 from app.wording import clip
 from model_zoo import InputError, Problem, WeightsError, ZooError
 
@@ -43,7 +49,7 @@ class Refused(msgspec.Struct, frozen=True, tag=True):
     reason: str
 
 
-# The tasks of the local engine's own; `app.tasks` has the others -------------------------------
+# The local engine's own tasks; `app.tasks` has the others -------------------------------
 
 
 class Load(WorkerTask[ModelState], frozen=True):
@@ -79,7 +85,7 @@ class Compute(WorkerTask[tuple[tuple[int, ...], ...]], frozen=True):
     is_alone: bool
 
 
-AnyWorkerTask = Load | Unload | Compute | SaveWeights | Profile
+AnyWorkerTask = Load | Unload | Compute | SaveWeights | MeasureProfile
 AnyReadingTask = ReadInputs | ReadOpenInference | ReadTensorFlowServing
 
 

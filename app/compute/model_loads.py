@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from app.compute.batching import PendingRequest, RequestQueue
-from app.compute.child_process import WorkerGoneError
+from app.compute.child_process import ProcessGoneError
 from app.compute.connection import Connection
 from app.compute.messages import Load, Unload
 from app.compute.residency import Residency, ResidentModel
 from app.compute.supervisor import Supervisor
-from app.engine import EvictionReason, ModelRef, ModelState, OutOfMemoryError, WorkerDiedError
+from app.engine import ModelRef, ModelState, OutOfMemoryError, UnloadReason, WorkerDiedError
 from app.settings import Settings, variable
 
 log = logging.getLogger(__name__)
@@ -120,7 +120,7 @@ class ModelLoads:
         try:
             await self._make_room(connection)
             reply = await connection.call_within(load, self._settings.load_time)
-        except WorkerGoneError as gone:
+        except ProcessGoneError as gone:
             self.residency.fail_load(ref, f"the worker {gone}")
             raise WorkerDiedError(
                 f"The worker {gone} while it loaded this network. It is started again."
@@ -176,14 +176,14 @@ class ModelLoads:
                     await self._unload(connection, model, "memory")
 
     async def _unload(
-        self, connection: Connection, model: ResidentModel, reason: EvictionReason
+        self, connection: Connection, model: ResidentModel, reason: UnloadReason
     ) -> None:
         """Send a model no more batches, and unload it when the last one is done."""
         self.residency.begin_unload(model)
         await self._changes.until(lambda: not model.in_use)
         try:
             await connection.call_within(Unload(model.ref.key), self._settings.request_time)
-        except WorkerGoneError:
+        except ProcessGoneError:
             return  # and all its models with it
         except Exception as error:
             log.error("Build %s was not unloaded: %s", model.ref.build, error)

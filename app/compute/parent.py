@@ -73,8 +73,8 @@ def _answer(
 def _classified(error: Exception) -> Exception:
     """Return an error of the disk, of memory, or of ours, fit for a client; log the other one."""
     if isinstance(error, OSError):
-        log.exception("The disk refuses.")
-        return StoreError(f"The disk refuses: {error.strerror or 'I/O error'}.")
+        log.exception("The disk reported an error.")
+        return StoreError(f"The disk reported an error: {error.strerror or 'I/O error'}.")
     if _is_out_of_memory(error):
         log.exception("Out of memory.")
         return OutOfMemoryError(

@@ -1,6 +1,6 @@
 """Processes that read what clients send: images, and JSON of any length.
 
-They hold no network and no other client's data: a hostile file can break one of these only.
+They hold no network and no other client's data: a hostile file can break only one of these.
 """
 
 import asyncio
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.arrays import Buffer
-from app.compute.child_process import ChildProcess, WorkerGoneError
+from app.compute.child_process import ChildProcess, ProcessGoneError
 from app.compute.connection import Connection
 from app.compute.cores import cores
 from app.compute.supervisor import Supervisor
@@ -77,7 +77,7 @@ async def _read(
         if not call.done():
             await _end_soon(call, connection.process)
         raise
-    except WorkerGoneError as gone:
+    except ProcessGoneError as gone:
         raise WorkerDiedError(
             f"The process that reads inputs {gone} while it read this one. It is started again."
         ) from None

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from app.engine import EvictionReason, ModelRef, ModelState
+from app.engine import ModelRef, ModelState, UnloadReason
 
 # How many models are remembered that are not in memory.
 _MAX_REMEMBERED = 256
@@ -46,7 +46,7 @@ class Residency:
 
     max_bytes: int
     models: "OrderedDict[str, ResidentModel]" = field(default_factory=OrderedDict)
-    evictions: Counter[EvictionReason] = field(default_factory=Counter)
+    evictions: Counter[UnloadReason] = field(default_factory=Counter)
     # The states of earlier loads: the size, and the engine that was the fastest.
     known: "OrderedDict[str, ModelState]" = field(default_factory=OrderedDict)
     failures: "OrderedDict[str, str]" = field(default_factory=OrderedDict)
@@ -132,7 +132,7 @@ class Residency:
         """Count a model as unloading: its memory is not free yet."""
         model.state = replace(model.state, state="unloading")
 
-    def finish_unload(self, ref: ModelRef, reason: EvictionReason) -> None:
+    def finish_unload(self, ref: ModelRef, reason: UnloadReason) -> None:
         """Count a model as gone."""
         if self.models.pop(ref.key, None) is not None:
             self.evictions[reason] += 1

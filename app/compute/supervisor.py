@@ -3,13 +3,18 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Literal
 
-from app.compute.child_process import ChildProcess, WorkerGoneError
+from app.compute.child_process import ChildProcess, ProcessGoneError
 from app.compute.connection import Connection
 from app.compute.frames import Frame
 from app.compute.messages import Refused, encode, first_message
-from app.engine import DeviceError, DeviceName, ProcessRole, WorkerUnavailableError
+from app.engine import (
+    DeviceError,
+    DeviceName,
+    ProcessRole,
+    WorkerState,
+    WorkerUnavailableError,
+)
 from app.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -30,11 +35,11 @@ class Supervisor:
         spawn: Callable[[], Awaitable[ChildProcess]],
         settings: Settings,
         *,
-        on_up: Callable[[Connection], None] = lambda connection: None,
-        on_down: Callable[[str], None] = lambda reason: None,
+        on_up: Callable[[], None] = lambda: None,
+        on_down: Callable[[], None] = lambda: None,
     ) -> None:
         self.name = name
-        self.state: Literal["starting", "ready", "restarting", "stopped"] = "starting"
+        self.state: WorkerState = "starting"
         self.reason: str | None = None
         self.restarts = 0
         self.device: DeviceName | None = None
@@ -102,7 +107,7 @@ class Supervisor:
                     log.error("The %s %s", self.name, self.reason)
                 else:
                     first.set_exception(error)
-            except (WorkerGoneError, OSError) as error:
+            except (ProcessGoneError, OSError) as error:
                 self.reason = str(error)
                 log.error("The %s %s.", self.name, error)
             self.state = "restarting"
@@ -111,7 +116,7 @@ class Supervisor:
             await asyncio.sleep(_back_off(self.failed_starts))
 
     async def _run(self, first: asyncio.Future[None]) -> None:
-        """Run one process to its end, which raises WorkerGoneError."""
+        """Run one process to its end, which raises ProcessGoneError."""
         process = self.process = await self._spawn()
         try:
             log.info("%s %d starts.", self.name.capitalize(), process.pid)
@@ -120,16 +125,16 @@ class Supervisor:
             self.connection = Connection(process)
             self.state, self.reason, self.failed_starts = "ready", None, 0
             log.info("%s %d is ready%s.", self.name.capitalize(), process.pid, _on(self.device))
-            self._on_up(self.connection)
+            self._on_up()
             self._wake_waiting()
             if not first.done():
                 first.set_result(None)
             await self.connection.listen()
-        except WorkerGoneError as gone:
+        except ProcessGoneError:
             if self.connection is not None:
                 self.connection = None
                 self.state = "restarting"
-                self._on_down(str(gone))
+                self._on_down()
             raise
         finally:
             if self.connection is not None:
@@ -145,7 +150,7 @@ async def _started(process: ChildProcess) -> DeviceName | None:
             message = first_message((await process.receive()).message)
     except TimeoutError:
         process.kill(f"did not start within {_START_SECONDS:g} s")
-        raise WorkerGoneError(await process.wait()) from None
+        raise ProcessGoneError(await process.wait()) from None
     if isinstance(message, Refused):
         raise DeviceError(message.reason)
     return message.device

@@ -19,7 +19,7 @@ _ALWAYS_BELOW = "/v2/health/"
 class Admission:
     """Counts the requests in progress; it is not thread-safe and belongs to the event loop.
 
-    `check_inference` raises if the engine would reject an inference. It is called first, so that a
+    `check_admission` raises if the engine would reject an inference. It is called first, so that a
     rejected inference costs nothing: none of its body has been read.
     """
 
@@ -27,10 +27,10 @@ class Admission:
         self,
         max_concurrency: int,
         max_client_concurrency: int = 0,
-        check_inference: Callable[[], None] = lambda: None,
+        check_admission: Callable[[], None] = lambda: None,
         is_inference: Callable[[Scope], bool] = lambda scope: False,
     ) -> None:
-        self._check_inference = check_inference
+        self._check_inference = check_admission
         self._is_inference = is_inference
         self._max_concurrency = max_concurrency
         self._max_client_concurrency = max_client_concurrency  # 0 means no limit

@@ -19,7 +19,7 @@ from app.http.admission import Admission, is_always_admitted
 from app.http.problems import as_service_error, problem_response, rejection_reason
 from app.telemetry.logs import about_request, log_fields
 from app.telemetry.metrics import Metrics
-from app.telemetry.spans import Phase, Spans
+from app.telemetry.spans import Phase, SpanExporter
 from app.telemetry.timings import Timings
 from app.telemetry.trace_context import TraceContext, random_id, read_trace_context
 
@@ -38,7 +38,7 @@ class Envelope:
         app: ASGIApp,
         admission: Admission,
         metrics: Metrics | None = None,
-        spans: Spans | None = None,
+        spans: SpanExporter | None = None,
     ) -> None:
         self._app = app
         self._admission = admission
@@ -81,7 +81,7 @@ class Envelope:
 class _Exchange:
     """One request and its response."""
 
-    def __init__(self, scope: Scope, send: Send, spans: Spans | None) -> None:
+    def __init__(self, scope: Scope, send: Send, spans: SpanExporter | None) -> None:
         self.status = 0
         self._started = time.perf_counter()
         self._send = send
@@ -108,7 +108,7 @@ class _Exchange:
             },
         }
 
-    def _begin_trace(self, headers: dict[bytes, str], spans: Spans | None) -> None:
+    def _begin_trace(self, headers: dict[bytes, str], spans: SpanExporter | None) -> None:
         """Start a span if spans are exported; else only continue the caller's trace, if any."""
         parent = None
         if b"traceparent" in headers:

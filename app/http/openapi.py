@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 from app.errors import ForeignProblemBody, ProblemBody, ProblemKind, ProblemKinds
 from app.http.foreign_problems import MEDIA_TYPE as FOREIGN_MEDIA_TYPE
 from app.http.foreign_problems import foreign_status, is_foreign
-from app.http.problems import MEDIA_TYPE, STATUSES
+from app.http.problems import MEDIA_TYPE, PROBLEM_TYPES
 from model_zoo import BuildSpec, list_architectures, list_ops
 
 Schema = dict[str, Any]
@@ -68,7 +68,7 @@ def problems(*kinds: ProblemKind) -> Responses:
     """Return the kinds of problems that a route answers with, by their statuses."""
     titles: dict[int, list[str]] = {}
     for kind in kinds:
-        titles.setdefault(STATUSES[kind].status, []).append(STATUSES[kind].title)
+        titles.setdefault(PROBLEM_TYPES[kind].status, []).append(PROBLEM_TYPES[kind].title)
     return {status: {"description": "; ".join(each)} for status, each in titles.items()}
 
 
@@ -130,7 +130,7 @@ def finished(document: Schema, requests: Mapping[str, Schema]) -> Schema:
     document = _without_suffixes(document)
     document["x-problems"] = [
         {"type": f"/docs#problem-{name}", "status": kind.status, "title": kind.title}
-        for name, kind in STATUSES.items()
+        for name, kind in PROBLEM_TYPES.items()
     ]
     return document
 
@@ -148,7 +148,7 @@ def _with_problems(responses: Schema, method: str, path: str) -> Schema:
     answers: Schema = {}
     descriptions: dict[str, list[str]] = {}
     if foreign_status(422, method, path) == 422:  # our own routes refuse unknown parameters
-        descriptions["422"] = [STATUSES["invalid-query"].title]
+        descriptions["422"] = [PROBLEM_TYPES["invalid-query"].title]
     for status, response in responses.items():
         if status < "400":
             answers[status] = response

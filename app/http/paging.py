@@ -14,7 +14,7 @@ Cursor = Annotated[
 ]
 
 
-class Numbered(Protocol):
+class ListedItem(Protocol):
     """An item of a listing, numbered in the order of arrival."""
 
     @property
@@ -22,10 +22,10 @@ class Numbered(Protocol):
         """A number that is never reused."""
 
 
-Item = TypeVar("Item", bound=Numbered)
+Item = TypeVar("Item", bound=ListedItem)
 
 
-def before_of(cursor: str | None) -> int | None:
+def read_cursor(cursor: str | None) -> int | None:
     """Return the sequence number that a page follows, or None for the first page.
 
     Raises: ServiceError (invalid-query) if the cursor is not a number.

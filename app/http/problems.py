@@ -52,50 +52,50 @@ from model_zoo import (
 MEDIA_TYPE = "application/problem+json"
 
 
-class Status(NamedTuple):
+class ProblemType(NamedTuple):
     """The status and the title of a kind of problem, the same in every response of that kind."""
 
     status: int
     title: str
 
 
-STATUSES: Mapping[ProblemKind, Status] = {
-    "malformed-json": Status(400, "The body cannot be read as JSON"),
-    "malformed-body": Status(400, "The body cannot be read"),
-    "malformed-request": Status(400, "The request does not follow the protocol"),
-    "not-found": Status(404, "There is no such route"),
-    "unknown-build": Status(404, "There is no such build"),
-    "unknown-model": Status(404, "There is no such model"),
-    "unknown-name": Status(404, "There is no such name in the catalogue"),
-    "method-not-allowed": Status(405, "The route does not support the method"),
-    "unknown-weights": Status(404, "There are no such weights"),
-    "not-acceptable": Status(406, "None of the accepted types is available"),
-    "slow-body": Status(408, "The body did not arrive in time"),
-    "conflict": Status(409, "The version already exists and differs"),
-    "in-use": Status(409, "The resource is still in use"),
-    "body-too-large": Status(413, "The body is too large"),
-    "unsupported-type": Status(415, "The body's type is not supported"),
-    "unsatisfiable-range": Status(416, "The range starts beyond the end"),
-    "invalid-query": Status(422, "A query parameter is not valid"),
-    "invalid-spec": Status(422, "The build spec is not valid"),
-    "build-refused": Status(422, "The network cannot be built as configured"),
-    "over-budget": Status(422, "The build exceeds the budget"),
-    "weights-refused": Status(422, "The weights do not fit, or cannot be read"),
-    "invalid-input": Status(422, "The input does not fit the network"),
-    "unprocessable": Status(422, "The request cannot be carried out"),
-    "too-many-requests": Status(429, "The client has too many requests in progress"),
+PROBLEM_TYPES: Mapping[ProblemKind, ProblemType] = {
+    "malformed-json": ProblemType(400, "The body cannot be read as JSON"),
+    "malformed-body": ProblemType(400, "The body cannot be read"),
+    "malformed-request": ProblemType(400, "The request does not follow the protocol"),
+    "not-found": ProblemType(404, "There is no such route"),
+    "unknown-build": ProblemType(404, "There is no such build"),
+    "unknown-model": ProblemType(404, "There is no such model"),
+    "unknown-name": ProblemType(404, "There is no such name in the catalogue"),
+    "method-not-allowed": ProblemType(405, "The route does not support the method"),
+    "unknown-weights": ProblemType(404, "There are no such weights"),
+    "not-acceptable": ProblemType(406, "None of the accepted types is available"),
+    "slow-body": ProblemType(408, "The body did not arrive in time"),
+    "conflict": ProblemType(409, "The version already exists and differs"),
+    "in-use": ProblemType(409, "The resource is still in use"),
+    "body-too-large": ProblemType(413, "The body is too large"),
+    "unsupported-type": ProblemType(415, "The body's type is not supported"),
+    "unsatisfiable-range": ProblemType(416, "The range starts beyond the end"),
+    "invalid-query": ProblemType(422, "A query parameter is not valid"),
+    "invalid-spec": ProblemType(422, "The build spec is not valid"),
+    "build-refused": ProblemType(422, "The network cannot be built as configured"),
+    "over-budget": ProblemType(422, "The build exceeds the budget"),
+    "weights-refused": ProblemType(422, "The weights do not fit, or cannot be read"),
+    "invalid-input": ProblemType(422, "The input does not fit the network"),
+    "unprocessable": ProblemType(422, "The request cannot be carried out"),
+    "too-many-requests": ProblemType(429, "The client has too many requests in progress"),
     # nginx's number, for the log: no client is left to receive it.
-    "client-gone": Status(499, "The client closed the connection"),
-    "internal-error": Status(500, "Internal error"),
-    "not-implemented": Status(501, "The service does not support this"),
-    "not-ready": Status(503, "The service or the model is not ready"),
-    "overloaded": Status(503, "The service is at capacity"),
-    "worker-died": Status(503, "The worker died while computing"),
-    "worker-unavailable": Status(503, "The worker is not available"),
-    "out-of-memory": Status(503, "There is not enough memory"),
-    "store-full": Status(503, "The store is full"),
-    "store-unavailable": Status(503, "The store is not available"),
-    "deadline-passed": Status(504, "The deadline passed"),
+    "client-gone": ProblemType(499, "The client closed the connection"),
+    "internal-error": ProblemType(500, "Internal error"),
+    "not-implemented": ProblemType(501, "The service does not support this"),
+    "not-ready": ProblemType(503, "The service or the model is not ready"),
+    "overloaded": ProblemType(503, "The service is at capacity"),
+    "worker-died": ProblemType(503, "The worker died while computing"),
+    "worker-unavailable": ProblemType(503, "The worker is not available"),
+    "out-of-memory": ProblemType(503, "There is not enough memory"),
+    "store-full": ProblemType(503, "The store is full"),
+    "store-unavailable": ProblemType(503, "The store is not available"),
+    "deadline-passed": ProblemType(504, "The deadline passed"),
 }
 
 # The first class that matches decides, so ZooError, the root, comes last.
@@ -201,7 +201,7 @@ def query_error(name: str, message: str, received: object, suggestion: str | Non
 def rejection_reason(error: ServiceError) -> str | None:
     """Return why a request was rejected that might succeed at another time, or None."""
     # not-ready is the result of a readiness check, which is answered and not rejected.
-    if STATUSES[error.kind].status not in (429, 503, 504) or error.kind == "not-ready":
+    if PROBLEM_TYPES[error.kind].status not in (429, 503, 504) or error.kind == "not-ready":
         return None
     return str(error.members.get("reason", error.kind))
 
@@ -225,14 +225,14 @@ def with_subject(name: str, error: ServiceError) -> ServiceError:
 
 def problem_summary(error: ServiceError) -> ProblemSummary:
     """Return a problem as a part of another answer."""
-    head = _head(error, STATUSES[error.kind].status)
+    head = _head(error, PROBLEM_TYPES[error.kind].status)
     return {**head, **error.members, "errors": error.errors}
 
 
 def _head(error: ServiceError, status: int) -> ProblemHead:
     return {
         "type": f"/docs#problem-{error.kind}",
-        "title": STATUSES[error.kind].title,
+        "title": PROBLEM_TYPES[error.kind].title,
         "status": status,
         "detail": error.detail,
     }
@@ -240,7 +240,7 @@ def _head(error: ServiceError, status: int) -> ProblemHead:
 
 def problem_response(error: ServiceError, ids: RequestIds, method: str, path: str) -> Response:
     """Return the response, in RFC 9457's form or in that of the path's foreign protocol."""
-    status = foreign_status(STATUSES[error.kind].status, method, path)
+    status = foreign_status(PROBLEM_TYPES[error.kind].status, method, path)
     head = _head(error, status)
     body: ProblemBody | ForeignProblemBody
     body = {**head, **ids, **error.members, "errors": error.errors}

@@ -11,7 +11,7 @@ _INFINITIES = (CONSTANTS["Infinity"], CONSTANTS["-Infinity"])
 
 
 class NotFloat32Error(Exception):
-    """A value is no number, or is beyond float32; `index` is that of the first one."""
+    """A value is not a number, or is beyond float32; `index` is that of the first one."""
 
     def __init__(self, index: int, *, is_number: bool) -> None:
         self.index = index
@@ -49,10 +49,10 @@ def _is_beyond_float64(value: float) -> bool:
     return False
 
 
-def spell_shape(shape: Iterable[int]) -> str:
+def spell_dims(shape: Iterable[int]) -> str:
     """Return a shape as messages spell it, cut if it is long.
 
-    >>> spell_shape((-1, 28, 28)), spell_shape(range(1000))
+    >>> spell_dims((-1, 28, 28)), spell_dims(range(1000))
     ('[-1,28,28]', '[0,1,2,3,4,5,6,7,...]')
     """
     sizes = [str(size)[:20] for size in shape]

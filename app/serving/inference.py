@@ -64,7 +64,7 @@ class Inference:
             reply.seconds["decode"],
         )
 
-    async def run(
+    async def infer(
         self,
         exchange: Exchange,
         model: ModelVersion,
@@ -77,7 +77,7 @@ class Inference:
 
         Raises: ServiceError, EngineError, or ZooError if the rows do not fit.
         """
-        network, label = model.network, (model.name, str(model.version))
+        network, counted_as = model.network, (model.name, str(model.version))
         exchange.name_model(model.name)
         started = time.perf_counter()
         try:
@@ -85,17 +85,21 @@ class Inference:
             self.check_output_bytes(output_bytes(network, rows.count, outputs))
             computed = [OUTPUT if name == PROBABILITIES else name for name in outputs]
             work = self.engine.infer(
-                model.ref, rows, tuple(dict.fromkeys(computed)), label=label, timeout_s=timeout_s
+                model.ref,
+                rows,
+                tuple(dict.fromkeys(computed)),
+                counted_as=counted_as,
+                timeout_s=timeout_s,
             )
             answer = await while_connected(exchange, work)
         except (EngineError, ZooError, ServiceError) as error:
             lost = time.perf_counter() - started
-            self._statistics.failed(*label, reason=_reason(error), seconds=lost)
+            self._statistics.failed(*counted_as, reason=_reason(error), seconds=lost)
             raise
         exchange.timings.add(answer.seconds)
         total = time.perf_counter() - started
         self._statistics.succeeded(
-            *label, rows=rows.count, seconds={"total": total, **answer.seconds}
+            *counted_as, rows=rows.count, seconds={"total": total, **answer.seconds}
         )
         if PROBABILITIES not in outputs:
             return answer

@@ -13,7 +13,7 @@ from typing import cast
 from app.engine import ModelRef, ModelState, Precision, RuntimeName
 from app.errors import ServiceError
 from app.serving.background_loads import BackgroundLoads
-from app.serving.networks import Network, Networks
+from app.serving.networks import Network, NetworkCache
 from app.settings import Settings
 from app.store.builds import is_build_id
 from app.store.models import ModelStore, VersionRecord
@@ -51,7 +51,7 @@ class Models:
         self,
         settings: Settings,
         store: ModelStore,
-        networks: Networks,
+        networks: NetworkCache,
         loads: BackgroundLoads,
         statistics: Statistics,
     ) -> None:

@@ -56,7 +56,7 @@ class Network:
         )
 
 
-class Networks:
+class NetworkCache:
     """A cache of the networks used last; a trace for each request would take milliseconds."""
 
     def __init__(self, builds: Builds, capacity: int = 1024) -> None:

@@ -35,7 +35,7 @@ class SelectedOutputs(TypedDict, total=False):
 
 
 class OutputsBody(SelectedOutputs):
-    """Outputs, and what is to be said about them and the inputs."""
+    """Outputs, and warnings about them and the inputs."""
 
     warnings: list[str]
 

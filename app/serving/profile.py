@@ -13,7 +13,7 @@ from app.serving.exchange import Exchange, while_connected
 from app.serving.models import ModelVersion
 from app.serving.networks import Network
 from app.settings import Limit, Settings, variable
-from app.tasks import MeasuredProfile, Profile
+from app.tasks import MeasuredProfile, MeasureProfile
 from model_zoo import Trace
 
 # Deadlines, as shares of the time that a request may take; the rest is for the answer.
@@ -142,16 +142,16 @@ class Profiler:
             **measurement,
         }
 
-    async def _measure(self, task: Profile) -> Reply[MeasuredProfile]:
+    async def _measure(self, task: MeasureProfile) -> Reply[MeasuredProfile]:
         async with self._measuring:
             return await self._engine.run(task)
 
     def _task(
         self, model: ModelVersion, engine: RuntimeName | None, rows: int, runs: int
-    ) -> Profile:
+    ) -> MeasureProfile:
         ref, network = model.ref, model.network
         limit_s, now = self._settings.request_timeout_s, time.monotonic()
-        return Profile(
+        return MeasureProfile(
             model=ref.key,
             spec=network.spec,
             source_specs=network.source_specs,

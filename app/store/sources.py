@@ -10,7 +10,7 @@ class WeightSources:
     """Gives checkpoints and builds to `model_zoo`.
 
     `spec_of` returns the normalized spec of a build, or None. The API reads it from the store, the
-    worker from what came with the job.
+    worker from what came with the task.
     """
 
     def __init__(

@@ -6,12 +6,12 @@ OpenTelemetry is imported only if its standard variables name a collector.
 import os
 
 from app.settings import SettingsError
-from app.telemetry.spans import Spans
+from app.telemetry.spans import SpanExporter
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 
 
-def spans_of_environment() -> Spans | None:
+def span_exporter_from_environment() -> SpanExporter | None:
     """Return the exporter of spans, or None if the environment names no collector.
 
     Raises: SettingsError if OpenTelemetry rejects the value of one of its variables.

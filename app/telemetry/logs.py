@@ -65,11 +65,6 @@ def about_request(fields: Mapping[str, Any]) -> Iterator[None]:
         _request.reset(token)
 
 
-def request_fields() -> Mapping[str, Any]:
-    """Return the fields of the current request, for a process that works for it."""
-    return _request.get()
-
-
 class JsonFormatter(logging.Formatter):
     """Writes a record as one line of JSON: time, level, logger, process, pid, message and fields.
 

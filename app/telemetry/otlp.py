@@ -43,7 +43,7 @@ _WARNING_INTERVAL_S = 60.0
 
 
 class OtlpSpans:
-    """See `app.telemetry.spans.Spans`."""
+    """See `app.telemetry.spans.SpanExporter`."""
 
     def __init__(self) -> None:
         _throttle_sdk_log()

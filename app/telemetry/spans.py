@@ -27,7 +27,7 @@ class Span(Protocol):
         """End the span, with its phases as children."""
 
 
-class Spans(Protocol):
+class SpanExporter(Protocol):
     """Starts spans, and exports those that have ended."""
 
     def begin(self, name: str, parent: TraceContext | None, began_ns: int) -> Span:

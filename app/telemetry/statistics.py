@@ -191,12 +191,14 @@ class Statistics:
         """Count a failed request."""
         self._model(name, version).failures[reason].add(seconds)
 
-    def executed(self, label: tuple[str, str], rows: int, seconds: Mapping[str, float]) -> None:
+    def executed(
+        self, counted_as: tuple[str, str], rows: int, seconds: Mapping[str, float]
+    ) -> None:
         """Count one run of the network on a batch; `seconds` has input, compute and output.
 
-        `label` is the name and the version of a model.
+        `counted_as` is the name and the version of a model.
         """
-        model = self._model(*label)
+        model = self._model(*counted_as)
         model.execution_count += 1
         self.batch_sizes[rows] += 1
         batch = model.batches.get(rows)

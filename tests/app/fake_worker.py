@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from msgspec import Raw, msgpack
 
-from app.compute.child_process import ChildProcess, WorkerGoneError
+from app.compute.child_process import ChildProcess, ProcessGoneError
 from app.compute.frames import Frame
 from app.compute.local_engine import LocalEngine
 from app.compute.messages import (
@@ -25,7 +25,7 @@ from app.compute.messages import (
     worker_call,
 )
 from app.compute.reader.reader_tasks import ReaderTasks
-from app.engine import ModelState, ReadingTask, Reply, Result, WarmedBatch
+from app.engine import ModelState, ReadingTask, Reply, Result
 from app.settings import Settings
 
 LOADED = ModelState(
@@ -33,7 +33,7 @@ LOADED = ModelState(
     size_bytes=100,
     engine="onnxruntime",
     precision="float32",
-    warmed=tuple(WarmedBatch(rows, 0.1, 0.1) for rows in (1, 2, 4)),
+    warmed=(1, 2, 4),
     batch_rows=4,
 )
 Calls = list[AnyWorkerTask]
@@ -79,7 +79,7 @@ class FakeProcess:
     async def receive(self) -> Frame:
         frame = await self._answers.get()
         if frame is None:
-            raise WorkerGoneError(self._ending)
+            raise ProcessGoneError(self._ending)
         return frame
 
     async def wait(self) -> str:

@@ -22,10 +22,10 @@ from app.engine import (
     WorkerFaultError,
 )
 from app.store.errors import StoreError
-from app.tasks import Profile
+from app.tasks import MeasureProfile
 from model_zoo import WeightsError
 
-PROFILE = Profile("a", {}, {}, "auto", "float32", 1, 1, 0.0, 0.0)
+PROFILE = MeasureProfile("a", {}, {}, "auto", "float32", 1, 1, 0.0, 0.0)
 
 
 def ref(name: str = "a", *, size: int = 0, pinned: bool = False) -> ModelRef:
@@ -37,7 +37,7 @@ def ask(
 ) -> "asyncio.Task[Answer]":
     model = model or ref()
     data = Rows(np.zeros((rows, 4), np.float32).tobytes(), rows)
-    options = {"label": (model.build, "1"), **options}
+    options = {"counted_as": (model.build, "1"), **options}
     return asyncio.create_task(engine.infer(model, data, ("output",), **options))
 
 
@@ -199,7 +199,7 @@ def test_a_model_is_loaded_once_however_many_ask(monkeypatch: pytest.MonkeyPatch
         await asyncio.gather(*loads, *(ask(engine) for _ in range(3)))
         assert kinds(calls).count(Load) == 1
         assert engine.state(ref()).state == "ready"
-        assert engine.state(ref()).warmed[-1].rows == 4
+        assert engine.state(ref()).warmed[-1] == 4
 
     run_with(monkeypatch, obey, test)
 
@@ -211,7 +211,7 @@ def test_a_model_that_does_not_load_fails_those_who_wait_for_it_only(
         if isinstance(task, Load) and task.model.startswith("bad"):
             raise WeightsError("There is no checkpoint 'x'.")
         if isinstance(task, Load) and task.model.startswith("torn"):
-            raise StoreError("The disk refuses: I/O error.")
+            raise StoreError("The disk reported an error: I/O error.")
         return await obey(task)
 
     async def test(engine: LocalEngine, calls: Calls) -> None:
@@ -358,7 +358,7 @@ def test_what_waits_for_another_model_survives_a_death_in_a_load(
 
 def test_pinned_models_stay_and_come_back_after_a_death(monkeypatch: pytest.MonkeyPatch) -> None:
     async def behave(task: Any) -> Any:
-        return None if isinstance(task, Profile) else await obey(task)
+        return None if isinstance(task, MeasureProfile) else await obey(task)
 
     async def test(engine: LocalEngine, calls: Calls) -> None:
         await engine.load(ref("pinned", pinned=True))
@@ -373,7 +373,7 @@ def test_pinned_models_stay_and_come_back_after_a_death(monkeypatch: pytest.Monk
         with pytest.raises(WorkerDiedError):
             await worker.run(PROFILE)
         await until(lambda: engine.state(ref("pinned")).state == "ready")
-        assert kinds(calls) == [Profile, Load]
+        assert kinds(calls) == [MeasureProfile, Load]
         await engine.unload(ref("pinned"))
         assert engine.state(ref("pinned")).state == "unavailable"
 

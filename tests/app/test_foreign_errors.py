@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 from app.errors import ServiceError
 from app.http.admission import Admission
 from app.http.envelope import Envelope
-from app.http.problems import STATUSES, query_error
+from app.http.problems import PROBLEM_TYPES, query_error
 from model_zoo import InputError, Problem
 
 
@@ -46,13 +46,15 @@ def test_the_members_of_a_problem_stand_beside_the_error() -> None:
     }
 
 
-@pytest.mark.parametrize("kind", STATUSES)
+@pytest.mark.parametrize("kind", PROBLEM_TYPES)
 @pytest.mark.parametrize("path", ["/v2/models/cat/infer", "/v1/models/cat:predict"])
 def test_every_kind_of_problem_has_a_string_and_a_status_that_is_known(
     kind: str, path: str
 ) -> None:
     response = refused(ServiceError(kind, "So it is."), "POST", path)
-    assert response.status_code == (400 if STATUSES[kind].status == 422 else STATUSES[kind].status)
+    assert response.status_code == (
+        400 if PROBLEM_TYPES[kind].status == 422 else PROBLEM_TYPES[kind].status
+    )
     assert response.json()["error"].endswith("So it is.")
     assert response.json()["status"] == response.status_code
 

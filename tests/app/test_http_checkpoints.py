@@ -177,7 +177,7 @@ def test_unknown_weights_are_404(client: TestClient) -> None:
             found = problem(method(f"/v1/weights/{name}"))
             assert found["type"] == "/docs#problem-unknown-weights"
     assert found["detail"] == (
-        "There is no imported checkpoint '..'. GET /v1/weights lists those that there are."
+        "There is no imported checkpoint '..'. GET /v1/weights lists all of them."
     )
 
 

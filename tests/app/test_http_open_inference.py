@@ -276,7 +276,7 @@ def test_a_large_json_is_read_by_another_process(
     ]
     response = client.post(path + "/infer", content=body.replace(b"[[[[", b"[[[[true, "))
     assert error(response, 400) == (
-        "/inputs/0/data/0/0/0: A list of 1 must stand here, got a list of 2: shape is [8,28,28,1]."
+        "/inputs/0/data/0/0/0: Expected a list of 1, got a list of 2: shape is [8,28,28,1]."
     )
 
 

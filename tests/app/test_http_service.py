@@ -11,7 +11,7 @@ from zoo_server import NoEngine, build, problem
 
 from app.http.admission import Admission
 from app.http.envelope import Envelope
-from app.http.problems import STATUSES
+from app.http.problems import PROBLEM_TYPES
 from app.http.request_bodies import SPEC_EXAMPLES
 from app.settings import Settings
 
@@ -198,7 +198,7 @@ def test_openapi_describes_every_body_and_refers_only_to_what_it_has(client: Tes
             assert operation["description"], path
             assert ("requestBody" in operation) == (method in ("post", "put")), path
     assert [item["type"] for item in document["x-problems"]] == [
-        f"/docs#problem-{kind}" for kind in STATUSES
+        f"/docs#problem-{kind}" for kind in PROBLEM_TYPES
     ]
 
 

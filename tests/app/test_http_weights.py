@@ -186,10 +186,10 @@ def test_a_full_disk_of_the_worker_is_the_store_s_problem(
 ) -> None:
     class Full(Writer):
         async def run(self, task: Any) -> Reply[Any]:
-            error = StoreError("The disk refuses: No space left on device.")
+            error = StoreError("The disk reported an error: No space left on device.")
             raise error_of(failure(1, error))
 
     client = make_client(Full())
     found = problem(client.get(f"/v1/builds/{build(client)}/weights"))
     assert (found["status"], found["type"]) == (503, "/docs#problem-store-unavailable")
-    assert found["detail"] == "The disk refuses: No space left on device."
+    assert found["detail"] == "The disk reported an error: No space left on device."

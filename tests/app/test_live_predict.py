@@ -344,19 +344,19 @@ INPUTS: dict[str, tuple[bytes, str, str, str]] = {
         json.dumps({"instances": [[*ROW.tolist()[:27], [[0]] * 27]]}).encode(),
         "application/json",
         "/instances/0/27",
-        "A list of 28 must stand here, not a list of 27: rows have shape [28, 1].",
+        "Expected a list of 28, got a list of 27: rows have shape [28, 1].",
     ),
     "flat JSON": (
         b'{"instances": [1]}',
         "application/json",
         "/instances/0",
-        "A list of 28 must stand here, not no list: rows have shape [28, 28, 1].",
+        "Expected a list of 28, got 1.0: rows have shape [28, 28, 1].",
     ),
     "a boolean among numbers": (
         json.dumps({"instances": [[[[True]] + [[0]] * 27] * 28]}).encode(),
         "application/json",
         "/instances/0/0/0/0",
-        "A number must stand here.",
+        "Expected a number.",
     ),
     "no base64": (
         b'{"instances": [{"b64": "***"}]}',

@@ -154,7 +154,7 @@ def test_the_documentation_s_own_error_is_answered_as_there(server: Server, mode
     assert (status, document["error"]) == (404, "Servable not found for request: Latest(half)")
     status, document = curl(server, f"{model}:predict", body='{"instances": [1.0,2.0,5.0]}')
     assert status == 400
-    assert document["error"].startswith("/instances/0: At level 0, a list of size 28 must stand")
+    assert document["error"].startswith("/instances/0: At level 0, expected a list of size 28")
     regress = '{"signature_name": "tensorflow/serving/regress", "examples": [{"x": 1.0}]}'
     status, document = curl(server, f"{model}:regress", body=regress)
     assert (status, document["status"]) == (400, 400)

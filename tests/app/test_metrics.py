@@ -23,7 +23,7 @@ from zoo_server import ROOT, NoEngine, build
 
 from app.engine import EngineFigures
 from app.errors import ServiceError
-from app.http.problems import STATUSES, rejection_reason
+from app.http.problems import PROBLEM_TYPES, rejection_reason
 from app.settings import Settings, variable
 from app.telemetry.exposition import FORMATS
 from app.telemetry.metrics import Metrics
@@ -355,7 +355,7 @@ def test_the_page_lists_every_metric() -> None:
 def test_the_page_lists_every_reason_of_a_rejection() -> None:
     page = PAGE.read_text()
     own = {"overloaded", "too-many-requests"}  # always with reasons of their own
-    kinds = {name for name in STATUSES if rejection_reason(ServiceError(name, "")) is not None}
+    kinds = {name for name in PROBLEM_TYPES if rejection_reason(ServiceError(name, "")) is not None}
     for reason in (*(kinds - own), "concurrency", "client-concurrency", "queue-full"):
         assert re.search(rf"^\| `{reason}` \| \d\d\d \|", page, re.MULTILINE), reason
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.documents import MalformedJsonError
-from app.engine import ModelState, WarmedBatch
+from app.engine import ModelState
 from app.http.negotiation import chosen_encoding
 from app.protocols.open_inference.classification import best_classes
 from app.protocols.open_inference.compression import ENCODINGS, compress
@@ -64,7 +64,7 @@ def problem(text: bytes, tail_bytes: int = 0) -> Problem:
 def test_data_is_flat_or_nested_as_the_shape_is(data: list[Any]) -> None:
     if len(data) == 2:  # nested, but not as the shape [1,2,3] is
         assert problem(request(data=data)).message == (
-            "A list of 1 must stand here, got a list of 2: shape is [1,2,3]."
+            "Expected a list of 1, got a list of 2: shape is [1,2,3]."
         )
         return
     found, (rows,) = read_request(request(data=data), 0, SIGNATURE)
@@ -102,17 +102,17 @@ BAD_DATA: dict[str, tuple[Any, str, str]] = {
     "ragged": (
         [[[1, 2, 3], [4, 5]]],
         "/0/1",
-        "A list of 3 must stand here, got a list of 2: shape is [1,2,3].",
+        "Expected a list of 3, got a list of 2: shape is [1,2,3].",
     ),
     "a value for a list": (
         [[[1, 2, 3], 4]],
         "/0/1",
-        "A list of 3 must stand here, got 4: shape is [1,2,3].",
+        "Expected a list of 3, got 4: shape is [1,2,3].",
     ),
-    "too deep": ([[[1, 2, 3], [4, 5, [6]]]], "/0/1/2", "A number must stand here, got [6]."),
-    "a string": ([*ROW[:5], "6"], "/5", "A number must stand here, got '6'."),
-    "true": ([True, *ROW[1:]], "/0", "A number must stand here, got True."),
-    "null": ([[[1, 2, None], [4, 5, 6]]], "/0/0/2", "A number must stand here, got None."),
+    "too deep": ([[[1, 2, 3], [4, 5, [6]]]], "/0/1/2", "Expected a number, got [6]."),
+    "a string": ([*ROW[:5], "6"], "/5", "Expected a number, got '6'."),
+    "true": ([True, *ROW[1:]], "/0", "Expected a number, got True."),
+    "null": ([[[1, 2, None], [4, 5, 6]]], "/0/0/2", "Expected a number, got None."),
     "beyond float32": (
         [*ROW[:3], 3.5e38, 0, 0],
         "/3",
@@ -699,7 +699,7 @@ FACTS = ModelFacts(
         "ready",
         engine="onnxruntime",
         precision="float32",
-        warmed=(WarmedBatch(1, 0.1, 1.0), WarmedBatch(8, 0.2, 1.0)),
+        warmed=(1, 8),
         difference=2e-7,
     ),
     takes_images=True,

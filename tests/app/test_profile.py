@@ -19,7 +19,7 @@ from app.compute.worker.runtimes.layer_times import Repeats
 from app.engine import Reply
 from app.serving.profile import describe
 from app.serving.profile_text import as_csv, as_text
-from app.tasks import KernelSeconds, LayerSeconds, MeasuredProfile, Profile
+from app.tasks import KernelSeconds, LayerSeconds, MeasuredProfile, MeasureProfile
 from model_zoo import (
     BuildSpec,
     Trace,
@@ -241,7 +241,7 @@ class ProfilingEngine(NoEngine):
     """Keeps the tasks that it is given."""
 
     def __init__(self) -> None:
-        self.tasks: list[Profile] = []
+        self.tasks: list[MeasureProfile] = []
 
     async def run(self, task: Any) -> Reply[Any]:
         self.tasks.append(task)

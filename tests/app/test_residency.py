@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.compute.residency import Residency
-from app.engine import ModelRef, ModelState, WarmedBatch
+from app.engine import ModelRef, ModelState
 
 
 def ref(name: str, size: int = 10, *, pinned: bool = False) -> ModelRef:
@@ -14,7 +14,7 @@ def ref(name: str, size: int = 10, *, pinned: bool = False) -> ModelRef:
 def bring(residency: Residency, model: ModelRef, size: int | None = None) -> None:
     residency.begin_load(model)
     bytes_now = model.estimated_bytes if size is None else size
-    state = ModelState("ready", size_bytes=bytes_now, warmed=(WarmedBatch(1, 0.1, 0.1),))
+    state = ModelState("ready", size_bytes=bytes_now, warmed=(1,))
     residency.finish_load(model, state, 0.0)
 
 

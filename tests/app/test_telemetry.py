@@ -1,4 +1,4 @@
-"""Spans reach an OpenTelemetry collector, and cost nothing where there is none."""
+"""SpanExporter reach an OpenTelemetry collector, and cost nothing where there is none."""
 
 import logging
 import os
@@ -21,7 +21,7 @@ from starlette.testclient import TestClient
 from zoo_server import ROOT, build
 
 from app.settings import SettingsError
-from app.telemetry.exporting import spans_of_environment
+from app.telemetry.exporting import span_exporter_from_environment
 from app.telemetry.timings import Timings
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -241,7 +241,7 @@ def test_without_a_collector_there_are_no_spans(
 ) -> None:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert spans_of_environment() is None
+    assert span_exporter_from_environment() is None
 
 
 def test_without_a_collector_the_sdk_is_not_imported() -> None:
@@ -268,7 +268,7 @@ def test_a_variable_that_opentelemetry_refuses_refuses_the_start(
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
     monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "-1")
     with pytest.raises(SettingsError, match="OpenTelemetry") as refusal:
-        spans_of_environment()
+        span_exporter_from_environment()
     assert str(refusal.value) == (
         "OpenTelemetry rejects its settings (OTEL_*): max_queue_size must be a positive integer."
     )

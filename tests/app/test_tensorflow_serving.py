@@ -42,7 +42,7 @@ EXPECTED = reading.ExpectedBody("predict", SHAPE, takes_images=True, max_rows=4,
 def read(document: Any, action: str = "predict", **changed: Any) -> tuple[Any, Any]:
     """Return what a body holds: rows of numbers, or image files."""
     body = document if isinstance(document, bytes) else json.dumps(document).encode()
-    contents, buffers = reading.read_body(body, replace(EXPECTED, action=action, **changed))
+    contents, buffers = reading.parse_body(body, replace(EXPECTED, action=action, **changed))
     if contents.places:
         return contents, list(buffers)
     rows = np.frombuffer(buffers[0], "<f4").reshape(contents.rows, -1)
@@ -175,48 +175,48 @@ ROWS_HAVE = "The input has shape [-1,2,3,1]; -1 is the number of rows."
         (
             {"instances": [ROW, ROW[:1]]},
             "/instances/1",
-            f"At level 0, a list of size 2 must stand, got a list of size 1. {ROWS_HAVE}",
+            f"At level 0, expected a list of size 2, got a list of size 1. {ROWS_HAVE}",
         ),
         (
             {"instances": [ROW, [ROW[0], [[1], [2]]]]},
             "/instances/1/1",
-            f"At level 1, a list of size 3 must stand, got a list of size 2. {ROWS_HAVE}",
+            f"At level 1, expected a list of size 3, got a list of size 2. {ROWS_HAVE}",
         ),
         (
             {"inputs": [ROW, [ROW[0], [[1], [2], [3, 4]]]]},
             "/inputs/1/1/2",
-            f"At level 3, a list of size 1 must stand, got a list of size 2. {ROWS_HAVE}",
+            f"At level 3, expected a list of size 1, got a list of size 2. {ROWS_HAVE}",
         ),
         (
             {"instances": ROW},  # one row without a batch around it
             "/instances/0",
-            f"At level 0, a list of size 2 must stand, got a list of size 3. {ROWS_HAVE}",
+            f"At level 0, expected a list of size 2, got a list of size 3. {ROWS_HAVE}",
         ),
         (
             {"instances": [1.0, 2.0, 5.0]},
             "/instances/0",
-            f"At level 0, a list of size 2 must stand, got 1.0. {ROWS_HAVE}",
+            f"At level 0, expected a list of size 2, got 1.0. {ROWS_HAVE}",
         ),
         (
             {"instances": [[ROW[0], [[1], [[2]], [3]]]]},
             "/instances/0/1/1/0",
-            f"At level 3, a number must stand (DT_FLOAT), got a list. {ROWS_HAVE}",
+            f"At level 3, expected a number (DT_FLOAT), got a list. {ROWS_HAVE}",
         ),
         # Values of another type.
         (
             {"instances": [[ROW[0], [[1], ["2"], [3]]]]},
             "/instances/0/1/1/0",
-            f"At level 3, a number must stand (DT_FLOAT), got '2'. {ROWS_HAVE}",
+            f"At level 3, expected a number (DT_FLOAT), got '2'. {ROWS_HAVE}",
         ),
         (
             {"instances": [[ROW[0], [[1], [2], [True]]]]},
             "/instances/0/1/2/0",
-            f"At level 3, a number must stand (DT_FLOAT), got True. {ROWS_HAVE}",
+            f"At level 3, expected a number (DT_FLOAT), got True. {ROWS_HAVE}",
         ),
         (
             {"instances": [[ROW[0], [[1], [2], [None]]]]},
             "/instances/0/1/2/0",
-            f"At level 3, a number must stand (DT_FLOAT), got None. {ROWS_HAVE}",
+            f"At level 3, expected a number (DT_FLOAT), got None. {ROWS_HAVE}",
         ),
         (
             {"instances": [[ROW[0], [[1], [10**400], [1]]]]},
@@ -237,12 +237,12 @@ ROWS_HAVE = "The input has shape [-1,2,3,1]; -1 is the number of rows."
         (
             {"instances": [B64, ROW]},
             "/instances/1",
-            'An image must stand here as {"b64": "<base64>"}, alone.',
+            'Expected an image as {"b64": "<base64>"}, alone.',
         ),
         (
             {"signature_name": "serving_images", "instances": ["aGVsbG8="]},
             "/instances/0",
-            'An image must stand here as {"b64": "<base64>"}, alone.',
+            'Expected an image as {"b64": "<base64>"}, alone.',
         ),
         (
             {"instances": [{"b64": "not base64!"}]},
@@ -342,19 +342,19 @@ def test_examples_are_read_from_their_one_feature(document: Any, rows: Any) -> N
         (
             {"examples": [{"input": VALUES}, {"input": VALUES[:5]}]},
             "/examples/1/input",
-            "At level 0, a list of size 6 must stand, got a list of size 5. The input has shape "
+            "At level 0, expected a list of size 6, got a list of size 5. The input has shape "
             "[-1,6]; -1 is the number of rows.",
         ),
         (
             {"examples": [{"input": 1.0}]},
             "/examples/0/input",
-            "At level 0, a list of size 6 must stand, got a list of size 1. The input has shape "
+            "At level 0, expected a list of size 6, got a list of size 1. The input has shape "
             "[-1,6]; -1 is the number of rows.",
         ),
         (
             {"examples": [{"input": []}]},
             "/examples/0/input",
-            "At level 0, a list of size 6 must stand, got a list of size 0. The input has shape "
+            "At level 0, expected a list of size 6, got a list of size 0. The input has shape "
             "[-1,6]; -1 is the number of rows.",
         ),
     ],
@@ -474,7 +474,7 @@ class FirstTenEngine(NoEngine):
             raise QueueFullError("64 requests wait for the worker already.", 7)
 
     async def infer(self, model: ModelRef, rows: Rows, outputs: Any, **options: Any) -> Answer:
-        self.labels.append(options["label"])
+        self.labels.append(options["counted_as"])
         array = np.frombuffer(rows.data, np.float32).reshape(rows.count, -1)[:, :10]
         return Answer(dict.fromkeys(outputs, array), {"compute": 0.001}, rows.count)
 
@@ -623,7 +623,7 @@ def test_classify_is_refused_where_the_output_is_no_scores(client: TestClient) -
     made = build(client, "resnet_v1_50", params={"num_classes": None})
     response = client.post(f"/v1/models/{made}:classify", json={"examples": [{}]})
     assert error(response, 400) == (
-        f"Model '{made}' has no signature for :classify: its output is no class scores. "
+        f"Model '{made}' has no signature for :classify: its output is not class scores. "
         "Use :predict."
     )
 
@@ -632,7 +632,7 @@ def test_an_error_has_the_problem_s_members_beside_it(client: TestClient, digits
     body = client.post(f"{digits}:predict", json={"instances": [[1]]}).json()
     assert body["status"] == 400
     assert body["error"] == (
-        "/instances/0: At level 0, a list of size 28 must stand, got a list of size 1. The input "
+        "/instances/0: At level 0, expected a list of size 28, got a list of size 1. The input "
         "has shape [-1,28,28,1]; -1 is the number of rows."
     )
     assert body["errors"][0]["pointer"] == "/instances/0"

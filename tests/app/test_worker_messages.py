@@ -12,7 +12,7 @@ from fake_worker import LOADED, FakeProcess, in_reader, obey
 from msgspec import msgpack
 from zoo_server import npy_bytes
 
-from app.compute.child_process import WorkerGoneError
+from app.compute.child_process import ProcessGoneError
 from app.compute.connection import Connection
 from app.compute.frames import Frame, pieces, read_frame
 from app.compute.messages import (
@@ -36,7 +36,7 @@ from app.store.errors import StoreError
 from app.tasks import (
     DecodedInputs,
     InputPart,
-    Profile,
+    MeasureProfile,
     ReadInputs,
     ReadTensorFlowServing,
     SavedWeights,
@@ -52,7 +52,7 @@ WORKER_TASKS = [
     Unload("a"),
     Compute("a", ("output", "conv1"), (ArenaRows(0, 3), ArenaRows(2**40, 1)), is_alone=True),
     SaveWeights("a", SPEC, {}, "npz", "/home"),
-    Profile("a", SPEC, {}, "tensorflow", "float32", 2, 10, 1.5, 2.5),
+    MeasureProfile("a", SPEC, {}, "tensorflow", "float32", 2, 10, 1.5, 2.5),
 ]
 READING_TASKS = [
     ReadInputs((InputPart("npy", ""), InputPart("image", "/image/0")), (28, 28, 1), "lenet"),
@@ -113,7 +113,7 @@ PROBLEMS = (
         (WeightsError(*PROBLEMS), WeightsError),
         (ZooError(*PROBLEMS), ZooError),
         (SpecError(*PROBLEMS), ZooError),
-        (StoreError("The disk refuses."), StoreError),
+        (StoreError("The disk reported an error."), StoreError),
         (OutOfMemoryError("There was not enough memory."), OutOfMemoryError),
         (WorkerFaultError("internal error"), WorkerFaultError),
     ],
@@ -130,8 +130,10 @@ def test_an_error_is_the_same_on_the_other_side(error: Exception, kind: type[Exc
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
-        (OSError(28, "No space left on device"), StoreError("The disk refuses: No space left on "
-         "device.")),
+        (
+            OSError(28, "No space left on device"),
+            StoreError("The disk reported an error: No space left on device."),
+        ),
         (MemoryError(), OutOfMemoryError("There was not enough memory to compute this. Send fewer "
          "rows, or less at once.")),
         (RuntimeError("Failed to allocate memory for 8 bytes"), OutOfMemoryError("There was not "
@@ -185,13 +187,13 @@ def test_a_process_that_sends_no_answer_is_ended() -> None:
         connection: Any = Connection(process)  # type: ignore[arg-type]
         call = asyncio.create_task(connection.call(Unload("a")))
         await asyncio.sleep(0)
-        with pytest.raises(WorkerGoneError, match="was ended: it sent what is no answer"):
+        with pytest.raises(ProcessGoneError, match="was ended: it sent a malformed answer"):
             await connection.listen()
-        with pytest.raises(WorkerGoneError):
+        with pytest.raises(ProcessGoneError):
             await call
         return await process.wait()
 
-    assert asyncio.run(run()) == "was ended: it sent what is no answer"
+    assert asyncio.run(run()) == "was ended: it sent a malformed answer"
 
 
 def test_a_reader_s_result_is_typed() -> None:

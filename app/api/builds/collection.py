@@ -16,7 +16,7 @@ from app.http.bodies import read_document
 from app.http.exchange import timings
 from app.http.negotiation import one_of
 from app.http.openapi import BODY_PROBLEMS, SPEC_PROBLEMS, answer, problems
-from app.http.paging import Cursor, PageLimit, before_of, page_of
+from app.http.paging import Cursor, PageLimit, page_of, read_cursor
 from app.store.builds import Build, TraceFacts
 from app.telemetry.timings import Timings
 from model_zoo import RestoreSummary, SpecDocument, Totals, list_architectures
@@ -102,7 +102,7 @@ async def list_builds(
         one_of("architecture", architecture, list_architectures())
     items = await builds.page(
         architecture=architecture,
-        before=before_of(cursor),
+        before=read_cursor(cursor),
         limit=limit + 1,  # one more tells whether there is a next page
     )
     page, next_page = page_of(items, limit, "/v1/builds", architecture=architecture)

@@ -65,7 +65,7 @@ async def respond(
     network = model.network
     inference.check_rows(network, 1)
     read = await inference.read(exchange, network, inputs)
-    result = await inference.run(exchange, model, read.rows, selection.outputs)
+    result = await inference.infer(exchange, model, read.rows, selection.outputs)
     facts: PredictionFacts = {
         "build": network.build,
         "architecture": network.architecture,

@@ -88,7 +88,7 @@ async def infer_model(
     rows, warnings = await _rows(exchange, inference, model, infer_request, data)
     names = [output.name for output in infer_request.outputs]
     timeout_s = infer_request.timeout_s
-    result = await inference.run(exchange, model, rows, names, timeout_s=timeout_s)
+    result = await inference.infer(exchange, model, rows, names, timeout_s=timeout_s)
     accept = ", ".join(request.headers.getlist("accept-encoding"))
     encoding = chosen_encoding(accept, ENCODINGS)
     with exchange.timings.measure("encode"):

@@ -151,11 +151,11 @@ async def run_model(
     rows, is_column = await _read(exchange, inference, model, path, body)
     if path.action == "classify":
         _check_scores(rows.count, model.network.classes or 0)
-        result = await inference.run(exchange, model, rows, (PROBABILITIES,))
+        result = await inference.infer(exchange, model, rows, (PROBABILITIES,))
         with exchange.timings.measure("encode"):
             text = await asyncio.to_thread(writing.results, result.arrays[PROBABILITIES])
     else:
-        result = await inference.run(exchange, model, rows, (OUTPUT,))
+        result = await inference.infer(exchange, model, rows, (OUTPUT,))
         with exchange.timings.measure("encode"):
             text = await asyncio.to_thread(
                 writing.predictions, result.arrays[OUTPUT], is_column=is_column
@@ -188,7 +188,7 @@ async def _read(
     )
     if len(body) <= _READ_HERE_BYTES:
         with exchange.timings.measure("decode"):
-            contents, buffers = reading.read_body(body, expected)
+            contents, buffers = reading.parse_body(body, expected)
     else:
         task = ReadTensorFlowServing(expected)
         reply = await while_connected(exchange, inference.engine.read(task, [body]))
@@ -228,7 +228,7 @@ def _check_action(path: ModelPath, model: ModelVersion) -> None:
     if path.action == "classify" and model.network.classes is None:
         raise ServiceError(
             "unprocessable",
-            f"Model {name!r} has no signature for :classify: its output is no class scores. "
+            f"Model {name!r} has no signature for :classify: its output is not class scores. "
             "Use :predict.",
         )
 

@@ -13,6 +13,7 @@ from app.documents import parse_instances
 from app.protocols.images import base64_bytes, is_base64
 from app.settings import Settings, variable
 from app.tasks import InputPart
+from app.wording import clip
 from model_zoo import InputError, Problem, decode_image, preprocess, read_npy
 
 Rows = npt.NDArray[np.float32]
@@ -149,13 +150,11 @@ def check_nested(value: object, shape: Sequence[int], pointer: str) -> None:
     """
     if not shape:
         if not isinstance(value, float):  # the parser reads every number as one
-            raise InputError(Problem("A number must stand here.", pointer, value))
+            raise InputError(Problem("Expected a number.", pointer, value))
         return
     if not isinstance(value, list) or len(value) != shape[0]:
-        given = f"a list of {len(value)}" if isinstance(value, list) else "no list"
-        message = (
-            f"A list of {shape[0]} must stand here, not {given}: rows have shape {list(shape)}."
-        )
+        given = f"a list of {len(value)}" if isinstance(value, list) else repr(clip(value))
+        message = f"Expected a list of {shape[0]}, got {given}: rows have shape {list(shape)}."
         raise InputError(
             Problem(message, pointer, len(value) if isinstance(value, list) else value)
         )

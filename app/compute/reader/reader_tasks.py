@@ -9,7 +9,7 @@ from app.compute.messages import AnyReadingTask
 from app.compute.reader.inputs import InputReader
 from app.engine import Reply
 from app.protocols.open_inference.request import read_request
-from app.protocols.tensorflow_serving.reading import read_body
+from app.protocols.tensorflow_serving.reading import parse_body
 from app.settings import Settings
 from app.tasks import DecodedInputs, ReadInputs, ReadOpenInference, ReadTensorFlowServing
 
@@ -38,4 +38,4 @@ class ReaderTasks:
             case ReadOpenInference():
                 return read_request(buffers[0], task.tail_bytes, task.signature)
             case ReadTensorFlowServing():
-                return read_body(bytes(buffers[0]), task.expected)
+                return parse_body(bytes(buffers[0]), task.expected)

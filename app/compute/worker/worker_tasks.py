@@ -21,7 +21,7 @@ from app.compute.worker.runtimes.profiling import profile
 from app.engine import DeviceName, Reply
 from app.settings import Settings
 from app.store.sources import WeightSources
-from app.tasks import MeasuredProfile, Profile, SavedWeights, SaveWeights
+from app.tasks import MeasuredProfile, MeasureProfile, SavedWeights, SaveWeights
 from model_zoo import WEIGHT_FORMATS, BuildSpec, CheckpointStore, trace, weight_writer
 
 # An archive is written beside what it is made of, and Keras's file twice.
@@ -57,7 +57,7 @@ class WorkerTasks:
                 return Reply(None)
             case SaveWeights():
                 return Reply(self._save_weights(task, seconds), (), seconds)
-            case Profile():
+            case MeasureProfile():
                 return Reply(self._profile(task, seconds), (), seconds)
 
     def _sources(self, specs: Mapping[str, Any]) -> WeightSources:
@@ -106,7 +106,7 @@ class WorkerTasks:
         ]
         return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
-    def _profile(self, task: Profile, seconds: Seconds) -> MeasuredProfile:
+    def _profile(self, task: MeasureProfile, seconds: Seconds) -> MeasuredProfile:
         sources, model = self._sources(task.source_specs), self._models.get(task.model)
         runtime = model.runtime if model else None
         with _phase(seconds, "profile"):

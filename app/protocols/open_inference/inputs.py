@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.arrays import IMAGES, INPUT, Buffer
-from app.protocols.float32 import spell_shape
+from app.protocols.float32 import spell_dims
 from app.protocols.images import starts_as_image
 from app.protocols.open_inference.fields import optional, refused, required, unknown
 from app.protocols.open_inference.parameters import parameters
@@ -78,7 +78,7 @@ def raw_input(body: Buffer, signature: ModelSignature) -> tuple[InputTensor, Seq
     if len(body) != signature.row_bytes():
         message = (
             f"A body without JSON is one row of {INPUT!r}, {signature.row_bytes()} bytes for shape "
-            f"{spell_shape((1, *signature.input_shape))} of FP32, or an image file; this one has "
+            f"{spell_dims((1, *signature.input_shape))} of FP32, or an image file; this one has "
             f"{len(body)} bytes."
         )
         raise refused("", message, len(body))
@@ -113,8 +113,8 @@ def _shape(tensor: Mapping[str, Any], name: str, signature: ModelSignature) -> l
     if shape[1:] != row or not shape or shape[0] == 0:
         message = (
             f"unexpected shape for input {name!r} for model {signature.name!r}. Expected "
-            f"{spell_shape(signature.shape_of(name))}, got {spell_shape(shape)}. NOTE: the first "
-            f"dimension is the batch dimension, for one row it is {spell_shape((1, *row))}."
+            f"{spell_dims(signature.shape_of(name))}, got {spell_dims(shape)}. NOTE: the first "
+            f"dimension is the batch dimension, for one row it is {spell_dims((1, *row))}."
         )
         raise refused(pointer, message, shape)
     if shape[0] > signature.max_rows:
@@ -144,7 +144,7 @@ def _check_size(size: int, tail_bytes: int, name: str, shape: Sequence[int]) -> 
         expected = 4 * math.prod(shape)
         if size != expected:
             message = (
-                f"binary_data_size is {size}; shape {spell_shape(shape)} of FP32 has {expected} "
+                f"binary_data_size is {size}; shape {spell_dims(shape)} of FP32 has {expected} "
                 "bytes."
             )
             raise refused(_SIZE, message, size, str(expected))

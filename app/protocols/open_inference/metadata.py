@@ -135,7 +135,7 @@ def _properties(facts: ModelFacts) -> dict[str, str]:
     if state.precision:
         properties["precision"] = state.precision
     if state.warmed:
-        properties["warmed_batch_sizes"] = ", ".join(str(each.rows) for each in state.warmed)
+        properties["warmed_batch_sizes"] = ", ".join(map(str, state.warmed))
     if state.difference is not None:
         properties["measured_difference"] = f"{state.difference:g}"
     return properties
@@ -146,7 +146,6 @@ def model_config(facts: ModelFacts) -> V2ModelConfigBody:
     inputs = [_config_tensor(INPUT, facts.input_shape)]
     if facts.takes_images:
         inputs.append(_config_tensor(IMAGES, ()))
-    warmed = [each.rows for each in facts.state.warmed]
     return {
         "name": facts.name,
         "platform": PLATFORM,
@@ -157,7 +156,7 @@ def model_config(facts: ModelFacts) -> V2ModelConfigBody:
         "input": [{**tensor, "optional": True} for tensor in inputs],
         "output": [_config_tensor(name, row) for name, row in facts.outputs.items()],
         "dynamic_batching": {
-            "preferred_batch_size": [rows for rows in warmed if rows > 1],
+            "preferred_batch_size": [rows for rows in facts.state.warmed if rows > 1],
             "max_queue_delay_microseconds": round(facts.batch_delay_s * 1e6),
         },
         "parameters": {

@@ -44,7 +44,7 @@ ReadRequest = tuple[InferRequest, Sequence[Buffer]]
 def json_size(header: str | None, body_bytes: int) -> int:
     """Return how many bytes of a body are JSON; `header` is Inference-Header-Content-Length.
 
-    Raises: InputError if it is no number, or larger than the body.
+    Raises: InputError if it is not a number, or larger than the body.
     """
     if header is None:
         return body_bytes

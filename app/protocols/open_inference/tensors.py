@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.arrays import Buffer
-from app.protocols.float32 import NotFloat32Error, float32_bytes, spell_shape
+from app.protocols.float32 import NotFloat32Error, float32_bytes, spell_dims
 from app.protocols.images import base64_bytes
 from app.protocols.open_inference.fields import refused
 from app.wording import clip
@@ -25,7 +25,7 @@ _PIECE_VALUES = 4096
 def float32_data(data: list[Any], shape: Shape, pointer: str) -> bytes:
     """Return JSON numbers as little-endian float32, row-major.
 
-    Raises: InputError for another number of values than `shape` has, or a value that is no number
+    Raises: InputError for a wrong number of values, or a value that is not a number
     or beyond float32. The tokens NaN and Infinity are numbers.
     """
     values = flattened(data, shape, pointer)
@@ -36,7 +36,7 @@ def float32_data(data: list[Any], shape: Shape, pointer: str) -> bytes:
         is_nested = isinstance(data[0], list)
         place = pointer + (_path(error.index, shape) if is_nested else f"/{error.index}")
         if not error.is_number:
-            raise refused(place, f"A number must stand here, got {clip(value)!r}.", value) from None
+            raise refused(place, f"Expected a number, got {clip(value)!r}.", value) from None
         limit = np.finfo(np.float32).max
         received = str(value)[:40] if type(value) is int else value
         message = f"The number is beyond FP32, which ends at {limit!s}."
@@ -51,7 +51,7 @@ def flattened(data: list[Any], shape: Shape, pointer: str) -> list[Any]:
     count = math.prod(shape)
     if len(shape) == 1 or not isinstance(data[0] if data else None, list):
         if len(data) != count:
-            message = f"data has {len(data)} values; shape {spell_shape(shape)} has {count}."
+            message = f"data has {len(data)} values; shape {spell_dims(shape)} has {count}."
             raise refused(pointer, message, len(data))
         return data
     level: list[Any] = [data]
@@ -60,9 +60,7 @@ def flattened(data: list[Any], shape: Shape, pointer: str) -> list[Any]:
             if type(item) is not list or len(item) != size:
                 got = f"a list of {len(item)}" if type(item) is list else repr(clip(item))
                 place = pointer + _path(index, shape[:depth])
-                rule = (
-                    f"A list of {size} must stand here, got {got}: shape is {spell_shape(shape)}."
-                )
+                rule = f"Expected a list of {size}, got {got}: shape is {spell_dims(shape)}."
                 raise refused(place, rule, len(item) if type(item) is list else item)
         level = list(chain.from_iterable(level))
     return level

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from app.arrays import IMAGES, Buffer
 from app.documents import MalformedJsonError, parse_tensors
-from app.protocols.float32 import spell_shape
+from app.protocols.float32 import spell_dims
 from app.protocols.images import is_base64
 from app.protocols.tensorflow_serving.examples import read_examples
 from app.protocols.tensorflow_serving.instances import read_instances
@@ -37,7 +37,7 @@ class BodyContents(NamedTuple):
     is_column: bool
 
 
-def read_body(body: bytes, expected: ExpectedBody) -> tuple[BodyContents, Sequence[Buffer]]:
+def parse_body(body: bytes, expected: ExpectedBody) -> tuple[BodyContents, Sequence[Buffer]]:
     """Return the contents of a body, and the buffers.
 
     Raises: MalformedJsonError, InputError
@@ -62,7 +62,7 @@ def _contents(values: Values, expected: ExpectedBody) -> tuple[BodyContents, Seq
         raise refused("", message, len(rows))
     if values.input == IMAGES or is_base64(rows[0]):
         if not expected.takes_images:
-            rule = f"The model takes no images; its input has shape {spell_shape((-1, *shape))}."
+            rule = f"The model takes no images; its input has shape {spell_dims((-1, *shape))}."
             raise refused(values.place(0), rule, rows[0])
         places = tuple(values.place(index) for index in range(len(rows)))
         images = [decoded(row, place) for row, place in zip(rows, places, strict=True)]

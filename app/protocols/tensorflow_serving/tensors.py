@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from app.protocols.float32 import NotFloat32Error, float32_bytes, spell_shape
+from app.protocols.float32 import NotFloat32Error, float32_bytes, spell_dims
 from app.protocols.images import base64_bytes, is_base64
 from app.protocols.tensorflow_serving.refusals import refused
 from app.protocols.tensorflow_serving.signatures import Place
@@ -20,7 +20,7 @@ def decoded(value: Any, place: str) -> bytes:
     Raises: InputError
     """
     if not is_base64(value):
-        rule = 'An image must stand here as {"b64": "<base64>"}, alone.'
+        rule = 'Expected an image as {"b64": "<base64>"}, alone.'
         raise refused(place, rule, value)
     image = base64_bytes(value["b64"])
     if image is None:
@@ -63,8 +63,8 @@ def _misfit(
     got = f"a list of size {len(value)}" if is_list else repr(clip(value))
     return refused(
         _place(index, shape[:depth], place),
-        f"At level {level + depth}, a list of size {size} must stand, got {got}. "
-        f"The input has shape {spell_shape((-1, *shape))}; -1 is the number of rows.",
+        f"At level {level + depth}, expected a list of size {size}, got {got}. "
+        f"The input has shape {spell_dims((-1, *shape))}; -1 is the number of rows.",
         len(value) if is_list else value,
     )
 
@@ -73,8 +73,8 @@ def _no_number(value: object, shape: tuple[int, ...], place: str, level: int) ->
     got = "a list" if type(value) is list else repr(clip(value))
     return refused(
         place,
-        f"At level {level + len(shape)}, a number must stand (DT_FLOAT), got {got}. "
-        f"The input has shape {spell_shape((-1, *shape))}; -1 is the number of rows.",
+        f"At level {level + len(shape)}, expected a number (DT_FLOAT), got {got}. "
+        f"The input has shape {spell_dims((-1, *shape))}; -1 is the number of rows.",
         value,
     )
 

@@ -14,14 +14,14 @@ _LATENCY_MS = 20_000
 
 
 def _rows(data: bytes) -> Array:
-    return Networks.network.rows_of_tensor(data)
+    return NetworkCache.network.rows_of_tensor(data)
 
 
 def _list(data: bytes) -> list[bytes]:
     return [data]
 
 
-class Networks:
+class NetworkCache:
     """Where the validators find the network."""
 
     network: Network
@@ -36,7 +36,7 @@ class Service:
     """The network behind BentoML's routes."""
 
     def __init__(self) -> None:
-        self.network = Networks.network = Network()
+        self.network = NetworkCache.network = Network()
 
     @bentoml.api(batchable=True, max_batch_size=MAX_BATCH, max_latency_ms=_LATENCY_MS)
     def tensor(self, rows: Tensor, /) -> np.ndarray:

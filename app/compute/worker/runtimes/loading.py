@@ -14,7 +14,7 @@ import numpy as np
 
 from app.arrays import OUTPUT, Array
 from app.compute.worker.runtimes import Runtime
-from app.engine import DeviceName, ModelState, Precision, RuntimeName, WarmedBatch
+from app.engine import DeviceName, ModelState, Precision, RuntimeName
 from app.settings import Settings, variable
 from model_zoo import Trace, WeightLibrary, ZooError
 
@@ -40,7 +40,7 @@ class LoadedModel:
     @property
     def most_rows(self) -> int:
         """The largest batch that it was run at."""
-        return self.state.warmed[-1].rows
+        return self.state.warmed[-1]
 
 
 def load(
@@ -79,7 +79,7 @@ def load(
         precision=precision,
         warmed=warmed,
         lanes=runtime.lanes,
-        batch_rows=_batch_rows(runtime, warmed[-1].rows),
+        batch_rows=_batch_rows(runtime, warmed[-1]),
     )
     return LoadedModel(traced, runtime, state, threading.Semaphore(runtime.lanes))
 
@@ -167,13 +167,13 @@ def sample(traced: Trace, rows: int) -> Array:
     return np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
 
 
-def _warm_up(runtime: Runtime, rows: Array) -> tuple[WarmedBatch, ...]:
-    """Run batches of doubling size twice each."""
-    warmed: list[WarmedBatch] = []
+def _warm_up(runtime: Runtime, rows: Array) -> tuple[int, ...]:
+    """Run batches of doubling size twice each; return the sizes."""
+    warmed: list[int] = []
     size = 1
     while True:
-        first, second = (_seconds(runtime, rows[:size]) for _ in range(2))
-        warmed.append(WarmedBatch(size, second, first))
+        _, second = (_seconds(runtime, rows[:size]) for _ in range(2))
+        warmed.append(size)
         if size == len(rows) or second > _LONGEST_WARM_UP_SECONDS:
             return tuple(warmed)
         size = min(2 * size, len(rows))

@@ -5,12 +5,12 @@ from app.compute.worker.runtimes.layer_times import Repeats
 from app.compute.worker.runtimes.loading import check_bfloat16, make_runtime, sample
 from app.engine import DeviceName
 from app.settings import Settings
-from app.tasks import MeasuredProfile, Profile
+from app.tasks import MeasuredProfile, MeasureProfile
 from model_zoo import BuildSpec, WeightLibrary, ZooError, trace
 
 
 def profile(
-    task: Profile,
+    task: MeasureProfile,
     library: WeightLibrary,
     settings: Settings,
     device: DeviceName,

@@ -18,11 +18,6 @@ class Programs(Generic[Program]):
         self._main = make((OUTPUT,))
         self._others: OrderedDict[tuple[str, ...], Program] = OrderedDict()
 
-    @property
-    def main(self) -> Program:
-        """The program for the network's own output."""
-        return self._main
-
     def get(self, outputs: Sequence[str]) -> Program:
         """Return the program for some outputs, made now if there is none."""
         names = tuple(outputs)

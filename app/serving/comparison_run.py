@@ -82,7 +82,7 @@ class ComparisonBody(TypedDict):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ComparedModel:
     """A model as the request names it, and the part of its outputs to answer with."""
 
     name: str
@@ -115,7 +115,7 @@ class Entry:
         return {**self.facts, "problem": problem}
 
 
-class Comparing:
+class ComparisonRun:
     """A comparison in progress; `results` and `failures` are keyed by the names of entries."""
 
     def __init__(self, exchange: Exchange, inference: Inference, inputs: Sequence[Input]) -> None:
@@ -130,9 +130,9 @@ class Comparing:
         self._last_rows: tuple[tuple[RowShape, str], InputRows] | None = None
         self._outputs: dict[str, Output] = {}
 
-    async def check(self, entries: Sequence[Entry]) -> None:
+    async def check(self, entries: Sequence[ComparedModel]) -> None:
         """Raises: InputError if the input does not fit a model, or if the answers are too large."""
-        groups: dict[tuple[RowShape, str], list[Entry]] = {}
+        groups: dict[tuple[RowShape, str], list[ComparedModel]] = {}
         for entry in entries:
             groups.setdefault(_group(entry), []).append(entry)
         refusals: dict[str, InputError] = {}
@@ -150,7 +150,7 @@ class Comparing:
             raise _refusal(entries, refusals)
         self._inference.check_output_bytes(size)
 
-    async def _rows(self, entry: Entry) -> InputRows:
+    async def _rows(self, entry: ComparedModel) -> InputRows:
         group = _group(entry)
         if self._last_rows is None or self._last_rows[0] != group:
             self._last_rows = None  # freed first, so that memory never holds two
@@ -158,7 +158,7 @@ class Comparing:
             self._last_rows = group, rows
         return self._last_rows[1]
 
-    async def compute(self, entry: Entry) -> None:
+    async def compute(self, entry: ComparedModel) -> None:
         """Run one model; store its result, or the error that it failed with.
 
         Raises: ClientGoneError if the client disconnects.
@@ -170,7 +170,7 @@ class Comparing:
         except (EngineError, ZooError, ServiceError) as error:
             self.failures[entry.name] = error
 
-    async def _result(self, entry: Entry) -> ResultBody:
+    async def _result(self, entry: ComparedModel) -> ResultBody:
         read = await self._rows(entry)
         main = [name for name in entry.outputs if name not in entry.end_points]
         answer = await self._run(entry, read, main)
@@ -191,19 +191,19 @@ class Comparing:
             **outputs,
         }
 
-    async def _run(self, entry: Entry, read: InputRows, outputs: Sequence[str]) -> Answer:
+    async def _run(self, entry: ComparedModel, read: InputRows, outputs: Sequence[str]) -> Answer:
         left_s = self._deadline - time.monotonic()
         if left_s <= 0:
             raise DeadlineError(
                 f"The models before this one used up the {self._limit.value:g} s of a request "
                 f"({self._limit.setting})."
             )
-        return await self._inference.run(
+        return await self._inference.infer(
             self._exchange, entry.model, read.rows, outputs, timeout_s=left_s
         )
 
     def comparison(
-        self, entries: Sequence[Entry], problems: Mapping[str, ProblemSummary]
+        self, entries: Sequence[ComparedModel], problems: Mapping[str, ProblemSummary]
     ) -> ComparisonBody:
         """Return the answer; at least one entry has a result, and `problems` has the others."""
         reference = next(iter(self._outputs))
@@ -230,12 +230,12 @@ class Comparing:
         }
 
 
-def _group(entry: Entry) -> tuple[RowShape, str]:
+def _group(entry: ComparedModel) -> tuple[RowShape, str]:
     """Return what determines how inputs are read; entries that agree on it share their rows."""
     return entry.network.input_shape, entry.network.preprocessing
 
 
-def _refusal(entries: Iterable[Entry], refusals: dict[str, InputError]) -> InputError:
+def _refusal(entries: Iterable[ComparedModel], refusals: dict[str, InputError]) -> InputError:
     """Return the errors of several models as one; an error that all share is stated once."""
     refused = [(entry.name, refusals.get(entry.name)) for entry in entries]
     if len({str(error) for _, error in refused}) == 1 and (shared := refused[0][1]) is not None:

@@ -102,7 +102,7 @@ def _problem(error: ErrorDetails, document: Mapping[str, object]) -> Problem:
             return Problem(_RULES[str(key)], pointer, document[str(key)])
 
 
-class Naming:
+class ModelRegistry:
     """Stores and removes the names of builds. Its methods block."""
 
     def __init__(self, settings: Settings, store: ModelStore, builds: Builds) -> None:
@@ -116,7 +116,7 @@ class Naming:
         Raises: ServiceError if the build does not exist, if the version exists and differs, or if
         the store is full.
         """
-        with self._builds.references:
+        with self._builds.references_lock:
             self._builds.get(request.build)
             versions = self._store.versions(name)
             requested = _requested(name, versions, request)
@@ -151,7 +151,7 @@ class Naming:
         if is_build_id(name):
             rule = f"{name} is a build id, not a name. DELETE /v1/builds/{name} removes the build."
             raise ServiceError("unknown-model", rule)
-        with self._builds.references:
+        with self._builds.references_lock:
             versions = find_records(self._store, name)
             if version is not None:
                 versions = [numbered(name, versions, version)]
