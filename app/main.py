@@ -19,9 +19,9 @@ from app.api import (
     models,
     open_inference,
     ops,
+    tensorflow_serving,
     weights,
 )
-from app.api.tensorflow_serving import routes as tensorflow_serving
 from app.compute.local_engine import LocalEngine
 from app.engine import Engine
 from app.http.admission import Admission
@@ -35,7 +35,7 @@ from app.telemetry.statistics import Statistics
 from model_zoo import end_imports
 
 # The first route that matches is taken, so the most frequent ones come first.
-_FOREIGN_ROUTERS = (*open_inference.ROUTERS, tensorflow_serving.router)
+_FOREIGN_ROUTERS = (*open_inference.ROUTERS, *tensorflow_serving.ROUTERS)
 _OWN_ROUTERS = (
     infer.router,
     compare.router,

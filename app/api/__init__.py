@@ -1,1 +1,1 @@
-"""The routes: one module a resource, HTTP only."""
+"""The routes: a module or package for each URL prefix, and the parts that they use."""

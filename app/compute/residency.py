@@ -1,7 +1,7 @@
 """Decides which models a worker keeps in memory, and which one leaves to make room.
 
 Models may take a number of bytes; the least recently used leaves first. A model that is loading or
-pinned never leaves, and one that computes leaves only when it is done. `model_loads` carries out
+pinned stays, and one that computes leaves only when it is done. `model_loads` carries out
 what is decided here.
 """
 

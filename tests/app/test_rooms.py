@@ -73,7 +73,7 @@ def test_only_the_wiring_names_the_engine_and_the_locator() -> None:
 
 @pytest.mark.parametrize("name", ["builds", "engine", "protocols", "serving", "store"])
 def test_what_serves_knows_no_framework(name: str) -> None:
-    """No request, status or header below http/: what serves can stand behind anything."""
+    """What serves can stand behind anything."""
     for module, path in MODULES.items():
         if module == f"app.{name}" or module.startswith(f"app.{name}."):
             text = path.read_text()
