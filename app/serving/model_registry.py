@@ -85,7 +85,8 @@ def read_model_request(document: object) -> ModelRequest:
             problem = _problem(each, document)
             if problem not in problems:  # several labels that are not strings break the same rule
                 problems.append(problem)
-        raise ZooError(*problems) from error
+        # The rules of whole fields come before those of single labels.
+        raise ZooError(*sorted(problems, key=lambda each: each.pointer.count("/"))) from error
 
 
 def _problem(error: ErrorDetails, document: Mapping[str, object]) -> Problem:
