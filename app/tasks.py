@@ -1,5 +1,6 @@
 """What an engine does besides inference: a record for each task, and one for its result."""
 
+import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -50,6 +51,33 @@ class ReadTensorFlowServing(ReadingTask[BodyContents], frozen=True):
     expected: ExpectedBody
 
 
+class Specs(msgspec.Struct, frozen=True):
+    """A normalized spec, and those of the builds that its weights come from, by id; as JSON.
+
+    A spec may hold integers of any length, and those of msgpack have 64 bits.
+    """
+
+    spec_json: bytes
+    sources_json: bytes
+
+    @classmethod
+    def of(cls, spec: Mapping[str, Any], sources: Mapping[str, Any]) -> "Specs":
+        """Return specs as a task carries them."""
+        return cls(json.dumps(spec).encode(), json.dumps(sources).encode())
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """The spec to build."""
+        spec: dict[str, Any] = json.loads(self.spec_json)
+        return spec
+
+    @property
+    def sources(self) -> dict[str, dict[str, Any]]:
+        """The specs of the other builds, by id."""
+        sources: dict[str, dict[str, Any]] = json.loads(self.sources_json)
+        return sources
+
+
 class SavedWeights(msgspec.Struct, frozen=True):
     """A weight file, named after its content."""
 
@@ -61,8 +89,7 @@ class SaveWeights(WorkerTask[SavedWeights], frozen=True):
     """Write the weights of a build to a file in a folder."""
 
     build: str
-    spec: Mapping[str, Any]
-    source_specs: Mapping[str, Any]
+    specs: Specs
     format: str
     folder: str
 
@@ -111,8 +138,7 @@ class MeasureProfile(WorkerTask[MeasuredProfile], frozen=True):
     """
 
     model: str
-    spec: Mapping[str, Any]
-    source_specs: Mapping[str, Any]
+    specs: Specs
     engine: RuntimeName
     precision: Precision
     rows: int

@@ -8,7 +8,7 @@ process that decodes images must not be able to run code in another one.
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from typing import Any, Generic, Literal, TypeVar
+from typing import Generic, Literal, TypeVar
 
 import msgspec
 from msgspec.msgpack import Decoder, Encoder
@@ -30,6 +30,7 @@ from app.tasks import (
     ReadOpenInference,
     ReadTensorFlowServing,
     SaveWeights,
+    Specs,
 )
 from app.wording import clip
 from model_zoo import InputError, Problem, WeightsError, ZooError
@@ -56,8 +57,7 @@ class Load(WorkerTask[ModelState], frozen=True):
     """Load a model into memory; the state of an earlier load saves measuring again."""
 
     model: str
-    spec: Mapping[str, Any]
-    source_specs: Mapping[str, Any]
+    specs: Specs
     engine: RuntimeName
     precision: Precision
     known: ModelState | None

@@ -14,6 +14,7 @@ from app.compute.residency import Residency, ResidentModel
 from app.compute.supervisor import Supervisor
 from app.engine import ModelRef, ModelState, OutOfMemoryError, UnloadReason, WorkerDiedError
 from app.settings import Settings, variable
+from app.tasks import Specs
 
 log = logging.getLogger(__name__)
 
@@ -116,7 +117,7 @@ class ModelLoads:
     async def _load_into(self, connection: Connection, ref: ModelRef) -> ModelState:
         self.residency.begin_load(ref)
         known = self.residency.known.get(ref.key)
-        load = Load(ref.key, ref.spec, ref.source_specs, ref.engine, ref.precision, known)
+        load = Load(ref.key, Specs.of(ref.spec, ref.source_specs), ref.engine, ref.precision, known)
         try:
             await self._make_room(connection)
             reply = await connection.call_within(load, self._settings.load_time)

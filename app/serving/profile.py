@@ -13,7 +13,7 @@ from app.serving.exchange import Exchange, while_connected
 from app.serving.models import ModelVersion
 from app.serving.networks import Network
 from app.settings import Limit, Settings, variable
-from app.tasks import MeasuredProfile, MeasureProfile
+from app.tasks import MeasuredProfile, MeasureProfile, Specs
 from model_zoo import Trace
 
 # Deadlines, as shares of the time that a request may take; the rest is for the answer.
@@ -153,8 +153,7 @@ class Profiler:
         limit_s, now = self._settings.request_timeout_s, time.monotonic()
         return MeasureProfile(
             model=ref.key,
-            spec=network.spec,
-            source_specs=network.source_specs,
+            specs=Specs.of(network.spec, network.source_specs),
             engine=engine or self._engine.state(ref).engine or ref.engine,
             # ONNX Runtime computes in no other precision here.
             precision="float32" if engine == "onnxruntime" else ref.precision,

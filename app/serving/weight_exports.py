@@ -8,7 +8,7 @@ from app.serving.exchange import Exchange, while_connected
 from app.store.builds import Build
 from app.store.files import WeightFile, WeightFiles
 from app.store.sources import WeightSources
-from app.tasks import SaveWeights
+from app.tasks import SaveWeights, Specs
 from model_zoo import WEIGHT_FORMATS
 
 
@@ -32,7 +32,7 @@ class WeightExports:
     async def _make(self, exchange: Exchange, build: Build, format_name: str) -> WeightFile:
         source_specs = await asyncio.to_thread(self._sources.specs_of_sources, build.spec)
         folder = str(self._files.folder.absolute())
-        task = SaveWeights(build.id, build.spec, source_specs, format_name, folder)
+        task = SaveWeights(build.id, Specs.of(build.spec, source_specs), format_name, folder)
         reply = await while_connected(exchange, self._engine.run(task))
         exchange.timings.add(reply.seconds)
         file = WeightFile(Path(reply.result.path), reply.result.sha256)

@@ -22,10 +22,10 @@ from app.engine import (
     WorkerFaultError,
 )
 from app.store.errors import StoreError
-from app.tasks import MeasureProfile
+from app.tasks import MeasureProfile, Specs
 from model_zoo import WeightsError
 
-PROFILE = MeasureProfile("a", {}, {}, "auto", "float32", 1, 1, 0.0, 0.0)
+PROFILE = MeasureProfile("a", Specs.of({}, {}), "auto", "float32", 1, 1, 0.0, 0.0)
 
 
 def ref(name: str = "a", *, size: int = 0, pinned: bool = False) -> ModelRef:

@@ -280,6 +280,17 @@ def test_a_large_json_is_read_by_another_process(
     )
 
 
+def test_classes_beyond_any_integer_of_a_message_are_all_classes(
+    client: TestClient, path: str
+) -> None:
+    outputs = [{"name": "output", "parameters": {"classification": 10**30}}]
+    rows = np.repeat(ROW, 8, axis=0)
+    for inputs in (document(), document(shape=[8, 28, 28, 1], data=rows.tolist())):
+        body = json.dumps({**json.loads(inputs), "outputs": outputs})
+        output = client.post(path + "/infer", content=body).json()["outputs"][0]
+        assert (output["datatype"], output["shape"][1]) == ("BYTES", 10)
+
+
 def binary(**changes: Any) -> tuple[bytes, dict[str, str]]:
     """A request with its rows after the JSON, and the header that tells where."""
     tensor = {"data": None, "parameters": {"binary_data_size": ROW.nbytes}, **changes}

@@ -41,18 +41,20 @@ from app.tasks import (
     ReadTensorFlowServing,
     SavedWeights,
     SaveWeights,
+    Specs,
 )
 from model_zoo import InputError, Problem, SpecError, WeightsError, ZooError
 
-SPEC = {"architecture": "lenet", "scopes": [{"args": {"stddev": 0.1}}], "weights": {"seed": 2**53}}
+SPEC = {"architecture": "lenet", "scopes": [{"args": {"stddev": 0.1, "stride": 10**30}}]}
+SPECS = Specs.of(SPEC, {"b": SPEC})
 
 WORKER_TASKS = [
-    Load("a-auto-float32", SPEC, {"b": SPEC}, "auto", "float32", None),
-    Load("a", SPEC, {}, "auto", "bfloat16", LOADED),
+    Load("a-auto-float32", SPECS, "auto", "float32", None),
+    Load("a", SPECS, "auto", "bfloat16", LOADED),
     Unload("a"),
     Compute("a", ("output", "conv1"), (ArenaRows(0, 3), ArenaRows(2**40, 1)), is_alone=True),
-    SaveWeights("a", SPEC, {}, "npz", "/home"),
-    MeasureProfile("a", SPEC, {}, "tensorflow", "float32", 2, 10, 1.5, 2.5),
+    SaveWeights("a", SPECS, "npz", "/home"),
+    MeasureProfile("a", SPECS, "tensorflow", "float32", 2, 10, 1.5, 2.5),
 ]
 READING_TASKS = [
     ReadInputs((InputPart("npy", ""), InputPart("image", "/image/0")), (28, 28, 1), "lenet"),
@@ -68,6 +70,12 @@ def test_a_worker_receives_the_task_that_was_sent(task: Any) -> None:
 @pytest.mark.parametrize("task", READING_TASKS, ids=lambda task: type(task).__name__)
 def test_a_reader_receives_the_task_that_was_sent(task: Any) -> None:
     assert reading_call(encode(Call(7, task))) == Call(7, task)
+
+
+def test_specs_hold_integers_of_any_length() -> None:
+    received = worker_call(encode(Call(7, WORKER_TASKS[0]))).task
+    assert isinstance(received, Load)
+    assert (received.specs.spec, received.specs.sources) == (SPEC, {"b": SPEC})
 
 
 def test_a_process_refuses_the_tasks_of_another() -> None:

@@ -70,8 +70,8 @@ class WorkerTasks:
         """
         with _phase(seconds, "load"):
             return load(
-                trace(BuildSpec.read(task.spec)),
-                self._sources(task.source_specs),
+                trace(BuildSpec.read(task.specs.spec)),
+                self._sources(task.specs.sources),
                 self._settings,
                 device=self._device,
                 engine=task.engine,
@@ -107,7 +107,7 @@ class WorkerTasks:
         return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
     def _profile(self, task: MeasureProfile, seconds: Seconds) -> MeasuredProfile:
-        sources, model = self._sources(task.source_specs), self._models.get(task.model)
+        sources, model = self._sources(task.specs.sources), self._models.get(task.model)
         runtime = model.runtime if model else None
         with _phase(seconds, "profile"):
             result = profile(task, sources, self._settings, self._device, runtime)
@@ -118,7 +118,7 @@ class WorkerTasks:
         """Write a weight file and name it after its content, in one step for other processes."""
         suffix = WEIGHT_FORMATS[task.format].suffix
         folder = Path(task.folder)
-        traced = trace(BuildSpec.read(task.spec))
+        traced = trace(BuildSpec.read(task.specs.spec))
         # Files are written one at a time: what is there was left behind by a process that died.
         for abandoned in folder.glob("tmp-*"):
             shutil.rmtree(abandoned)
@@ -127,7 +127,7 @@ class WorkerTasks:
         if shutil.disk_usage(folder).free < needed:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         with _phase(seconds, "load"):
-            write = weight_writer(traced, self._sources(task.source_specs), task.format)
+            write = weight_writer(traced, self._sources(task.specs.sources), task.format)
         with (
             _phase(seconds, "save"),
             tempfile.TemporaryDirectory(prefix="tmp-", dir=folder) as scratch,

@@ -106,9 +106,9 @@ def _outputs(
         if name in requested:
             raise refused(f"{pointer}/name", f"Output {name!r} is requested twice.", name)
         own = parameters(output, pointer)
-        requested[name] = RequestedOutput(
-            name, own.get("binary_data", is_binary), own.get("classification", 0)
-        )
+        # There are no more classes than values, however many are requested.
+        classes = min(own.get("classification", 0), signature.outputs[name])
+        requested[name] = RequestedOutput(name, own.get("binary_data", is_binary), classes)
     return tuple(requested.values())
 
 
