@@ -53,7 +53,8 @@ def test_kernels_are_led_back_to_layers(live: httpx.Client) -> None:
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_layer_that_multiplies_more_takes_longer(live: httpx.Client, engine: str) -> None:
     params = {"final_endpoint": "Conv2d_2c_3x3"}
-    found = profile(live, "inception_v1", f"engine={engine}&runs=5", params=params)
+    # Of one row, what TensorFlow needs for any call is a good part of the light layer's time.
+    found = profile(live, "inception_v1", f"engine={engine}&runs=5&rows=4", params=params)
     layers = {layer["name"]: layer for layer in found["layers"]}
     heavy, light = layers["InceptionV1/Conv2d_2c_3x3"], layers["InceptionV1/Conv2d_2b_1x1"]
     assert heavy["multiply_adds"] == 27 * light["multiply_adds"]
