@@ -120,6 +120,14 @@ def test_a_strict_source_that_does_not_fit_is_not_exported(run: Run, tmp_path: P
     assert not (tmp_path / "out.npz").exists()
 
 
+@pytest.mark.parametrize("format_name", ["npz", "checkpoint", "onnx"])
+def test_a_file_that_cannot_be_written_is_said(run: Run, tmp_path: Path, format_name: str) -> None:
+    target = tmp_path / "none" / "out"
+    status, _, error = run("export", "lenet", str(target), "--format", format_name)
+    assert status == 1
+    assert error.endswith(f"model-zoo: {target} cannot be written: No such file or directory.\n")
+
+
 def test_a_build_of_the_service_is_told_to_be_elsewhere(run: Run, tmp_path: Path) -> None:
     spec = tmp_path / "spec.json"
     source = {"source": "build", "id": "0" * 32}

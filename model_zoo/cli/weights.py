@@ -173,8 +173,12 @@ def _export(options: argparse.Namespace) -> int:
     build = traced(options)
     with progress(f"loading the weights of {build.spec.architecture}"):
         write = weight_writer(build, LocalLibrary(open_store(options)), options.format)
-    with progress(f"writing {options.output}"):
-        write(options.output)
+    try:
+        with progress(f"writing {options.output}"):
+            write(options.output)
+    except OSError as error:
+        reason = error.strerror or error
+        raise ZooError(f"{options.output} cannot be written: {reason}.") from error
     return 0
 
 
