@@ -24,12 +24,12 @@ from app.engine import (
     WorkerUnavailableError,
 )
 from app.settings import Settings
-from app.tasks import SaveWeights
+from app.tasks import SaveWeights, Specs
 
 pytestmark = pytest.mark.heavy
 
 ROW = npy_bytes(np.zeros((28, 28, 1), np.float32))
-TASK = SaveWeights("a", {}, {}, "npz", "")
+TASK = SaveWeights("a", Specs.of({}, {}), "npz", "")
 
 
 def in_flight(client: httpx.Client) -> bool:
