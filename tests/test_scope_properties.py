@@ -50,7 +50,7 @@ def chosen(arguments: dict[str, list[Any]]) -> st.SearchStrategy[dict[str, Any]]
 
 # An example traces a network four times: a twentieth of the usual number.
 FEW = settings(
-    max_examples=settings().max_examples // 20,
+    max_examples=max(1, settings().max_examples // 20),
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
