@@ -75,10 +75,13 @@ class ModelStore:
         """Return every name, in alphabetical order."""
         return tuple(self._records)
 
+    def by_name(self) -> list[VersionRecord]:
+        """Return every version of every name: by name, the highest version first."""
+        return [version for versions in self._records.values() for version in versions]
+
     def all(self) -> list[VersionRecord]:
         """Return every version of every name, newest first."""
-        records = [version for versions in self._records.values() for version in versions]
-        return sorted(records, key=lambda version: version.sequence, reverse=True)
+        return sorted(self.by_name(), key=lambda version: version.sequence, reverse=True)
 
     def using(self, build_id: str) -> list[VersionRecord]:
         """Return the versions that are a build, ordered by name."""

@@ -75,9 +75,7 @@ async def read_index(request: Request, settings: SettingsDep, models: ModelsDep)
     document = await _document(request, settings)
     only_ready = optional(document, "ready", bool, "") or False
     index = [
-        _index_entry(record, models.state(models.ref(record)))
-        for name in models.store.names()
-        for record in models.store.versions(name)
+        _index_entry(record, models.state(models.ref(record))) for record in models.store.by_name()
     ]
     return JSONResponse([entry for entry in index if entry["state"] == "READY" or not only_ready])
 

@@ -33,8 +33,7 @@ async def read_all_statistics(
     """Counts and nanoseconds since the service started."""
     entries = [
         _entry(statistics, engine, record.name, record.version, models.ref(record))
-        for name in models.store.names()
-        for record in models.store.versions(name)
+        for record in models.store.by_name()
     ]
     listed = {(entry["name"], entry["version"]) for entry in entries}
     for entry in statistics.model_stats():
