@@ -4,10 +4,11 @@ Sources apply in order, and later ones override earlier ones. What none of them 
 """
 
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+
+from model_zoo.patterns import fits
 
 CHECKPOINT_ID = "^[0-9a-f]{64}$"
 BUILD_ID = "^[0-9a-f]{32}$"
@@ -16,8 +17,8 @@ _MAX_SOURCES = 8
 _MAX_PATTERNS = 32
 _Name = Annotated[str, Field(min_length=1, max_length=256)]
 # A pattern with k stars may look k times at each character of each name: at most eight.
-_Pattern = Annotated[_Name, Field(pattern=r"^[^*]*(\*[^*]*){0,8}$")]
-_Names = Annotated[list[_Pattern], Field(max_length=_MAX_PATTERNS)]
+Pattern = Annotated[_Name, Field(pattern=r"^[^*]*(\*[^*]*){0,8}$")]
+Patterns = Annotated[list[Pattern], Field(max_length=_MAX_PATTERNS)]
 
 
 class Part(BaseModel):
@@ -35,13 +36,13 @@ class RandomWeights(Part):
 
 
 class _StoredWeights(Part):
-    include: _Names = Field(
+    include: Patterns = Field(
         default=["*"],
         description="The build's variables that this source fills, by name; * stands for any "
         "characters.",
         examples=[["InceptionV3/*"]],
     )
-    exclude: _Names = Field(
+    exclude: Patterns = Field(
         default=[],
         description="Variables that are included but that this source leaves alone.",
         examples=[["InceptionV3/Logits*", "InceptionV3/AuxLogits*"]],
@@ -145,15 +146,6 @@ def stored(weights: Source | list[Source]) -> list[tuple[int, StoredWeights]]:
 def seed(weights: Source | list[Source]) -> int:
     """Return the seed of what no source fills."""
     return next((s.seed for s in in_order(weights) if isinstance(s, RandomWeights)), 0)
-
-
-def fits(name: str, pattern: str) -> bool:
-    """Return whether a pattern fits a name: * stands for any characters, all else for itself.
-
-    >>> fits("a/b", "a*"), fits("ab", "a?"), fits("a[1]", "a[1]")
-    (True, False, True)
-    """
-    return fnmatchcase(name, pattern.replace("[", "[[]").replace("?", "[?]"))
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from model_zoo.errors import Problem, WeightsError, json_pointer, unknown_name
 from model_zoo.graph import Variable
+from model_zoo.patterns import fits
 from model_zoo.spec import BuildSpec
 from model_zoo.tracing import Trace, trace
 from model_zoo.weight_sources import (
@@ -20,7 +21,6 @@ from model_zoo.weight_sources import (
     CheckpointWeights,
     StoredWeights,
     Weights,
-    fits,
     seed,
     stored,
 )

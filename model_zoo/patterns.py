@@ -1,0 +1,71 @@
+"""Patterns of names: * stands for any characters, `/` among them, and all else for itself."""
+
+import difflib
+import functools
+import re
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase, translate
+
+
+def _escaped(pattern: str) -> str:
+    return pattern.replace("[", "[[]").replace("?", "[?]")
+
+
+def fits(name: str, pattern: str) -> bool:
+    """Return whether a pattern fits a whole name.
+
+    >>> fits("a/b", "a*"), fits("ab", "a?"), fits("a[1]", "a[1]")
+    (True, False, True)
+    """
+    return fnmatchcase(name, _escaped(pattern))
+
+
+class Names:
+    """The names that one of `patterns` fits, and none of `excluded`."""
+
+    __slots__ = ("_excluded", "_known", "_patterns", "excluded", "patterns")
+
+    def __init__(self, patterns: Sequence[str], excluded: Sequence[str] = ()) -> None:
+        self.patterns = tuple(patterns)
+        self.excluded = tuple(excluded)
+        self._patterns = _compiled(self.patterns)
+        self._excluded = _compiled(self.excluded)
+        self._known: dict[str, bool] = {}
+
+    def __contains__(self, name: str) -> bool:
+        known = self._known.get(name)
+        if known is None:
+            known = self._known[name] = bool(
+                self._patterns.match(name) and not (self.excluded and self._excluded.match(name))
+            )
+        return known
+
+
+@functools.lru_cache
+def _compiled(patterns: tuple[str, ...]) -> "re.Pattern[str]":
+    return re.compile("|".join(translate(_escaped(pattern)) for pattern in patterns))
+
+
+def nearest_patterns(pattern: str, names: Iterable[str]) -> list[str]:
+    """Return at most three patterns that fit a name, close to one that fits none, closest first.
+
+    What is tried: the layers of a scope that the pattern names, the same at any depth, and another
+    spelling of a part that no name has.
+
+    >>> nearest_patterns("Net/Mixed_5/*", ["Net/Mixed_5b/Conv", "Net/Logits"])
+    ['Net/Mixed_5b/*']
+    >>> nearest_patterns("Logits", ["Net/Mixed_5b/Conv", "Net/Logits"])
+    ['*/Logits']
+    """
+    known = list(dict.fromkeys(names))
+    parts = {part for name in known for part in name.split("/")}
+    tried = [f"{pattern}/*", f"*/{pattern}", f"*/{pattern}/*"]
+    pieces = pattern.split("/")
+    for index, piece in enumerate(pieces):
+        if "*" in piece or piece in parts:
+            continue
+        for close in difflib.get_close_matches(piece, sorted(parts), n=3, cutoff=0.6):
+            respelt = "/".join([*pieces[:index], close, *pieces[index + 1 :]])
+            tried += [respelt, f"{respelt}/*"]
+    fitting = [other for other in tried if any(fits(name, other) for name in known)]
+    return list(dict.fromkeys(fitting))[:3]
