@@ -13,18 +13,24 @@ innermost scope, which beats outer scopes, which beat the function's own default
 
 It departs from TF-Slim in four ways: a refused scope leaves its parent active, names are checked
 when a scope is entered, positional arguments count as call arguments, and the active scope is local
-to the thread or task.
+to the thread or task. And it adds two: a level may be limited to layers (`on`), and it may have the
+last word (`forced`):
+
+    >>> with arg_scope([conv], stride=2).forced():
+    ...     conv("x", 3)
+    (2, 'SAME')
 """
 
 import contextlib
 import functools
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, NamedTuple, ParamSpec, Self, TypeVar, cast
 
 from model_zoo.errors import BuildError, Problem, ScopeError, json_pointer, unknown_name
+from model_zoo.patterns import Names
 from model_zoo.provenance import (
     AnyFunction,
     Binding,
@@ -37,6 +43,7 @@ from model_zoo.provenance import (
     current_level,
     current_recording,
     describe,
+    given_arguments,
 )
 
 P = ParamSpec("P")
@@ -44,11 +51,19 @@ R = TypeVar("R")
 
 
 class _Resolved(NamedTuple):
+    """What the levels bind for an op: `forced` those of forced levels, `bindings` the others'.
+
+    `is_conditional` says that levels with patterns set arguments of the op too: those that count
+    are known only at a call.
+    """
+
     bindings: dict[str, Binding]
     values: dict[str, Any]
+    forced: dict[str, Binding]
+    is_conditional: bool
 
 
-_NOTHING = _Resolved({}, {})
+_NOTHING = _Resolved({}, {}, {}, False)
 
 
 class ArgScope(Mapping[AnyFunction, Mapping[str, Any]]):
@@ -56,9 +71,11 @@ class ArgScope(Mapping[AnyFunction, Mapping[str, Any]]):
 
     A scope holds only what its own level changes and a link to the level outside it; what an op
     gets is merged at its first call and kept, so entering a scope costs what the scope changes.
+    Forced levels make a chain of their own, `forced`, that every scope inside them carries. As a
+    mapping, a scope shows what holds in every layer: levels with patterns are left out.
     """
 
-    __slots__ = ("_arguments", "_ops", "_origin", "_outer", "_resolved")
+    __slots__ = ("_arguments", "_layers", "_ops", "_origin", "_outer", "_resolved", "forced")
 
     def __init__(
         self,
@@ -66,15 +83,19 @@ class ArgScope(Mapping[AnyFunction, Mapping[str, Any]]):
         ops: Mapping[ScopedOp, AnyFunction] | None = None,
         arguments: Mapping[str, Any] | None = None,
         origin: Origin | None = None,
+        layers: Names | None = None,
+        forced: "ArgScope | None" = None,
     ) -> None:
         self._outer = outer
         self._ops = ops or {}
         self._arguments = arguments or {}
         self._origin = origin
+        self._layers = layers
+        self.forced = forced
         self._resolved: dict[ScopedOp, _Resolved] = {}
 
     def resolve(self, op: ScopedOp) -> _Resolved:
-        """Return what every level up to this one binds for `op`."""
+        """Return what the levels up to this one bind for `op` in every layer."""
         resolved = self._resolved.get(op)
         if resolved is not None:
             return resolved
@@ -88,17 +109,45 @@ class ArgScope(Mapping[AnyFunction, Mapping[str, Any]]):
             scope = scope._outer
         resolved = resolved or _NOTHING
         for scope in reversed(pending):
-            if op in scope._ops and scope._arguments:
-                origin = cast(Origin, scope._origin)
-                bindings = dict(resolved.bindings)
-                for name, value in scope._arguments.items():
-                    bindings[name] = Binding(value, origin, bindings.get(name))
-                resolved = _Resolved(bindings, {**resolved.values, **scope._arguments})
-            scope._resolved[op] = resolved
+            resolved = scope._resolved[op] = scope._resolved_over(resolved, op)
         return resolved
 
+    def _resolved_over(self, outer: _Resolved, op: ScopedOp) -> _Resolved:
+        bindings, values, forced, is_conditional = outer
+        if op in self._ops and self._arguments:
+            if self._layers is not None:
+                is_conditional = True
+            else:
+                bindings = dict(bindings)
+                self._bind(bindings)
+                values = {**values, **self._arguments}
+        if self.forced is not None:
+            in_force = self.forced.resolve(op)
+            forced = in_force.bindings
+            is_conditional |= in_force.is_conditional
+        return _Resolved(bindings, values, forced, is_conditional)
+
+    def resolve_in(self, op: ScopedOp, layer: str) -> _Resolved:
+        """Return what the levels up to this one bind for `op` in a layer."""
+        bindings = self._bindings_in(op, layer)
+        forced = {} if self.forced is None else self.forced._bindings_in(op, layer)
+        values = {name: binding.value for name, binding in bindings.items()}
+        return _Resolved(bindings, values, forced, True)
+
+    def _bindings_in(self, op: ScopedOp, layer: str) -> dict[str, Binding]:
+        bindings: dict[str, Binding] = {}
+        for scope in reversed(list(self.levels())):
+            if op in scope._ops and (scope._layers is None or layer in scope._layers):
+                scope._bind(bindings)
+        return bindings
+
+    def _bind(self, bindings: dict[str, Binding]) -> None:
+        origin = cast(Origin, self._origin)
+        for name, value in self._arguments.items():
+            bindings[name] = Binding(value, origin, bindings.get(name))
+
     def levels(self) -> Iterator["ArgScope"]:
-        """Yield this level and those around it, innermost first."""
+        """Yield this level and those around it, innermost first; forced ones are not among them."""
         scope: ArgScope | None = self
         while scope is not None:
             yield scope
@@ -109,6 +158,8 @@ class ArgScope(Mapping[AnyFunction, Mapping[str, Any]]):
         functions: dict[ScopedOp, AnyFunction] = {}
         for scope in reversed(list(self.levels())):
             functions.update(scope._ops)
+        if self.forced is not None:
+            functions.update(self.forced.functions())
         return functions
 
     @property
@@ -125,7 +176,8 @@ class ArgScope(Mapping[AnyFunction, Mapping[str, Any]]):
         op = getattr(function, "scoped_op", None)
         if not isinstance(op, ScopedOp) or op not in self.functions():
             raise KeyError(function)
-        return dict(self.resolve(op).values)
+        resolved = self.resolve(op)
+        return {**resolved.values, **{name: b.value for name, b in resolved.forced.items()}}
 
     def __iter__(self) -> Iterator[AnyFunction]:
         return iter(self.functions().values())
@@ -156,6 +208,12 @@ def add_arg_scope(function: Callable[P, R]) -> Callable[P, R]:
     def scoped(*args: P.args, **kwargs: P.kwargs) -> R:
         scope = _active_scope.get()
         resolved = scope._resolved.get(op) or scope.resolve(op)
+        record = current_recording()
+        matched: str | None = None
+        if resolved.is_conditional:
+            given = {**resolved.values, **given_arguments(op, args, kwargs)}
+            matched = "" if record is None else record.layer_of(op, given)
+            resolved = scope.resolve_in(op, matched)
         values = resolved.values
         if values:
             arguments = {**values, **kwargs}
@@ -164,18 +222,30 @@ def add_arg_scope(function: Callable[P, R]) -> Callable[P, R]:
                     del arguments[name]
         else:
             arguments = kwargs
-        record = current_recording()
+        passed: Any = args
+        if forced := resolved.forced:
+            passed, arguments = _forced_over(op, forced, args, arguments)
         if record is None:
-            return function(*args, **arguments)
+            return function(*passed, **arguments)
         parent = record.current
         caller = sys._getframe(1)
         call = Call(
-            op, args, kwargs, resolved.bindings, caller, current_level(), parent, record.scope
+            op,
+            args,
+            kwargs,
+            scope,
+            resolved.bindings,
+            forced,
+            matched,
+            caller,
+            current_level(),
+            parent,
+            record.scope,
         )
         record.calls.append(call)
         record.current = call
         try:
-            return function(*args, **arguments)
+            return function(*passed, **arguments)
         except BuildError as error:
             if error.layer is None:
                 error.layer = f"{call.place or op.name} ({op.name})"
@@ -186,6 +256,16 @@ def add_arg_scope(function: Callable[P, R]) -> Callable[P, R]:
 
     scoped.scoped_op = op  # type: ignore[attr-defined]  # how a scope finds the op of a function
     return scoped
+
+
+def _forced_over(
+    op: ScopedOp, forced: Mapping[str, Binding], args: tuple[Any, ...], arguments: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return a call's positional and named arguments with the forced ones in their places."""
+    values = {name: binding.value for name, binding in forced.items()}
+    names = op.positional[: len(args)]
+    passed = [values.pop(name, value) for name, value in zip(names, args, strict=False)]
+    return (*passed, *args[len(names) :]), {**arguments, **values}
 
 
 def scoped_op(function: AnyFunction) -> ScopedOp:
@@ -222,9 +302,16 @@ class arg_scope(contextlib.ContextDecorator):  # noqa: N801 - TF-Slim's name, us
     `arg_scope(saved)` replaces the active scope by a saved one; `arg_scope({})` clears it.
     `as scope` gives the whole merged scope.
 
+    Beyond TF-Slim, `arg_scope(...).on("InceptionV3/Mixed_5b/*")` limits a level to layers, and
+    `.forced()` lets it beat what the network itself sets; either may follow the other.
+
     Raises (before anything changes): ScopeError for a function that is not decorated, an argument
-    that one of the functions lacks, or arguments beside a saved scope.
+    that one of the functions lacks, arguments beside a saved scope, or an argument that feeds or
+    names one call in a forced level.
     """
+
+    _layers: Names | None = None
+    _is_forced = False
 
     def __init__(
         self,
@@ -238,36 +325,88 @@ class arg_scope(contextlib.ContextDecorator):  # noqa: N801 - TF-Slim's name, us
 
     @classmethod
     def from_request(
-        cls, ops: Iterable[AnyFunction], arguments: Mapping[str, Any], pointer: str
+        cls,
+        ops: Iterable[AnyFunction],
+        arguments: Mapping[str, Any],
+        pointer: str,
+        *,
+        layers: Names | None = None,
+        is_forced: bool = False,
     ) -> Self:
         """Return a level of a request; `pointer` is the JSON pointer of its arguments."""
         level = cls(ops, **arguments)
         level._origin = Pointer(pointer)
+        level._layers, level._is_forced = layers, is_forced
+        return level
+
+    def on(self, *layers: str, except_: Sequence[str] = ()) -> Self:
+        """Return this level, limited to the layers that a pattern fits and none of `except_` does.
+
+        A pattern fits a whole name, as the explanation shows it; * stands for any characters, `/`
+        among them.
+
+        >>> from model_zoo.layers import conv2d
+        >>> level = arg_scope([conv2d], padding="VALID").on("Net/*", except_=["Net/Logits/*"])
+        """
+        if not layers:
+            raise ScopeError("on() takes at least one pattern of layers.")
+        level = self._recreate_cm()
+        level._layers = Names(layers, except_)
+        return level
+
+    def forced(self) -> Self:
+        """Return this level with the last word: it beats calls, and scopes inside and outside it.
+
+        Among forced levels, the inner one wins.
+        """
+        level = self._recreate_cm()
+        level._is_forced = True
         return level
 
     def _recreate_cm(self) -> Self:
         # Each call of a decorated function enters a level of its own: the token is not shared.
         level = type(self)(self._target, **self._arguments)
         level._origin = self._origin
+        level._layers, level._is_forced = self._layers, self._is_forced
         return level
 
     def _scope(self) -> ArgScope:
-        target = self._target
-        if isinstance(target, ArgScope):
-            self._refuse_arguments()
-            return target
+        active, target = _active_scope.get(), self._target
         if isinstance(target, Mapping):
+            if self._layers is not None or self._is_forced:
+                raise ScopeError("A saved scope is entered as it is, not forced or on layers.")
             self._refuse_arguments()
-            scope = _EMPTY_SCOPE
-            for function, arguments in target.items():
-                scope = _extended(scope, [function], arguments, self._origin)
-            return scope
+            return _forced_as_in(active, self._saved(target))
         if not isinstance(target, (list, tuple)):
             raise ScopeError(
                 "arg_scope takes a list or tuple of functions, or a saved scope; "
                 f"received {describe(target)}."
             )
-        return _extended(_active_scope.get(), target, self._arguments, self._origin)
+        ops = {scoped_op(function): function for function in target}
+        base = self._origin.args if isinstance(self._origin, Pointer) else None
+        problems = list(refused_arguments(tuple(ops), self._arguments, base))
+        if self._is_forced:
+            problems += unforceable_arguments(tuple(ops), self._arguments, base)
+        if self._layers is not None and "scope" in self._arguments:
+            problems.append(Problem("scope names a layer, so no level on layers can set it."))
+        if problems:
+            raise ScopeError(*problems)
+        if not self._is_forced:
+            return ArgScope(active, ops, self._arguments, self._origin, self._layers, active.forced)
+        forced = ArgScope(active.forced, ops, self._arguments, self._origin, self._layers)
+        return ArgScope(active, forced=forced)
+
+    def _saved(self, target: Mapping[AnyFunction, Mapping[str, Any]]) -> ArgScope:
+        if isinstance(target, ArgScope):
+            return target
+        scope = _EMPTY_SCOPE
+        for function, arguments in target.items():
+            op = scoped_op(function)
+            problems = list(refused_arguments((op,), arguments))
+            if problems:
+                raise ScopeError(*problems)
+            scope = ArgScope(scope, {op: function}, arguments, self._origin)
+        return scope
 
     def _refuse_arguments(self) -> None:
         if self._arguments:
@@ -290,15 +429,32 @@ class arg_scope(contextlib.ContextDecorator):  # noqa: N801 - TF-Slim's name, us
         _active_scope.reset(self._token)
 
 
-def _extended(
-    outer: ArgScope, functions: Iterable[AnyFunction], arguments: Mapping[str, Any], origin: Origin
-) -> ArgScope:
-    ops = {scoped_op(function): function for function in functions}
-    base = origin.args if isinstance(origin, Pointer) else None
-    problems = list(refused_arguments(tuple(ops), arguments, base))
-    if problems:
-        raise ScopeError(*problems)
-    return ArgScope(outer, ops, arguments, origin)
+def _forced_as_in(active: ArgScope, saved: ArgScope) -> ArgScope:
+    """Return a saved scope that forced levels around it survive; its own are inside those."""
+    forced = active.forced
+    if forced is None or forced is saved.forced:
+        return saved
+    # Levels are told apart by their arguments: a saved scope may be entered inside itself.
+    around = {id(level._arguments) for level in forced.levels()}
+    for level in reversed([] if saved.forced is None else list(saved.forced.levels())):
+        if id(level._arguments) not in around:
+            forced = ArgScope(forced, level._ops, level._arguments, level._origin, level._layers)
+    return ArgScope(saved, forced=forced)
+
+
+def unforceable_arguments(
+    ops: tuple[ScopedOp, ...], names: Iterable[str], pointer: str | None = None
+) -> Iterator[Problem]:
+    """Yield a problem for each argument that feeds or names one call of one of the ops."""
+    for name in names:
+        for op in ops:
+            if name in op.of_one_call:
+                yield Problem(
+                    f"{name} of {op.name} feeds or names one call, so it cannot be forced.",
+                    "" if pointer is None else pointer + json_pointer(name),
+                    name,
+                )
+                break
 
 
 def refused_arguments(

@@ -116,7 +116,6 @@ class GraphBuilder:
         self.variables: dict[str, Variable] = {}
         self.end_points: dict[str, Tensor] = {}
         self.reuse = False
-        self._scope_counts: dict[str, int] = {}
         self._names: dict[str, int] = {}
 
     @property
@@ -195,24 +194,20 @@ class GraphBuilder:
     ) -> Iterator[str]:
         """Enter a variable scope; a default name is made unique, a given one is taken as it is."""
         outer, outer_reuse = self.scope, self.reuse
-        prefix = f"{outer}/" if outer else ""
-        if name is None:
-            if default is None:
-                raise BuildError("A variable scope needs a name or a default name.")
-            count = self._scope_counts.get(prefix + default, 0)
-            name = f"{default}_{count}" if count else default
-            self._scope_counts[prefix + default] = count + 1
-        else:
-            self._scope_counts[prefix + name] = self._scope_counts.get(prefix + name, 0) + 1
-        self.record.scope = prefix + name
+        if name is None and default is None:
+            raise BuildError("A variable scope needs a name or a default name.")
+        counts = self.record.scope_counts
+        counted = self.record.scope_path(name or default)
+        self.record.scope = self.record.scope_path(name, default or "")
+        counts[counted] = counts.get(counted, 0) + 1
         self.reuse = outer_reuse or bool(reuse)
         try:
             yield self.scope
         finally:
             # As in TensorFlow, default names inside a scope start anew when it is entered again.
             inside = self.scope + "/"
-            for path in [path for path in self._scope_counts if path.startswith(inside)]:
-                del self._scope_counts[path]
+            for path in [path for path in counts if path.startswith(inside)]:
+                del counts[path]
             self.record.scope, self.reuse = outer, outer_reuse
 
 
@@ -258,11 +253,25 @@ def variable_scope(
 
 
 @contextlib.contextmanager
-def layer_scope(scope: str | None, default: str, reuse: bool | None = None) -> Iterator[str]:
-    """Enter the variable scope of a scoped op and make it the layer name of the running call."""
+def layer_scope(
+    scope: str | None, default: str | None = None, reuse: bool | None = None
+) -> Iterator[str]:
+    """Enter the variable scope of a scoped op and make it the layer name of the running call.
+
+    The default name is the one that the op declared, unless it is given here.
+    Raises: BuildError where levels with patterns were chosen by another name.
+    """
+    call = current_call()
+    if scope is None and default is None and call is not None:
+        default = call.op.default_layer(call.arguments)
     with current_graph().variable_scope(scope, default, reuse) as path:
-        call = current_call()
         if call is not None:
+            if call.matched not in (None, path):
+                raise BuildError(
+                    f"{call.op.name} is the layer {path!r}, but scope levels with patterns took it "
+                    f"for {call.matched!r}; its author should declare the default name of its "
+                    f"layer: @register_op(layer={default!r})."
+                )
             call.layer = path
         yield path
 

@@ -62,10 +62,27 @@ class Binding(NamedTuple):
             binding = binding.beat
 
 
-class ScopedOp:
-    """What a scope needs to know of a decorated function: its name and its arguments."""
+# The default name of an op's layer, where it depends on the arguments; None is no layer.
+LayerName = Callable[[Mapping[str, Any]], str | None]
 
-    __slots__ = ("accepts_any", "defaults", "function", "name", "parameters", "positional")
+
+class ScopedOp:
+    """What a scope needs to know of a decorated function: its name, arguments and layer.
+
+    `layer` is the default name of the layer that a call is, None if it is none. `of_one_call` are
+    the arguments that feed or name one call, which nothing can force.
+    """
+
+    __slots__ = (
+        "accepts_any",
+        "defaults",
+        "function",
+        "layer",
+        "name",
+        "of_one_call",
+        "parameters",
+        "positional",
+    )
 
     def __init__(self, function: AnyFunction) -> None:
         parameters = inspect.signature(function).parameters
@@ -86,6 +103,12 @@ class ScopedOp:
         self.defaults = {
             p.name: p.default for p in parameters.values() if p.default is not kinds.empty
         }
+        self.layer: str | LayerName | None = None
+        self.of_one_call = frozenset({"scope", "reuse"})
+
+    def default_layer(self, arguments: Mapping[str, Any]) -> str | None:
+        """Return the default name of the layer that a call with these arguments is, if any."""
+        return self.layer(arguments) if callable(self.layer) else self.layer
 
     def __repr__(self) -> str:
         return f"<scoped op {self.name}>"
@@ -94,8 +117,10 @@ class ScopedOp:
 class Call:
     """One call of a scoped op, as a trace records it; what can wait for a report is made there.
 
-    `bindings` is what the scopes held, `scope` the variable scope where the call stands, `layer`
-    the one that the op entered, once it has.
+    `bindings` is what the scopes held and `forced` what forced levels did, `arg_scope` the whole
+    scope in force; `scope` is the variable scope where the call stands, `layer` the one that the op
+    entered, once it has. `matched` is the name by which levels with patterns were chosen, None
+    where no such level sets arguments of the op.
     """
 
     __slots__ = (
@@ -105,8 +130,11 @@ class Call:
         "_line",
         "_module",
         "_positional",
+        "arg_scope",
         "bindings",
+        "forced",
         "layer",
+        "matched",
         "op",
         "parent",
         "scope",
@@ -117,7 +145,10 @@ class Call:
         op: ScopedOp,
         positional: tuple[Any, ...],
         keywords: dict[str, Any],
+        arg_scope: Mapping[AnyFunction, Mapping[str, Any]],
         bindings: dict[str, Binding],
+        forced: dict[str, Binding],
+        matched: str | None,
         caller: FrameType,
         level: Level,
         parent: "Call | None",
@@ -126,7 +157,10 @@ class Call:
         self.op = op
         self._positional = positional
         self._keywords = keywords
+        self.arg_scope = arg_scope
         self.bindings = bindings
+        self.forced = forced
+        self.matched = matched
         # A frame would keep all its variables alive.
         self._code = caller.f_code
         self._line = caller.f_lineno
@@ -144,7 +178,14 @@ class Call:
     @property
     def given(self) -> dict[str, Any]:
         """What the caller wrote, by argument name."""
-        return {**dict(zip(self.op.positional, self._positional, strict=False)), **self._keywords}
+        return given_arguments(self.op, self._positional, self._keywords)
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What the op got, by argument name; its own defaults left out."""
+        scoped = {name: binding.value for name, binding in self.bindings.items()}
+        forced = {name: binding.value for name, binding in self.forced.items()}
+        return {**scoped, **self.given, **forced}
 
     @property
     def location(self) -> Location:
@@ -152,15 +193,49 @@ class Call:
         return Location(self._code, self._line, self._module, self._level)
 
 
-class Recording:
-    """The calls of scoped ops made so far, the one that is running, the variable scope it is in."""
+def given_arguments(
+    op: ScopedOp, positional: tuple[Any, ...], keywords: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return a call's own arguments by name."""
+    return {**dict(zip(op.positional, positional, strict=False)), **keywords}
 
-    __slots__ = ("calls", "current", "scope")
+
+class Recording:
+    """The calls of scoped ops made so far, the one that is running, the variable scope it is in.
+
+    `scope_counts` counts how often each variable scope was entered: default names are made unique.
+    """
+
+    __slots__ = ("calls", "current", "scope", "scope_counts")
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
         self.current: Call | None = None
         self.scope = ""
+        self.scope_counts: dict[str, int] = {}
+
+    def scope_path(self, name: str | None, default: str = "") -> str:
+        """Return the path of a variable scope entered here: of a name, or of a default, numbered.
+
+        As in TensorFlow: `Conv`, then `Conv_1`.
+        """
+        prefix = f"{self.scope}/" if self.scope else ""
+        if name is not None:
+            return prefix + name
+        count = self.scope_counts.get(prefix + default, 0)
+        return f"{prefix}{default}_{count}" if count else prefix + default
+
+    def layer_of(self, op: ScopedOp, arguments: Mapping[str, Any]) -> str:
+        """Return the layer that a call made here will be, or else the variable scope it stands in.
+
+        `arguments` are what the call gives, over what scopes without patterns do.
+        """
+        default = op.default_layer(arguments)
+        if default is None:
+            return self.scope
+        if "scope" not in op.parameters:
+            return self.scope_path(default)
+        return self.scope_path(arguments.get("scope", op.defaults.get("scope")), default)
 
 
 _level: ContextVar[Level] = ContextVar("level", default="code")
@@ -218,7 +293,7 @@ def active_arguments(call: Call) -> tuple[str, ...]:
         lines += [
             f"{inner.op.name}.{name}={describe(binding.value)} "
             f"from {written_at(binding.origin, name)}"
-            for name, binding in inner.bindings.items()
+            for name, binding in {**inner.bindings, **inner.forced}.items()
         ]
         inner = inner.parent
     return tuple(lines)

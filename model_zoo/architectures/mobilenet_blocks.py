@@ -126,7 +126,7 @@ def check_final_endpoint(name: str | None, layers: int) -> None:
         )
 
 
-@register_op
+@register_op(layer="expanded_conv")
 def expanded_conv(
     inputs: Tensor,
     num_outputs: Count,
@@ -162,7 +162,7 @@ def expanded_conv(
     depthwise_activation_fn = depthwise_activation_fn or inner_activation_fn
     parts: dict[str, Tensor] = {}
     with (
-        layer_scope(scope, "expanded_conv"),
+        layer_scope(scope),
         arg_scope([conv2d], **_activation(inner_activation_fn)),
         arg_scope([separable_conv2d], **_activation(depthwise_activation_fn)),
     ):
@@ -227,7 +227,7 @@ def _activation(activation_fn: ActivationFn) -> Mapping[str, ActivationFn]:
     return {} if activation_fn is None else {"activation_fn": activation_fn}
 
 
-@register_op
+@register_op(layer=lambda given: "separable" if given.get("scope") is None else None)
 def split_separable_conv2d(
     inputs: Tensor,
     num_outputs: Count,
@@ -245,7 +245,7 @@ def split_separable_conv2d(
     Source: arXiv:1704.04861, Figure 3.
     """
     if scope is None:
-        with layer_scope(None, "separable"):
+        with layer_scope(None):
             return _split(inputs, num_outputs, normalizer_fn, stride, rate, use_explicit_padding)
     return _split(
         inputs, num_outputs, normalizer_fn, stride, rate, use_explicit_padding, f"{scope}_"
@@ -277,7 +277,7 @@ def _split(
     )
 
 
-@register_op
+@register_op(layer="squeeze_excite")
 def squeeze_excite(
     inputs: Tensor,
     divisible_by: Count = 8,
@@ -290,7 +290,7 @@ def squeeze_excite(
     Shape: (N, H, W, C) -> (N, H, W, C)
     Source: arXiv:1709.01507, Figure 3.
     """
-    with layer_scope("squeeze_excite", "squeeze_excite"):
+    with layer_scope("squeeze_excite"):
         net = conv2d(
             reduce_mean(inputs, [1, 2]),
             kernel_size=(1, 1),

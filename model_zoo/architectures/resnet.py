@@ -106,7 +106,7 @@ def conv2d_same(
     )
 
 
-@register_op
+@register_op(layer=lambda given: f"bottleneck_v{2 if given.get('preactivation') else 1}")
 def bottleneck(
     inputs: Tensor,
     depth: Count,
@@ -130,7 +130,7 @@ def bottleneck(
             raise BuildError("use_bounded_activations is an argument of v1's units only.")
         return _bottleneck_v2(inputs, depth, depth_bottleneck, stride, rate, scope)
     bounded = use_bounded_activations
-    with layer_scope(scope, "bottleneck_v1"):
+    with layer_scope(scope):
         if depth == inputs.channels:
             shortcut = subsample(inputs, stride, "shortcut")
         else:
@@ -162,7 +162,7 @@ def _bottleneck_v2(
     rate: int,
     scope: str | None,
 ) -> Tensor:
-    with layer_scope(scope, "bottleneck_v2"):
+    with layer_scope(scope):
         preact = batch_norm(inputs, activation_fn=relu, scope="preact")
         if depth == inputs.channels:
             shortcut = subsample(inputs, stride, "shortcut")

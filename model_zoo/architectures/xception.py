@@ -171,7 +171,7 @@ def clip_6(x: Tensor) -> Tensor:
     return clip(x, -6.0, 6.0)
 
 
-@register_op
+@register_op(layer="xception_module")
 def xception_module(
     inputs: Tensor,
     depth_list: Annotated[Sequence[Count], Len(3, 3)],
@@ -195,7 +195,7 @@ def xception_module(
     """
     activation_fn = relu6 if use_bounded_activation else relu
     bound = clip_6 if use_bounded_activation else None
-    with layer_scope(scope, "xception_module"):
+    with layer_scope(scope):
         residual = inputs
         for i, depth in enumerate(depth_list):
             if not activation_fn_in_separable_conv:

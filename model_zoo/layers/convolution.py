@@ -36,7 +36,7 @@ def _weights(
     return current_graph().variable(name, shape, initializer, regularizer, trainable=trainable)
 
 
-@register_op
+@register_op(layer="Conv")
 def conv2d(
     inputs: Tensor,
     num_outputs: Count,
@@ -63,7 +63,7 @@ def conv2d(
     Shape: (N, H, W, C) -> (N, H', W', num_outputs)
     Raises: BuildError for a window larger than the input, or stride and rate both above 1.
     """
-    with layer_scope(scope, "Conv", reuse):
+    with layer_scope(scope, reuse=reuse):
         weights = _weights(
             "weights",
             (*sizes(kernel_size, 2, "kernel_size"), inputs.channels, num_outputs),
@@ -89,7 +89,7 @@ def conv2d(
         )
 
 
-@register_op
+@register_op(layer="Conv")
 def conv3d(
     inputs: Tensor,
     num_outputs: Count,
@@ -115,7 +115,7 @@ def conv3d(
     Shape: (N, T, H, W, C) -> (N, T', H', W', num_outputs)
     Raises: BuildError for a window larger than the input, or stride and rate both above 1.
     """
-    with layer_scope(scope, "Conv", reuse):
+    with layer_scope(scope, reuse=reuse):
         weights = _weights(
             "weights",
             (*sizes(kernel_size, 3, "kernel_size"), inputs.channels, num_outputs),
@@ -144,7 +144,7 @@ def conv3d(
 convolution2d = conv2d
 
 
-@register_op
+@register_op(layer="SeparableConv2d")
 def separable_conv2d(
     inputs: Tensor,
     num_outputs: Count | None,
@@ -174,7 +174,7 @@ def separable_conv2d(
     Shape: (N, H, W, C) -> (N, H', W', num_outputs or C * depth_multiplier)
     Raises: BuildError for unequal strides, or as `conv2d`.
     """
-    with layer_scope(scope, "SeparableConv2d", reuse):
+    with layer_scope(scope, reuse=reuse):
         depthwise_weights = _weights(
             "depthwise_weights",
             (*pair(kernel_size, "kernel_size"), inputs.channels, depth_multiplier),
@@ -211,7 +211,7 @@ def separable_conv2d(
         )
 
 
-@register_op
+@register_op(layer="Conv2d_transpose")
 def conv2d_transpose(
     inputs: Tensor,
     num_outputs: Count,
@@ -234,7 +234,7 @@ def conv2d_transpose(
     Variables: `weights` (h, w, num_outputs, C), `biases` or the normalizer's.
     Shape: (N, H, W, C) -> (N, H * stride, W * stride, num_outputs) with padding SAME
     """
-    with layer_scope(scope, "Conv2d_transpose", reuse):
+    with layer_scope(scope, reuse=reuse):
         weights = _weights(
             "weights",
             (*pair(kernel_size, "kernel_size"), num_outputs, inputs.channels),

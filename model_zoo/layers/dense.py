@@ -20,7 +20,7 @@ from model_zoo.layers.registry import register_op
 from model_zoo.values import xavier_initializer, zeros_initializer
 
 
-@register_op
+@register_op(layer="fully_connected")
 def fully_connected(
     inputs: Tensor,
     num_outputs: Count,
@@ -40,7 +40,7 @@ def fully_connected(
     Variables: `weights` (C, num_outputs), `biases` (num_outputs,) or those of the normalizer.
     Shape: (N, ..., C) -> (N, ..., num_outputs)
     """
-    with layer_scope(scope, "fully_connected", reuse):
+    with layer_scope(scope, reuse=reuse):
         if type(num_outputs) is not int or num_outputs < 1:
             raise BuildError(
                 f"num_outputs must be an integer of at least 1; received {num_outputs!r}.",
@@ -64,7 +64,7 @@ def fully_connected(
         )
 
 
-@register_op
+@register_op(layer="BiasAdd")
 def bias_add(
     inputs: Tensor,
     activation_fn: ActivationFn = None,
@@ -78,14 +78,14 @@ def bias_add(
 
     Shape: (N, ..., C) -> (N, ..., C)
     """
-    with layer_scope(scope, "BiasAdd", reuse):
+    with layer_scope(scope, reuse=reuse):
         biases = current_graph().variable(
             "biases", (inputs.channels,), initializer, regularizer, trainable=trainable
         )
         return activate(primitives.bias_add(inputs, biases), activation_fn)
 
 
-@register_op
+@register_op(layer="Dropout")
 def dropout(
     inputs: Tensor,
     keep_prob: KeepProbability = 0.5,
@@ -99,7 +99,7 @@ def dropout(
     `noise_shape` says along which dimensions (size 1) elements are dropped together.
     Shape: unchanged
     """
-    with layer_scope(scope, "Dropout"):
+    with layer_scope(scope):
         if noise_shape is not None and len(noise_shape) != inputs.rank:
             raise BuildError(
                 f"noise_shape must have as many dimensions as the input, {inputs.rank}; "
@@ -115,15 +115,15 @@ def dropout(
         )
 
 
-@register_op
+@register_op(layer="Flatten")
 def flatten(inputs: Tensor, scope: str | None = None) -> Tensor:
     """Shape: (N, ...) -> (N, elements)."""
-    with layer_scope(scope, "Flatten"):
+    with layer_scope(scope):
         return primitives.flatten(inputs)
 
 
-@register_op
+@register_op(layer="softmax")
 def softmax(logits: Tensor, scope: str | None = None) -> Tensor:
     """Turn logits into probabilities over the last dimension. Shape: unchanged."""
-    with layer_scope(scope, "softmax"):
+    with layer_scope(scope):
         return primitives.softmax(logits)

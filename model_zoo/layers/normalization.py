@@ -63,7 +63,7 @@ def _affine(center: bool, scale: bool, *, gamma_first: bool = False) -> list[str
     return names[::-1] if gamma_first else names
 
 
-@register_normalizer
+@register_normalizer(layer="BatchNorm")
 def batch_norm(
     inputs: Tensor,
     decay: Decay = 0.999,
@@ -88,7 +88,7 @@ def batch_norm(
     Shape: (N, ..., C) -> (N, ..., C)
     Source: arXiv:1502.03167.
     """
-    with layer_scope(scope, "BatchNorm", reuse):
+    with layer_scope(scope, reuse=reuse):
         # TF-Slim's rank-2 kernel creates beta first, the others gamma: the order of checkpoints.
         can_fuse = inputs.rank in (2, 4)
         is_fused = can_fuse and fused is not False
@@ -111,7 +111,7 @@ def batch_norm(
         return activate(outputs, activation_fn)
 
 
-@register_normalizer
+@register_normalizer(layer="LayerNorm")
 def layer_norm(
     inputs: Tensor,
     center: bool = True,
@@ -131,7 +131,7 @@ def layer_norm(
     Shape: (N, ..., C) -> (N, ..., C)
     Source: arXiv:1607.06450.
     """
-    with layer_scope(scope, "LayerNorm", reuse):
+    with layer_scope(scope, reuse=reuse):
         norm_axis = begin_norm_axis + inputs.rank if begin_norm_axis < 0 else begin_norm_axis
         params_axis = (
             begin_params_axis + inputs.rank if begin_params_axis < 0 else begin_params_axis
@@ -150,7 +150,7 @@ def layer_norm(
         return activate(outputs, activation_fn)
 
 
-@register_normalizer
+@register_normalizer(layer="GroupNorm")
 def group_norm(
     inputs: Tensor,
     groups: Count = 32,
@@ -172,7 +172,7 @@ def group_norm(
     Raises: BuildError unless `groups` divides the channels.
     Source: arXiv:1803.08494.
     """
-    with layer_scope(scope, "GroupNorm", reuse):
+    with layer_scope(scope, reuse=reuse):
         channels = inputs.channels
         if groups > channels or channels % groups:
             raise BuildError(
@@ -194,7 +194,7 @@ def group_norm(
         return activate(outputs, activation_fn)
 
 
-@register_normalizer
+@register_normalizer(layer="InstanceNorm")
 def instance_norm(
     inputs: Tensor,
     center: bool = True,
@@ -213,7 +213,7 @@ def instance_norm(
     Shape: (N, H, W, C) -> (N, H, W, C)
     Source: arXiv:1607.08022.
     """
-    with layer_scope(scope, "InstanceNorm", reuse):
+    with layer_scope(scope, reuse=reuse):
         variables = _parameters(
             _affine(center, scale), (inputs.channels,), trainable, param_initializers
         )

@@ -7,7 +7,7 @@ from model_zoo.layers.registry import register_op
 from model_zoo.primitives import pair, sizes
 
 
-@register_op
+@register_op(layer="MaxPool2D")
 def max_pool2d(
     inputs: Tensor,
     kernel_size: Size,
@@ -20,7 +20,7 @@ def max_pool2d(
     Shape: (N, H, W, C) -> (N, H', W', C)
     Raises: BuildError for a window larger than the input with padding VALID.
     """
-    with layer_scope(scope, "MaxPool2D"):
+    with layer_scope(scope):
         return primitives.max_pool(
             inputs,
             pair(kernel_size, "kernel_size"),
@@ -29,7 +29,7 @@ def max_pool2d(
         )
 
 
-@register_op
+@register_op(layer="AvgPool2D")
 def avg_pool2d(
     inputs: Tensor,
     kernel_size: Size,
@@ -42,7 +42,7 @@ def avg_pool2d(
     Shape: (N, H, W, C) -> (N, H', W', C)
     Raises: BuildError for a window larger than the input with padding VALID.
     """
-    with layer_scope(scope, "AvgPool2D"):
+    with layer_scope(scope):
         return primitives.avg_pool(
             inputs,
             pair(kernel_size, "kernel_size"),
@@ -51,7 +51,7 @@ def avg_pool2d(
         )
 
 
-@register_op
+@register_op(layer="MaxPool3D")
 def max_pool3d(
     inputs: Tensor,
     kernel_size: Size3D,
@@ -64,7 +64,7 @@ def max_pool3d(
     Shape: (N, T, H, W, C) -> (N, T', H', W', C)
     Raises: BuildError for a window larger than the input with padding VALID.
     """
-    with layer_scope(scope, "MaxPool3D"):
+    with layer_scope(scope):
         return primitives.max_pool(
             inputs,
             sizes(kernel_size, 3, "kernel_size"),
@@ -73,7 +73,7 @@ def max_pool3d(
         )
 
 
-@register_op
+@register_op(layer="AvgPool3D")
 def avg_pool3d(
     inputs: Tensor,
     kernel_size: Size3D,
@@ -86,7 +86,7 @@ def avg_pool3d(
     Shape: (N, T, H, W, C) -> (N, T', H', W', C)
     Raises: BuildError for a window larger than the input with padding VALID.
     """
-    with layer_scope(scope, "AvgPool3D"):
+    with layer_scope(scope):
         return primitives.avg_pool(
             inputs,
             sizes(kernel_size, 3, "kernel_size"),

@@ -1,10 +1,13 @@
 """The scoped ops by name: what a request's `ops` can list."""
 
+import functools
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_type_hints, overload
 
 from model_zoo.arg_scope import add_arg_scope, scoped_op
 from model_zoo.errors import ZooError, unknown_name
+from model_zoo.graph import Tensor
+from model_zoo.provenance import LayerName
 
 F = TypeVar("F", bound=Callable[..., Any])
 _ops: dict[str, Callable[..., Any]] = {}
@@ -12,24 +15,46 @@ _aliases = {"convolution2d": "conv2d"}
 _normalizers: list[str] = []
 
 
-def register_op(function: F) -> F:
+@overload
+def register_op(function: F) -> F: ...
+@overload
+def register_op(*, layer: str | LayerName) -> Callable[[F], F]: ...
+def register_op(function: F | None = None, *, layer: str | LayerName | None = None) -> Any:
     """Decorate a function with `add_arg_scope` and offer it to requests under its name.
+
+    `layer` is the default name of the layer that a call is, entered by `layer_scope`: `Conv`, then
+    `Conv_1`. Where it depends on the call, it is a function of the arguments by name, and may
+    return None for no layer. Without it, a call goes by the variable scope it stands in.
 
     Raises: ValueError if another op has the name.
     """
-    op: Any = add_arg_scope(function)
-    name = scoped_op(op).name
-    if name in _ops or name in _aliases:
-        raise ValueError(f"There is already a scoped op named {name}.")
-    _ops[name] = op
-    return op  # type: ignore[no-any-return]  # add_arg_scope keeps the signature
+    if function is None:
+        return functools.partial(register_op, layer=layer)
+    registered: Any = add_arg_scope(function)
+    op = scoped_op(registered)
+    if op.name in _ops or op.name in _aliases:
+        raise ValueError(f"There is already a scoped op named {op.name}.")
+    op.layer = layer
+    op.of_one_call |= _tensors(function)
+    _ops[op.name] = registered
+    return registered
 
 
-def register_normalizer(function: F) -> F:
+def _tensors(function: Callable[..., Any]) -> set[str]:
+    """Return the names of the parameters that take tensors."""
+    hints = get_type_hints(function)
+    hints.pop("return", None)
+    return {name for name, hint in hints.items() if Tensor in (hint, *get_args(hint))}
+
+
+def register_normalizer(*, layer: str) -> Callable[[F], F]:
     """Register an op that `normalizer_fn` can name: a tensor, and defaults for the rest."""
-    op = register_op(function)
-    _normalizers.append(function.__name__)
-    return op
+
+    def register(function: F) -> F:
+        _normalizers.append(function.__name__)
+        return register_op(layer=layer)(function)
+
+    return register
 
 
 def normalizer_names() -> tuple[str, ...]:
