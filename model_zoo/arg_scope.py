@@ -386,7 +386,7 @@ class arg_scope(contextlib.ContextDecorator):  # noqa: N801 - TF-Slim's name, us
         base = self._origin.args if isinstance(self._origin, Pointer) else None
         problems = list(refused_arguments(tuple(ops), self._arguments, base))
         if self._is_forced:
-            problems += unforceable_arguments(tuple(ops), self._arguments, base)
+            problems += unforceable_arguments(tuple(ops), self._arguments, base or "")
         if self._layers is not None and "scope" in self._arguments:
             problems.append(Problem("scope names a layer, so no level on layers can set it."))
         if problems:
@@ -443,18 +443,17 @@ def _forced_as_in(active: ArgScope, saved: ArgScope) -> ArgScope:
 
 
 def unforceable_arguments(
-    ops: tuple[ScopedOp, ...], names: Iterable[str], pointer: str | None = None
+    ops: tuple[ScopedOp, ...], arguments: Mapping[str, Any], pointer: str
 ) -> Iterator[Problem]:
     """Yield a problem for each argument that feeds or names one call of one of the ops."""
-    for name in names:
-        for op in ops:
-            if name in op.of_one_call:
-                yield Problem(
-                    f"{name} of {op.name} feeds or names one call, so it cannot be forced.",
-                    "" if pointer is None else pointer + json_pointer(name),
-                    name,
-                )
-                break
+    for name, value in arguments.items():
+        op = next((op for op in ops if name in op.of_one_call), None)
+        if op is not None:
+            yield Problem(
+                f"{name} of {op.name} feeds or names one call, so it cannot be forced.",
+                pointer + json_pointer(name),
+                value,
+            )
 
 
 def refused_arguments(

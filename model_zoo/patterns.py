@@ -66,6 +66,30 @@ def nearest_patterns(pattern: str, names: Iterable[str]) -> list[str]:
             continue
         for close in difflib.get_close_matches(piece, sorted(parts), n=3, cutoff=0.6):
             respelt = "/".join([*pieces[:index], close, *pieces[index + 1 :]])
-            tried += [respelt, f"{respelt}/*"]
+            tried += [respelt] if pattern.endswith("*") else [respelt, f"{respelt}/*"]
     fitting = [other for other in tried if any(fits(name, other) for name in known)]
     return list(dict.fromkeys(fitting))[:3]
+
+
+def covering_patterns(names: Iterable[str], others: Iterable[str]) -> list[str]:
+    """Return patterns that fit each of the wanted names and none of the others, as few as found.
+
+    >>> covering_patterns(["a/project", "b/project", "c/d"], ["a/expand", "c/d/e"])
+    ['*/project', 'c/d']
+    """
+    fitted: dict[str, set[str]] = {}
+    for name in (*wanted, *others):
+        parts = name.split("/")
+        tails = ["*/" + "/".join(parts[cut:]) for cut in range(1, len(parts))]
+        heads = ["/".join(parts[:cut]) + "/*" for cut in range(1, len(parts))]
+        for pattern in (name, *tails, *heads):
+            fitted.setdefault(pattern, set()).add(name)
+    left = set(wanted)
+    chosen: list[str] = []
+    candidates = {pattern: names for pattern, names in fitted.items() if names <= left}
+    while left:
+        # The one that fits most; of equals a whole name, then the shortest.
+        best = max(candidates, key=lambda p: (len(candidates[p] & left), "*" not in p, -len(p)))
+        chosen.append(best)
+        left -= candidates[best]
+    return sorted(chosen)

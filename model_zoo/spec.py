@@ -11,13 +11,15 @@ from pydantic import BaseModel, Field, JsonValue, ValidationError, model_validat
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from model_zoo.architectures.registry import Architecture
-from model_zoo.arg_scope import refused_arguments, scoped_op
+from model_zoo.arg_scope import refused_arguments, scoped_op, unforceable_arguments
 from model_zoo.errors import Problem, SpecError, ZooError, json_pointer, unknown_name
 from model_zoo.layers import find_op
+from model_zoo.patterns import Names
 from model_zoo.plain_values import spell
 from model_zoo.signatures import signature_of, to_wire
 from model_zoo.weight_sources import (
     Part,
+    Patterns,
     RandomWeights,
     Source,
     Weights,
@@ -42,6 +44,27 @@ class ScopeLevel(Part):
         description="Arguments by name; functions by name, or an object of name and arguments.",
         examples=[{"activation_fn": "relu6"}],
     )
+    layers: Annotated[Patterns, Field(min_length=1)] = Field(
+        default=["*"],
+        description="The layers whose calls the level reaches, by the name that the explanation "
+        "shows; * stands for any characters, `/` among them.",
+        examples=[["InceptionV3/Mixed_5b/*"]],
+    )
+    except_: Patterns = Field(
+        default=[],
+        alias="except",
+        description="Layers among those that the level leaves alone.",
+        examples=[["*/Conv2d_1c_1x1*"]],
+    )
+    force: bool = Field(
+        default=False,
+        description="Beat what the network itself passes to the calls and sets in its own scopes.",
+    )
+
+    def where(self) -> Names | None:
+        """Return the layers that the level is limited to; None for a level without a limit."""
+        layers, excluded = sorted({*self.layers}), sorted({*self.except_})
+        return None if layers == ["*"] and not excluded else Names(layers, excluded)
 
 
 class SpecDocument(TypedDict):
@@ -58,11 +81,31 @@ class SpecDocument(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """A scope level, ready to enter; `pointer` is where its arguments stand in the request."""
+    """A scope level, ready to enter, and its place; `layers` of None is every layer."""
 
     ops: tuple[Callable[..., Any], ...]
     arguments: Mapping[str, Any]
     pointer: str
+    layers: Names | None
+    is_forced: bool
+
+    def reaches(self, layer: str) -> bool:
+        """Return whether the level holds in a layer."""
+        return self.layers is None or layer in self.layers
+
+    def normalized(self) -> LevelDocument:
+        """Return the level as a request writes it, without what says nothing."""
+        document: LevelDocument = {
+            "ops": sorted(scoped_op(op).name for op in self.ops),
+            "args": {key: to_wire(value) for key, value in self.arguments.items()},
+        }
+        if self.layers is not None and self.layers.patterns != ("*",):
+            document["layers"] = list(self.layers.patterns)
+        if self.layers is not None and self.layers.excluded:
+            document["except"] = list(self.layers.excluded)
+        if self.is_forced:
+            document["force"] = True
+        return document
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,13 +199,7 @@ class BuildSpec(Part):
                     **scope_arguments,
                 }.items()
             },
-            "scopes": [
-                {
-                    "ops": sorted(scoped_op(op).name for op in level.ops),
-                    "args": {key: to_wire(value) for key, value in level.arguments.items()},
-                }
-                for level in resolved.levels
-            ],
+            "scopes": [level.normalized() for level in resolved.levels],
             "weights": self._normalized_weights(),
         }
 
@@ -264,6 +301,8 @@ def _read_level(level: ScopeLevel, pointer: str) -> Level:
         for name, can_set in settable.items()
         if not can_set and arguments_pointer + json_pointer(name) not in refused_pointers
     ]
+    if level.force and not refused:
+        refused = list(unforceable_arguments(ops, level.args, arguments_pointer))
     if refused:
         raise SpecError(*refused)
     arguments: dict[str, Any] = {}
@@ -278,7 +317,7 @@ def _read_level(level: ScopeLevel, pointer: str) -> Level:
             break
     if problems:
         raise SpecError(*problems)
-    return Level(tuple(functions), arguments, arguments_pointer)
+    return Level(tuple(functions), arguments, pointer, level.where(), level.force)
 
 
 @functools.cache

@@ -107,16 +107,15 @@ class Trace:
 
     @functools.cached_property
     def _explanation(self) -> Explanation:
-        return explain(
-            self.graph.calls,
-            self.spec.architecture,
-            [(level.pointer, level.ops, level.arguments) for level in self.spec.resolved().levels],
-        )
+        levels = self.spec.resolved().levels
+        return explain(self.graph.calls, self.spec.architecture, levels)
 
     @functools.cached_property
     def warnings(self) -> tuple[str, ...]:
-        """What a user should know: a default scope left out, overrides without effect."""
-        warnings = [str(problem) for problem in self._explanation.without_effect()]
+        """What a user should know: a default scope left out, what has no effect, lost nulls."""
+        explanation = self._explanation
+        problems = [*explanation.without_effect(), *explanation.replaced_nulls()]
+        warnings = [str(problem) for problem in problems]
         if self.spec.default_scope is None:
             function = self.architecture.arg_scope.__name__
             warnings.insert(
@@ -163,5 +162,13 @@ def _run(resolved: Resolved, is_training: bool) -> Graph:
             own = default_scope(resolved.entry, dict(resolved.default_scope))
             scopes.enter_context(arg_scope(own))
         for level in resolved.levels:
-            scopes.enter_context(arg_scope.from_request(level.ops, level.arguments, level.pointer))
+            scopes.enter_context(
+                arg_scope.from_request(
+                    level.ops,
+                    level.arguments,
+                    level.pointer + "/args",
+                    layers=level.layers,
+                    is_forced=level.is_forced,
+                )
+            )
         return build_graph(network, resolved.input_shape, final_endpoint=final_endpoint)

@@ -14,11 +14,11 @@ CHECKPOINT_ID = "^[0-9a-f]{64}$"
 BUILD_ID = "^[0-9a-f]{32}$"
 MOVING_AVERAGE = "/ExponentialMovingAverage"
 _MAX_SOURCES = 8
-_MAX_PATTERNS = 32
+MAX_PATTERNS = 32
 _Name = Annotated[str, Field(min_length=1, max_length=256)]
 # A pattern with k stars may look k times at each character of each name: at most eight.
 Pattern = Annotated[_Name, Field(pattern=r"^[^*]*(\*[^*]*){0,8}$")]
-Patterns = Annotated[list[Pattern], Field(max_length=_MAX_PATTERNS)]
+Patterns = Annotated[list[Pattern], Field(max_length=MAX_PATTERNS)]
 
 
 class Part(BaseModel):
@@ -47,7 +47,7 @@ class _StoredWeights(Part):
         description="Variables that are included but that this source leaves alone.",
         examples=[["InceptionV3/Logits*", "InceptionV3/AuxLogits*"]],
     )
-    rename: Annotated[dict[_Name, str], Field(max_length=_MAX_PATTERNS)] = Field(
+    rename: Annotated[dict[_Name, str], Field(max_length=MAX_PATTERNS)] = Field(
         default={},
         description="The source's names to the build's: whole names, or scopes that end with '/'.",
         examples=[{"network/": "InceptionV3/"}],

@@ -4,7 +4,7 @@ import functools
 import inspect
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NotRequired
 
 from pydantic import JsonValue
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
@@ -33,11 +33,18 @@ class ArchitectureRow(TypedDict):
     source: str
 
 
-class LevelDocument(TypedDict):
-    """One level of scopes: the ops it reaches, and their arguments."""
-
-    ops: list[str]
-    args: dict[str, JsonValue]
+# `except` is a keyword, so this is no class. A field that says nothing is left out.
+LevelDocument = TypedDict(
+    "LevelDocument",
+    {
+        "ops": list[str],
+        "args": dict[str, JsonValue],
+        "layers": NotRequired[list[str]],
+        "except": NotRequired[list[str]],
+        "force": NotRequired[bool],
+    },
+)
+LevelDocument.__doc__ = "One level of scopes: ops, their arguments, and where and how it holds."
 
 
 class DefaultScopeDescription(TypedDict):

@@ -27,6 +27,7 @@ DIRECTION = (
     "strict_json",
     "tables",
     "provenance",
+    "setters",
     "arg_scope",
     "values",
     "graph",

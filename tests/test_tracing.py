@@ -92,7 +92,10 @@ def test_demo_warns_of_each_override_without_effect() -> None:
         "/scopes/1/args/decay: this override of batch_norm reached 96 calls and won at none; "
         "beaten by model_zoo/architectures/inception_v3.py:"
     )
-    assert warnings[0].endswith("(inception_v3_arg_scope), normalizer_params of conv2d (96).")
+    assert warnings[0].endswith(
+        "(inception_v3_arg_scope), normalizer_params of conv2d (96). "
+        '"force": true in this level would beat them.'
+    )
     assert warnings[3] == (
         "/scopes/3/args/weights_regularizer: this override reached no call: inception_v3 calls no "
         "separable_conv2d here."

@@ -1,37 +1,34 @@
 """The explanation of a trace: who set each argument of each call, and each override's fate."""
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, NotRequired
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NotRequired
 
 from pydantic import JsonValue
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
-from model_zoo.arg_scope import scoped_op
-from model_zoo.errors import Problem, json_pointer
+from model_zoo.errors import Problem
 from model_zoo.graph import Tensor
-from model_zoo.provenance import Binding, Call, Level, Location, Pointer, written_at
+from model_zoo.provenance import Call, Level
+from model_zoo.reports.overrides import OverrideDocument, OverrideReport, Overrides
+from model_zoo.setters import Kind, Setter, Source, setters
 from model_zoo.signatures import to_wire
+from model_zoo.spec import Level as ScopeLevel
 
-Kind = Literal["call", "scope", "default"]
 
+class BeatenDocument(TypedDict):
+    """A value that another one beat, where it was written, and whose it is."""
 
-class SourceDocument(TypedDict):
-    """Where a value was written: a JSON pointer or a line of Python, and whose it is."""
-
+    value: JsonValue
     written_at: str
     level: Level
 
 
-class BeatenDocument(SourceDocument):
-    """A scope's value that another one beat, and where it was written."""
-
-    value: JsonValue
-
-
 class ArgumentDocument(TypedDict):
-    """An argument of a call: its value, who set it, where unless by default, and what that beat."""
+    """An argument of a call: its value, who set it, where unless by default, and what that beat.
+
+    `beat` lists outer forced levels, then the call, then scopes from the innermost out.
+    """
 
     name: str
     value: JsonValue
@@ -50,43 +47,11 @@ class CallDocument(TypedDict):
     arguments: list[ArgumentDocument]
 
 
-class BeatenByDocument(SourceDocument):
-    """What beat an override, and at how many calls."""
-
-    calls: int
-
-
-class OverrideDocument(TypedDict):
-    """An argument of a request's level for one op: how many calls it reached, and where it won."""
-
-    pointer: str
-    op: str
-    argument: str
-    value: JsonValue
-    reached: int
-    won: int
-    beaten_by: list[BeatenByDocument]
-
-
 class ExplanationDocument(TypedDict):
     """Every call with every argument, and every override of the request with its fate."""
 
     calls: list[CallDocument]
     overrides: list[OverrideDocument]
-
-
-RequestLevel = tuple[str, Sequence[Callable[..., Any]], Mapping[str, Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where a value was written: a JSON pointer, or a line of Python, and whose level it is."""
-
-    written_at: str
-    level: Level
-
-    def to_dict(self) -> SourceDocument:
-        return {"written_at": self.written_at, "level": self.level}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +76,8 @@ class ArgumentReport:
             argument["level"] = self.source.level
         if self.beat:
             argument["beat"] = [
-                {"value": _wire(value), **source.to_dict()} for value, source in self.beat
+                {"value": _wire(value), "written_at": source.written_at, "level": source.level}
+                for value, source in self.beat
             ]
         return argument
 
@@ -135,34 +101,6 @@ class CallReport:
         }
 
 
-@dataclass(slots=True)
-class OverrideReport:
-    """One argument of a request's level, for one op: how often it reached and won a call."""
-
-    pointer: str
-    op: str
-    argument: str
-    value: Any
-    reached: int = 0
-    won: int = 0
-    beaten_by: Counter[Source] = field(default_factory=Counter)
-
-    def to_dict(self) -> OverrideDocument:
-        """Return the override, JSON-ready."""
-        return {
-            "pointer": self.pointer,
-            "op": self.op,
-            "argument": self.argument,
-            "value": _wire(self.value),
-            "reached": self.reached,
-            "won": self.won,
-            "beaten_by": [
-                {**source.to_dict(), "calls": calls}
-                for source, calls in self.beaten_by.most_common()
-            ],
-        }
-
-
 def _wire(value: Any) -> Any:
     return value.name if isinstance(value, Tensor) else to_wire(value)
 
@@ -171,9 +109,9 @@ def _wire(value: Any) -> Any:
 class Explanation:
     """Every call with every argument, and every override with its fate."""
 
-    architecture: str
     calls: tuple[CallReport, ...]
     overrides: tuple[OverrideReport, ...]
+    fates: Overrides
 
     def to_dict(self) -> ExplanationDocument:
         """Return the explanation, JSON-ready."""
@@ -188,10 +126,9 @@ class Explanation:
         for call in self.calls:
             lines.append(f"{call.layer} ({call.op}), called at {call.called_at}")
             for argument in call.arguments:
-                where = "" if argument.source is None else f" from {argument.source.written_at}"
+                where = "" if argument.source is None else f" from {argument.source}"
                 beat = "".join(
-                    f"; beat {_wire(value)} from {source.written_at}"
-                    for value, source in argument.beat
+                    f"; beat {_wire(value)} from {source}" for value, source in argument.beat
                 )
                 lines.append(
                     f"    {argument.name} = {_wire(argument.value)}  [{argument.kind}{where}{beat}]"
@@ -200,131 +137,47 @@ class Explanation:
             lines += ["", "Overrides"]
         for override in self.overrides:
             beaten = "".join(
-                f"; {calls} beaten by {source.written_at}"
-                for source, calls in override.beaten_by.most_common()
+                f"; {calls} beaten by {winner.source}"
+                for winner, calls in override.beaten_by.most_common()
             )
             lines.append(
-                f"    {override.pointer} on {override.op}: reached {override.reached} calls, "
-                f"won {override.won}{beaten}"
+                f"    {override.pointer} on {override.op}: matched {override.layers} layers, "
+                f"reached {len(override.reached)} calls, won {override.won}{beaten}"
             )
         return "\n".join(lines) + "\n"
 
     def without_effect(self) -> Iterator[Problem]:
-        """Yield a problem for each argument of a request's level that won at no call."""
-        by_pointer: dict[str, list[OverrideReport]] = {}
-        for override in self.overrides:
-            by_pointer.setdefault(override.pointer, []).append(override)
-        for pointer, overrides in by_pointer.items():
-            if any(override.won for override in overrides):
-                continue
-            names = " and ".join(override.op for override in overrides)
-            value = _wire(overrides[0].value)
-            reached = sum(override.reached for override in overrides)
-            if not reached:
-                yield Problem(
-                    f"this override reached no call: {self.architecture} calls no {names} here.",
-                    pointer,
-                    value,
-                )
-                continue
-            beaten: Counter[Source] = Counter()
-            for override in overrides:
-                beaten += override.beaten_by
-            who = "; ".join(
-                f"{source.written_at} ({calls})" for source, calls in beaten.most_common(3)
-            )
-            yield Problem(
-                f"this override of {names} reached {reached} calls and won at none; "
-                f"beaten by {who}.",
-                pointer,
-                value,
-            )
+        """Yield a problem for each pattern without a layer, and each override that won nowhere."""
+        return self.fates.without_effect()
+
+    def replaced_nulls(self) -> Iterator[Problem]:
+        """Yield a problem for each forced override that replaced nulls of the network."""
+        return self.fates.replaced_nulls()
 
 
-def explain(
-    calls: Sequence[Call], architecture: str, levels: Sequence[RequestLevel]
-) -> Explanation:
+def explain(calls: Sequence[Call], architecture: str, levels: Sequence[ScopeLevel]) -> Explanation:
     """Return the explanation of a trace's calls, for a request of these levels."""
-    overrides = {
-        (pointer + json_pointer(name), scoped_op(function).name): OverrideReport(
-            pointer + json_pointer(name), scoped_op(function).name, name, value
-        )
-        for pointer, functions, arguments in levels
-        for function in functions
-        for name, value in arguments.items()
-    }
-    reports = []
-    for call in calls:
-        arguments = tuple(_arguments(call))
-        reports.append(CallReport(call.place, call.op.name, str(call.location), arguments))
-        for argument in arguments:
-            _count(call, argument, overrides)
-    return Explanation(architecture, tuple(reports), tuple(overrides.values()))
+    overrides = Overrides(architecture, levels, calls)
+    reports = tuple(
+        CallReport(call.place, call.op.name, str(call.location), tuple(_arguments(call, overrides)))
+        for call in calls
+    )
+    return Explanation(reports, overrides.reports, overrides)
 
 
-def _arguments(call: Call) -> Iterator[ArgumentReport]:
+def _arguments(call: Call, overrides: Overrides) -> Iterator[ArgumentReport]:
     given = call.given
-    names = dict.fromkeys([*call.op.parameters, *given, *call.bindings])
+    names = dict.fromkeys([*call.op.parameters, *given, *call.bindings, *call.forced])
     for name in names:
-        if name in ("scope", "reuse") and name not in given:
+        ranked = setters(call, name, given)
+        if not ranked:
+            if name not in ("scope", "reuse"):
+                yield ArgumentReport(name, call.op.defaults.get(name), "default", None, ())
             continue
-        chain = list(call.bindings[name].chain()) if name in call.bindings else []
-        if name in given:
-            source = _source_of_given(call, name)
-            yield ArgumentReport(name, given[name], "call", source, _beat(name, chain))
-        elif chain:
-            winner, *beaten = chain
-            yield ArgumentReport(
-                name, winner.value, "scope", _source(winner.origin, name), _beat(name, beaten)
-            )
-        else:
-            yield ArgumentReport(name, call.op.defaults.get(name), "default", None, ())
+        overrides.count(call, name, ranked)
+        winner, *beaten = ranked
+        yield ArgumentReport(name, winner.value, winner.kind, winner.source, _beat(beaten))
 
 
-def _beat(name: str, chain: Sequence[Binding]) -> tuple[tuple[Any, Source], ...]:
-    return tuple((binding.value, _source(binding.origin, name)) for binding in chain)
-
-
-def _source(origin: Location | Pointer, name: str) -> Source:
-    return Source(written_at(origin, name), origin.level)
-
-
-def _source_of_given(call: Call, name: str) -> Source:
-    """Return where a call's own argument was written.
-
-    A normalizer's arguments are passed on by the layer that calls it: they were written where that
-    layer's `normalizer_params` were.
-    """
-    parent = call.parent
-    if parent is not None and "normalizer_params" in parent.op.parameters:
-        given = parent.given
-        params = given.get("normalizer_params")
-        binding = parent.bindings.get("normalizer_params")
-        if "normalizer_params" not in given and binding is not None:
-            params = binding.value
-        if params and name in params:
-            carrier = f"normalizer_params of {parent.op.name}"
-            if "normalizer_params" in given or binding is None:
-                return Source(f"{parent.location}, {carrier}", parent.location.level)
-            if isinstance(binding.origin, Pointer):
-                where = binding.origin.args + json_pointer("normalizer_params", name)
-                return Source(where, binding.origin.level)
-            return Source(f"{binding.origin}, {carrier}", binding.origin.level)
-    return Source(str(call.location), call.location.level)
-
-
-def _count(
-    call: Call, argument: ArgumentReport, overrides: Mapping[tuple[str, str], OverrideReport]
-) -> None:
-    binding = call.bindings.get(argument.name)
-    if binding is None or argument.source is None:
-        return
-    for index, scoped in enumerate(binding.chain()):
-        if not isinstance(scoped.origin, Pointer):
-            continue
-        override = overrides[written_at(scoped.origin, argument.name), call.op.name]
-        override.reached += 1
-        if index == 0 and argument.kind == "scope":
-            override.won += 1
-        else:
-            override.beaten_by[argument.source] += 1
+def _beat(beaten: Sequence[Setter]) -> tuple[tuple[Any, Source], ...]:
+    return tuple((setter.value, setter.source) for setter in beaten)

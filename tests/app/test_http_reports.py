@@ -101,7 +101,9 @@ def test_four_nested_levels_on_inception_v3_say_which_won(client: TestClient) ->
         "/scopes/3/args/weights_regularizer",
     ]
     assert "beaten by model_zoo/architectures/inception_v3.py" in warnings[0]
-    assert warnings[0].endswith("normalizer_params of conv2d (96).")
+    assert warnings[0].endswith(
+        'normalizer_params of conv2d (96). "force": true in this level would beat them.'
+    )
 
     path = made.headers["location"] + "/explanation"
     layer = "InceptionV3/Mixed_5b/Branch_0/Conv2d_0a_1x1"

@@ -1,0 +1,260 @@
+"""What became of a request's overrides: calls reached and won, who beat them, what would help."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from pydantic import JsonValue
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
+
+from model_zoo.arg_scope import scoped_op
+from model_zoo.errors import Problem, json_pointer
+from model_zoo.patterns import covering_patterns, fits, nearest_patterns
+from model_zoo.provenance import Call, Pointer, ScopedOp, written_at
+from model_zoo.setters import Kind, Setter, Source
+from model_zoo.signatures import to_wire
+from model_zoo.spec import Level
+from model_zoo.weight_sources import MAX_PATTERNS
+
+# How many layers or winners a message names; the others are counted.
+_NAMED = 3
+
+
+class BeatenByDocument(TypedDict):
+    """What beat an override, how that was set, and at how many calls."""
+
+    written_at: str
+    level: str
+    kind: Kind
+    calls: int
+
+
+class OverrideDocument(TypedDict):
+    """An argument of a request's level for one op: its layers, calls reached, and calls won.
+
+    `layers` counts the build's layers that the level's patterns fit, of any op.
+    """
+
+    pointer: str
+    op: str
+    argument: str
+    value: JsonValue
+    layers: int
+    reached: int
+    won: int
+    beaten_by: list[BeatenByDocument]
+
+
+class Winner(NamedTuple):
+    """What beat an override at a call."""
+
+    source: Source
+    kind: Kind
+
+
+@dataclass(slots=True)
+class OverrideReport:
+    """One argument of a request's level, for one op: how often it reached and won a call.
+
+    `replaced_nulls` are the layers where a forced value replaced a null that the network gives.
+    """
+
+    pointer: str
+    scoped_op: ScopedOp
+    argument: str
+    value: Any
+    layers: int = 0
+    reached: list[str] = field(default_factory=list)
+    won: int = 0
+    beaten_by: Counter[Winner] = field(default_factory=Counter)
+    replaced_nulls: list[str] = field(default_factory=list)
+
+    @property
+    def op(self) -> str:
+        """The name of the op."""
+        return self.scoped_op.name
+
+    def to_dict(self) -> OverrideDocument:
+        """Return the override, JSON-ready."""
+        return {
+            "pointer": self.pointer,
+            "op": self.op,
+            "argument": self.argument,
+            "value": to_wire(self.value),
+            "layers": self.layers,
+            "reached": len(self.reached),
+            "won": self.won,
+            "beaten_by": [
+                {
+                    "written_at": winner.source.written_at,
+                    "level": winner.source.level,
+                    "kind": winner.kind,
+                    "calls": calls,
+                }
+                for winner, calls in self.beaten_by.most_common()
+            ],
+        }
+
+
+class Overrides:
+    """The overrides of a request's levels, counted call by call."""
+
+    def __init__(self, architecture: str, levels: Sequence[Level], calls: Sequence[Call]) -> None:
+        self._architecture = architecture
+        self._levels = levels
+        self._calls = calls
+        self.layers = list(dict.fromkeys(call.place for call in calls))
+        self._by_level: list[list[OverrideReport]] = []
+        self._by_key: dict[tuple[str, str], OverrideReport] = {}
+        for level in levels:
+            matched = sum(level.reaches(layer) for layer in self.layers)
+            reports = [
+                OverrideReport(
+                    level.pointer + json_pointer("args", name), scoped_op(op), name, value, matched
+                )
+                for op in level.ops
+                for name, value in level.arguments.items()
+            ]
+            self._by_level.append(reports)
+            self._by_key.update({(report.pointer, report.op): report for report in reports})
+
+    @property
+    def reports(self) -> tuple[OverrideReport, ...]:
+        return tuple(self._by_key.values())
+
+    def count(self, call: Call, argument: str, ranked: Sequence[Setter]) -> None:
+        """Count what was given for an argument of a call, the winner first."""
+        for index, setter in enumerate(ranked):
+            if not isinstance(setter.origin, Pointer):
+                continue
+            override = self._by_key[written_at(setter.origin, argument), call.op.name]
+            override.reached.append(call.place)
+            if index:
+                override.beaten_by[Winner(ranked[0].source, ranked[0].kind)] += 1
+                continue
+            override.won += 1
+            if setter.kind == "forced" and setter.value is not None:
+                own = next((other for other in ranked if other.kind != "forced"), None)
+                if own is not None and own.value is None and own.source.level == "network":
+                    override.replaced_nulls.append(call.place)
+
+    def without_effect(self) -> Iterator[Problem]:
+        """Yield a problem for each pattern without a layer, and each argument that won nowhere."""
+        for level, reports in zip(self._levels, self._by_level, strict=True):
+            yield from self._idle_patterns(level)
+            if level.layers is not None and not reports[0].layers:
+                if any(fits(name, p) for p in level.layers.patterns for name in self.layers):
+                    yield Problem(
+                        "this spares every layer that the level is limited to, so it reaches none.",
+                        level.pointer + json_pointer("except"),
+                        list(level.layers.excluded),
+                    )
+                continue
+            for same in _by_pointer(reports):
+                if not any(report.won for report in same):
+                    yield self._lost(level, same)
+
+    def replaced_nulls(self) -> Iterator[Problem]:
+        """Yield a problem for each forced argument that replaced nulls of the network."""
+        for level, reports in zip(self._levels, self._by_level, strict=True):
+            reached = {layer for report in reports for layer in report.reached}
+            for same in _by_pointer(reports):
+                layers = list(dict.fromkeys(x for report in same for x in report.replaced_nulls))
+                if not layers:
+                    continue
+                message = (
+                    f"this forced override replaced a null that the network gives in "
+                    f"{_counted(layers)}."
+                )
+                spared = () if level.layers is None else level.layers.excluded
+                patterns = sorted({*covering_patterns(layers, reached - {*layers}), *spared})
+                if len(patterns) <= MAX_PATTERNS:
+                    message += f' "except": {json.dumps(patterns)} would spare them.'
+                yield Problem(message, same[0].pointer, to_wire(same[0].value))
+
+    def _idle_patterns(self, level: Level) -> Iterator[Problem]:
+        if level.layers is None:
+            return
+        for key, patterns in (
+            ("layers", level.layers.patterns),
+            ("except", level.layers.excluded),
+        ):
+            for index, pattern in enumerate(patterns):
+                if any(fits(name, pattern) for name in self.layers):
+                    continue
+                close = nearest_patterns(pattern, self.layers)
+                suggestion = (
+                    f"Did you mean {' or '.join(map(repr, close))}?"
+                    if close
+                    else f"Among its layers are {_listed(self.layers)}."
+                )
+                yield Problem(
+                    f"{pattern!r} fits no layer of {self._architecture} here. {suggestion}",
+                    level.pointer + json_pointer(key, index),
+                    pattern,
+                    close[0] if close else None,
+                )
+
+    def _lost(self, level: Level, same: Sequence[OverrideReport]) -> Problem:
+        """Return the problem of an argument that won at no call, for all of the level's ops."""
+        names = " and ".join(report.op for report in same)
+        reached = sum(len(report.reached) for report in same)
+        value = to_wire(same[0].value)
+        if not reached:
+            return Problem(
+                f"this override reached no call: {self._why_not_reached(level, same, names)}",
+                same[0].pointer,
+                value,
+            )
+        beaten: Counter[Winner] = Counter()
+        for report in same:
+            beaten += report.beaten_by
+        who = "; ".join(
+            f"{source}{', which is forced' if kind == 'forced' else ''} ({calls})"
+            for (source, kind), calls in beaten.most_common(_NAMED)
+        )
+        more = f" and {len(beaten) - _NAMED} more places" if len(beaten) > _NAMED else ""
+        message = (
+            f"this override of {names} reached {reached} calls and won at none; "
+            f"beaten by {who}{more}."
+        )
+        by_request = any(winner.source.level == "request" for winner in beaten)
+        if not by_request and not any(r.argument in r.scoped_op.of_one_call for r in same):
+            message += ' "force": true in this level would beat them.'
+        return Problem(message, same[0].pointer, value)
+
+    def _why_not_reached(self, level: Level, same: Sequence[OverrideReport], names: str) -> str:
+        ops = {report.scoped_op for report in same}
+        where = list(dict.fromkeys(call.place for call in self._calls if call.op in ops))
+        if level.layers is None or not where:
+            return f"{self._architecture} calls no {names} here."
+        layers = [layer for layer in self.layers if level.reaches(layer)]
+        # A normalizer's layer lies inside the layer that calls it.
+        inside = [layer for layer in where if _is_inside(layer, layers)]
+        return (
+            f"the level's patterns fit {_counted(layers)}, where no {names} is called; "
+            f"{names} is called in {_listed(inside or where)}."
+        )
+
+
+def _by_pointer(reports: Iterable[OverrideReport]) -> list[list[OverrideReport]]:
+    """Return the reports of a level by argument: one list for all of its ops."""
+    grouped: dict[str, list[OverrideReport]] = {}
+    for report in reports:
+        grouped.setdefault(report.pointer, []).append(report)
+    return list(grouped.values())
+
+
+def _is_inside(layer: str, others: Sequence[str]) -> bool:
+    return any(layer.startswith(other + "/") for other in others)
+
+
+def _listed(layers: Sequence[str]) -> str:
+    more = f" and {len(layers) - _NAMED} more" if len(layers) > _NAMED else ""
+    return ", ".join(layers[:_NAMED]) + more
+
+
+def _counted(layers: Sequence[str]) -> str:
+    return f"{len(layers)} layer{'' if len(layers) == 1 else 's'} ({_listed(layers)})"
