@@ -72,21 +72,21 @@ def nearest_patterns(pattern: str, names: Iterable[str]) -> list[str]:
 
 
 def covering_patterns(names: Iterable[str], others: Iterable[str]) -> list[str]:
-    """Return patterns that fit each of the wanted names and none of the others, as few as found.
+    """Return patterns that fit each of the names and none of the others; few, not always fewest.
 
     >>> covering_patterns(["a/project", "b/project", "c/d"], ["a/expand", "c/d/e"])
     ['*/project', 'c/d']
     """
     fitted: dict[str, set[str]] = {}
-    for name in (*wanted, *others):
+    for name in (*names, *others):
         parts = name.split("/")
         tails = ["*/" + "/".join(parts[cut:]) for cut in range(1, len(parts))]
         heads = ["/".join(parts[:cut]) + "/*" for cut in range(1, len(parts))]
         for pattern in (name, *tails, *heads):
             fitted.setdefault(pattern, set()).add(name)
-    left = set(wanted)
+    left = set(names)
     chosen: list[str] = []
-    candidates = {pattern: names for pattern, names in fitted.items() if names <= left}
+    candidates = {pattern: those for pattern, those in fitted.items() if those <= left}
     while left:
         # The one that fits most; of equals a whole name, then the shortest.
         best = max(candidates, key=lambda p: (len(candidates[p] & left), "*" not in p, -len(p)))

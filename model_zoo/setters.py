@@ -1,5 +1,6 @@
 """Who set an argument of a call: every value that was given for it, the one that won first."""
 
+import functools
 from typing import Any, Literal, NamedTuple
 
 from model_zoo.errors import json_pointer
@@ -48,10 +49,19 @@ def setters(call: Call, name: str, given: dict[str, Any] | None = None) -> list[
 
 def _scoped(kind: Literal["forced", "scope"], call: Call, name: str) -> list[Setter]:
     binding = (call.forced if kind == "forced" else call.bindings)[name]
-    return [
-        Setter(kind, b.value, Source(written_at(b.origin, name), b.origin.level), b.origin)
-        for b in binding.chain()
-    ]
+    return [Setter(kind, b.value, _source(b.origin, name), b.origin) for b in binding.chain()]
+
+
+def _source(origin: Origin, name: str) -> Source:
+    if isinstance(origin, Pointer):
+        return _source_in_request(origin, name)
+    return Source(written_at(origin, name), origin.level)
+
+
+# A level of a request reaches hundreds of calls.
+@functools.lru_cache(maxsize=4096)
+def _source_in_request(origin: Pointer, name: str) -> Source:
+    return Source(written_at(origin, name), origin.level)
 
 
 def _source_of_given(call: Call, name: str) -> Source:

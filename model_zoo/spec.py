@@ -3,8 +3,8 @@
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, Field, JsonValue, ValidationError, model_validator
@@ -32,6 +32,8 @@ from model_zoo.zoo import LevelDocument, find_architecture, parameters
 
 # Part of the digest: a change of meaning gives every spec a new id.
 SPEC_VERSION = 1
+# Each is compared with every layer: so many, on 64 levels, trace and explain in under a second.
+_MAX_SCOPE_PATTERNS = 256
 
 
 class ScopeLevel(Part):
@@ -92,6 +94,16 @@ class Level:
     def reaches(self, layer: str) -> bool:
         """Return whether the level holds in a layer."""
         return self.layers is None or layer in self.layers
+
+    def patterns(self) -> Iterator[tuple[str, str]]:
+        """Yield each pattern of the level after its place in the normalized spec."""
+        if self.layers is not None:
+            for key, patterns in (
+                ("layers", self.layers.patterns),
+                ("except", self.layers.excluded),
+            ):
+                for index, pattern in enumerate(patterns):
+                    yield self.pointer + json_pointer(key, index), pattern
 
     def normalized(self) -> LevelDocument:
         """Return the level as a request writes it, without what says nothing."""
@@ -203,6 +215,16 @@ class BuildSpec(Part):
             "weights": self._normalized_weights(),
         }
 
+    def as_sent(self, problem: Problem) -> Problem:
+        """Return a problem of the normalized spec with its place in this one."""
+        match problem.pointer.split("/"):
+            case ["", "scopes", index, "layers" | "except" as key, _]:  # sorted there
+                level = self.scopes[int(index)]
+                patterns = level.layers if key == "layers" else level.except_
+                sent = json_pointer("scopes", index, key, patterns.index(str(problem.received)))
+                return replace(problem, pointer=sent)
+        return problem
+
     def _normalized_weights(self) -> Any:
         random = RandomWeights(seed=seed(self.weights)).model_dump()
         sources = [source.model_dump() for _, source in stored(self.weights)]
@@ -266,6 +288,16 @@ def _resolve(spec: BuildSpec) -> Resolved:
             levels.append(_read_level(level, json_pointer("scopes", index)))
         except ZooError as error:
             problems += error.problems
+    patterns = sum(len(list(level.patterns())) for level in levels)
+    if patterns > _MAX_SCOPE_PATTERNS:
+        problems.append(
+            Problem(
+                f"The levels of scopes have {patterns} patterns of layers together; the limit is "
+                f"{_MAX_SCOPE_PATTERNS}.",
+                "/scopes",
+                patterns,
+            )
+        )
     if problems:
         raise SpecError(*problems)
     return Resolved(

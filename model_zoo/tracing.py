@@ -133,7 +133,7 @@ def trace(spec: BuildSpec, budget: Budget | None = None) -> Trace:
     active outside: the same spec gives the same trace.
 
     Raises: BuildError if the network refuses, BudgetError if the result is too large, SpecError if
-    the spec is strict and an override has no effect.
+    the spec is strict, and a pattern or an override has no effect.
     """
     budget = budget or Budget()
     resolved = spec.resolved()
@@ -141,7 +141,7 @@ def trace(spec: BuildSpec, budget: Budget | None = None) -> Trace:
     result = Trace(spec, _run(resolved, spec.is_training))
     budget.check(result.summary())
     if spec.strict:
-        problems = list(result.explanation().without_effect())
+        problems = [spec.as_sent(problem) for problem in result.explanation().without_effect()]
         if problems:
             raise SpecError(*problems)
     return result

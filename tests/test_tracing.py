@@ -255,6 +255,12 @@ def test_group_norm_that_does_not_divide_names_the_layer() -> None:
     assert "conv2d.normalizer_fn=group_norm from /scopes/0/args/normalizer_fn" in error.scopes
 
 
+def default_scope_line(argument: str) -> str:
+    """Return where Inception v3's default scope sets an argument of conv2d."""
+    calls = traced(architecture="inception_v3").graph.calls
+    return str(next(c for c in calls if c.op.name == "conv2d").bindings[argument].origin)
+
+
 def test_normalizer_that_lacks_a_default_param_is_refused() -> None:
     with pytest.raises(BuildError) as caught:
         traced(
@@ -264,8 +270,10 @@ def test_normalizer_that_lacks_a_default_param_is_refused() -> None:
     assert caught.value.layer == "InceptionV3/Conv2d_1a_3x3 (conv2d)"
     assert caught.value.problems[0].message == (
         "layer_norm has no argument 'decay', which normalizer_params {decay: 0.9997, epsilon: "
-        "0.001, fused: None, scale: False} passes to it; set normalizer_params to fit "
-        "normalizer_fn layer_norm, or to null."
+        "0.001, fused: None, scale: False} passes to it: normalizer_fn is from "
+        "/scopes/0/args/normalizer_fn, normalizer_params from "
+        f'{default_scope_line("normalizer_params")}. Add "normalizer_params" to /scopes/0/args: '
+        "null, or what fits layer_norm."
     )
 
 

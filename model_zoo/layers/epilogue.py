@@ -13,7 +13,8 @@ from model_zoo.layers.arguments import (
     NormalizerParams,
     RegularizerFn,
 )
-from model_zoo.provenance import describe
+from model_zoo.provenance import Pointer, current_call, describe
+from model_zoo.setters import setters
 
 
 def activate(x: Tensor, activation_fn: ActivationFn) -> Tensor:
@@ -53,8 +54,27 @@ def _check_params(normalizer_fn: object, params: Mapping[str, object]) -> None:
     for name in params:
         if name not in op.parameters and not op.accepts_any:
             raise BuildError(
-                f"{op.name} has no argument {name!r}, which normalizer_params "
-                f"{describe(params)} passes to it; set normalizer_params to fit "
-                f"normalizer_fn {op.name}, or to null.",
+                f"{op.name} has no argument {name!r}, which normalizer_params {describe(params)} "
+                f"passes to it{_where_set()}",
                 received=name,
             )
+
+
+def _where_set() -> str:
+    """Return where the running call's normalizer and its arguments come from, and the remedy."""
+    call = current_call()
+    function, params = (
+        setters(call, name) if call is not None else []
+        for name in ("normalizer_fn", "normalizer_params")
+    )
+    if not function or not params:
+        return "; set normalizer_params to fit normalizer_fn, or to null."
+    places = (
+        f": normalizer_fn is from {function[0].source}, normalizer_params from {params[0].source}."
+    )
+    if not isinstance(function[0].origin, Pointer):
+        return f"{places} Set normalizer_params to fit, or to null."
+    return (
+        f'{places} Add "normalizer_params" to {function[0].origin}: null, or what fits '
+        f"{describe(function[0].value)}."
+    )

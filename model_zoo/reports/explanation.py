@@ -174,7 +174,7 @@ def _arguments(call: Call, overrides: Overrides) -> Iterator[ArgumentReport]:
             if name not in ("scope", "reuse"):
                 yield ArgumentReport(name, call.op.defaults.get(name), "default", None, ())
             continue
-        overrides.count(call, name, ranked)
+        overrides.count(call, ranked)
         winner, *beaten = ranked
         yield ArgumentReport(name, winner.value, winner.kind, winner.source, _beat(beaten))
 

@@ -12,7 +12,7 @@ from typing_extensions import TypedDict  # pydantic takes no other before Python
 from model_zoo.arg_scope import scoped_op
 from model_zoo.errors import Problem, json_pointer
 from model_zoo.patterns import covering_patterns, fits, nearest_patterns
-from model_zoo.provenance import Call, Pointer, ScopedOp, written_at
+from model_zoo.provenance import Call, Pointer, ScopedOp
 from model_zoo.setters import Kind, Setter, Source
 from model_zoo.signatures import to_wire
 from model_zoo.spec import Level
@@ -20,6 +20,8 @@ from model_zoo.weight_sources import MAX_PATTERNS
 
 # How many layers or winners a message names; the others are counted.
 _NAMED = 3
+# How many patterns get suggestions: each takes milliseconds.
+_SUGGESTED = 8
 
 
 class BeatenByDocument(TypedDict):
@@ -124,12 +126,12 @@ class Overrides:
     def reports(self) -> tuple[OverrideReport, ...]:
         return tuple(self._by_key.values())
 
-    def count(self, call: Call, argument: str, ranked: Sequence[Setter]) -> None:
+    def count(self, call: Call, ranked: Sequence[Setter]) -> None:
         """Count what was given for an argument of a call, the winner first."""
         for index, setter in enumerate(ranked):
             if not isinstance(setter.origin, Pointer):
                 continue
-            override = self._by_key[written_at(setter.origin, argument), call.op.name]
+            override = self._by_key[setter.source.written_at, call.op.name]
             override.reached.append(call.place)
             if index:
                 override.beaten_by[Winner(ranked[0].source, ranked[0].kind)] += 1
@@ -142,8 +144,8 @@ class Overrides:
 
     def without_effect(self) -> Iterator[Problem]:
         """Yield a problem for each pattern without a layer, and each argument that won nowhere."""
+        yield from self._idle_patterns()
         for level, reports in zip(self._levels, self._by_level, strict=True):
-            yield from self._idle_patterns(level)
             if level.layers is not None and not reports[0].layers:
                 if any(fits(name, p) for p in level.layers.patterns for name in self.layers):
                     yield Problem(
@@ -174,28 +176,24 @@ class Overrides:
                     message += f' "except": {json.dumps(patterns)} would spare them.'
                 yield Problem(message, same[0].pointer, to_wire(same[0].value))
 
-    def _idle_patterns(self, level: Level) -> Iterator[Problem]:
-        if level.layers is None:
-            return
-        for key, patterns in (
-            ("layers", level.layers.patterns),
-            ("except", level.layers.excluded),
-        ):
-            for index, pattern in enumerate(patterns):
+    def _idle_patterns(self) -> Iterator[Problem]:
+        """Yield a problem for each pattern that fits no layer."""
+        suggested = 0
+        for level in self._levels:
+            for pointer, pattern in level.patterns():
                 if any(fits(name, pattern) for name in self.layers):
                     continue
+                rule = f"{pattern!r} fits no layer of {self._architecture} here."
+                if suggested == _SUGGESTED:
+                    yield Problem(rule, pointer, pattern)
+                    continue
+                suggested += 1
                 close = nearest_patterns(pattern, self.layers)
-                suggestion = (
-                    f"Did you mean {' or '.join(map(repr, close))}?"
-                    if close
-                    else f"Among its layers are {_listed(self.layers)}."
-                )
-                yield Problem(
-                    f"{pattern!r} fits no layer of {self._architecture} here. {suggestion}",
-                    level.pointer + json_pointer(key, index),
-                    pattern,
-                    close[0] if close else None,
-                )
+                if close:
+                    suggestion = f"Did you mean {' or '.join(map(repr, close))}?"
+                else:
+                    suggestion = f"Among its layers are {_listed(self.layers)}."
+                yield Problem(f"{rule} {suggestion}", pointer, pattern, close[0] if close else None)
 
     def _lost(self, level: Level, same: Sequence[OverrideReport]) -> Problem:
         """Return the problem of an argument that won at no call, for all of the level's ops."""
