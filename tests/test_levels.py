@@ -145,7 +145,7 @@ def test_default_names_of_layers_can_be_matched(params: dict[str, Any], layer: s
         BuildSpec.read({**spec, "scopes": [level([op], {"trainable": False}, layers=[layer])]})
     )
     (report,) = build.explanation().overrides
-    assert (report.layers, report.reached, report.won) == (1, [layer], 1)
+    assert (report.layers, report.reached_layers, report.won) == (1, [layer], 1)
 
 
 # Patterns on the wire -----------------------------------------------------------------------------
@@ -270,7 +270,7 @@ def test_a_forced_level_beats_calls_inner_scopes_and_normalizer_params() -> None
     forced = {"decay": 0.5, "scale": True}
     build = inception(level(["batch_norm"], forced, force=True))
     reports = build.explanation().overrides
-    assert [(r.argument, len(r.reached), r.won) for r in reports] == [
+    assert [(r.argument, r.reached, r.won) for r in reports] == [
         ("decay", 96, 96),
         ("scale", 96, 96),
     ]

@@ -15,10 +15,10 @@ from model_zoo.primitives import add, reduce_mean, squeeze
 from model_zoo.values import l2_regularizer
 
 
-@register_op
+@register_op(layer="residual_unit")
 def residual_unit(net: Tensor, kernel_size: Count = 3, scope: str | None = None) -> Tensor:
     """Add a convolution of the input to it. Shape: unchanged."""
-    with layer_scope(scope, "residual_unit"):
+    with layer_scope(scope):
         return add(net, conv2d(net, net.channels, kernel_size, scope="conv"))
 
 

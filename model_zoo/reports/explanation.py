@@ -142,7 +142,7 @@ class Explanation:
             )
             lines.append(
                 f"    {override.pointer} on {override.op}: matched {override.layers} layers, "
-                f"reached {len(override.reached)} calls, won {override.won}{beaten}"
+                f"reached {override.reached} calls, won {override.won}{beaten}"
             )
         return "\n".join(lines) + "\n"
 

@@ -68,10 +68,15 @@ class OverrideReport:
     argument: str
     value: Any
     layers: int = 0
-    reached: list[str] = field(default_factory=list)
+    reached_layers: list[str] = field(default_factory=list)
     won: int = 0
     beaten_by: Counter[Winner] = field(default_factory=Counter)
     replaced_nulls: list[str] = field(default_factory=list)
+
+    @property
+    def reached(self) -> int:
+        """How many calls the override reached."""
+        return len(self.reached_layers)
 
     @property
     def op(self) -> str:
@@ -86,7 +91,7 @@ class OverrideReport:
             "argument": self.argument,
             "value": to_wire(self.value),
             "layers": self.layers,
-            "reached": len(self.reached),
+            "reached": self.reached,
             "won": self.won,
             "beaten_by": [
                 {
@@ -132,7 +137,7 @@ class Overrides:
             if not isinstance(setter.origin, Pointer):
                 continue
             override = self._by_key[setter.source.written_at, call.op.name]
-            override.reached.append(call.place)
+            override.reached_layers.append(call.place)
             if index:
                 override.beaten_by[Winner(ranked[0].source, ranked[0].kind)] += 1
                 continue
@@ -161,7 +166,7 @@ class Overrides:
     def replaced_nulls(self) -> Iterator[Problem]:
         """Yield a problem for each forced argument that replaced nulls of the network."""
         for level, reports in zip(self._levels, self._by_level, strict=True):
-            reached = {layer for report in reports for layer in report.reached}
+            reached = {layer for report in reports for layer in report.reached_layers}
             for same in _by_pointer(reports):
                 layers = list(dict.fromkeys(x for report in same for x in report.replaced_nulls))
                 if not layers:
@@ -198,7 +203,7 @@ class Overrides:
     def _lost(self, level: Level, same: Sequence[OverrideReport]) -> Problem:
         """Return the problem of an argument that won at no call, for all of the level's ops."""
         names = " and ".join(report.op for report in same)
-        reached = sum(len(report.reached) for report in same)
+        reached = sum(report.reached for report in same)
         value = to_wire(same[0].value)
         if not reached:
             return Problem(
