@@ -386,7 +386,9 @@ class arg_scope(contextlib.ContextDecorator):  # noqa: N801 - TF-Slim's name, us
         base = self._origin.args if isinstance(self._origin, Pointer) else None
         problems = list(refused_arguments(tuple(ops), self._arguments, base))
         if self._is_forced:
-            problems += unforceable_arguments(tuple(ops), self._arguments, base or "")
+            problems += arguments_of_one_call(
+                tuple(ops), self._arguments, base or "", is_forced=True
+            )
         if self._layers is not None and "scope" in self._arguments:
             problems.append(Problem("scope names a layer, so no level on layers can set it."))
         if problems:
@@ -442,15 +444,16 @@ def _forced_as_in(active: ArgScope, saved: ArgScope) -> ArgScope:
     return ArgScope(saved, forced=forced)
 
 
-def unforceable_arguments(
-    ops: tuple[ScopedOp, ...], arguments: Mapping[str, Any], pointer: str
+def arguments_of_one_call(
+    ops: tuple[ScopedOp, ...], arguments: Mapping[str, Any], pointer: str, *, is_forced: bool
 ) -> Iterator[Problem]:
     """Yield a problem for each argument that feeds or names one call of one of the ops."""
+    consequence = "it cannot be forced" if is_forced else "a scope cannot set it"
     for name, value in arguments.items():
-        op = next((op for op in ops if name in op.of_one_call), None)
+        op = next((op for op in ops if op.is_of_one_call(name, is_forced=is_forced)), None)
         if op is not None:
             yield Problem(
-                f"{name} of {op.name} feeds or names one call, so it cannot be forced.",
+                f"{name} of {op.name} feeds or names one call, so {consequence}.",
                 pointer + json_pointer(name),
                 value,
             )

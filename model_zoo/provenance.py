@@ -69,8 +69,8 @@ LayerName = Callable[[Mapping[str, Any]], str | None]
 class ScopedOp:
     """What a scope needs to know of a decorated function: its name, arguments and layer.
 
-    `layer` is the default name of the layer that a call is, None if it is none. `of_one_call` are
-    the arguments that feed or name one call, which nothing can force.
+    `layer` is the default name of the layer that a call is, None if it is none; `tensors` are the
+    parameters that take tensors.
     """
 
     __slots__ = (
@@ -79,9 +79,9 @@ class ScopedOp:
         "function",
         "layer",
         "name",
-        "of_one_call",
         "parameters",
         "positional",
+        "tensors",
     )
 
     def __init__(self, function: AnyFunction) -> None:
@@ -104,7 +104,11 @@ class ScopedOp:
             p.name: p.default for p in parameters.values() if p.default is not kinds.empty
         }
         self.layer: str | LayerName | None = None
-        self.of_one_call = frozenset({"scope", "reuse"})
+        self.tensors: frozenset[str] = frozenset()
+
+    def is_of_one_call(self, name: str, *, is_forced: bool) -> bool:
+        """Return whether an argument feeds or names one call; a scope may still set `reuse`."""
+        return name == "scope" or name in self.tensors or (is_forced and name == "reuse")
 
     def default_layer(self, arguments: Mapping[str, Any]) -> str | None:
         """Return the default name of the layer that a call with these arguments is, if any."""

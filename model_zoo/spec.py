@@ -1,6 +1,5 @@
 """BuildSpec: what a request says, checked against the catalogue, normalized and digested."""
 
-import functools
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -11,7 +10,7 @@ from pydantic import BaseModel, Field, JsonValue, ValidationError, model_validat
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from model_zoo.architectures.registry import Architecture
-from model_zoo.arg_scope import refused_arguments, scoped_op, unforceable_arguments
+from model_zoo.arg_scope import arguments_of_one_call, refused_arguments, scoped_op
 from model_zoo.errors import Problem, SpecError, ZooError, json_pointer, unknown_name
 from model_zoo.layers import find_op
 from model_zoo.patterns import Names
@@ -321,20 +320,8 @@ def _read_level(level: ScopeLevel, pointer: str) -> Level:
         raise SpecError(*problems)
     ops = tuple(scoped_op(function) for function in functions)
     arguments_pointer = pointer + "/args"
-    settable = {name: _settable(function, name) for function in functions for name in level.args}
     refused = list(refused_arguments(ops, level.args, arguments_pointer))
-    refused_pointers = {problem.pointer for problem in refused}
-    refused += [
-        Problem(
-            f"{name} of {ops[0].name} names or feeds one call, so a scope cannot set it.",
-            arguments_pointer + json_pointer(name),
-            level.args[name],
-        )
-        for name, can_set in settable.items()
-        if not can_set and arguments_pointer + json_pointer(name) not in refused_pointers
-    ]
-    if level.force and not refused:
-        refused = list(unforceable_arguments(ops, level.args, arguments_pointer))
+    refused += arguments_of_one_call(ops, level.args, arguments_pointer, is_forced=level.force)
     if refused:
         raise SpecError(*refused)
     arguments: dict[str, Any] = {}
@@ -350,11 +337,6 @@ def _read_level(level: ScopeLevel, pointer: str) -> Level:
     if problems:
         raise SpecError(*problems)
     return Level(tuple(functions), arguments, pointer, level.where(), level.force)
-
-
-@functools.cache
-def _settable(function: Callable[..., Any], name: str) -> bool:
-    return name in signature_of(function).arguments
 
 
 def _misplaced(sources: list[Source]) -> list[Problem]:

@@ -263,6 +263,15 @@ def test_under_strict_patterns_and_overrides_without_effect_are_errors() -> None
     assert caught.value.problems[0].suggestion == "*/Logits/*"
 
 
+def test_under_strict_other_warnings_are_no_errors() -> None:
+    forced = level(["conv2d"], {"activation_fn": "elu"}, force=True)
+    build = mobilenet_v2(forced, strict=True, default_scope=None)
+    assert [warning.partition(":")[0] for warning in build.warnings] == [
+        "/default_scope",
+        "/scopes/0/args/activation_fn",
+    ]
+
+
 # How strongly -------------------------------------------------------------------------------------
 
 
@@ -369,8 +378,16 @@ def test_what_names_one_call_cannot_be_forced(op: str) -> None:
 @pytest.mark.parametrize("op", ["conv2d", "bias_add", "fully_connected"])
 def test_a_tensor_or_a_layers_name_is_no_argument_of_a_request(op: str) -> None:
     assert refused(level([op], {"scope": "a", "inputs": 1})) == [
-        f"/scopes/0/args/scope: scope of {op} names or feeds one call, so a scope cannot set it.",
-        f"/scopes/0/args/inputs: inputs of {op} names or feeds one call, so a scope cannot set it.",
+        f"/scopes/0/args/scope: scope of {op} feeds or names one call, so a scope cannot set it.",
+        f"/scopes/0/args/inputs: inputs of {op} feeds or names one call, so a scope cannot set it.",
+    ]
+
+
+def test_the_op_whose_argument_feeds_a_call_is_named() -> None:
+    """The first op here takes any of its arguments from a scope."""
+    assert refused(level(["xception_module", "separable_conv2d_same"], {"scope": "a"})) == [
+        "/scopes/0/args/scope: scope of xception_module feeds or names one call, so a scope cannot "
+        "set it."
     ]
 
 

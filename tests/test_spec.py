@@ -158,7 +158,7 @@ SIZE = "an integer of at least 1 or a list of 2, each an integer of at least 1"
         ),
         (
             level({"inputs": 1}),
-            "/scopes/0/args/inputs: inputs of conv2d names or feeds one call, so a scope cannot "
+            "/scopes/0/args/inputs: inputs of conv2d feeds or names one call, so a scope cannot "
             "set it.",
         ),
         (

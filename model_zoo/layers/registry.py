@@ -35,16 +35,16 @@ def register_op(function: F | None = None, *, layer: str | LayerName | None = No
     if op.name in _ops or op.name in _aliases:
         raise ValueError(f"There is already a scoped op named {op.name}.")
     op.layer = layer
-    op.of_one_call |= _tensors(function)
+    op.tensors = _tensors(function)
     _ops[op.name] = registered
     return registered
 
 
-def _tensors(function: Callable[..., Any]) -> set[str]:
+def _tensors(function: Callable[..., Any]) -> frozenset[str]:
     """Return the names of the parameters that take tensors."""
     hints = get_type_hints(function)
     hints.pop("return", None)
-    return {name for name, hint in hints.items() if Tensor in (hint, *get_args(hint))}
+    return frozenset(name for name, hint in hints.items() if Tensor in (hint, *get_args(hint)))
 
 
 def register_normalizer(*, layer: str) -> Callable[[F], F]:

@@ -224,7 +224,9 @@ class Overrides:
             f"beaten by {who}{more}."
         )
         by_request = any(winner.source.level == "request" for winner in beaten)
-        if not by_request and not any(r.argument in r.scoped_op.of_one_call for r in same):
+        if not by_request and not any(
+            r.scoped_op.is_of_one_call(r.argument, is_forced=True) for r in same
+        ):
             message += ' "force": true in this level would beat them.'
         return Problem(message, same[0].pointer, value)
 
