@@ -340,6 +340,22 @@ def test_a_forced_level_that_replaces_the_networks_nulls_says_where_and_how_to_s
     assert mobilenet_v2({**forced, "except": spared}).warnings == ()
 
 
+def test_a_null_of_the_default_scope_may_be_replaced_without_a_word() -> None:
+    """An override without force replaces it too."""
+    levels = [level(["conv2d"], {"activation_fn": "elu"}, force=True)]
+    spec = {"architecture": "nasnet_mobile", "params": {"num_classes": 7}, "scopes": levels}
+    build = trace(BuildSpec.read(spec))
+    (report,) = build.explanation().overrides
+    beaten = {
+        (argument.beat[0][0], argument.beat[0][1].level)
+        for call in build.explanation().calls
+        for argument in call.arguments
+        if argument.kind == "forced"
+    }
+    assert beaten == {(None, "default_scope")}
+    assert (report.won, build.warnings) == (report.reached, ())
+
+
 def test_the_line_that_spares_nulls_keeps_what_is_spared_already() -> None:
     forced = level(["conv2d"], {"activation_fn": "elu"}, force=True, **{"except": ["*/expand"]})
     (warning,) = mobilenet_v2(forced).warnings
@@ -491,8 +507,10 @@ def test_a_saved_scope_keeps_its_forced_levels() -> None:
     assert dict(saved[outer]) == {"a": 9, "b": 1}
     with arg_scope(saved):
         assert outer("x", a=1) == (9, 1)
-    with arg_scope([outer], a=5, b=5).forced(), arg_scope(saved), arg_scope(saved):
+    with arg_scope([outer], a=5, b=5).forced(), arg_scope(saved), arg_scope(saved) as scope:
         assert outer("x", a=1) == (9, 5)
+        assert scope.forced is not None
+        assert len(list(scope.forced.levels())) == 2  # each once
 
 
 def test_a_positional_argument_is_forced_in_its_place() -> None:
