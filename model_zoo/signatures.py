@@ -4,12 +4,13 @@ The annotations of scoped ops, networks, default-scope functions and value maker
 the same types check a request, describe it in the catalogue and help in an editor.
 """
 
+import copy
 import functools
 import inspect
 import types
 import typing
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol
 
 from model_zoo.arg_scope import has_arg_scope, scoped_op
@@ -18,6 +19,7 @@ from model_zoo.graph import Tensor
 from model_zoo.layers import find_op, normalizer_names
 from model_zoo.plain_values import ArgumentDescription, PlainKind, UnfitError, spell
 from model_zoo.values import (
+    AddedLater,
     ByName,
     EachByName,
     Named,
@@ -213,6 +215,7 @@ class Argument:
     name: str
     kind: Kind
     default: Any
+    added_later: bool = False
 
     @property
     def required(self) -> bool:
@@ -259,9 +262,19 @@ class Signature:
             hint = hints.get(parameter.name, Any)
             if hint is Tensor or parameter.name in skip:
                 continue
+            hint, added_later = _without_age(hint)
             self.arguments[parameter.name] = Argument(
-                parameter.name, _kind(hint), parameter.default
+                parameter.name, _kind(hint), parameter.default, added_later
             )
+
+    def with_defaults(self, defaults: Mapping[str, Any]) -> "Signature":
+        """Return the signature with other defaults for those of its arguments that are named."""
+        signature = copy.copy(self)
+        signature.arguments = {
+            name: replace(argument, default=defaults.get(name, argument.default))
+            for name, argument in self.arguments.items()
+        }
+        return signature
 
     def read(
         self, wire: Mapping[str, Any], pointer: str, owner: str, *, complete: bool = True
@@ -310,6 +323,20 @@ class Signature:
             if not argument.required
         }
 
+    def normalized(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return values as a request writes them, with the defaults of arguments that lack one.
+
+        Arguments that were added later are left out at their default.
+        """
+        complete = {name: to_wire(value) for name, value in {**self.defaults(), **values}.items()}
+        return {
+            name: value
+            for name, value in complete.items()
+            if not (
+                self.arguments[name].added_later and value == to_wire(self.arguments[name].default)
+            )
+        }
+
     def describe(self) -> list[ArgumentDescription]:
         """Return the arguments for the catalogue."""
         return [argument.describe() for argument in self.arguments.values()]
@@ -321,6 +348,17 @@ def signature_of(function: Callable[..., Any], skip: tuple[str, ...] = ()) -> Si
     if has_arg_scope(function):
         skip = (*skip, "scope")
     return Signature(function, skip)
+
+
+def _without_age(hint: Any) -> tuple[Any, bool]:
+    """Return a hint without the mark of an argument that was added later, and whether it had it."""
+    if typing.get_origin(hint) is not typing.Annotated:
+        return hint, False
+    inner, *metadata = typing.get_args(hint)
+    marks = [mark for mark in metadata if not isinstance(mark, AddedLater)]
+    if len(marks) == len(metadata):
+        return hint, False
+    return (typing.Annotated[inner, *marks] if marks else inner), True
 
 
 def _kind(hint: Any) -> Kind:

@@ -135,7 +135,10 @@ class BuildSpec(Part):
 
     architecture: str = Field(examples=["inception_v3"])
     params: dict[str, JsonValue] = Field(
-        default={}, description="Parameters of the network.", examples=[{"num_classes": 1001}]
+        default={},
+        description="Parameters of the network; `num_classes` is the published number unless "
+        "given, and null for features.",
+        examples=[{"num_classes": 1001}],
     )
     requested_input_shape: list[Annotated[int, Field(ge=1)]] | None = Field(
         default=None,
@@ -198,18 +201,12 @@ class BuildSpec(Part):
         scope_arguments = resolved.default_scope
         return {
             "architecture": self.architecture,
-            "params": {key: to_wire(value) for key, value in resolved.params.items()},
+            "params": parameters(resolved.entry).normalized(resolved.params),
             "input_shape": list(resolved.input_shape),
             "is_training": self.is_training,
             "default_scope": None
             if scope_arguments is None
-            else {
-                key: to_wire(value)
-                for key, value in {
-                    **signature_of(resolved.entry.arg_scope).defaults(),
-                    **scope_arguments,
-                }.items()
-            },
+            else signature_of(resolved.entry.arg_scope).normalized(scope_arguments),
             "scopes": [level.normalized() for level in resolved.levels],
             "weights": self._normalized_weights(),
         }
@@ -252,13 +249,7 @@ def _resolve(spec: BuildSpec) -> Resolved:
             problems.extend(error.problems)
             return {}
 
-    given = attempt(
-        lambda: parameters(entry).read(
-            {**{key: to_wire(value) for key, value in entry.fixed.items()}, **spec.params},
-            "/params",
-            spec.architecture,
-        )
-    )
+    given = attempt(lambda: parameters(entry).read(spec.params, "/params", spec.architecture))
     shape = spec.requested_input_shape or entry.input_shape
     if len(shape) != len(entry.input_shape):
         names = ("frames, " if len(entry.input_shape) == 4 else "") + "height, width, channels"

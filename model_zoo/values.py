@@ -50,6 +50,14 @@ class EachByName:
 
 
 @dataclass(frozen=True, slots=True)
+class AddedLater:
+    """Marks an argument's type: specs were stored before there was such an argument.
+
+    A normalized spec leaves it out at its default, so that ids stay as they are.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class NormalizerByName:
     """Marks an argument's type: a request names a normalizer, which is a scoped op."""
 
@@ -78,6 +86,8 @@ class Regularizer(Named):
         return self.l1 > 0 or self.l2 > 0
 
 
+T = TypeVar("T")
+Later = Annotated[T, AddedLater()]
 Maker = Callable[..., Named]
 M = TypeVar("M", bound=Maker)
 _makers: dict[ValueKind, dict[str, Maker]] = {kind: {} for kind in get_args(ValueKind)}

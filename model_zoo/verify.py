@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 from model_zoo.errors import ZooError
 from model_zoo.graph import Graph, Variable
 from model_zoo.lowering import Model, materialize
+from model_zoo.signatures import to_wire
 from model_zoo.spec import BuildSpec
-from model_zoo.tracing import trace
+from model_zoo.tracing import Trace, trace
+from model_zoo.zoo import find_architecture, network_parameters
 
 # Measured between CPU kernels: inference stays under 4e-5, batch statistics under 1e-3.
 TOLERANCE = {"inference": 1e-4, "batch statistics": 1e-3}
@@ -85,10 +87,23 @@ def verify_record(path: Path) -> Result:
     return Result(case, None)
 
 
+def _traced(wire: dict[str, Any]) -> Trace:
+    """Trace a record's spec; what it leaves out, the network function completes.
+
+    Its own defaults, not the catalogue's, are what the real network was called with.
+    Raises: ZooError if the spec is refused, as one is that lacks a required parameter.
+    """
+    spec = BuildSpec.read(wire)
+    own = network_parameters(find_architecture(spec.architecture))
+    given = own.read(spec.params, "/params", spec.architecture)
+    params = {name: to_wire(value) for name, value in {**own.defaults(), **given}.items()}
+    return trace(BuildSpec.read({**wire, "params": params}))
+
+
 def _check_refused(record: Mapping[str, Any], wire: dict[str, Any]) -> None:
     clash = POSITIONAL_CLASH in record["error_message"]
     try:
-        result = trace(BuildSpec.read(wire))
+        result = _traced(wire)
     except ZooError as error:
         if clash:
             raise _Difference(f"refused, where the call's argument should win: {error}") from error
@@ -101,7 +116,7 @@ def _check_refused(record: Mapping[str, Any], wire: dict[str, Any]) -> None:
 
 
 def _check(record: Mapping[str, Any], wire: dict[str, Any], batch: int) -> None:
-    result = trace(BuildSpec.read(wire))
+    result = _traced(wire)
     graph = result.graph
     _check_graph(record, graph, batch)
     model = materialize(result)

@@ -98,13 +98,22 @@ def list_architectures() -> tuple[str, ...]:
     return tuple(sorted(registered()))
 
 
+@functools.cache
 def parameters(entry: Architecture) -> Signature:
-    """Return the parameters that a request's `params` may set."""
-    return _parameters(entry.network)
+    """Return the parameters that a request's `params` may set, with the catalogue's defaults.
+
+    They are those of the published network, and so is the number of classes.
+    """
+    return network_parameters(entry).with_defaults({"num_classes": entry.classes, **entry.fixed})
+
+
+def network_parameters(entry: Architecture) -> Signature:
+    """Return the parameters with the defaults of the network function itself, as TF-Slim has it."""
+    return _network_parameters(entry.network).with_defaults(entry.fixed)
 
 
 @functools.cache
-def _parameters(network: Callable[..., Any]) -> Signature:
+def _network_parameters(network: Callable[..., Any]) -> Signature:
     signature = Signature(network, skip=("is_training",))
     if not ends_itself(network):
         # Every network can end early: the trace knows its end points.
@@ -139,16 +148,10 @@ def describe_architecture(name: str) -> ArchitectureDescription:
         for level in reversed(list(default_scope(entry, {}).levels()))
         if level.ops
     ]
-    params: list[ArgumentDescription] = [
-        {**described, "default": to_wire(entry.fixed[described["name"]])}
-        if described["name"] in entry.fixed
-        else described
-        for described in parameters(entry).describe()
-    ]
     return {
         **_row(entry),
         "description": (entry.network.__doc__ or "").split("\n")[0],
-        "params": params,
+        "params": parameters(entry).describe(),
         "default_scope": {
             "function": entry.arg_scope.__name__,
             "arguments": signature_of(entry.arg_scope).describe(),
@@ -159,7 +162,7 @@ def describe_architecture(name: str) -> ArchitectureDescription:
 
 
 class Published(NamedTuple):
-    """An architecture's figures with the published number of classes, and defaults otherwise."""
+    """An architecture's figures as published: what a spec that names nothing else builds."""
 
     parameters: int
     multiply_adds: int
@@ -170,11 +173,9 @@ class Published(NamedTuple):
 def published(name: str) -> Published:
     """Return an architecture's figures, and the scoped ops that it calls, sorted."""
     entry = find_architecture(name)
-    params = {**parameters(entry).defaults(), **entry.fixed}
+    params = parameters(entry).defaults()
     if not ends_itself(entry.network):
         del params["final_endpoint"]
-    if "num_classes" in parameters(entry).arguments:
-        params["num_classes"] = entry.classes
     with arg_scope(default_scope(entry, {})):
         graph = build_graph(
             lambda inputs: entry.network(inputs, is_training=False, **params), entry.input_shape

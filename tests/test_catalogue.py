@@ -9,6 +9,7 @@ from small import small_spec
 
 from model_zoo import (
     BuildSpec,
+    SpecError,
     describe_architecture,
     describe_architectures,
     list_architectures,
@@ -31,7 +32,7 @@ def test_every_network_of_tf_slim_is_there() -> None:
         *("inception_v1", "inception_v2", "inception_v3", "inception_v4", "inception_resnet_v2"),
         *(f"resnet_v{version}_{size}" for version in (1, 2) for size in sizes),
         *("mobilenet_v1", "mobilenet_v1_075", "mobilenet_v1_050", "mobilenet_v1_025"),
-        *("mobilenet_v2", "mobilenet_v2_140", "mobilenet_v2_035"),
+        *("mobilenet_v2", "mobilenet_v2_140", "mobilenet_v2_050", "mobilenet_v2_035"),
         *("mobilenet_v3_small", "mobilenet_v3_small_minimalistic"),
         *("mobilenet_v3_large", "mobilenet_v3_large_minimalistic"),
         *("mobilenet_edgetpu", "mobilenet_edgetpu_075"),
@@ -67,13 +68,48 @@ def test_entry_is_complete(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_published_size_fits_the_default_budget(name: str) -> None:
-    entry = find_architecture(name)
-    wire = {"architecture": name, "params": {"num_classes": entry.classes}}
-    totals = trace(BuildSpec.read(wire)).summary().totals
+def test_the_smallest_spec_builds_what_the_catalogue_describes(name: str) -> None:
+    totals = trace(BuildSpec.read({"architecture": name})).summary().totals
     (row,) = [row for row in describe_architectures() if row["name"] == name]
     assert totals["parameters"] == row["parameters"]
     assert totals["multiply_adds"] == row["multiply_adds"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_number_of_classes_is_the_published_one_unless_given(name: str) -> None:
+    classes = find_architecture(name).classes
+    (described,) = [
+        parameter
+        for parameter in describe_architecture(name)["params"]
+        if parameter["name"] == "num_classes"
+    ]
+    assert described["default"] == classes
+    assert "required" not in described
+    named = BuildSpec.read({"architecture": name, "params": {"num_classes": classes}})
+    left_out = BuildSpec.read({"architecture": name})
+    assert left_out.digest == named.digest
+    assert left_out.normalized()["params"]["num_classes"] == classes
+    assert trace(left_out).classes == classes
+
+
+@pytest.mark.parametrize("num_classes", [0, None])
+@pytest.mark.parametrize("name", sorted({*NAMES} - {"i3d", "s3dg"}))
+def test_without_classes_it_gives_features(name: str, num_classes: int | None) -> None:
+    traced = trace(BuildSpec.read(small_spec(name, num_classes)))
+    assert traced.classes is None
+    ends = {key.split("/")[-1].lower() for key in traced.graph.end_points}
+    assert not ends & {"logits", "auxlogits", "predictions"}
+
+
+@pytest.mark.parametrize("num_classes", [0, None])
+@pytest.mark.parametrize("name", ["i3d", "s3dg"])
+def test_video_network_needs_classes(name: str, num_classes: int | None) -> None:
+    with pytest.raises(SpecError) as caught:
+        BuildSpec.read(small_spec(name, num_classes))
+    assert str(caught.value) == (
+        f"/params/num_classes: num_classes of {name} must be an integer of at least 1; "
+        f"received {json.dumps(num_classes)}."
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -81,11 +81,11 @@ def test_what_is_no_checkpoint_is_refused(run: Run, tmp_path: Path) -> None:
 def test_a_plan_of_a_file_on_an_architecture(run: Run) -> None:
     status, out, _ = run("plan", "mobilenet_v1_025", str(GOLDEN))
     assert status == 0
-    assert out.splitlines()[0] == "restored: 218,544 of 475,544 parameters (46.0%)"
+    assert out.splitlines()[0] == "restored: 475,801 of 475,801 parameters (100.0%)"
     _, by_id, _ = run("plan", "mobilenet_v1_025", GOLDEN_ID)
     assert by_id == out
     _, plan, _ = run("plan", "mobilenet_v1_025", GOLDEN_ID, "--format", "json")
-    assert json.loads(plan)["sources"][0]["counts"]["shape_mismatch"] == 2
+    assert json.loads(plan)["sources"][0]["counts"]["matched"] == 137
 
 
 @pytest.mark.heavy
@@ -113,7 +113,10 @@ def test_a_strict_source_that_does_not_fit_is_not_exported(run: Run, tmp_path: P
     run("import", str(GOLDEN))
     spec = tmp_path / "spec.json"
     source = {"source": "checkpoint", "id": GOLDEN_ID}
-    spec.write_text(json.dumps({"architecture": "mobilenet_v1_025", "weights": source}))
+    params = {"num_classes": 1000}
+    spec.write_text(
+        json.dumps({"architecture": "mobilenet_v1_025", "params": params, "weights": source})
+    )
     status, _, error = run("export", str(spec), str(tmp_path / "out.npz"), "--format", "npz")
     assert status == 1
     assert "The checkpoint has 1001 classes, background first; this build 1000." in error

@@ -11,7 +11,7 @@ import pytest
 
 from model_zoo import ZooError
 from model_zoo.cli import main
-from model_zoo.verify import find_records, verify_record
+from model_zoo.verify import _traced, find_records, verify_record
 
 GOLDEN = Path(__file__).parent / "golden"
 RECORDS = find_records([GOLDEN])
@@ -23,8 +23,20 @@ def test_record_of_the_real_network_passes(path: Path) -> None:
 
 
 def test_records_of_every_family_are_there() -> None:
-    assert len(find_records([GOLDEN / "open"])) == 57
+    assert len(find_records([GOLDEN / "open"])) == 58
     assert len(find_records([GOLDEN / "refused"])) == 10
+
+
+def test_record_is_completed_by_the_function_and_not_by_the_catalogue() -> None:
+    """TF-Slim's function returns features unless it is given classes."""
+    features = _traced({"architecture": "resnet_v1_50", "input_shape": [33, 33, 3]})
+    assert features.graph.output.shape == (None, 1, 1, 2048)
+    assert _traced({"architecture": "mobilenet_v1_025"}).classes == 1000
+    with pytest.raises(ZooError) as caught:
+        _traced({"architecture": "nasnet_mobile"})
+    assert str(caught.value) == (
+        "/params/num_classes: nasnet_mobile needs num_classes: an integer of at least 0 or null."
+    )
 
 
 def write(folder: Path, record: Any) -> Path:

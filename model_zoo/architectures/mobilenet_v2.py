@@ -121,6 +121,7 @@ def mobilenet_v2_base(
     background=True,
     variants={
         "mobilenet_v2_140": {"depth_multiplier": 1.4},
+        "mobilenet_v2_050": {"depth_multiplier": 0.50, "finegrain_classification_mode": True},
         "mobilenet_v2_035": {"depth_multiplier": 0.35, "finegrain_classification_mode": True},
     },
 )

@@ -16,14 +16,14 @@ NumClasses = Annotated[int, Ge(0)] | None
 DepthMultiplier = Annotated[float, Gt(0), Le(1000)]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Architecture:
     """One entry of the catalogue.
 
     `network(inputs, is_training=..., **params)` returns what TF-Slim's returns first and publishes
     end points. `input_shape` is one example's (H, W, C), of video (T, H, W, C); `fixed` holds the
-    parameters that this name sets. `classes` is what the published checkpoints have, `background`
-    whether class 0 is background.
+    parameters that this name sets. `classes` is what the published checkpoints have, and what a
+    spec builds that does not name `num_classes`; `background` says whether class 0 is background.
     """
 
     name: str

@@ -5,8 +5,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import pytest
 from starlette.testclient import TestClient
 from zoo_server import build, problem
+
+from model_zoo import list_architectures
 
 Make = Callable[..., TestClient]
 
@@ -25,6 +28,18 @@ def test_a_new_build_answers_201_with_what_its_trace_tells(client: TestClient) -
     assert body["totals"]["parameters"] == 3_274_634
     assert body["warnings"] == []
     assert body["links"]["weights"] == f"/v1/builds/{body['id']}/weights"
+
+
+@pytest.mark.parametrize("name", list_architectures())
+def test_every_architecture_is_built_by_its_name_alone(client: TestClient, name: str) -> None:
+    response = client.post("/v1/builds", json={"architecture": name})
+    assert response.status_code == 201
+    published = client.get(f"/v1/architectures/{name}").json()
+    totals = response.json()["totals"]
+    assert totals["parameters"] == published["parameters"]
+    assert totals["multiply_adds"] == published["multiply_adds"]
+    assert response.json()["output_shape"][-1] == published["classes"]
+    assert response.json()["warnings"] == []
 
 
 def test_the_same_spec_posted_again_answers_200_with_the_same_body(client: TestClient) -> None:

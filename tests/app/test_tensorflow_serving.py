@@ -770,8 +770,7 @@ def test_the_metadata_are_the_signatures(client: TestClient, digits: str) -> Non
     assert sizes == ["-1", "28", "28", "1"]
 
 
-def test_a_network_of_videos_has_no_signature_for_images(make_client: Make) -> None:
-    client = make_client(max_multiply_adds=10**12)
+def test_a_network_of_videos_has_no_signature_for_images(client: TestClient) -> None:
     made = build(client, "i3d")
     found = client.get(f"/v1/models/{made}/metadata").json()
     assert list(found["metadata"]["signature_def"]["signature_def"]) == ["serving_default"]
