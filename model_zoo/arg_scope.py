@@ -29,7 +29,7 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, NamedTuple, ParamSpec, Self, TypeVar, cast
 
-from model_zoo.errors import BuildError, Problem, ScopeError, json_pointer, unknown_name
+from model_zoo.errors import BuildError, Problem, ScopeError, json_pointer
 from model_zoo.patterns import Names
 from model_zoo.provenance import (
     AnyFunction,
@@ -45,6 +45,7 @@ from model_zoo.provenance import (
     describe,
     given_arguments,
 )
+from model_zoo.unknown_arguments import unknown_argument
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -466,11 +467,6 @@ def refused_arguments(
     for name in names:
         lacking = [op.name for op in ops if name not in op.parameters and not op.accepts_any]
         if lacking:
-            have = "has" if len(lacking) == 1 else "have"
             shared = set.intersection(*(set(op.parameters) for op in ops))
-            yield unknown_name(
-                "" if pointer is None else pointer + json_pointer(name),
-                f"{' and '.join(lacking)} {have} no argument {name!r}.",
-                name,
-                shared,
-            )
+            where = "" if pointer is None else pointer + json_pointer(name)
+            yield unknown_argument(lacking, name, shared, where)

@@ -18,6 +18,7 @@ from model_zoo.errors import Problem, SpecError, json_pointer, unknown_name
 from model_zoo.graph import Tensor
 from model_zoo.layers import find_op, normalizer_names
 from model_zoo.plain_values import ArgumentDescription, PlainKind, UnfitError, spell
+from model_zoo.unknown_arguments import unknown_argument
 from model_zoo.values import (
     AddedLater,
     ByName,
@@ -155,7 +156,7 @@ class NormalizerArgumentsKind:
             where = pointer + json_pointer(name)
             if name not in known:
                 rule = f"No normalizer has an argument {name!r}."
-                problems.append(unknown_name(where, rule, name, known))
+                problems.append(unknown_argument(normalizer_names(), name, known, where, rule=rule))
                 continue
             normalizer, argument = known[name]
             try:
@@ -289,14 +290,8 @@ class Signature:
         for name, value in wire.items():
             argument = self.arguments.get(name)
             if argument is None:
-                problems.append(
-                    unknown_name(
-                        pointer + json_pointer(name),
-                        f"{owner} has no argument {name!r}.",
-                        name,
-                        self.arguments,
-                    )
-                )
+                where = pointer + json_pointer(name)
+                problems.append(unknown_argument([owner], name, self.arguments, where))
                 continue
             try:
                 values[name] = argument.read(value, pointer + json_pointer(name), owner)

@@ -26,6 +26,7 @@ DIRECTION = (
     "patterns",
     "strict_json",
     "tables",
+    "unknown_arguments",
     "provenance",
     "setters",
     "arg_scope",

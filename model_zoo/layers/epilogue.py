@@ -15,6 +15,7 @@ from model_zoo.layers.arguments import (
 )
 from model_zoo.provenance import Pointer, current_call, describe
 from model_zoo.setters import setters
+from model_zoo.unknown_arguments import meaningless_argument
 
 
 def activate(x: Tensor, activation_fn: ActivationFn) -> Tensor:
@@ -53,6 +54,8 @@ def _check_params(normalizer_fn: object, params: Mapping[str, object]) -> None:
     op = scoped_op(normalizer_fn)
     for name in params:
         if name not in op.parameters and not op.accepts_any:
+            if (meaningless := meaningless_argument([op.name], name)) is not None:
+                raise BuildError(meaningless, received=name)
             raise BuildError(
                 f"{op.name} has no argument {name!r}, which normalizer_params {describe(params)} "
                 f"passes to it{_where_set()}",

@@ -32,7 +32,7 @@ INVALID: dict[str, tuple[Any, str, str, Any, str | None]] = {
     "architecture like none": (
         {"architecture": "zzz"},
         "/architecture",
-        f"There is no architecture 'zzz'. Valid, among 43: {ARCHITECTURES}",
+        f"There is no architecture 'zzz'. Valid, among 44: {ARCHITECTURES}",
         "zzz",
         None,
     ),
