@@ -1,4 +1,4 @@
-"""The README does what it says: its commands are run, its answers compared, its Python executed."""
+"""README and docs/scopes.md do what they say: commands run, answers compared, Python executed."""
 
 import re
 import shutil
@@ -10,8 +10,9 @@ from docs_page import as_typed, new_shell
 from zoo_server import ROOT, Server
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-CONSOLE = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
-PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+SCOPES = (ROOT / "docs" / "scopes.md").read_text(encoding="utf-8")
+CONSOLE = re.findall(r"```console\n(.*?)```", README + SCOPES, re.DOTALL)
+PYTHON = re.findall(r"```python\n(.*?)```", README + SCOPES, re.DOTALL)
 COMMANDS = [
     (command, answer)
     for block in CONSOLE
@@ -33,7 +34,7 @@ def rounded(text: str) -> str:
 
 
 def test_the_examples_are_found() -> None:
-    assert len(COMMANDS) == README.count("\n$ ")
+    assert len(COMMANDS) == (README + SCOPES).count("\n$ ")
     assert len(COMMANDS) >= 8
 
 
@@ -59,6 +60,10 @@ def test_python_runs(code: str) -> None:
     exec(compile(code, "README.md", "exec"), {})
 
 
-def test_demo_file_is_the_one_shown() -> None:
-    (shown,) = re.findall(r"```json\n(.*?)```", README, re.DOTALL)
-    assert shown == (ROOT / "examples" / "demo.json").read_text(encoding="utf-8")
+def test_files_are_the_ones_shown() -> None:
+    shown = re.findall(r"```json\n(.*?)```", README + SCOPES, re.DOTALL)
+    files = [
+        (ROOT / "examples" / f"{name}.json").read_text(encoding="utf-8")
+        for name in ("demo", "block_without_batch_norm", "group_norm")
+    ]
+    assert shown == files
