@@ -49,10 +49,11 @@ from model_zoo.tables import aligned_table, spell_shape
 
 if TYPE_CHECKING:
     from model_zoo.classification import class_probabilities, top_classes
+    from model_zoo.image_files import decode_image
     from model_zoo.lowering import Model, materialize
     from model_zoo.onnx_lowering import onnx_model
     from model_zoo.plain_values import ArgumentDescription
-    from model_zoo.preprocessing import decode_image, preprocess
+    from model_zoo.preprocessing import preprocess
     from model_zoo.reports.explanation import ExplanationDocument
     from model_zoo.reports.summary import SummaryDocument, Totals
     from model_zoo.saving import save_weights, weight_writer
@@ -184,7 +185,7 @@ _LAZY = {
     "WeightLibrary": "model_zoo.weights.restore",
     "build_weights": "model_zoo.weights.restore",
     "class_probabilities": "model_zoo.classification",
-    "decode_image": "model_zoo.preprocessing",
+    "decode_image": "model_zoo.image_files",
     "describe_architecture": "model_zoo.zoo",
     "describe_architectures": "model_zoo.zoo",
     "describe_op": "model_zoo.zoo",

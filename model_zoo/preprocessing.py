@@ -1,111 +1,16 @@
-"""From an image file to the array that a network reads, as TF-Slim's evaluation does it."""
+"""From an image's pixels to the array that a network reads, as TF-Slim's evaluation does it."""
 
-import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile
-from PIL.JpegImagePlugin import JpegImageFile
-from PIL.PngImagePlugin import PngImageFile
-from PIL.WebPImagePlugin import WebPImageFile
 
 from model_zoo.errors import InputError, unknown_name
+from model_zoo.image_files import Pixels
 
-Pixels = NDArray[np.uint8]
 Array = NDArray[np.float32]
 Shape = tuple[int, ...]
-
-
-def decode_image(data: bytes, *, max_pixels: int = 50_000_000, channels: int = 3) -> Pixels:
-    """Return the first frame of a JPEG, PNG or WebP image.
-
-    Transparency is dropped, 16-bit values keep their upper byte, and the EXIF orientation is
-    ignored, all as in TensorFlow's decoders and so in TF-Slim's data.
-
-    Shape: -> (H, W, channels)
-    Raises: InputError if the data is no such image, is larger than `max_pixels` by its header
-    (nothing is decoded then), is truncated or corrupt, or `channels` is neither 1 nor 3.
-    """
-    if channels not in (1, 3):
-        raise InputError(
-            f"The network's input has {channels} channels, and images feed 1 or 3: send an array."
-        )
-    name = _format_of(data)
-    if name is None:
-        raise InputError(
-            f"The {len(data)} bytes received are not an image in an accepted format: "
-            f"{', '.join(_FORMATS)}."
-        )
-    broken = f"The {name} image of {len(data)} bytes is truncated or corrupt."
-    # Pillow raises a dozen types of error on broken files (OSError, SyntaxError, ValueError, ...),
-    # and each of them says the same to the one who sent the file.
-    try:
-        # WebP's decoder allocates the canvas before it reports the size.
-        if name == "WebP":
-            _refuse_larger(name, _webp_size(data), max_pixels)
-        # Not Image.open: it warns or fails above a limit of its own, global to the process.
-        with _FORMATS[name](io.BytesIO(data)) as image:
-            _refuse_larger(name, image.size, max_pixels)
-            return _pixels(image, channels)
-    except (InputError, MemoryError):
-        raise
-    except Exception as error:
-        raise InputError(broken) from error
-
-
-_FORMATS: Mapping[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
-    "JPEG": JpegImageFile,
-    "PNG": PngImageFile,
-    "WebP": WebPImageFile,
-}
-
-
-def _format_of(data: bytes) -> str | None:
-    if data.startswith(b"\xff\xd8\xff"):
-        return "JPEG"
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "PNG"
-    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
-        return "WebP"
-    return None
-
-
-def _webp_size(data: bytes) -> tuple[int, int]:
-    """Return the width and height that a WebP header gives (RFC 9649, section 2)."""
-    chunk, header = data[12:16], data[20:30]
-    if len(header) < 10:
-        raise ValueError("The header is cut off.")
-    if chunk == b"VP8X":
-        return 1 + int.from_bytes(header[4:7], "little"), 1 + int.from_bytes(header[7:], "little")
-    if chunk == b"VP8L":
-        bits = int.from_bytes(header[1:5], "little")
-        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
-    if chunk == b"VP8 ":
-        width, height = (int.from_bytes(header[i : i + 2], "little") for i in (6, 8))
-        return width & 0x3FFF, height & 0x3FFF
-    raise ValueError("The first chunk is not one a WebP image starts with.")
-
-
-def _refuse_larger(name: str, size: tuple[int, int], max_pixels: int) -> None:
-    width, height = size
-    if width * height > max_pixels:
-        raise InputError(
-            f"The {name} image is {width} x {height} = {width * height} pixels large; "
-            f"at most {max_pixels} are accepted."
-        )
-
-
-def _pixels(image: Image.Image, channels: int) -> Pixels:
-    # Else Pillow turns it into an alpha channel here and drops it there, with warnings.
-    image.info.pop("transparency", None)
-    image.load()
-    if image.mode.startswith("I"):  # 16-bit gray, which Pillow's convert would clip at 255
-        gray = (np.asarray(image).astype(np.int32) >> 8).astype(np.uint8)[..., np.newaxis]
-        return np.repeat(gray, channels, axis=2)
-    pixels: Pixels = np.array(image.convert("L" if channels == 1 else "RGB"))
-    return pixels.reshape(image.height, image.width, channels)
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,7 @@ DIRECTION = (
     "tracing",
     "onnx_lowering",
     "weights",
+    "image_files",
     "preprocessing",
     "classification",
     "lowering",

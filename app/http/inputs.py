@@ -24,7 +24,12 @@ _ACCEPTED = (
 # Fields that a form may have besides its inputs, whose number `max_batch` limits.
 _OTHER_PARTS = 8
 # Sent by clients that do not know the type, such as `curl --data-binary`.
-_UNSPECIFIC = ("", "application/octet-stream", "application/x-www-form-urlencoded")
+_UNSPECIFIC = (
+    "",
+    "application/octet-stream",
+    "binary/octet-stream",  # the type that object stores give a file
+    "application/x-www-form-urlencoded",
+)
 
 
 class Form(NamedTuple):

@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from model_zoo.cli.common import add_home, materialized, progress, traced
@@ -136,7 +137,8 @@ def _predict(options: argparse.Namespace) -> int:
     import numpy as np
 
     from model_zoo.classification import class_probabilities, top_classes
-    from model_zoo.preprocessing import decode_image, preprocess
+    from model_zoo.image_files import decode_image
+    from model_zoo.preprocessing import preprocess
 
     build = traced(options)
     shape = build.spec.input_shape
@@ -147,7 +149,7 @@ def _predict(options: argparse.Namespace) -> int:
             data = path.read_bytes()
         except OSError as error:
             raise ZooError(f"{path} cannot be read: {error.strerror}.") from error
-        image = decode_image(data, channels=shape[-1])
+        image = decode_image(data, channels=shape[-1], warn=partial(_warn, path))
         batch.append(preprocess(preprocessing, image, shape))
     if build.classes is None:
         raise ZooError(f"This build of {build.spec.architecture} has no classes to predict.")
@@ -159,6 +161,10 @@ def _predict(options: argparse.Namespace) -> int:
         for index in top_classes(row, options.top_k):
             print(f"  {index:5d}  {row[index]:.6f}")
     return 0
+
+
+def _warn(path: Path, message: str) -> None:
+    print(f"{path}: {message}", file=sys.stderr)
 
 
 def _verify(options: argparse.Namespace) -> int:

@@ -33,7 +33,9 @@ def logits(response: httpx.Response) -> np.ndarray:
 
 
 @pytest.mark.parametrize("format_name", ["JPEG", "PNG", "WEBP"])
-@pytest.mark.parametrize("content_type", ["right", "application/octet-stream", None])
+@pytest.mark.parametrize(
+    "content_type", ["right", "application/octet-stream", "binary/octet-stream", None]
+)
 def test_an_image_is_preprocessed_and_answered_with_its_top_5(
     live: httpx.Client, path: str, format_name: str, content_type: str | None
 ) -> None:
@@ -362,7 +364,7 @@ INPUTS: dict[str, tuple[bytes, str, str, str]] = {
         b'{"instances": [{"b64": "***"}]}',
         "application/json",
         "/instances/0/b64",
-        "b64 must be a string in base64.",
+        "b64 must be a string in base64: character 0 is '*', not of its alphabet.",
     ),
     "base64 of no image": (
         b'{"b64": "aGVsbG8="}',
@@ -428,6 +430,7 @@ def test_a_huge_integer_in_a_row_is_no_float32(live: httpx.Client, path: str) ->
     [
         ("text/plain", "Content-Type 'text/plain'"),
         ("application/octet-stream", "Content-Type 'application/octet-stream'"),
+        ("binary/octet-stream", "Content-Type 'binary/octet-stream'"),
         (None, "A body without Content-Type"),
     ],
 )

@@ -502,14 +502,15 @@ def test_lengths_of_elements_must_add_up(tail: bytes, message: str) -> None:
     ("changes", "place", "message"),
     [
         (
-            {"data": ["YWJj", "no base64"]},
+            {"data": ["YWJj", "no+base64!"]},
             "/data/1",
-            "An image in JSON is a string in base64; or send it as binary data.",
+            "An image in JSON must be a string in base64: character 9 is '!', not of its alphabet. "
+            "Or send binary data.",
         ),
         (
             {"data": ["YWJj", 3]},
             "/data/1",
-            "An image in JSON is a string in base64; or send it as binary data.",
+            "An image in JSON must be a string in base64: it is not a string. Or send binary data.",
         ),
         ({"data": ["YWJj"]}, "/data", "data has 1 values; shape [2] has 2."),
         (

@@ -245,12 +245,15 @@ ROWS_HAVE = "The input has shape [-1,2,3,1]; -1 is the number of rows."
             'Expected an image as {"b64": "<base64>"}, alone.',
         ),
         (
-            {"instances": [{"b64": "not base64!"}]},
+            {"instances": [{"b64": "not-base64!"}]},
             "/instances/0/b64",
-            "b64 must be a string in base64.",
+            "b64 must be a string in base64: character 10 is '!', not of its alphabet.",
         ),
-        ({"instances": [{"b64": 5}]}, "/instances/0/b64", "b64 must be a string in base64."),
-        ({"instances": [{"b64": "é"}]}, "/instances/0/b64", "b64 must be a string in base64."),
+        (
+            {"instances": [{"b64": 5}]},
+            "/instances/0/b64",
+            "b64 must be a string in base64: it is not a string.",
+        ),
     ],
 )
 def test_a_body_that_does_not_fit_is_refused_where_it_does_not(

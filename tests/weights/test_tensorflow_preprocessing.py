@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model_zoo.preprocessing import PREPROCESSINGS, decode_image, preprocess
+from model_zoo.image_files import decode_image
+from model_zoo.preprocessing import PREPROCESSINGS, preprocess
 
 RNG = np.random.default_rng(11)
 SIZES = [(1, 1), (7, 5), (31, 33), (101, 67), (299, 300), (150, 411)]
@@ -44,7 +45,7 @@ def in_graph(name: str, images: Sequence[bytes], shape: tuple[int, ...]) -> np.n
 
 
 def in_numpy(name: str, images: Sequence[bytes], shape: tuple[int, ...]) -> np.ndarray:
-    pixels = [decode_image(image, channels=shape[2]) for image in images]
+    pixels = [decode_image(image, channels=shape[2], warn=lambda _: None) for image in images]
     return np.stack([preprocess(name, image, shape) for image in pixels])
 
 
@@ -85,12 +86,42 @@ def test_cmyk_jpegs_differ_by_one_level_at_most() -> None:
     assert 0 < np.abs(difference).max() <= 1 / 128
 
 
-def test_exif_orientation_is_ignored() -> None:
+@pytest.mark.heavy
+@pytest.mark.parametrize("channels", [1, 3])
+def test_what_a_viewer_would_show_otherwise_decodes_as_tensorflow_decodes_it(channels: int) -> None:
+    import tensorflow as tf
+
+    images = [
+        encoded(image_of((5, 7)), format_name, exif=with_orientation(orientation))
+        for orientation in range(1, 9)
+        for format_name in ("JPEG", "PNG")
+    ]
+    rgba = np.dstack([np.asarray(image_of((5, 7))), RNG.integers(0, 256, (5, 7), np.uint8)])
+    gray = image_of((5, 7), "L")
+    images += [
+        encoded(Image.fromarray(rgba), "PNG"),
+        encoded(Image.fromarray(rgba).convert("LA"), "PNG"),
+        encoded(image_of((5, 7), "P"), "PNG", transparency=0),
+        encoded(image_of((5, 7), "P"), "PNG", transparency=bytes(range(0, 256, 8))),
+        encoded(gray, "PNG", transparency=gray.getpixel((0, 0))),
+        encoded(image_of((5, 7)), "PNG", save_all=True, append_images=[image_of((5, 7))]),
+        encoded(image_of((5, 7)), "MPO", save_all=True, append_images=[image_of((5, 7))]),
+    ]
+    shape = (5, 7, channels)
+    np.testing.assert_array_equal(
+        in_graph("lenet", images, shape), in_numpy("lenet", images, shape)
+    )
+    if channels == 3:
+        for image in images[1:]:
+            if image.startswith(b"\x89PNG"):  # of a JPEG, TensorFlow's default is another method
+                decoded = tf.io.decode_image(image, channels=3, expand_animations=False).numpy()
+                np.testing.assert_array_equal(decode_image(image, warn=lambda _: None), decoded)
+
+
+def with_orientation(orientation: int) -> Image.Exif:
     exif = Image.Exif()
-    exif[0x0112] = 6  # turned by a quarter
-    data = [encoded(image_of((13, 17)), "JPEG", exif=exif)]
-    shape = (13, 17, 3)
-    np.testing.assert_array_equal(in_graph("lenet", data, shape), in_numpy("lenet", data, shape))
+    exif[0x0112] = orientation
+    return exif
 
 
 def test_a_narrow_image_is_made_as_large_as_its_crop_only() -> None:

@@ -16,6 +16,7 @@ from app.http.negotiation import chosen_format
 from app.http.openapi import INFERENCE_PROBLEMS, answer, problems
 from app.http.request_bodies import INPUTS
 from app.http.routing import runs_inference
+from app.http.warning_headers import add_warnings
 from app.serving.inference import Inference, Input
 from app.serving.models import ModelVersion
 from app.serving.outputs import PredictionBody, PredictionFacts, Selection, encode
@@ -72,8 +73,10 @@ async def respond(
         "rows": read.rows.count,
         "preprocessing": network.preprocessing if read.has_images else None,
     }
+    warnings = [*warnings, *read.warnings]
     with exchange.timings.measure("encode"):
-        body = await asyncio.to_thread(
-            encode, selection, result.arrays, facts, [*warnings, *read.warnings]
-        )
-    return Response(body, media_type=FORMATS[selection.format])
+        body = await asyncio.to_thread(encode, selection, result.arrays, facts, warnings)
+    response = Response(body, media_type=FORMATS[selection.format])
+    if selection.format != "json":
+        add_warnings(response, warnings)
+    return response

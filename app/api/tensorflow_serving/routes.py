@@ -5,7 +5,7 @@ colon, and the protocol's words may be of either case. The paths that OpenAPI sh
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from fastapi import APIRouter
@@ -22,6 +22,7 @@ from app.http.bodies import read_body
 from app.http.exchange import HttpExchange
 from app.http.openapi import INFERENCE_PROBLEMS, answer, problems
 from app.http.routing import runs_inference
+from app.http.warning_headers import add_warnings
 from app.protocols.tensorflow_serving import documents, reading, writing
 from app.protocols.tensorflow_serving.paths import ModelPath, PathError, malformed, read_path
 from app.protocols.tensorflow_serving.signatures import Inputs
@@ -148,7 +149,7 @@ async def run_model(
     _check_action(path, model)
     inference.check_rows(model.network, 1)
     body = await read_body(request, inference.settings, encodings=("gzip",))
-    rows, is_column = await _read(exchange, inference, model, path, body)
+    rows, is_column, warnings = await _read(exchange, inference, model, path, body)
     if path.action == "classify":
         _check_scores(rows.count, model.network.classes or 0)
         result = await inference.infer(exchange, model, rows, (PROBABILITIES,))
@@ -160,7 +161,9 @@ async def run_model(
             text = await asyncio.to_thread(
                 writing.predictions, result.arrays[OUTPUT], is_column=is_column
             )
-    return Response(text, media_type="application/json")
+    response = Response(text, media_type="application/json")
+    add_warnings(response, warnings)
+    return response
 
 
 @router.post(_ANYTHING, include_in_schema=False)
@@ -176,8 +179,8 @@ async def _read(
     model: ModelVersion,
     path: ModelPath,
     body: bytes,
-) -> tuple[Rows, bool]:
-    """Return the rows of a body, and whether they came as one column."""
+) -> tuple[Rows, bool, Sequence[str]]:
+    """Return the rows of a body, whether they came as one column, and warnings about images."""
     network, settings = model.network, inference.settings
     expected = reading.ExpectedBody(
         path.action,
@@ -195,13 +198,13 @@ async def _read(
         exchange.timings.add(reply.seconds)
         contents, buffers = reply.result, reply.buffers
     if not contents.places:
-        return Rows(buffers[0], contents.rows), contents.is_column
+        return Rows(buffers[0], contents.rows), contents.is_column, ()
     images = [
         Input("image", place, bytes(data))
         for place, data in zip(contents.places, buffers, strict=True)
     ]
     read = await inference.read(exchange, network, images)
-    return read.rows, contents.is_column
+    return read.rows, contents.is_column, read.warnings
 
 
 def _raw_path(request: Request) -> str:

@@ -4,13 +4,14 @@ Every size is checked on a header or a count before memory of that size is alloc
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from app.documents import parse_instances
-from app.protocols.images import base64_bytes, is_base64
+from app.protocols.images import Base64Error, base64_bytes, is_base64
 from app.settings import Settings, variable
 from app.tasks import InputPart
 from app.wording import clip
@@ -19,17 +20,28 @@ from model_zoo import InputError, Problem, decode_image, preprocess, read_npy
 Rows = npt.NDArray[np.float32]
 Shape = tuple[int, ...]
 
+# Of the inputs that a warning is about.
+_SHOWN_POINTERS = 3
+
 
 class InputReader:
     """Reads the inputs of one prediction for a network's input shape."""
 
     def __init__(self, shape: Shape, preprocessing: str, settings: Settings) -> None:
-        self.warnings: list[str] = []
         self.has_images = False
         self._shape = shape
         self._preprocessing = preprocessing
         self._settings = settings
         self._count = 0
+        self._warnings: dict[str, list[str]] = {}  # the inputs that each is about
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What clients should know about the inputs read so far; each sentence stands once."""
+        return tuple(_about(pointers, what) for what, pointers in self._warnings.items())
+
+    def _warn(self, pointer: str, what: str) -> None:
+        self._warnings.setdefault(what, []).append(pointer)
 
     def read(self, parts: Sequence[InputPart], buffers: Sequence[bytes]) -> Rows:
         """Return the rows of all inputs, in order.
@@ -66,7 +78,10 @@ class InputReader:
         self.has_images = True
         try:
             image = decode_image(
-                data, max_pixels=self._settings.max_image_pixels, channels=self._shape[-1]
+                data,
+                max_pixels=self._settings.max_image_pixels,
+                channels=self._shape[-1],
+                warn=partial(self._warn, pointer),
             )
             row: Rows = preprocess(self._preprocessing, image, self._shape)
         except InputError as error:
@@ -133,14 +148,24 @@ class InputReader:
         low, high = float(rows.min()), float(rows.max())
         expected_low, expected_high = _range_of(self._preprocessing, self._shape)
         if low >= 0 and high <= 255 and high > 1.5 * expected_high > 0:
-            warning = (
+            self._warn(
+                pointer,
                 f"Array values run from {low:g} to {high:g}, which looks like raw pixels. Arrays "
                 f"are taken as they are; the {self._preprocessing} preprocessing gives "
-                f"{expected_low:g} to {expected_high:g}. Send an image to have it applied."
+                f"{expected_low:g} to {expected_high:g}. Send an image to have it applied.",
             )
-            if warning not in self.warnings:
-                self.warnings.append(warning)
         return rows
+
+
+def _about(pointers: Sequence[str], what: str) -> str:
+    """Return a sentence about inputs, which its pointers name; a few are enough to find them.
+
+    >>> _about(["/image/0", "/image/2"], "It is gray."), _about([""], "It is gray.")
+    ('/image/0, /image/2: It is gray.', 'It is gray.')
+    """
+    more = len(pointers) - _SHOWN_POINTERS
+    shown = ", ".join(pointers[:_SHOWN_POINTERS]) + (f" and {more} more" if more > 0 else "")
+    return str(Problem(what, shown))
 
 
 def check_nested(value: object, shape: Sequence[int], pointer: str) -> None:
@@ -163,10 +188,11 @@ def check_nested(value: object, shape: Sequence[int], pointer: str) -> None:
 
 
 def _decoded(text: object, pointer: str) -> bytes:
-    image = base64_bytes(text)
-    if image is None:
-        raise InputError(Problem("b64 must be a string in base64.", pointer, text))
-    return image
+    try:
+        return base64_bytes(text)
+    except Base64Error as error:
+        message = f"b64 must be a string in base64: {error}."
+        raise InputError(Problem(message, pointer, text)) from None
 
 
 def _range_of(preprocessing: str, shape: Shape) -> tuple[float, float]:

@@ -33,8 +33,8 @@ class ReaderTasks:
             case ReadInputs():
                 reader = InputReader(task.shape, task.preprocessing, self._settings)
                 rows = reader.read(task.parts, [bytes(buffer) for buffer in buffers])
-                warnings = tuple(reader.warnings)
-                return DecodedInputs(len(rows), warnings, reader.has_images), [rows.tobytes()]
+                decoded = DecodedInputs(len(rows), reader.warnings, reader.has_images)
+                return decoded, [rows.tobytes()]
             case ReadOpenInference():
                 return read_request(buffers[0], task.tail_bytes, task.signature)
             case ReadTensorFlowServing():

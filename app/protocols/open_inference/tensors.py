@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from app.arrays import Buffer
 from app.protocols.float32 import NotFloat32Error, float32_bytes, spell_dims
-from app.protocols.images import base64_bytes
+from app.protocols.images import Base64Error, base64_bytes
 from app.protocols.open_inference.fields import refused
 from app.wording import clip
 
@@ -73,11 +73,11 @@ def images_of_json(data: list[Any], rows: int, pointer: str) -> list[bytes]:
     """
     images = []
     for index, text in enumerate(flattened(data, (rows,), pointer)):
-        image = base64_bytes(text)
-        if image is None:
-            message = "An image in JSON is a string in base64; or send it as binary data."
-            raise refused(f"{pointer}/{index}", message, text)
-        images.append(image)
+        try:
+            images.append(base64_bytes(text))
+        except Base64Error as error:
+            message = f"An image in JSON must be a string in base64: {error}. Or send binary data."
+            raise refused(f"{pointer}/{index}", message, text) from None
     return images
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from app.protocols.float32 import NotFloat32Error, float32_bytes, spell_dims
-from app.protocols.images import base64_bytes, is_base64
+from app.protocols.images import Base64Error, base64_bytes, is_base64
 from app.protocols.tensorflow_serving.refusals import refused
 from app.protocols.tensorflow_serving.signatures import Place
 from app.wording import clip
@@ -22,10 +22,11 @@ def decoded(value: Any, place: str) -> bytes:
     if not is_base64(value):
         rule = 'Expected an image as {"b64": "<base64>"}, alone.'
         raise refused(place, rule, value)
-    image = base64_bytes(value["b64"])
-    if image is None:
-        raise refused(f"{place}/b64", "b64 must be a string in base64.", value["b64"])
-    return image
+    try:
+        return base64_bytes(value["b64"])
+    except Base64Error as error:
+        message = f"b64 must be a string in base64: {error}."
+        raise refused(f"{place}/b64", message, value["b64"]) from None
 
 
 def float32_rows(rows: Sequence[Any], shape: tuple[int, ...], place: Place, level: int) -> bytes:
