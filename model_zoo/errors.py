@@ -6,6 +6,7 @@
     ├── ScopeError          an arg scope cannot be entered: unknown op or argument
     ├── SpecError           a build spec is not valid (one problem per mistake)
     ├── BuildError          a network refuses its configuration at one layer
+    │   └── SizeError       a layer does not fit the size of its input
     ├── BudgetError         a build is larger than the limits allow
     ├── InputError          an array or image does not fit the network
     └── WeightsError        weights do not fit the network, or a file cannot be read
@@ -65,6 +66,17 @@ class BuildError(ZooError):
         where = f"{self.layer}: " if self.layer else ""
         scopes = f"\nScopes active there: {'; '.join(self.scopes)}" if self.scopes else ""
         return f"{where}{super().__str__()}{scopes}"
+
+
+class SizeError(BuildError):
+    """A layer does not fit the size of its input: the rule, then after a semicolon a remedy."""
+
+    def with_remedy(self, remedy: str) -> "SizeError":
+        """Return this error with another remedy."""
+        rule = self.problems[0].message.partition(";")[0]
+        error = SizeError(f"{rule}; {remedy}.")
+        error.layer, error.scopes = self.layer, self.scopes
+        return error
 
 
 class BudgetError(ZooError):

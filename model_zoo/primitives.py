@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from model_zoo.errors import BuildError
+from model_zoo.errors import BuildError, SizeError
 from model_zoo.graph import Shape, Tensor, Variable, current_graph
 
 Padding = Literal["SAME", "VALID"]
@@ -60,7 +60,7 @@ def _window(
         return -(-size // stride)
     reach = rate * (kernel - 1) + 1
     if reach > size:
-        raise BuildError(
+        raise SizeError(
             f"a window of {reach} with VALID padding does not fit an input of size {size}; "
             "a larger input_shape, padding SAME or a smaller kernel would."
         )
@@ -320,7 +320,7 @@ def squeeze(x: Tensor, axes: Sequence[int], name: str = "squeeze") -> Tensor:
     """
     for axis in axes:
         if x.shape[axis] != 1:
-            raise BuildError(
+            raise SizeError(
                 f"cannot squeeze dimension {axis} of {x.name}, which has size {x.shape[axis]} and "
                 "not 1; a smaller input_shape, global_pool or no spatial_squeeze would avoid that."
             )

@@ -251,16 +251,7 @@ def _resolve(spec: BuildSpec) -> Resolved:
 
     given = attempt(lambda: parameters(entry).read(spec.params, "/params", spec.architecture))
     shape = spec.requested_input_shape or entry.input_shape
-    if len(shape) != len(entry.input_shape):
-        names = ("frames, " if len(entry.input_shape) == 4 else "") + "height, width, channels"
-        problems.append(
-            Problem(
-                f"{spec.architecture} takes {len(entry.input_shape)} sizes: {names}; "
-                f"received {list(shape)}.",
-                "/input_shape",
-                list(shape),
-            )
-        )
+    problems += _misshapen(spec.architecture, list(shape), len(entry.input_shape))
     scope_arguments = spec.default_scope
     default_scope = (
         None
@@ -297,6 +288,26 @@ def _resolve(spec: BuildSpec) -> Resolved:
         tuple(levels),
         tuple(shape),
     )
+
+
+# Of a gray image, of red, green and blue, and of these with alpha.
+_CHANNELS = (1, 3, 4)
+
+
+def _misshapen(architecture: str, shape: list[int], rank: int) -> Iterator[Problem]:
+    """Yield the problem of an input shape of another rank, or in another order."""
+    names = ("frames, " if rank == 4 else "") + "height, width, channels"
+    rule = f"{architecture} takes {rank} sizes: {names}; received {shape}"
+    last = [*shape[1:], shape[0]]
+    if len(shape) != rank:
+        without = shape[1:]
+        hint = f" Leave out the batch: {without}." if len(without) == rank else ""
+        suggestion = str(without) if hint else None
+        yield Problem(f"{rule}.{hint}", "/input_shape", shape, suggestion)
+    elif shape[0] in _CHANNELS and shape[-1] > max(_CHANNELS):
+        yield Problem(
+            f"{rule}, which has the channels first. Write {last}.", "/input_shape", shape, str(last)
+        )
 
 
 def _read_level(level: ScopeLevel, pointer: str) -> Level:

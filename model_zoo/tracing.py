@@ -2,12 +2,16 @@
 
 import contextlib
 import functools
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from pydantic import JsonValue
 
 from model_zoo.architectures.registry import Architecture
 from model_zoo.arg_scope import arg_scope
-from model_zoo.errors import BudgetError, Problem, SpecError
+from model_zoo.errors import BudgetError, Problem, SizeError, SpecError, ZooError
 from model_zoo.graph import Graph, Node, Tensor, build_graph
 from model_zoo.provenance import written_as
 from model_zoo.reports.explanation import Explanation, explain
@@ -138,7 +142,11 @@ def trace(spec: BuildSpec, budget: Budget | None = None) -> Trace:
     budget = budget or Budget()
     resolved = spec.resolved()
     budget.check_scopes(len(resolved.levels))
-    result = Trace(spec, _run(resolved, spec.is_training))
+    try:
+        graph = _run(resolved, spec.is_training)
+    except SizeError as error:
+        raise error.with_remedy(_remedy(spec)) from error
+    result = Trace(spec, graph)
     budget.check(result.summary())
     if spec.strict:
         problems = [spec.as_sent(problem) for problem in result.explanation().without_effect()]
@@ -172,3 +180,54 @@ def _run(resolved: Resolved, is_training: bool) -> Graph:
                 )
             )
         return build_graph(network, resolved.input_shape, final_endpoint=final_endpoint)
+
+
+# TF-Slim's parameters of heads, and the value with which a head fits inputs of other sizes.
+_HEAD_PARAMETERS: Mapping[str, JsonValue] = {
+    "create_aux_logits": False,
+    "global_pool": True,
+    "fc_conv_padding": "SAME",
+    "spatial_squeeze": False,
+}
+
+
+def _remedy(spec: BuildSpec) -> str:
+    """Return with which changes a network builds whose layer does not fit its input.
+
+    Every change is tried: advice that does not help is worse than none. The parameters of the head
+    are tried one by one, and if none of them alone is enough, together.
+    """
+    resolved, document = spec.resolved(), spec.normalized()
+    own = list(resolved.entry.input_shape)
+    heads = {
+        name: value
+        for name, value in _HEAD_PARAMETERS.items()
+        if name in resolved.params and resolved.params[name] != value
+    }
+
+    def building(changes: Iterable[dict[str, JsonValue]]) -> list[str]:
+        return [
+            f"params {json.dumps(change)}"
+            for change in changes
+            if _builds({**document, "params": {**document["params"], **change}})
+        ]
+
+    remedies = building({name: value} for name, value in heads.items())
+    if not remedies and len(heads) > 1:
+        # A class for each position is another output; the others leave one class a picture.
+        heads.pop("spatial_squeeze", None)
+        remedies = building([heads])
+    if list(resolved.input_shape) != own and _builds({**document, "input_shape": own}):
+        remedies.append(f"input_shape {own}")
+    if not remedies:
+        return "neither other params of its head nor its own input_shape would avoid that"
+    return f"it builds with {' or with '.join(remedies)}"
+
+
+def _builds(document: Mapping[str, Any]) -> bool:
+    try:
+        spec = BuildSpec.read(document)
+        _run(spec.resolved(), spec.is_training)
+    except ZooError:
+        return False
+    return True

@@ -71,6 +71,31 @@ SIZE = "an integer of at least 1 or a list of 2, each an integer of at least 1"
             "/input_shape: lenet takes 3 sizes: height, width, channels; received [28, 28].",
         ),
         (
+            {**LENET, "input_shape": [32, 28, 28, 1]},
+            "/input_shape: lenet takes 3 sizes: height, width, channels; received [32, 28, 28, 1]. "
+            "Leave out the batch: [28, 28, 1].",
+        ),
+        (
+            {"architecture": "mobilenet_v1", "input_shape": [3, 224, 224]},
+            "/input_shape: mobilenet_v1 takes 3 sizes: height, width, channels; received "
+            "[3, 224, 224], which has the channels first. Write [224, 224, 3].",
+        ),
+        (
+            {**LENET, "input_shape": [1, 28, 20]},
+            "/input_shape: lenet takes 3 sizes: height, width, channels; received [1, 28, 20], "
+            "which has the channels first. Write [28, 20, 1].",
+        ),
+        (
+            {**LENET, "input_shape": [4, 28, 28]},
+            "/input_shape: lenet takes 3 sizes: height, width, channels; received [4, 28, 28], "
+            "which has the channels first. Write [28, 28, 4].",
+        ),
+        (
+            {"architecture": "s3dg", "input_shape": [3, 16, 64, 64]},
+            "/input_shape: s3dg takes 4 sizes: frames, height, width, channels; received "
+            "[3, 16, 64, 64], which has the channels first. Write [16, 64, 64, 3].",
+        ),
+        (
             {**LENET, "input_shape": [28, 0, 1]},
             "/input_shape/1: This should be greater than or equal to 1; received 0.",
         ),

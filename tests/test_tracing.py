@@ -1,5 +1,7 @@
 """Traces: what is built, explained, warned of and refused."""
 
+import json
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -8,6 +10,7 @@ from typing import Any
 import pytest
 
 from model_zoo import Budget, BudgetError, BuildError, BuildSpec, SpecError, Trace, trace
+from model_zoo.errors import SizeError
 
 # The scopes of deeplab's xception_arg_scope, as a request writes them.
 DEMO: dict[str, Any] = {
@@ -233,10 +236,86 @@ def test_negative_size_names_the_layer_and_the_scopes_there() -> None:
     error = caught.value
     assert error.layer == "InceptionV3/Mixed_7a/Branch_0/Conv2d_1a_3x3 (conv2d)"
     assert error.problems[0].message == (
-        "a window of 3 with VALID padding does not fit an input of size 2; a larger input_shape, "
-        "padding SAME or a smaller kernel would."
+        "a window of 3 with VALID padding does not fit an input of size 2; it builds with "
+        "input_shape [299, 299, 3]."
     )
     assert error.scopes[0] == "conv2d.activation_fn=elu from /scopes/0/args/activation_fn"
+
+
+POOLING = "a window of {} with VALID padding does not fit an input of size {}; "
+SQUEEZE = "cannot squeeze dimension 1 of {}, which has size {} and not 1; "
+REMEDIES: list[tuple[str, list[int], dict[str, Any], str]] = [
+    (
+        "inception_v3",
+        [75, 75, 3],
+        {},
+        POOLING.format(5, 3)
+        + 'it builds with params {"create_aux_logits": false} or with input_shape [299, 299, 3].',
+    ),
+    (
+        "inception_v3",
+        [60, 60, 3],
+        {"create_aux_logits": False},
+        POOLING.format(3, 2) + "it builds with input_shape [299, 299, 3].",
+    ),
+    (
+        "inception_v3",
+        [400, 400, 3],
+        {"global_pool": True},
+        SQUEEZE.format("InceptionV3/AuxLogits/Conv2d_2b_1x1/BiasAdd", 3)
+        + 'it builds with params {"create_aux_logits": false} or with params '
+        '{"spatial_squeeze": false} or with input_shape [299, 299, 3].',
+    ),
+    (
+        "inception_v1",
+        [64, 64, 3],
+        {},
+        POOLING.format(7, 2)
+        + 'it builds with params {"global_pool": true} or with input_shape [224, 224, 3].',
+    ),
+    (
+        "vgg_16",
+        [64, 64, 3],
+        {},
+        POOLING.format(7, 2)
+        + 'it builds with params {"global_pool": true, "fc_conv_padding": "SAME"} or with '
+        "input_shape [224, 224, 3].",
+    ),
+    (
+        "vgg_16",
+        [64, 64, 3],
+        {"fc_conv_padding": "SAME"},
+        SQUEEZE.format("vgg_16/fc8/BiasAdd", 2)
+        + 'it builds with params {"global_pool": true} or with params {"spatial_squeeze": false}.',
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "shape", "params", "message"), REMEDIES)
+def test_a_size_that_does_not_fit_comes_with_what_does(
+    name: str, shape: list[int], params: dict[str, Any], message: str
+) -> None:
+    params = {"num_classes": 5, **params}
+    with pytest.raises(SizeError) as caught:
+        traced(architecture=name, input_shape=shape, params=params)
+    assert caught.value.problems[0].message == message
+    # What the message offers builds, and none of it is set already.
+    offered = re.findall(r"with params (\{.*?\})", message)
+    for change in map(json.loads, offered):
+        assert not change.items() & params.items()
+        traced(architecture=name, input_shape=shape, params={**params, **change})
+
+
+def test_a_size_that_only_scopes_make_unfit_comes_without_advice_that_fails() -> None:
+    with pytest.raises(SizeError) as caught:
+        traced(
+            architecture="lenet",
+            scopes=[{"ops": ["conv2d"], "args": {"padding": "VALID", "stride": 15}}],
+        )
+    assert caught.value.problems[0].message == (
+        POOLING.format(5, 1) + "neither other params of its head nor its own input_shape would "
+        "avoid that."
+    )
 
 
 def test_group_norm_that_does_not_divide_names_the_layer() -> None:

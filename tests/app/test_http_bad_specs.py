@@ -181,8 +181,8 @@ def refused(client: TestClient, spec: dict[str, Any]) -> dict[str, Any]:
 
 def test_a_refusal_of_the_network_names_the_layer_and_its_scopes(client: TestClient) -> None:
     message = (
-        "a window of 2 with VALID padding does not fit an input of size 1; a larger input_shape, "
-        "padding SAME or a smaller kernel would."
+        "a window of 2 with VALID padding does not fit an input of size 1; it builds with "
+        "input_shape [28, 28, 1]."
     )
     assert refused(client, {"architecture": "lenet", "input_shape": [2, 2, 1]}) == {
         "detail": message,
