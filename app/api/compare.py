@@ -103,7 +103,7 @@ async def _entry(
     model = await models.resolve(name)
     try:
         inference.check_rows(model.network, 1)
-        selection = select_outputs(model.network, query, "json")
+        selection = select_outputs(model, query, "json")
     except ServiceError as error:
         raise with_subject(name, error) from error
     return ComparedModel(name, model, selection)

@@ -52,7 +52,7 @@ async def build_and_infer(
     traced = await asyncio.to_thread(builds.trace_body, form.spec, exchange.timings)
     build, _ = await asyncio.to_thread(builds.keep, traced, exchange.timings)
     model = await models.find_build(build.id)
-    selection = select_outputs(model.network, query, format_name)
+    selection = select_outputs(model, query, format_name)
     return await respond(
         exchange,
         inference,

@@ -1,7 +1,8 @@
 """`/v1/models`: put names on builds. The other routes under it are TensorFlow Serving's."""
 
 import asyncio
-from typing import Annotated, get_args
+from functools import partial
+from typing import Annotated, NotRequired, get_args
 
 from fastapi import APIRouter, Query
 from pydantic import Field, JsonValue
@@ -16,11 +17,11 @@ from app.api.parts import (
     SettingsDep,
 )
 from app.body_fields import BuildId, Links, Time
-from app.documents import parse_document
 from app.engine import LoadState, Precision, RuntimeName
-from app.http.bodies import read_document
-from app.http.openapi import BODY_PROBLEMS, answer, json_body, problems
+from app.http.naming import read_naming
+from app.http.openapi import BODY_PROBLEMS, answer, problems
 from app.http.paging import Cursor, PageLimit, page_of, read_cursor
+from app.http.request_bodies import NAMING
 from app.serving.model_registry import check_name, read_model_request
 from app.serving.models import MAX_VERSION, Models
 from app.store.models import VersionRecord
@@ -47,6 +48,7 @@ class ModelBody(TypedDict):
     version: int
     build: BuildId
     labels: list[str]
+    class_names: NotRequired[Annotated[int, Field(description="How many classes have names.")]]
     options: RunOptionsBody
     created: Time
     state: LoadState
@@ -66,7 +68,7 @@ class ModelsBody(TypedDict):
     operation_id="putModel",
     summary="Put a name on a build",
     status_code=201,
-    openapi_extra=json_body("Naming"),
+    openapi_extra=NAMING,
     responses={
         201: answer("The version is new.", ModelBody),
         200: answer("The version exists already.", ModelBody),
@@ -92,15 +94,14 @@ async def put_model(
 
     Without `version`: the latest if that is the same build, run the same way; else the next. A
     version never changes. `labels` replaces its labels; each label moves here from the version that
-    had it.
+    had it. `class_names` replaces the names of its classes; a form can have them as a file.
     """
     check_name(name)
-    body = await read_document(request, settings)
-    document = await asyncio.to_thread(parse_document, body, settings)
-    model_request = read_model_request(document)
+    model_request = read_model_request(await read_naming(request, settings))
     network = (await models.find_build(model_request.build)).network
     inference.check_rows(network, 1)
-    record, is_new = await asyncio.to_thread(registry.put, name, model_request)
+    put = partial(registry.put, name, model_request, network.classes)
+    record, is_new = await asyncio.to_thread(put)
     models.load(record, network)
     return JSONResponse(
         model_body(models, record),
@@ -161,7 +162,7 @@ def model_body(models: Models, record: VersionRecord) -> ModelBody:
     """Return a version as the routes show it."""
     state = models.state(models.ref(record))
     path = f"models/{record.name}/versions/{record.version}"
-    return {
+    body: ModelBody = {
         "name": record.name,
         "version": record.version,
         "build": record.build,
@@ -183,3 +184,6 @@ def model_body(models: Models, record: VersionRecord) -> ModelBody:
             "infer": f"/v2/{path}/infer",
         },
     }
+    if record.class_names:
+        body["class_names"] = record.class_names.count("\n") + 1
+    return body

@@ -9,6 +9,7 @@ from fastapi import Query
 from app.arrays import OUTPUT, PROBABILITIES
 from app.http.negotiation import format_query, one_of
 from app.http.problems import query_error
+from app.serving.models import ModelVersion
 from app.serving.networks import Network
 from app.serving.outputs import OutputFormat, Selection
 
@@ -19,6 +20,8 @@ FORMATS: Mapping[OutputFormat, str] = {
 }
 OUTPUTS = ("logits", "probabilities")
 DEFAULT_TOP_K = 5
+# All classes of the published networks that have a background class.
+MAX_TOP_K = 1001
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,9 @@ class OutputQuery:
 
     top_k: Annotated[
         int | None,
-        Query(ge=1, le=1000, description="The most probable classes of each row; 5 by default."),
+        Query(
+            ge=1, le=MAX_TOP_K, description="The most probable classes of each row; 5 by default."
+        ),
     ] = None
     output: Annotated[
         str | None,
@@ -49,11 +54,12 @@ class PredictionQuery(OutputQuery):
     format: Annotated[str | None, format_query(FORMATS)] = None
 
 
-def select_outputs(network: Network, query: OutputQuery, format_name: OutputFormat) -> Selection:
-    """Return what a query asks of a network; by default the best five classes.
+def select_outputs(model: ModelVersion, query: OutputQuery, format_name: OutputFormat) -> Selection:
+    """Return what a query asks of a model; by default the best five classes.
 
     Raises: ServiceError for what this network does not have, or the format cannot carry.
     """
+    network = model.network
     top_k, output, end_points = query.top_k, query.output, query.end_points
     arrays: dict[str, str] = {}
     if output is not None:
@@ -78,7 +84,7 @@ def select_outputs(network: Network, query: OutputQuery, format_name: OutputForm
         if format_name == "npy" and len(arrays) > 1:
             message = f"An .npy file holds one array, not {len(arrays)}; ask for npz."
             raise query_error("format", message, "npy", "npz")
-    return Selection(top_k, arrays, format_name)
+    return Selection(top_k, arrays, format_name, model.class_names if top_k else ())
 
 
 def _probabilities(network: Network, parameter: str, received: str) -> str:

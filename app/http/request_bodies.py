@@ -91,6 +91,16 @@ INPUTS = _body(
 SPEC_AND_INPUTS = _body(
     {"multipart/form-data": _object(["spec"], spec=_SPEC_FIELD, **_INPUT_FIELDS)}
 )
+NAMING = _body(
+    {
+        "application/json": {"schema": reference("Naming")},
+        "multipart/form-data": _object(
+            ["model"],
+            model={"type": "string", "description": "The JSON.", "example": '{"build": "..."}'},
+            class_names={**_BINARY, "description": "A name a line, or lines `class:name`."},
+        ),
+    }
+)
 FILES = _body(
     {
         "application/octet-stream": {"schema": _BINARY},

@@ -14,6 +14,7 @@ from app.arrays import OUTPUT, PROBABILITIES, RowShape
 from app.body_fields import BuildId
 from app.engine import Answer, DeadlineError, EngineError
 from app.errors import ProblemSummary, ServiceError
+from app.serving.class_names import check_names_bytes, names_bytes
 from app.serving.comparison import (
     MAX_DIFFERENCES,
     AgreementBody,
@@ -37,6 +38,9 @@ class ComparedBody(TypedDict):
     build: BuildId
     version: int
     architecture: str
+    parameters: int
+    multiply_adds: Annotated[int, Field(description="Of one row.")]
+    weight_bytes: int
 
 
 class ResultBody(ComparedBody, OutputsBody):
@@ -44,6 +48,7 @@ class ResultBody(ComparedBody, OutputsBody):
 
     engine: str | None
     precision: str | None
+    memory_bytes: Annotated[int, Field(description="Of the network in memory.")]
     rows: int
     preprocessing: str | None
     seconds: Annotated[dict[str, float], Field(description="By phase.")]
@@ -109,6 +114,9 @@ class ComparedModel:
             "build": self.model.build,
             "version": self.model.version,
             "architecture": self.network.architecture,
+            "parameters": self.network.parameters,
+            "multiply_adds": self.network.multiply_adds,
+            "weight_bytes": self.network.weight_bytes,
         }
 
     def failure(self, problem: ProblemSummary) -> FailureBody:
@@ -136,7 +144,7 @@ class ComparisonRun:
         for entry in entries:
             groups.setdefault(_group(entry), []).append(entry)
         refusals: dict[str, InputError] = {}
-        size = 0
+        size = names_size = 0
         # In reverse, so that the rows of the first group are still in memory for `compute`.
         for group in reversed(groups.values()):
             try:
@@ -145,10 +153,15 @@ class ComparisonRun:
             except InputError as error:
                 refusals |= {entry.name: error for entry in group}
             else:
+                names_size += sum(
+                    names_bytes(each.selection.class_names, rows, each.selection.top_k or 0)
+                    for each in group
+                )
                 size += sum(output_bytes(each.network, rows, each.outputs) for each in group)
         if refusals:
             raise _refusal(entries, refusals)
         self._inference.check_output_bytes(size)
+        check_names_bytes(names_size)
 
     async def _rows(self, entry: ComparedModel) -> InputRows:
         group = _group(entry)
@@ -179,11 +192,13 @@ class ComparisonRun:
         if entry.end_points:  # in a run of their own: the first has to make a program for them
             arrays |= (await self._run(entry, read, entry.end_points)).arrays
         self._outputs[entry.name] = Output(arrays[OUTPUT], entry.network.classes)
-        outputs = await asyncio.to_thread(describe, entry.selection, arrays, read.warnings)
+        warnings = [*read.warnings, *(entry.model.warnings if entry.selection.top_k else ())]
+        outputs = await asyncio.to_thread(describe, entry.selection, arrays, warnings)
         return {
             **entry.facts,
             "engine": state.engine,
             "precision": state.precision,
+            "memory_bytes": state.size_bytes,
             "rows": read.rows.count,
             "preprocessing": entry.network.preprocessing if read.has_images else None,
             "seconds": {"decode": read.seconds, **answer.seconds},

@@ -36,7 +36,18 @@ def _short_names(models: Sequence[str]) -> dict[str, str]:
 
 
 def _results(results: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> list[str]:
-    header = ("model", "architecture", "engine", "precision", "rows", "load ms", "compute ms")
+    header = (
+        "model",
+        "architecture",
+        "parameters",
+        "multiply-adds",
+        "memory MB",
+        "engine",
+        "precision",
+        "rows",
+        "load ms",
+        "compute ms",
+    )
     table, notes = [], []
     for result in results:
         name, seconds = names[result["model"]], result.get("seconds", {})
@@ -44,6 +55,9 @@ def _results(results: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> 
             (
                 name,
                 result["architecture"],
+                f"{result['parameters']:,}",
+                f"{result['multiply_adds']:,}",
+                _megabytes(result.get("memory_bytes")),
                 *(str(result.get(key) or "") for key in ("engine", "precision", "rows")),
                 *(_ms(seconds.get(phase)) for phase in ("load", "compute")),
             )
@@ -51,7 +65,7 @@ def _results(results: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> 
         if "problem" in result:
             notes.append(f"{name}: {result['problem']['detail']}")
         notes += [f"{name}: {warning}" for warning in result.get("warnings", ())]
-    return [*aligned_table(header, table, right=(4, 5, 6)), *notes]
+    return [*aligned_table(header, table, right=(2, 3, 4, 7, 8, 9)), *notes]
 
 
 def _predictions(results: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> list[str]:
@@ -69,7 +83,8 @@ def _predictions(results: Sequence[Mapping[str, Any]], names: Mapping[str, str])
 
 def _class(best: Mapping[str, Any]) -> str:
     probability = best["probability"]
-    return f"{best['class']} ({'-' if probability is None else f'{probability:.4f}'})"
+    name = f" {_cut(best['name'])}" if "name" in best else ""
+    return f"{best['class']}{name} ({'-' if probability is None else f'{probability:.4f}'})"
 
 
 def _pairs(pairs: Iterable[Mapping[str, Any]], names: Mapping[str, str]) -> list[str]:
@@ -105,9 +120,16 @@ def _differences(comparison: Comparison, names: Mapping[str, str]) -> list[str]:
 
 
 def _cell(value: object) -> str:
-    text = json.dumps(value)
+    return _cut(json.dumps(value))
+
+
+def _cut(text: str) -> str:
     limit = _MAX_CELL_CHARACTERS
     return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def _megabytes(size: int | None) -> str:
+    return "" if size is None else f"{size / 1e6:.1f}"
 
 
 def _ms(seconds: float | None) -> str:

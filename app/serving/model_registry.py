@@ -1,6 +1,7 @@
 """Gives names to builds: validates the request, and stores the version.
 
-A version never changes: it is one build, run in one way. Only its labels move.
+A version never changes: it is one build, run in one way. Only its labels move, and the names of its
+classes can be replaced.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ from pydantic_core import ErrorDetails
 from app.builds import Builds
 from app.engine import Precision, RuntimeName
 from app.errors import ServiceError
+from app.serving.class_names import check_count, read_class_names
 from app.serving.models import MAX_VERSION, NAME, find_records, numbered
 from app.settings import Settings, variable
 from app.store.builds import is_build_id
@@ -49,6 +51,12 @@ class ModelRequest(BaseModel):
         list[Annotated[str, Field(pattern=_LABEL), AfterValidator(_not_only_digits)]] | None,
         Field(max_length=_MAX_LABELS, description="All the labels that the version will have."),
     ] = None
+    class_names: Annotated[
+        list[str] | str | None,
+        Field(
+            description="The name of every class: a list, or the text of a labels file. None: `[]`."
+        ),
+    ] = None
     engine: RuntimeName | None = None
     precision: Precision | None = None
     pinned: Annotated[
@@ -60,6 +68,7 @@ _RULES = {
     "build": "build must be the id of a build, 32 hexadecimal digits.",
     "version": f"version must be an integer from 1 to {MAX_VERSION}.",
     "labels": f"labels must be a list of at most {_MAX_LABELS} strings.",
+    "class_names": "class_names must be a list of strings, or the text of a labels file.",
     "engine": f"engine must be one of {', '.join(get_args(RuntimeName))}.",
     "precision": f"precision must be one of {', '.join(get_args(Precision))}.",
     "pinned": "pinned must be true or false.",
@@ -111,16 +120,22 @@ class ModelRegistry:
         self._store = store
         self._builds = builds
 
-    def put(self, name: str, request: ModelRequest) -> tuple[VersionRecord, bool]:
-        """Name a build; return its version, and whether that is new.
+    def put(
+        self, name: str, request: ModelRequest, classes: int | None
+    ) -> tuple[VersionRecord, bool]:
+        """Name a build of so many classes; return its version, and whether that is new.
 
-        Raises: ServiceError if the build does not exist, if the version exists and differs, or if
-        the store is full.
+        Raises: ZooError if the names of the classes are not one for each; ServiceError if the build
+        does not exist, if the version exists and differs, or if the store is full.
         """
+        class_names = None
+        if request.class_names is not None:
+            class_names = read_class_names(request.class_names)
+            check_count(class_names, classes)
         with self._builds.references_lock:
             self._builds.get(request.build)
             versions = self._store.versions(name)
-            requested = _requested(name, versions, request)
+            requested = _requested(name, versions, request, "\n".join(class_names or ()))
             existing = next((v for v in versions if v.version == requested.version), None)
             if existing is None:
                 self._check_room()
@@ -133,7 +148,9 @@ class ModelRegistry:
                     received=_spell(requested),
                 )
             if request.labels is not None and requested.labels != existing.labels:
-                return self._store.label(existing, requested.labels), False
+                existing = self._store.label(existing, requested.labels)
+            if class_names is not None and requested.class_names != existing.class_names:
+                existing = self._store.name_classes(existing, requested.class_names)
             return existing, False
 
     def _check_room(self) -> None:
@@ -177,7 +194,7 @@ def check_name(name: str) -> None:
 
 
 def _requested(
-    name: str, versions: Sequence[VersionRecord], request: ModelRequest
+    name: str, versions: Sequence[VersionRecord], request: ModelRequest, class_names: str
 ) -> VersionRecord:
     """Return the version to store; by default the latest if it is the same, else the next."""
     highest = versions[0].version if versions else 0
@@ -189,6 +206,7 @@ def _requested(
         request.engine,
         request.precision,
         bool(request.pinned),
+        class_names=class_names,
     )
     if request.version is not None or (versions and requested.runs_as(versions[0])):
         return requested

@@ -7,7 +7,7 @@ name of a model, whose only version is 1.
 import logging
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from app.engine import ModelRef, ModelState, Precision, RuntimeName
@@ -37,6 +37,14 @@ class ModelVersion:
     version: int
     network: Network
     ref: ModelRef
+    # A name a line.
+    class_text: str = ""
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def class_names(self) -> Sequence[str]:
+        """The name of every class; empty if they have none."""
+        return self.class_text.split("\n") if self.class_text else ()
 
     @property
     def build(self) -> str:
@@ -97,15 +105,28 @@ class Models:
         ]
 
     def of_build(self, network: Network) -> ModelVersion:
-        """Return a build as the model that its id names."""
-        return self.of_record(VersionRecord(network.build, 1, network.build), network)
+        """Return a build as the model that its id names.
+
+        Its classes have the names that the versions which are this build agree on.
+        """
+        model = self.of_record(VersionRecord(network.build, 1, network.build), network)
+        named = {each.class_names: each for each in self.store.using(network.build)}
+        named.pop("", None)
+        if len(named) > 1:
+            names = " and ".join(f"{each.name} version {each.version}" for each in named.values())
+            warning = (
+                f"Models that are this build name its classes differently: {names}. Ask one of "
+                "them, by its name, for its names."
+            )
+            return replace(model, warnings=(warning,))
+        return replace(model, class_text=next(iter(named), ""))
 
     def of_record(self, record: VersionRecord, network: Network) -> ModelVersion:
         """Return a version; it is pinned if any version that runs alike is pinned."""
         engine, precision = self._run_options(record)
         pinned = any(other.pinned for other in self.running_alike(record))
         ref = network.ref(engine, precision, pinned=pinned)
-        return ModelVersion(record.name, record.version, network, ref)
+        return ModelVersion(record.name, record.version, network, ref, record.class_names)
 
     def running_alike(self, record: VersionRecord) -> list[VersionRecord]:
         """Return the stored versions that share memory with this one, itself included."""

@@ -28,6 +28,8 @@ class Network:
     output_shape: RowShape
     classes: int | None
     is_training: bool
+    parameters: int
+    multiply_adds: int
     weight_bytes: int
     peak_activation_bytes: int
     layers: int
@@ -111,6 +113,8 @@ class NetworkCache:
             output_shape=_row(graph.output.shape),
             classes=traced.classes,
             is_training=traced.spec.is_training,
+            parameters=totals["parameters"],
+            multiply_adds=totals["multiply_adds"],
             weight_bytes=totals["weight_bytes"],
             peak_activation_bytes=totals["peak_activation_bytes"],
             layers=totals["layers"],

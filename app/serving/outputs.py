@@ -4,7 +4,7 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NotRequired
 
 import numpy as np
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
@@ -16,8 +16,12 @@ from model_zoo import top_classes
 OutputFormat = Literal["json", "npy", "npz"]
 
 # `class` is a word of Python.
-ClassBody = TypedDict("ClassBody", {"class": int, "probability": float | None})
-ClassBody.__doc__ = "A class and its probability, null if that is not finite."
+ClassBody = TypedDict(
+    "ClassBody", {"class": int, "name": NotRequired[str], "probability": float | None}
+)
+ClassBody.__doc__ = (
+    "A class, its name if it has one, and its probability, null if that is not finite."
+)
 
 
 class ArrayBody(TypedDict):
@@ -60,6 +64,7 @@ class Selection:
     top_k: int | None
     arrays: Mapping[str, str]  # name in the answer -> output
     format: OutputFormat
+    class_names: Sequence[str] = ()
 
     @property
     def outputs(self) -> list[str]:
@@ -98,7 +103,9 @@ def describe(
     if selection.top_k:
         probabilities = arrays[PROBABILITIES]
         _note_non_finite("probabilities", probabilities, notes)
-        body["predictions"] = [_best(row, selection.top_k) for row in probabilities]
+        body["predictions"] = [
+            _best(row, selection.top_k, selection.class_names) for row in probabilities
+        ]
     if selection.arrays:
         body["outputs"] = {}
         for name, output in selection.arrays.items():
@@ -108,16 +115,17 @@ def describe(
     return {**body, "warnings": notes}
 
 
-def _best(row: Array, count: int) -> list[ClassBody]:
+def _best(row: Array, count: int, names: Sequence[str]) -> list[ClassBody]:
     """Return the most probable classes of a row."""
-    return [
-        {
-            "class": index,
-            # The fewest digits that read back as the same float32: 0.1, not 0.10000000149011612.
-            "probability": float(str(row[index])) if np.isfinite(row[index]) else None,
-        }
-        for index in top_classes(row, count)
-    ]
+    best: list[ClassBody] = []
+    for index in top_classes(row, count):
+        # The fewest digits that read back as the same float32: 0.1, not 0.10000000149011612.
+        probability = float(str(row[index])) if np.isfinite(row[index]) else None
+        if names:
+            best.append({"class": index, "name": names[index], "probability": probability})
+        else:
+            best.append({"class": index, "probability": probability})
+    return best
 
 
 def _nested(array: Array) -> Any:

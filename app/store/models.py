@@ -29,10 +29,21 @@ _models = sa.Table(
     sqlite_autoincrement=True,
 )
 
+# A table of its own: a database of an older release gains it without a migration.
+_class_names = sa.Table(
+    "class_names",
+    sa.MetaData(),
+    sa.Column("sequence", sa.Integer, primary_key=True, autoincrement=False),  # of the version
+    sa.Column("names", sa.Text, nullable=False),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class VersionRecord:
-    """One version of a named model; the service decides an engine or precision of None."""
+    """One version of a named model; the service decides an engine or precision of None.
+
+    `class_names` has a name a line: all records are in memory, and one string is the smallest form.
+    """
 
     name: str
     version: int
@@ -43,6 +54,7 @@ class VersionRecord:
     pinned: bool = False
     created: str = ""
     sequence: int = 0
+    class_names: str = ""
 
     def runs_as(self, other: "VersionRecord") -> bool:
         """Return whether another version is the same build, run in the same way."""
@@ -58,12 +70,13 @@ class ModelStore:
     """Stores the named models."""
 
     def __init__(self, database: Database) -> None:
-        """Use a database; create the table if it does not exist.
+        """Use a database; create the tables if they do not exist.
 
         Raises: StoreError if the database cannot be used.
         """
         self._database = database
         database.create(_models)
+        database.create(_class_names)
         with database.transaction() as connection:
             self._index(_read(connection))
 
@@ -91,7 +104,7 @@ class ModelStore:
         """Store a new version; its labels move to it from other versions of its name."""
         with self._database.transaction() as connection:
             _take_labels(connection, version.name, version.labels)
-            connection.execute(
+            added = connection.execute(
                 sa.insert(_models).values(
                     name=version.name,
                     version=version.version,
@@ -103,6 +116,8 @@ class ModelStore:
                     created=now(),
                 )
             )
+            sequence: Any = added.inserted_primary_key
+            _set_class_names(connection, sequence[0], version.class_names)
             records = _read(connection)
         self._index(records)
         return self._find(version)
@@ -120,11 +135,20 @@ class ModelStore:
         self._index(records)
         return self._find(version)
 
+    def name_classes(self, version: VersionRecord, names: str) -> VersionRecord:
+        """Replace the names of a version's classes, a name a line."""
+        with self._database.transaction() as connection:
+            _set_class_names(connection, version.sequence, names)
+            records = _read(connection)
+        self._index(records)
+        return self._find(version)
+
     def remove(self, versions: Sequence[VersionRecord]) -> None:
         """Delete versions."""
         numbers = [version.sequence for version in versions]
         with self._database.transaction() as connection:
-            connection.execute(sa.delete(_models).where(_models.c.sequence.in_(numbers)))
+            for table in (_models, _class_names):
+                connection.execute(sa.delete(table).where(table.c.sequence.in_(numbers)))
             records = _read(connection)
         self._index(records)
 
@@ -150,9 +174,19 @@ def _take_labels(connection: sa.Connection, name: str, labels: Sequence[str]) ->
             )
 
 
+def _set_class_names(connection: sa.Connection, sequence: int, names: str) -> None:
+    connection.execute(sa.delete(_class_names).where(_class_names.c.sequence == sequence))
+    if names:
+        connection.execute(sa.insert(_class_names).values(sequence=sequence, names=names))
+
+
 def _read(connection: sa.Connection) -> dict[str, tuple[VersionRecord, ...]]:
     records: dict[str, tuple[VersionRecord, ...]] = {}
-    query = sa.select(_models).order_by(_models.c.name, _models.c.version.desc())
+    query = (
+        sa.select(_models, _class_names.c.names)
+        .outerjoin_from(_models, _class_names, _models.c.sequence == _class_names.c.sequence)
+        .order_by(_models.c.name, _models.c.version.desc())
+    )
     for row in connection.execute(query):
         records[row.name] = (*records.get(row.name, ()), _version(row))
     return records
@@ -169,4 +203,5 @@ def _version(row: Any) -> VersionRecord:
         pinned=row.pinned,
         created=row.created,
         sequence=row.sequence,
+        class_names=row.names or "",
     )

@@ -236,7 +236,11 @@ def calls(world: World) -> dict[str, list[Call]]:
             replace(array, query="output=logits&format=npy"),
             replace(array, query="output=logits&format=npz"),
         ],
-        "putModel": [as_json({"build": first, "labels": ["stable"]})],
+        "putModel": [
+            as_json({"build": first, "labels": ["stable"]}),
+            as_json({"build": first, "class_names": list("abcdefghij")}),
+            form(model=json.dumps({"build": first}).encode(), class_names=b"a\n" * 10),
+        ],
         "tfsClassify": [as_json(EXAMPLES)],
         "tfsPredict": [as_json(INSTANCES), as_json({"inputs": [ROW.tolist()]})],
         "tryRestorePlan": [as_json({"source": "checkpoint", "id": world.values["weights_id"]})],

@@ -56,6 +56,35 @@ def test_the_divergence_is_of_the_second_from_the_first_in_nats() -> None:
     assert back == pytest.approx(0.25 * np.log(0.5) + 0.75 * np.log(1.5), abs=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ([0.0, 1e-9, 0.0], [1e-9, 0.0, 0.0]),
+        ([5.0, 5.0001, 1.0], [5.0001, 5.0, 1.0]),
+        ([0.1, np.nan, 0.1 + 1e-8], [0.1 + 1e-8, np.nan, 0.1]),
+        ([np.nan, np.nan], [np.nan, np.nan]),
+        ([np.inf, 1, 2], [np.inf, 1, 2]),
+    ],
+    ids=["zero but for rounding", "a tie but for rounding", "NaN beside it", "NaN", "infinity"],
+)
+def test_a_row_that_agrees_with_itself_has_the_same_top_class(
+    one: list[float], other: list[float]
+) -> None:
+    classes = len(one)
+    found = agreement(output(one, classes=classes), output(other, classes=classes))
+    assert found["same_top_1"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [([5.0, 5.01], [5.01, 5.0]), ([np.inf, 1], [1, np.inf]), ([1, 0], [0, 0.99999])],
+)
+def test_rows_that_differ_by_more_than_rounding_have_another_top_class(
+    one: list[float], other: list[float]
+) -> None:
+    assert agreement(output(one), output(other))["same_top_1"] == 0.0
+
+
 def test_certain_classes_diverge_finitely() -> None:
     found = agreement(output([1e4, 0]), output([0, 1e4]))
     assert found["mean_kl_divergence"] == pytest.approx(1e4)
@@ -104,12 +133,18 @@ def test_equal_specs_have_no_differences() -> None:
 
 def test_a_comparison_is_told_in_tables() -> None:
     ids = ["a" * 32, "b" * 32]
-    best = [{"class": 3, "probability": 0.5}, {"class": 1, "probability": None}]
+    best = [
+        {"class": 3, "name": "n" * 50, "probability": 0.5},
+        {"class": 1, "probability": None},
+    ]
     comparison = {
         "results": [
             {
                 "model": ids[0],
                 "architecture": "lenet",
+                "parameters": 3274634,
+                "multiply_adds": 13883904,
+                "memory_bytes": 14_250_000,
                 "engine": "onnxruntime",
                 "precision": "float32",
                 "rows": 1,
@@ -120,6 +155,8 @@ def test_a_comparison_is_told_in_tables() -> None:
             {
                 "model": ids[1],
                 "architecture": "lenet",
+                "parameters": 3274634,
+                "multiply_adds": 13883904,
                 "problem": {"detail": "There was not enough memory."},
             },
         ],
@@ -135,17 +172,19 @@ def test_a_comparison_is_told_in_tables() -> None:
         "more_spec_differences": 2,
     }
     assert as_text(comparison).splitlines() == [
-        "model     architecture  engine       precision  rows  load ms  compute ms",
-        "-------------------------------------------------------------------------",
-        "aaaaaaaa  lenet         onnxruntime  float32       1   1500.0        12.3",
-        "bbbbbbbb  lenet",
+        "model     architecture  parameters  multiply-adds  memory MB  engine       precision  "
+        "rows  load ms  compute ms",
+        "-" * 111,
+        "aaaaaaaa  lenet          3,274,634     13,883,904       14.2  onnxruntime  float32    "
+        "   1   1500.0        12.3",
+        "bbbbbbbb  lenet          3,274,634     13,883,904",
         "aaaaaaaa: It looks odd.",
         "bbbbbbbb: There was not enough memory.",
         "",
-        "row  top    aaaaaaaa  bbbbbbbb",
-        "------------------------------",
-        "0    1    3 (0.5000)",
-        "0    2         1 (-)",
+        "row  top                                             aaaaaaaa  bbbbbbbb",
+        "-" * 71,
+        "0    1    3 nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn... (0.5000)",
+        "0    2                                                  1 (-)",
         "",
         "model     and model  same top 1  largest difference  mean KL (nats)",
         "-------------------------------------------------------------------",

@@ -42,10 +42,10 @@ FILES = {
 }
 LENET_SCOPES = [{"ops": ["conv2d"], "args": {"activation_fn": "relu6"}}]
 ELU_SCOPES = [{"ops": ["conv2d"], "args": {"activation_fn": "elu"}}]
-# In the table of a comparison: which engine is the faster, and how long it took.
+# In the table of a comparison: its memory, which engine is the faster, and how long it took.
 CHANGING = (
     (r"engine +precision", "engine precision"),
-    (r"(?m)(onnxruntime|tensorflow) +(float32 +\d+) .*$", r"... \2 ..."),
+    (r"(?m)\d+\.\d +(onnxruntime|tensorflow) +(float32 +\d+) .*$", r"... \2 ..."),
     (r"(?m)^-{60,}$", "-----"),
 )
 

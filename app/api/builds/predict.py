@@ -17,6 +17,7 @@ from app.http.openapi import INFERENCE_PROBLEMS, answer, problems
 from app.http.request_bodies import INPUTS
 from app.http.routing import runs_inference
 from app.http.warning_headers import add_warnings
+from app.serving.class_names import check_names_bytes, names_bytes
 from app.serving.inference import Inference, Input
 from app.serving.models import ModelVersion
 from app.serving.outputs import PredictionBody, PredictionFacts, Selection, encode
@@ -50,7 +51,7 @@ async def predict(
     model = await models.find_build(build_id)
     format_name = chosen_format(request, query.format, FORMATS)
     inputs = await read_inputs(request, settings)
-    selection = select_outputs(model.network, query, format_name)
+    selection = select_outputs(model, query, format_name)
     return await respond(exchange, inference, model, inputs, selection, ())
 
 
@@ -66,6 +67,8 @@ async def respond(
     network = model.network
     inference.check_rows(network, 1)
     read = await inference.read(exchange, network, inputs)
+    size = names_bytes(selection.class_names, read.rows.count, selection.top_k or 0)
+    check_names_bytes(size)
     result = await inference.infer(exchange, model, read.rows, selection.outputs)
     facts: PredictionFacts = {
         "build": network.build,
@@ -73,7 +76,7 @@ async def respond(
         "rows": read.rows.count,
         "preprocessing": network.preprocessing if read.has_images else None,
     }
-    warnings = [*warnings, *read.warnings]
+    warnings = [*warnings, *read.warnings, *(model.warnings if selection.top_k else ())]
     with exchange.timings.measure("encode"):
         body = await asyncio.to_thread(encode, selection, result.arrays, facts, warnings)
     response = Response(body, media_type=FORMATS[selection.format])

@@ -29,6 +29,7 @@ from app.protocols.open_inference.request import (
 )
 from app.protocols.open_inference.response import Encoded, V2InferResponseBody, encode_response
 from app.protocols.open_inference.signature import ModelSignature
+from app.serving.class_names import check_names_bytes, names_bytes
 from app.serving.exchange import while_connected
 from app.serving.inference import Inference, Input
 from app.serving.models import ModelVersion
@@ -85,6 +86,7 @@ async def infer_model(
     header = request.headers.get(_HEADER_LENGTH)
     infer_request, data = await _read(exchange, inference, model, body, header)
     inference.check_rows(model.network, infer_request.tensor.rows)
+    _check_names(model, infer_request)
     rows, warnings = await _rows(exchange, inference, model, infer_request, data)
     names = [output.name for output in infer_request.outputs]
     timeout_s = infer_request.timeout_s
@@ -128,6 +130,14 @@ async def _read(
     return infer_request, data
 
 
+def _check_names(model: ModelVersion, infer_request: InferRequest) -> None:
+    """Raises: InputError if the names of the requested classes would be too long an answer."""
+    if any(each.classes for each in infer_request.outputs):
+        rows, names = infer_request.tensor.rows, model.class_names
+        sizes = [names_bytes(names, rows, each.classes) for each in infer_request.outputs]
+        check_names_bytes(sum(sizes))
+
+
 def _signature(model: ModelVersion, settings: Settings) -> ModelSignature:
     shapes = model.network.output_shapes
     return ModelSignature(
@@ -148,12 +158,17 @@ async def _rows(
 ) -> tuple[Rows, Sequence[str]]:
     """Return the rows, and warnings; image files are given the model's preprocessing."""
     if infer_request.tensor.name == INPUT:
-        return Rows(data[0], infer_request.tensor.rows), ()
+        return Rows(data[0], infer_request.tensor.rows), _warnings(model, infer_request)
     images = [
         Input("image", f"/inputs/0/data/{index}", bytes(image)) for index, image in enumerate(data)
     ]
     read = await inference.read(exchange, model.network, images)
-    return read.rows, read.warnings
+    return read.rows, [*read.warnings, *_warnings(model, infer_request)]
+
+
+def _warnings(model: ModelVersion, infer_request: InferRequest) -> Sequence[str]:
+    """Return the warnings about class names, if the request asks for classes."""
+    return model.warnings if any(each.classes for each in infer_request.outputs) else ()
 
 
 async def _encoded(
@@ -163,8 +178,12 @@ async def _encoded(
     warnings: Sequence[str],
     encoding: str | None,
 ) -> Encoded:
+    names = model.class_names if any(each.classes for each in infer_request.outputs) else ()
+
     def encode() -> Encoded:
-        encoded = encode_response(model.name, str(model.version), infer_request, arrays, warnings)
+        encoded = encode_response(
+            model.name, str(model.version), infer_request, arrays, warnings, names
+        )
         if encoding is None:
             return encoded
         return Encoded(compress(encoded.body, encoding), encoded.json_bytes)

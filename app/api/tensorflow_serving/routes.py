@@ -26,6 +26,7 @@ from app.http.warning_headers import add_warnings
 from app.protocols.tensorflow_serving import documents, reading, writing
 from app.protocols.tensorflow_serving.paths import ModelPath, PathError, malformed, read_path
 from app.protocols.tensorflow_serving.signatures import Inputs
+from app.serving.class_names import check_names_bytes, names_bytes
 from app.serving.exchange import while_connected
 from app.serving.inference import Inference, Input
 from app.serving.models import Models, ModelVersion
@@ -151,10 +152,15 @@ async def run_model(
     body = await read_body(request, inference.settings, encodings=("gzip",))
     rows, is_column, warnings = await _read(exchange, inference, model, path, body)
     if path.action == "classify":
-        _check_scores(rows.count, model.network.classes or 0)
+        classes = model.network.classes or 0
+        _check_scores(rows.count, classes)
+        check_names_bytes(names_bytes(model.class_names, rows.count, classes))
+        warnings = [*warnings, *model.warnings]
         result = await inference.infer(exchange, model, rows, (PROBABILITIES,))
         with exchange.timings.measure("encode"):
-            text = await asyncio.to_thread(writing.results, result.arrays[PROBABILITIES])
+            text = await asyncio.to_thread(
+                writing.results, result.arrays[PROBABILITIES], model.class_names
+            )
     else:
         result = await inference.infer(exchange, model, rows, (OUTPUT,))
         with exchange.timings.measure("encode"):

@@ -1,5 +1,6 @@
 """Writes answers: numbers as TensorFlow Serving does, and NaN and Infinity bare."""
 
+import json
 from collections.abc import Sequence
 from typing import Annotated, Any, NotRequired
 
@@ -46,9 +47,10 @@ def predictions(array: Array, *, is_column: bool) -> bytes:
     return b'{"%s": %s}' % (b"outputs" if is_column else b"predictions", texts[0])
 
 
-def results(probabilities: Array) -> bytes:
+def results(probabilities: Array, names: Sequence[str] = ()) -> bytes:
     """Return the answer to `:classify`: every class of each row, in their order, with its score.
 
+    A class's label is its name, or else its index.
     Shape: (rows, classes)
 
     >>> results(np.array([[0.25, 0.75]], np.float32))
@@ -56,7 +58,8 @@ def results(probabilities: Array) -> bytes:
     """
     rows, classes = probabilities.shape
     scores = _texts(probabilities)
-    pairs = [b'["%d", %s]' % (index % classes, score) for index, score in enumerate(scores)]
+    labels = [json.dumps(name).encode() for name in names or map(str, range(classes))]
+    pairs = [b"[%s, %s]" % (labels[index % classes], each) for index, each in enumerate(scores)]
     lists = [
         b"[%s]" % b", ".join(pairs[start : start + classes])
         for start in range(0, rows * classes, classes)
