@@ -199,6 +199,23 @@ def test_image_files_are_given_the_model_s_preprocessing(
     np.testing.assert_allclose(found, own["outputs"]["logits"]["data"], atol=1e-5)
 
 
+@pytest.mark.parametrize("is_binary", [True, False])
+def test_classes_come_with_their_names(
+    client: triton.InferenceServerClient, live: httpx.Client, is_binary: bool
+) -> None:
+    name, build_id = "open-inference-names", build(live, params={"num_classes": 13})
+    names = [f"{index}: Ω{index}" for index in range(13)]
+    assert live.put(f"/v1/models/{name}", json={"build": build_id, "class_names": names}).is_success
+    best = triton.InferRequestedOutput("probabilities", binary_data=is_binary, class_count=13)
+    found = client.infer(name, [tensor()], outputs=[best]).as_numpy("probabilities")
+    assert found.shape == (3, 13)
+    for row in found:
+        texts = [text.decode() if is_binary else text for text in row]
+        indexes = [int(text.split(":", 2)[1]) for text in texts]
+        assert sorted(indexes) == list(range(13))
+        assert [text.split(":", 2)[2] for text in texts] == [names[index] for index in indexes]
+
+
 def test_a_body_of_an_image_alone(live: httpx.Client, model: str) -> None:
     headers = {"Inference-Header-Content-Length": "0", "Accept-Encoding": "identity"}
     image = image_bytes("JPEG")
