@@ -2,7 +2,7 @@
 
 import asyncio
 from functools import partial
-from typing import Annotated, NotRequired, get_args
+from typing import Annotated, NotRequired, cast, get_args
 
 from fastapi import APIRouter, Query
 from pydantic import Field, JsonValue
@@ -56,6 +56,12 @@ class ModelBody(TypedDict):
     links: Links
 
 
+class NamedModelBody(ModelBody):
+    """The version that a request named, and what its client should know."""
+
+    warnings: NotRequired[list[str]]
+
+
 class ModelsBody(TypedDict):
     """One page of versions, and the path of the next page."""
 
@@ -70,8 +76,8 @@ class ModelsBody(TypedDict):
     status_code=201,
     openapi_extra=NAMING,
     responses={
-        201: answer("The version is new.", ModelBody),
-        200: answer("The version exists already.", ModelBody),
+        201: answer("The version is new.", NamedModelBody),
+        200: answer("The version exists already.", NamedModelBody),
         **problems(
             *BODY_PROBLEMS,
             "malformed-json",
@@ -103,8 +109,11 @@ async def put_model(
     put = partial(registry.put, name, model_request, network.classes)
     record, is_new = await asyncio.to_thread(put)
     models.load(record, network)
+    named = cast(NamedModelBody, model_body(models, record))
+    if is_new and (warnings := _nameless(models, record)):
+        named["warnings"] = warnings
     return JSONResponse(
-        model_body(models, record),
+        named,
         201 if is_new else 200,
         {"Location": f"/v1/models/{name}/versions/{record.version}"},
     )
@@ -156,6 +165,19 @@ async def delete_model(
     for record in await asyncio.to_thread(registry.forget, name, version):
         await models.release(record)
     return Response(status_code=204)
+
+
+def _nameless(models: Models, record: VersionRecord) -> list[str]:
+    """Return a warning if a new version has no class names, and the one before it has."""
+    older = (each for each in models.store.versions(record.name) if each.version < record.version)
+    before = next(older, None)
+    if before is None or not before.class_names or record.class_names:
+        return []
+    return [
+        f"Version {before.version} of model {record.name!r} has class names, and version "
+        f"{record.version} has none: its build may have its classes in another order. Send "
+        "class_names for it."
+    ]
 
 
 def model_body(models: Models, record: VersionRecord) -> ModelBody:

@@ -240,6 +240,7 @@ def calls(world: World) -> dict[str, list[Call]]:
             as_json({"build": first, "labels": ["stable"]}),
             as_json({"build": first, "class_names": list("abcdefghij")}),
             form(model=json.dumps({"build": first}).encode(), class_names=b"a\n" * 10),
+            as_json({"build": first, "version": 2}),
         ],
         "tfsClassify": [as_json(EXAMPLES)],
         "tfsPredict": [as_json(INSTANCES), as_json({"inputs": [ROW.tolist()]})],

@@ -2,7 +2,9 @@
 
 import json
 import shutil
+import sqlite3
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import homes
@@ -15,6 +17,7 @@ from zoo_server import NoEngine, build, npy_bytes, problem
 from app.engine import Answer, ModelRef, ModelState, Reply, Rows
 from app.serving.class_names import check_names_bytes, names_bytes, read_class_names
 from app.settings import Settings
+from app.store.database import FILE_NAME
 from app.tasks import DecodedInputs, ReadInputs
 from model_zoo import InputError, ZooError
 
@@ -219,17 +222,27 @@ def test_the_names_of_a_version_are_replaced_and_removed(client: TestClient) -> 
 
 def test_a_new_version_has_no_names_of_the_last_one(client: TestClient) -> None:
     """Another build may have its classes in another order."""
-    put(client, build(client), class_names=NAMES)
+    assert "warnings" not in put(client, build(client), class_names=NAMES).json()
     other = build(client, weights={"source": "random", "seed": 1})
-    assert "class_names" not in put(client, other).json()
+    answer = put(client, other).json()
+    assert "class_names" not in answer
+    assert answer["warnings"] == [
+        "Version 1 of model 'fish' has class names, and version 2 has none: its build may have its "
+        "classes in another order. Send class_names for it."
+    ]
     assert shown(client, other) == [None, None]
+    assert "warnings" not in put(client, other, class_names=NAMES).json()
+    assert "warnings" not in put(client, other, precision="bfloat16", class_names=NAMES).json()
 
 
-def test_a_removed_version_leaves_no_names_to_its_successor(client: TestClient) -> None:
+def test_a_removed_version_leaves_no_names(client: TestClient, tmp_path: Path) -> None:
     made = build(client)
     put(client, made, class_names=NAMES)
     assert client.delete("/v1/models/fish").status_code == 204
     assert shown(client, made) == [None, None]
+    connection = sqlite3.connect(tmp_path / "home" / FILE_NAME)
+    assert connection.execute("SELECT count(*) FROM class_names").fetchone() == (0,)
+    connection.close()
     assert "class_names" not in put(client, made).json()
 
 
@@ -240,7 +253,7 @@ def test_names_outlive_a_restart(make_client: Make) -> None:
     assert shown(make_client(LogitsEngine()), made) == ["Ωmega 🐟", "a:b"]
 
 
-def test_a_model_of_the_first_release_is_given_names(make_client: Make, tmp_path: Any) -> None:
+def test_a_model_of_the_first_release_is_given_names(make_client: Make, tmp_path: Path) -> None:
     shutil.copytree(homes.HOMES / "release_0_1_0" / homes.HOME, tmp_path / "home")
     client = make_client(LogitsEngine())
     model = next(
