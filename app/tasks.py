@@ -91,6 +91,7 @@ class SaveWeights(WorkerTask[SavedWeights], frozen=True):
     build: str
     specs: Specs
     format: str
+    options: dict[str, str]
     folder: str
 
 

@@ -27,12 +27,14 @@ from model_zoo.errors import (
     BudgetError,
     BuildError,
     InputError,
+    OptionError,
     Problem,
     ScopeError,
     SpecError,
     WeightsError,
     ZooError,
     json_pointer,
+    not_accepted,
     unknown_name,
 )
 from model_zoo.graph import (
@@ -61,6 +63,7 @@ if TYPE_CHECKING:
     from model_zoo.tracing import Budget, Trace, trace
     from model_zoo.weight_sources import BUILD_ID, CHECKPOINT_ID
     from model_zoo.weights.files import FORMATS as WEIGHT_FORMATS
+    from model_zoo.weights.files import find_format as find_weight_format
     from model_zoo.weights.importing import end_imports, import_checkpoint
     from model_zoo.weights.plan import RestoreDocument, RestorePlan, RestoreSummary
     from model_zoo.weights.published import PublishedDescription, describe_published
@@ -104,6 +107,7 @@ __all__ = [
     "NamedFile",
     "Node",
     "OpDescription",
+    "OptionError",
     "Problem",
     "PublishedDescription",
     "RestoreDocument",
@@ -136,6 +140,7 @@ __all__ = [
     "end_imports",
     "end_point",
     "find_architecture",
+    "find_weight_format",
     "has_arg_scope",
     "import_checkpoint",
     "json_pointer",
@@ -144,6 +149,7 @@ __all__ = [
     "list_architectures",
     "list_ops",
     "materialize",
+    "not_accepted",
     "onnx_model",
     "plan_restore",
     "preprocess",
@@ -206,10 +212,17 @@ _LAZY = {
     "weight_writer": "model_zoo.saving",
 }
 
+# What has a shorter name in its module.
+_RENAMED = {
+    "WEIGHT_FORMATS": ("model_zoo.weights.files", "FORMATS"),
+    "find_weight_format": ("model_zoo.weights.files", "find_format"),
+}
+
 
 def __getattr__(name: str) -> Any:
-    if name == "WEIGHT_FORMATS":
-        value = import_module("model_zoo.weights.files").FORMATS
+    if name in _RENAMED:
+        module, own = _RENAMED[name]
+        value = getattr(import_module(module), own)
     elif name in _LAZY:
         value = getattr(import_module(_LAZY[name]), name)
     else:

@@ -9,7 +9,8 @@
     │   └── SizeError       a layer does not fit the size of its input
     ├── BudgetError         a build is larger than the limits allow
     ├── InputError          an array or image does not fit the network
-    └── WeightsError        weights do not fit the network, or a file cannot be read
+    ├── WeightsError        weights do not fit the network, or a file cannot be read
+    └── OptionError         an option of a report or of a file does not accept its value
 
 A problem's message has four parts: where, the rule, what was received, and what would be valid.
 """
@@ -91,6 +92,17 @@ class WeightsError(ZooError):
     """Weights do not fit the network, or a file of weights cannot be read."""
 
 
+class OptionError(ZooError):
+    """An option of a report or of a file does not accept its value; `option` names it.
+
+    Its one message begins with the option.
+    """
+
+    def __init__(self, option: str, problem: Problem) -> None:
+        super().__init__(problem)
+        self.option = option
+
+
 def json_pointer(*parts: str | int) -> str:
     """Return the RFC 6901 pointer of nested keys and indices.
 
@@ -102,6 +114,8 @@ def json_pointer(*parts: str | int) -> str:
 
 def nearest(name: str, valid: Iterable[str]) -> list[str]:
     """Return at most three of the valid names, the closest to `name` first."""
+    if name.isdecimal():
+        return []  # a number with the same digits is not a near one
     return difflib.get_close_matches(name, sorted(valid), n=3, cutoff=0.6)
 
 
@@ -133,3 +147,15 @@ def unknown_name(pointer: str, rule: str, name: str, valid: Iterable[str]) -> Pr
     close = nearest(name, names)
     suggestion = _suggestion(close, names)
     return Problem(f"{rule} {suggestion}", pointer, name, close[0] if close else None)
+
+
+def not_accepted(option: str, value: str, valid: Iterable[str], where: str = "") -> OptionError:
+    """Return the error of an option's value that is not a valid one; `where` says for what.
+
+    >>> str(not_accepted("layout", "nchv", ["nhwc", "nchw"]))
+    "layout does not accept 'nchv'. Did you mean 'nchw'?"
+    >>> str(not_accepted("opset", "9", ["18", "19"], " for format 'onnx'"))
+    "opset does not accept '9' for format 'onnx'. Valid: '18', '19'."
+    """
+    rule = f"{option} does not accept {value!r}{where}."
+    return OptionError(option, unknown_name("", rule, value, valid))

@@ -1,6 +1,6 @@
 """Saves a build's weights to a file; a Keras model is made only for the formats that hold one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -11,14 +11,18 @@ from model_zoo.weights.savable import WeightArrays
 
 
 def weight_writer(
-    traced: Trace, library: WeightLibrary | None, format_name: str
+    traced: Trace,
+    library: WeightLibrary | None,
+    format_name: str,
+    options: Mapping[str, object] = {},
 ) -> Callable[[Path], None]:
     """Return what writes a build's weights to a path, which is replaced whole or not at all.
 
     It holds the weights, looked up in the library, in memory.
-    Raises: WeightsError for an unknown format, or weights that do not exist or do not fit.
+    Raises: WeightsError for an unknown format, or weights that do not exist or do not fit;
+    OptionError for options that the format does not have.
     """
-    file_format = find_format(format_name)
+    file_format = find_format(format_name, options)
     if isinstance(file_format, ArrayFormat):
         tensors = BuildTensors(traced, library or NoLibrary())
         tensors.plan.check()
@@ -36,10 +40,14 @@ def weight_writer(
 
 
 def save_weights(
-    traced: Trace, library: WeightLibrary | None, path: Path, format_name: str
+    traced: Trace,
+    library: WeightLibrary | None,
+    path: Path,
+    format_name: str,
+    **options: object,
 ) -> None:
-    """Write a build's weights to a file in one of `WEIGHT_FORMATS`.
+    """Write a build's weights to a file in one of `WEIGHT_FORMATS`, with options of that format.
 
-    Raises: WeightsError as `weight_writer` does.
+    Raises: WeightsError and OptionError as `weight_writer` does.
     """
-    weight_writer(traced, library, format_name)(path)
+    weight_writer(traced, library, format_name, options)(path)

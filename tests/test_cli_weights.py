@@ -131,6 +131,24 @@ def test_a_file_that_cannot_be_written_is_said(run: Run, tmp_path: Path, format_
     assert error.endswith(f"model-zoo: {target} cannot be written: No such file or directory.\n")
 
 
+def test_an_onnx_file_is_exported_with_its_options(run: Run, tmp_path: Path) -> None:
+    import onnx
+
+    target = tmp_path / "lenet.onnx"
+    options = ("--opset", "17", "--layout", "nchw")
+    assert run("export", "lenet", str(target), "--format", "onnx", *options)[0] == 0
+    model = onnx.load(target)
+    assert [each.version for each in model.opset_import] == [17]
+    sizes = model.graph.input[0].type.tensor_type.shape.dim
+    assert [size.dim_value for size in sizes] == [0, 1, 28, 28]
+    status, _, error = run("export", "lenet", str(target), "--opset", "17")
+    assert (status, error) == (
+        1,
+        "model-zoo: opset is an option of format 'onnx'; format 'safetensors' does not have it. "
+        "Leave it out, or choose another format.\n",
+    )
+
+
 def test_a_build_of_the_service_is_told_to_be_elsewhere(run: Run, tmp_path: Path) -> None:
     spec = tmp_path / "spec.json"
     source = {"source": "build", "id": "0" * 32}

@@ -44,6 +44,7 @@ DIRECTION = (
     "spec",
     "reports",
     "tracing",
+    "onnx_options",
     "onnx_lowering",
     "weights",
     "image_files",

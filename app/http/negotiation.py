@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from app.errors import ServiceError
 from app.http.problems import query_error
-from model_zoo import unknown_name
+from model_zoo import not_accepted, unknown_name
 
 Choice = TypeVar("Choice", bound=str)
 
@@ -29,14 +29,12 @@ async def refuse_unknown_parameters(request: Request) -> None:
 def one_of(name: str, value: str, valid: Sequence[Choice]) -> Choice:
     """Return the value of a query parameter.
 
-    Raises: ServiceError (invalid-query) if it is not one of the valid values.
+    Raises: OptionError (invalid-query) if it is not one of the valid values.
     """
     for choice in valid:
         if choice == value:
             return choice
-    rule = f"Query parameter {name} does not accept {value!r}."
-    problem = unknown_name("", rule, value, valid)
-    raise query_error(name, problem.message, value, problem.suggestion)
+    raise not_accepted(name, value, valid)
 
 
 REPORT_FORMATS: Mapping[str, str] = {

@@ -43,6 +43,7 @@ from model_zoo import (
     BudgetError,
     BuildError,
     InputError,
+    OptionError,
     ScopeError,
     SpecError,
     WeightsError,
@@ -142,6 +143,8 @@ def as_service_error(error: Exception) -> ServiceError:
     match error:
         case ServiceError():
             return error
+        case OptionError():  # of a report or a file: here each is a query parameter
+            return _from_option(error)
         case ZooError():
             return from_library(error)
         case EngineError():
@@ -154,6 +157,12 @@ def as_service_error(error: Exception) -> ServiceError:
             return ServiceError("not-found", "No route has this path. /docs lists the routes.")
         case _:
             return ServiceError("internal-error", "internal error")
+
+
+def _from_option(error: OptionError) -> ServiceError:
+    (problem,) = error.problems
+    message = f"Query parameter {problem.message}"
+    return query_error(error.option, message, problem.received, problem.suggestion)
 
 
 def from_library(error: ZooError) -> ServiceError:

@@ -1,6 +1,7 @@
 """Weight files of builds, written by the engine on the first request and then kept."""
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 
 from app.engine import Engine
@@ -9,7 +10,7 @@ from app.store.builds import Build
 from app.store.files import WeightFile, WeightFiles
 from app.store.sources import WeightSources
 from app.tasks import SaveWeights, Specs
-from model_zoo import WEIGHT_FORMATS
+from model_zoo import find_weight_format
 
 
 class WeightExports:
@@ -20,19 +21,24 @@ class WeightExports:
         self._files = files
         self._sources = sources
 
-    async def find(self, exchange: Exchange, build: Build, format_name: str) -> WeightFile:
+    async def find(
+        self, exchange: Exchange, build: Build, format_name: str, options: Mapping[str, str]
+    ) -> WeightFile:
         """Return the file of a build in one of the formats; write it if it does not exist.
 
         Raises: WeightsError if a source of its weights no longer exists; EngineError.
         """
-        suffix = WEIGHT_FORMATS[format_name].suffix
+        suffix = find_weight_format(format_name, options).suffix
         file = await asyncio.to_thread(self._files.find, build.id, suffix)
-        return file or await self._make(exchange, build, format_name)
+        return file or await self._make(exchange, build, format_name, options)
 
-    async def _make(self, exchange: Exchange, build: Build, format_name: str) -> WeightFile:
+    async def _make(
+        self, exchange: Exchange, build: Build, format_name: str, options: Mapping[str, str]
+    ) -> WeightFile:
         source_specs = await asyncio.to_thread(self._sources.specs_of_sources, build.spec)
         folder = str(self._files.folder.absolute())
-        task = SaveWeights(build.id, Specs.of(build.spec, source_specs), format_name, folder)
+        specs = Specs.of(build.spec, source_specs)
+        task = SaveWeights(build.id, specs, format_name, dict(options), folder)
         reply = await while_connected(exchange, self._engine.run(task))
         exchange.timings.add(reply.seconds)
         file = WeightFile(Path(reply.result.path), reply.result.sha256)

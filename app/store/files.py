@@ -44,9 +44,12 @@ class WeightFiles:
     def find(self, build_id: str, suffix: str) -> WeightFile | None:
         """Return the file of a build in a format, or None; mark the file as used."""
         for path in self.folder.glob(f"{build_id}.*{suffix}"):
+            digest = path.name.removeprefix(f"{build_id}.").removesuffix(suffix)
+            if "." in digest:
+                continue  # of another format, whose suffix ends with this one
             with contextlib.suppress(OSError):  # another request may remove it now
                 os.utime(path)
-                return WeightFile(path, path.name.removesuffix(suffix).split(".")[1])
+                return WeightFile(path, digest)
         return None
 
     def prune(self, keep: Path) -> None:

@@ -21,7 +21,7 @@ from model_zoo.saving import weight_writer
 from model_zoo.spec import BuildSpec
 from model_zoo.tracing import trace
 from model_zoo.weight_sources import CHECKPOINT_ID
-from model_zoo.weights.files import FORMATS
+from model_zoo.weights.files import FORMATS, find_format
 from model_zoo.weights.importing import import_checkpoint
 from model_zoo.weights.published import describe_published, find_published, markdown
 from model_zoo.weights.reading.contents import NamedFile
@@ -78,6 +78,9 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     export.add_argument("spec", metavar="SPEC")
     export.add_argument("output", type=Path)
     export.add_argument("--format", choices=tuple(FORMATS), default="safetensors")
+    for option, (default, *others) in FORMATS["onnx"].options.items():
+        known = f"of an ONNX file (default: {default})"
+        export.add_argument(f"--{option}", choices=sorted([default, *others]), help=known)
     add_home(export)
     export.set_defaults(run=_export)
 
@@ -170,9 +173,12 @@ def _plan(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
+    given = {name: getattr(options, name) for name in FORMATS["onnx"].options}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    find_format(options.format, chosen)  # before anything is printed
     build = traced(options)
     with progress(f"loading the weights of {build.spec.architecture}"):
-        write = weight_writer(build, LocalLibrary(open_store(options)), options.format)
+        write = weight_writer(build, LocalLibrary(open_store(options)), options.format, chosen)
     try:
         with progress(f"writing {options.output}"):
             write(options.output)

@@ -223,15 +223,15 @@ class Model:
         self._end_point_model(ends)(self._checked(x), training=True)
         self.assign(unchanged)
 
-    def save(self, path: str | Path, format_name: str) -> None:
-        """Write the weights to a file in one of `model_zoo.WEIGHT_FORMATS`.
+    def save(self, path: str | Path, format_name: str, **options: object) -> None:
+        """Write the weights to a file in one of `model_zoo.WEIGHT_FORMATS`, with its options.
 
-        Raises: WeightsError for an unknown format.
+        Raises: WeightsError for an unknown format, OptionError for options it does not have.
         """
         # Imported here: prediction does not need the writers.
         from model_zoo.weights.files import write_weights
 
-        write_weights(self, Path(path), format_name)
+        write_weights(self, Path(path), format_name, options)
 
 
 @contextmanager

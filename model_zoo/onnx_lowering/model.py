@@ -7,15 +7,13 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from model_zoo.errors import Problem, WeightsError
+from model_zoo.errors import Problem, WeightsError, not_accepted
 from model_zoo.graph import Graph, Node, Tensor
-from model_zoo.onnx_lowering.layout import example_shape
+from model_zoo.onnx_lowering.layout import Layout, example_shape, order
 from model_zoo.onnx_lowering.rules import INPUT, OUTPUT, Lowering
+from model_zoo.onnx_options import DEFAULT_OPSET, IR_VERSIONS, ONNX_LAYOUTS, OnnxLayout
 
-# The oldest opset with every operator that is used (Gelu came with 20), and the file version it was
-# published with: what is oldest opens in most runtimes, ONNX Runtime since 1.17.
-OPSET = 20
-IR_VERSION = 9
+_LAYOUTS: Mapping[OnnxLayout, Layout] = {"nhwc": "channels_last", "nchw": "channels_first"}
 PRODUCER = "model-zoo-service"
 
 
@@ -24,6 +22,8 @@ def onnx_model(
     weights: Mapping[str, NDArray[Any]],
     *,
     outputs: Mapping[str, Tensor] | None = None,
+    opset: int = DEFAULT_OPSET,
+    layout: OnnxLayout = "nhwc",
     metadata: Mapping[str, str] = {},
 ) -> onnx.ModelProto:
     """Return a model from `input` to the named outputs; nodes that do not lead there are left out.
@@ -33,24 +33,31 @@ def onnx_model(
     `weights` are by TF-Slim's names, and so are the model's initializers, in ONNX's layout. Equal
     arguments give equal bytes by `SerializeToString(deterministic=True)`.
 
-    Shape: (N, H, W, C) -> those of the outputs, as our graphs have them; N is free
+    `opset` is one of `OPSETS`. The layout is that of the input and the outputs of rank above 2.
+
+    Shape: (N, H, W, C), or (N, C, H, W) in the layout nchw -> those of the outputs; N is free
     Raises: BuildError for a primitive that has no rule, WeightsError if a weight is missing or has
-    another shape, or a dropout is active.
+    another shape, or a dropout is active, OptionError for another opset or layout.
     """
+    if opset not in IR_VERSIONS:
+        raise not_accepted("opset", str(opset), map(str, IR_VERSIONS))
+    if layout not in _LAYOUTS:
+        raise not_accepted("layout", str(layout), ONNX_LAYOUTS)
+    edges = _LAYOUTS[layout]
     ends = {OUTPUT: graph.output} if outputs is None else outputs
     nodes = graph.nodes_before(ends.values())
     arrays = _needed(nodes, weights)
     model = onnx.ModelProto()
-    model.ir_version = IR_VERSION
+    model.ir_version = IR_VERSIONS[opset]
     model.producer_name = PRODUCER
-    model.opset_import.add(domain="", version=OPSET)
+    model.opset_import.add(domain="", version=opset)
     for key in sorted(metadata):
         model.metadata_props.add(key=key, value=metadata[key])
     model.graph.name = "model"
-    model.graph.input.append(_described(INPUT, graph.input))
-    model.graph.output.extend(_described(name, tensor) for name, tensor in ends.items())
-    lowering = Lowering(model.graph, nodes, arrays, ends)
-    lowering.bind(graph.input, INPUT, "channels_last")
+    model.graph.input.append(_described(INPUT, graph.input, edges))
+    model.graph.output.extend(_described(name, tensor, edges) for name, tensor in ends.items())
+    lowering = Lowering(model.graph, nodes, arrays, ends, opset)
+    lowering.bind(graph.input, INPUT, edges)
     for node in nodes:
         if node.op == "input":
             continue
@@ -60,7 +67,7 @@ def onnx_model(
             error.add_note(f"while lowering {node.output.name} ({node.op}) to ONNX")
             raise
     for name, tensor in ends.items():
-        lowering.write_output(name, tensor)
+        lowering.write_output(name, tensor, edges)
     return model
 
 
@@ -94,7 +101,8 @@ def _needed(
     return arrays
 
 
-def _described(name: str, tensor: Tensor) -> onnx.ValueInfoProto:
-    return onnx.helper.make_tensor_value_info(
-        name, onnx.TensorProto.FLOAT, ["N", *example_shape(tensor)]
-    )
+def _described(name: str, tensor: Tensor, layout: Layout) -> onnx.ValueInfoProto:
+    sizes: list[str | int] = ["N", *example_shape(tensor)]
+    if layout == "channels_first":
+        sizes = [sizes[axis] for axis in order(layout, tensor.rank)]
+    return onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, sizes)

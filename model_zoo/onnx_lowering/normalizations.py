@@ -49,10 +49,9 @@ def layer_norm(lowering: Lowering, node: Node) -> str:
 
 
 def _standardized(lowering: Lowering, x: str, axes: Sequence[int], epsilon: float) -> str:
-    over = lowering.integers(axes)
-    centered = lowering.emit("Sub", [x, lowering.emit("ReduceMean", [x, over])])
+    centered = lowering.emit("Sub", [x, lowering.emit_over("ReduceMean", x, axes)])
     squares = lowering.emit("Mul", [centered, centered])
-    variance = lowering.emit("ReduceMean", [squares, over])
+    variance = lowering.emit_over("ReduceMean", squares, axes)
     shifted = lowering.emit("Add", [variance, lowering.floats(epsilon)])
     return lowering.emit("Div", [centered, lowering.emit("Sqrt", [shifted])])
 

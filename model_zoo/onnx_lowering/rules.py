@@ -17,6 +17,9 @@ RULES: dict[str, Rule] = {}
 
 INPUT, OUTPUT = "input", "output"
 
+# The opset since which an operator takes its axes as an input, not as an attribute.
+_AXES_AS_INPUT = {"ReduceMean": 18, "Squeeze": 13}
+
 
 def rule(op: str) -> Callable[[Rule], Rule]:
     """Register the rule of a primitive: it emits ONNX nodes and returns the last one's value.
@@ -46,7 +49,9 @@ class Lowering:
         nodes: Sequence[Node],
         weights: Mapping[str, NDArray[np.float32]],
         outputs: Mapping[str, Tensor],
+        opset: int,
     ) -> None:
+        self.opset = opset
         self._proto = proto
         self._weights = weights
         self._names = {INPUT, *outputs, *weights}
@@ -83,6 +88,12 @@ class Lowering:
         self._emitted.append(onnx.helper.make_node(op, inputs, [value], value, **attributes))
         return value
 
+    def emit_over(self, op: str, value: str, axes: Sequence[int]) -> str:
+        """Add an ONNX node that works over axes, which newer opsets take as an input."""
+        if self.opset < _AXES_AS_INPUT[op]:
+            return self.emit(op, [value], axes=axes)
+        return self.emit(op, [value, self.integers(axes)])
+
     def bind(self, tensor: Tensor, value: str, layout: Layout = "channels_first") -> None:
         """Record a tensor's value; up to rank 2 both layouts are the same."""
         self._values[tensor] = {layout: value}
@@ -98,11 +109,11 @@ class Lowering:
             known[layout] = value
         return known[layout]
 
-    def write_output(self, name: str, tensor: Tensor) -> None:
-        """Make a tensor an output of the model, channels last."""
-        known = self._values[tensor].get("channels_last")
+    def write_output(self, name: str, tensor: Tensor, layout: Layout) -> None:
+        """Make a tensor an output of the model, in a layout."""
+        known = self._values[tensor].get(layout)
         if known is None:
-            self._transpose(tensor, "channels_last", name)
+            self._transpose(tensor, layout, name)
         else:
             self._proto.node.append(onnx.helper.make_node("Identity", [known], [name], name))
 

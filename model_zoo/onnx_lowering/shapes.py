@@ -35,9 +35,7 @@ def squeeze(lowering: Lowering, node: Node) -> str:
     (x,), axes, rank = node.inputs, node.attributes["axes"], node.output.rank
     if x.rank - 1 in axes and rank > 2:
         # Without the channels the last dimension that is left counts as theirs.
-        squeezed = lowering.emit(
-            "Squeeze", [lowering.value(x, "channels_last"), lowering.integers(axes)]
-        )
+        squeezed = lowering.emit_over("Squeeze", lowering.value(x, "channels_last"), axes)
         return lowering.emit("Transpose", [squeezed], perm=order("channels_first", rank))
     return _over(lowering, node, "Squeeze")
 
@@ -52,7 +50,7 @@ def _over(lowering: Lowering, node: Node, op: str) -> str:
     axes = sorted(axis_channels_first(axis, x.rank) for axis in node.attributes["axes"])
     if not axes:
         return lowering.value(x)  # to ONNX no axes means all of them
-    return lowering.emit(op, [lowering.value(x), lowering.integers(axes)])
+    return lowering.emit_over(op, lowering.value(x), axes)
 
 
 @rule("concat")

@@ -6,8 +6,9 @@ writers need Keras, TensorFlow or ONNX, and are imported when they are used.
 
 import tempfile
 import zipfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from model_zoo.errors import WeightsError, unknown_name
+from model_zoo.errors import OptionError, Problem, WeightsError, not_accepted, unknown_name
+from model_zoo.onnx_options import DEFAULT_OPSET, ONNX_LAYOUTS, OPSETS, OnnxLayout
 from model_zoo.weights.packing import zip_entry
 from model_zoo.weights.savable import SavableModel, SavableWeights
 
@@ -25,13 +27,17 @@ MAX_ONNX_BYTES = 1_900_000_000
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A file format; `write` makes a new file at a path that ends with `suffix`."""
+    """A file format; `write` makes a new file at a path that ends with `suffix`.
+
+    `options` are what can be chosen of a file: the valid values by name, the default first.
+    """
 
     name: str
     media_type: str
     suffix: str
     description: str
     write: Callable[[SavableModel, Path], None]
+    options: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +47,45 @@ class ArrayFormat(Format):
     write: Callable[[SavableWeights, Path], None]
 
 
-def find_format(name: str) -> Format:
-    """Return a format by name.
+def find_format(name: str, options: Mapping[str, object] = {}) -> Format:
+    """Return a format by name, with options: its suffix names those that are not the defaults.
 
-    Raises: WeightsError if there is no such format.
+    Raises: WeightsError if there is no such format, OptionError if the format does not have an
+    option, or the option not the value.
     """
     if name not in FORMATS:
         rule = f"{name!r} is not a format that weights are written in."
         raise WeightsError(unknown_name("", rule, name, FORMATS))
-    return FORMATS[name]
+    file_format = FORMATS[name]
+    for option, value in options.items():
+        if option not in file_format.options:
+            raise _no_such_option(option, value, file_format)
+        if str(value) not in file_format.options[option]:
+            raise not_accepted(option, str(value), file_format.options[option])
+    chosen = {
+        option: str(options[option])
+        for option, (default, *_) in file_format.options.items()
+        if str(options.get(option, default)) != default
+    }
+    if not chosen:
+        return file_format
+    parts = "".join(f".{option}-{value}" for option, value in chosen.items())
+    return replace(
+        file_format, suffix=parts + file_format.suffix, write=partial(file_format.write, **chosen)
+    )
+
+
+def _no_such_option(option: str, value: object, file_format: Format) -> OptionError:
+    having = [repr(each.name) for each in FORMATS.values() if option in each.options]
+    if not having:
+        known = [name for each in FORMATS.values() for name in each.options]
+        rule = f"{option} is not an option of any format."
+        return OptionError(option, unknown_name("", rule, option, known))
+    message = (
+        f"{option} is an option of format {' and '.join(having)}; format {file_format.name!r} does "
+        "not have it. Leave it out, or choose another format."
+    )
+    return OptionError(option, Problem(message, received=value))
 
 
 def write_arrays(weights: SavableWeights, path: Path, file_format: ArrayFormat) -> None:
@@ -57,12 +93,14 @@ def write_arrays(weights: SavableWeights, path: Path, file_format: ArrayFormat) 
     _write_whole(path, file_format, lambda unfinished: file_format.write(weights, unfinished))
 
 
-def write_weights(model: SavableModel, path: Path, format_name: str) -> None:
+def write_weights(
+    model: SavableModel, path: Path, format_name: str, options: Mapping[str, object] = {}
+) -> None:
     """Write a model's weights to a file, which is replaced whole or not at all.
 
-    Raises: WeightsError if there is no such format.
+    Raises: WeightsError and OptionError as `find_format` does.
     """
-    file_format = find_format(format_name)
+    file_format = find_format(format_name, options)
     _write_whole(path, file_format, lambda unfinished: file_format.write(model, unfinished))
 
 
@@ -115,7 +153,13 @@ def _write_checkpoint(model: SavableWeights, path: Path) -> None:
     write_checkpoint(model, path)
 
 
-def _write_onnx(model: SavableWeights, path: Path) -> None:
+def _write_onnx(
+    model: SavableWeights,
+    path: Path,
+    *,
+    opset: str = str(DEFAULT_OPSET),
+    layout: OnnxLayout = "nhwc",
+) -> None:
     from model_zoo.onnx_lowering import onnx_model
 
     weights = model.weights()
@@ -126,7 +170,7 @@ def _write_onnx(model: SavableWeights, path: Path) -> None:
             "another format."
         )
     metadata = {"preprocessing": model.preprocessing} if model.preprocessing else {}
-    written = onnx_model(model.graph, weights, metadata=metadata)
+    written = onnx_model(model.graph, weights, opset=int(opset), layout=layout, metadata=metadata)
     path.write_bytes(written.SerializeToString(deterministic=True))
 
 
@@ -183,8 +227,12 @@ FORMATS: Mapping[str, Format] = {
             "application/octet-stream",
             ".onnx",
             "The network and its weights for ONNX Runtime and other tools, from `input` to "
-            "`output` in the network's own layout, with a free batch.",
+            "`output`, with a free batch; in the network's own layout, or channels first.",
             _write_onnx,
+            {
+                "opset": sorted(map(str, OPSETS), key=str(DEFAULT_OPSET).__ne__),
+                "layout": ONNX_LAYOUTS,
+            },
         ),
     )
 }

@@ -29,7 +29,7 @@ from app.tasks import SaveWeights, Specs
 pytestmark = pytest.mark.heavy
 
 ROW = npy_bytes(np.zeros((28, 28, 1), np.float32))
-TASK = SaveWeights("a", Specs.of({}, {}), "npz", "")
+TASK = SaveWeights("a", Specs.of({}, {}), "npz", {}, "")
 
 
 def in_flight(client: httpx.Client) -> bool:

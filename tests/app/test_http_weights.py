@@ -13,6 +13,7 @@ from app.compute.messages import error_of, failure
 from app.engine import Reply
 from app.store.errors import StoreError
 from app.tasks import SavedWeights
+from model_zoo import find_weight_format
 
 CONTENT = bytes(range(256)) * 4
 TAG = f'"{hashlib.sha256(CONTENT).hexdigest()}"'
@@ -25,7 +26,8 @@ class Writer(NoEngine):
 
     async def run(self, task: Any) -> Reply[Any]:
         self.tasks += 1
-        path = Path(task.folder, f"{task.build}.{TAG[1:-1]}.safetensors")
+        suffix = find_weight_format(task.format, task.options).suffix
+        path = Path(task.folder, f"{task.build}.{TAG[1:-1]}{suffix}")
         path.write_bytes(CONTENT)
         return Reply(SavedWeights(str(path), TAG[1:-1]), (), {"save": 0.25})
 
@@ -154,6 +156,79 @@ def test_an_unknown_format_is_refused_with_the_nearest(client: TestClient, path:
             "suggestion": "safetensors",
         }
     ]
+
+
+def test_options_are_files_of_their_own_and_the_defaults_are_not(
+    client: TestClient, path: str, engine: Writer
+) -> None:
+    # The plain name ends the others', and must not find them.
+    queries = ("&opset=18", "&layout=nchw", "&layout=nchw&opset=18", "")
+    names = [
+        client.get(f"{path}?format=onnx{query}").headers["content-disposition"][32:]
+        for query in queries
+    ]
+    assert [name.partition(".")[2] for name in names] == [
+        'opset-18.onnx"',
+        'layout-nchw.onnx"',
+        'opset-18.layout-nchw.onnx"',
+        'onnx"',
+    ]
+    assert engine.tasks == 4
+    for query in (*queries, "&opset=20&layout=nhwc", "&opset=18&layout=nhwc"):
+        client.get(f"{path}?format=onnx{query}")
+    assert engine.tasks == 4
+    client.delete(path.removesuffix("/weights"))
+    build(client)
+    client.get(f"{path}?format=onnx&opset=18")
+    assert engine.tasks == 5
+
+
+@pytest.mark.parametrize(
+    ("query", "parameter", "received", "message"),
+    [
+        (
+            "format=onnx&opset=16",
+            "opset",
+            "16",
+            "Query parameter opset does not accept '16'. Valid: '17', '18', '19', '20', '21', "
+            "'22', '23', '24', '25', '26', '27', '28'.",
+        ),
+        (
+            "format=onnx&layout=nchv",
+            "layout",
+            "nchv",
+            "Query parameter layout does not accept 'nchv'. Did you mean 'nchw'?",
+        ),
+        (
+            "opset=20",
+            "opset",
+            "20",
+            "Query parameter opset is an option of format 'onnx'; format 'safetensors' does not "
+            "have it. Leave it out, or choose another format.",
+        ),
+        (
+            "format=keras&layout=nhwc",
+            "layout",
+            "nhwc",
+            "Query parameter layout is an option of format 'onnx'; format 'keras' does not have "
+            "it. Leave it out, or choose another format.",
+        ),
+    ],
+)
+def test_an_option_that_does_not_apply_is_refused(
+    client: TestClient,
+    path: str,
+    engine: Writer,
+    query: str,
+    parameter: str,
+    received: str,
+    message: str,
+) -> None:
+    found = problem(client.get(f"{path}?{query}"))
+    assert (found["status"], found["type"]) == (422, "/docs#problem-invalid-query")
+    (item,) = found["errors"]
+    assert (item["parameter"], item["received"], item["message"]) == (parameter, received, message)
+    assert engine.tasks == 0
 
 
 def test_a_forgotten_build_takes_its_files_along(

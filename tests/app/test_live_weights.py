@@ -7,6 +7,8 @@ from pathlib import Path
 
 import httpx
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 import safetensors.numpy
 from zoo_server import build, npy_bytes
@@ -79,6 +81,19 @@ def test_a_file_s_tag_is_the_hash_of_its_content(
     assert same.status_code == 304
     part = live.get(f"{path}/weights?format={format_name}", headers={"Range": "bytes=100-199"})
     assert part.content == response.content[100:200]
+
+
+def test_an_onnx_file_of_an_opset_with_channels_first_computes_the_same(
+    live: httpx.Client, path: str
+) -> None:
+    response = live.get(f"{path}/weights?format=onnx&opset=17&layout=nchw")
+    assert response.headers["etag"] == f'"{hashlib.sha256(response.content).hexdigest()}"'
+    assert [each.version for each in onnx.load_from_string(response.content).opset_import] == [17]
+    session = onnxruntime.InferenceSession(response.content, providers=["CPUExecutionProvider"])
+    (logits,) = session.run(None, {"input": np.moveaxis(BATCH, -1, 1)})
+    np.testing.assert_allclose(logits, served_logits(live, path), atol=1e-5)
+    plain = live.get(f"{path}/weights?format=onnx")
+    assert [each.version for each in onnx.load_from_string(plain.content).opset_import] == [20]
 
 
 def test_a_head_of_a_file_knows_its_size(live: httpx.Client, path: str) -> None:

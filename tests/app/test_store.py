@@ -79,5 +79,12 @@ def test_a_file_is_found_by_build_and_format(tmp_path: Path) -> None:
     assert (found.path, found.sha256) == (path, "abc")
     assert files.find("one", ".keras") is None
     assert files.find("on", ".npz") is None
-    files.remove("one")
+    options = files.folder / "one.abd.opset-17.npz"
+    options.write_bytes(b"x")
+    path.unlink()
     assert files.find("one", ".npz") is None
+    other = files.find("one", ".opset-17.npz")
+    assert other is not None
+    assert (other.path, other.sha256) == (options, "abd")
+    files.remove("one")
+    assert files.find("one", ".opset-17.npz") is None

@@ -53,7 +53,7 @@ WORKER_TASKS = [
     Load("a", SPECS, "auto", "bfloat16", LOADED),
     Unload("a"),
     Compute("a", ("output", "conv1"), (ArenaRows(0, 3), ArenaRows(2**40, 1)), is_alone=True),
-    SaveWeights("a", SPECS, "npz", "/home"),
+    SaveWeights("a", SPECS, "onnx", {"opset": "17"}, "/home"),
     MeasureProfile("a", SPECS, "tensorflow", "float32", 2, 10, 1.5, 2.5),
 ]
 READING_TASKS = [

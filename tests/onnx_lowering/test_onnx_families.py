@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from onnx_models import compare
+from onnx_models import check_layout, compare
 from small import FAMILIES, family_spec
 
 from model_zoo import BuildSpec, Graph, trace
@@ -32,6 +32,14 @@ def test_a_network_is_transposed_into_onnx_s_order_and_out_of_it_alone(name: str
     # Out of it where the output has positions, and where their order counts.
     assert len(transposes) == 1 + flattened + (graph.output.rank > 2)
     assert transposes[0].input[0] == "input"
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("name", FAMILIES)
+def test_channels_first_changes_no_bit_of_a_network(name: str) -> None:
+    graph = graph_of(name)
+    batch = golden_input((2, *(size or 0 for size in graph.input.shape[1:])))
+    check_layout(graph, golden_weights(graph), [batch], is_optimized=True)
 
 
 def test_network_that_normalises_by_its_batch_computes_as_in_keras() -> None:

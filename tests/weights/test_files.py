@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from model_zoo.errors import WeightsError
-from model_zoo.weights.files import FORMATS, write_weights
+from model_zoo.errors import OptionError, WeightsError
+from model_zoo.weights.files import FORMATS, find_format, write_weights
 
 WEIGHTS = {
     "Net/Conv/weights": np.arange(24, dtype=np.float32).reshape(2, 3, 4),
@@ -189,6 +189,60 @@ def test_unknown_format_is_refused(tmp_path: Path) -> None:
         "'npy' is not a format that weights are written in. Did you mean 'npz'?"
     )
     assert refused.value.problems[0].suggestion == "npz"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_format_with_options_is_named_by_those_that_are_not_the_defaults() -> None:
+    onnx = find_format("onnx")
+    assert onnx is FORMATS["onnx"]
+    assert find_format("onnx", {"layout": "nhwc", "opset": 20}) is onnx
+    assert find_format("onnx", {"opset": "17"}).suffix == ".opset-17.onnx"
+    both = find_format("onnx", {"layout": "nchw", "opset": 28})
+    assert (both.name, both.suffix) == ("onnx", ".opset-28.layout-nchw.onnx")
+    assert both.media_type == onnx.media_type
+
+
+def test_options_reach_the_file(tmp_path: Path) -> None:
+    import onnx
+
+    path = tmp_path / "model.onnx"
+    small_model().save(path, "onnx", opset=18, layout="nchw")
+    model = onnx.load(path)
+    assert [each.version for each in model.opset_import] == [18]
+    sizes = model.graph.input[0].type.tensor_type.shape.dim
+    assert [size.dim_value for size in sizes] == [0, 3, 8, 8]
+    small_model().save(path, "onnx", opset=20, layout="nhwc")
+    default = path.read_bytes()
+    small_model().save(path, "onnx")
+    assert path.read_bytes() == default
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        (
+            "npz",
+            {"opset": 20},
+            "opset is an option of format 'onnx'; format 'npz' does not have it. Leave it out, or "
+            "choose another format.",
+        ),
+        ("onnx", {"opst": 20}, "opst is not an option of any format. Did you mean 'opset'?"),
+        ("onnx", {"layout": "NCHW"}, "layout does not accept 'NCHW'. Valid: 'nchw', 'nhwc'."),
+        (
+            "onnx",
+            {"opset": 29},
+            "opset does not accept '29'. Valid: '17', '18', '19', '20', '21', '22', '23', '24', "
+            "'25', '26', '27', '28'.",
+        ),
+    ],
+)
+def test_an_option_that_a_format_does_not_have_is_refused(
+    tmp_path: Path, name: str, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(OptionError) as refused:
+        write_weights(Arrays(), tmp_path / "weights", name, options)
+    assert str(refused.value) == message
+    assert refused.value.option == next(iter(options))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -11,9 +11,11 @@ from app.http.negotiation import one_of
 from app.http.openapi import WORKER_PROBLEMS, problems
 from app.http.ranges import file_response
 from app.store.errors import StoreError
-from model_zoo import WEIGHT_FORMATS
+from model_zoo import WEIGHT_FORMATS, find_weight_format
 
 router = APIRouter(prefix="/v1/builds", tags=["builds"])
+
+_OPTIONS = WEIGHT_FORMATS["onnx"].options
 
 
 @router.get(
@@ -40,15 +42,32 @@ async def read_weights(
         str,
         Query(description="File format.", json_schema_extra={"enum": sorted(WEIGHT_FORMATS)}),
     ] = "safetensors",
+    opset: Annotated[
+        str | None,
+        Query(
+            description="Of an ONNX file: the version of its operators; default 20.",
+            json_schema_extra={"enum": sorted(_OPTIONS["opset"])},
+        ),
+    ] = None,
+    layout: Annotated[
+        str | None,
+        Query(
+            description="Of an ONNX file: whether channels are last (the default) or first in the "
+            "input and the output.",
+            json_schema_extra={"enum": list(_OPTIONS["layout"])},
+        ),
+    ] = None,
 ) -> Response:
     """The first request writes the file; later requests, and ranges, read it from the disk.
 
     Random weights follow from the spec alone: the same build has the same weights everywhere.
     """
     one_of("format", format, list(WEIGHT_FORMATS))
+    given = {"opset": opset, "layout": layout}
+    options = {name: value for name, value in given.items() if value is not None}
+    file_format = find_weight_format(format, options)
     build = await builds.find(build_id)
-    file = await weight_exports.find(exchange, build, format)
-    file_format = WEIGHT_FORMATS[format]
+    file = await weight_exports.find(exchange, build, format, options)
     try:
         return file_response(
             request,

@@ -22,7 +22,7 @@ from app.engine import DeviceName, Reply
 from app.settings import Settings
 from app.store.sources import WeightSources
 from app.tasks import MeasuredProfile, MeasureProfile, SavedWeights, SaveWeights
-from model_zoo import WEIGHT_FORMATS, BuildSpec, CheckpointStore, trace, weight_writer
+from model_zoo import BuildSpec, CheckpointStore, find_weight_format, trace, weight_writer
 
 # An archive is written beside what it is made of, and Keras's file twice.
 _COPIES_WHILE_WRITING = 3
@@ -116,7 +116,7 @@ class WorkerTasks:
 
     def _save_weights(self, task: SaveWeights, seconds: Seconds) -> SavedWeights:
         """Write a weight file and name it after its content, in one step for other processes."""
-        suffix = WEIGHT_FORMATS[task.format].suffix
+        suffix = find_weight_format(task.format, task.options).suffix
         folder = Path(task.folder)
         traced = trace(BuildSpec.read(task.specs.spec))
         # Files are written one at a time: what is there was left behind by a process that died.
@@ -127,7 +127,9 @@ class WorkerTasks:
         if shutil.disk_usage(folder).free < needed:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         with _phase(seconds, "load"):
-            write = weight_writer(traced, self._sources(task.specs.sources), task.format)
+            write = weight_writer(
+                traced, self._sources(task.specs.sources), task.format, task.options
+            )
         with (
             _phase(seconds, "save"),
             tempfile.TemporaryDirectory(prefix="tmp-", dir=folder) as scratch,
