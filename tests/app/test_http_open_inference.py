@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from fake_worker import in_reader
+from image_client import NoImageClassifierError, parse_model
+from small import small_spec
 from starlette.testclient import TestClient
 from zoo_server import NoEngine, build, image_bytes
 
@@ -22,6 +24,7 @@ from app.engine import (
     Rows,
 )
 from app.tasks import DecodedInputs, ReadInputs, ReadOpenInference
+from model_zoo import list_architectures
 
 Make = Callable[..., TestClient]
 
@@ -170,6 +173,36 @@ def test_versions_are_those_that_there_are(client: TestClient, path: str) -> Non
     assert client.get(f"{path}/versions/1").json() == client.get(path).json()
     for version in ("2", "01", "x", "9" * 5000):
         assert client.get(f"{path}/versions/{version}").status_code == 404
+
+
+@pytest.mark.parametrize("name", list_architectures())
+def test_triton_s_example_clients_accept_every_network_of_images(
+    client: TestClient, name: str
+) -> None:
+    made = client.post("/v1/builds", json=small_spec(name, num_classes=5)).json()
+    path = f"/v2/models/{made['id']}"
+    metadata, config = client.get(path).json(), client.get(f"{path}/config").json()
+    assert all(tensor["dims"] for tensor in config["input"] + config["output"])
+    height, *others = made["input_shape"]
+    if len(others) > 2:  # a video
+        with pytest.raises(NoImageClassifierError) as caught:
+            parse_model(metadata, config)
+        shape = metadata["inputs"][0]["shape"]
+        message = f"The client wants an input of three dimensions, got {shape}."
+        assert str(caught.value) == message
+        return
+    assert parse_model(metadata, config) == (
+        *(32, "input", "output"),
+        *(height, *others),
+        *("FORMAT_NHWC", "FP32"),
+    )
+    listed = json.loads(config["parameters"]["outputs"]["string_value"])
+    assert listed.pop("output") == made["output_shape"][1:]
+    assert listed.pop("probabilities", [5]) == [5]  # not of a map of classes
+    assert listed == {end: shape[1:] for end, shape in made["end_points"].items()}
+    assert config["parameters"]["image_bytes"]["string_value"].startswith(
+        "May be sent instead of input: BYTES of shape [-1]"
+    )
 
 
 # Models in memory -----------------------------------------------------------------------------

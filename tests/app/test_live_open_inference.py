@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tritonclient.http as triton
 import tritonclient.http.aio as triton_aio
+from image_client import parse_model, prepared
 from tritonclient.utils import InferenceServerException
 from zoo_server import Server, build, image_bytes, npy_bytes
 
@@ -81,7 +82,46 @@ def test_health_and_metadata(client: triton.InferenceServerClient, model: str) -
     assert properties["engine"] in ("tensorflow", "onnxruntime")
     config = client.get_model_config(model, "1")
     assert config["max_batch_size"] == 32
+    assert [(each["name"], each["dims"]) for each in config["input"]] == [("input", [28, 28, 1])]
+    assert [(each["name"], each["dims"]) for each in config["output"]] == [("output", [10])]
     assert json.loads(config["parameters"]["spec"]["string_value"])["architecture"] == "lenet"
+
+
+def test_a_client_that_reads_the_configuration_classifies_a_picture(
+    client: triton.InferenceServerClient, live: httpx.Client
+) -> None:
+    """As Triton's image_client does, which prints value, index and name, and needs all three."""
+    name = "open-inference-named-classes"
+    body = {"build": build(live, **ELEVEN), "class_names": [f"class {i}" for i in range(11)]}
+    assert live.put(f"/v1/models/{name}", json=body).is_success
+    parsed = parse_model(client.get_model_metadata(name), client.get_model_config(name))
+    row = prepared(parsed, image_bytes(size=(60, 40)))
+    given = triton.InferInput(parsed.input, [1, *row.shape], parsed.datatype)
+    given.set_data_from_numpy(row[np.newaxis])
+    wanted = triton.InferRequestedOutput(parsed.output, class_count=3)
+    (best,) = client.infer(name, [given], outputs=[wanted]).as_numpy(parsed.output)
+    values, indices, names = zip(*(text.decode().split(":") for text in best), strict=True)
+    logits = expected(live, row[np.newaxis], **ELEVEN)[0]
+    order = np.argsort(-logits)[:3].tolist()
+    assert list(map(int, indices)) == order
+    assert list(names) == [f"class {index}" for index in order]
+    np.testing.assert_allclose(list(map(float, values)), logits[order], atol=1e-5)
+
+
+def test_what_the_configuration_lists_in_its_parameters_can_be_sent_and_requested(
+    client: triton.InferenceServerClient, model: str
+) -> None:
+    parameters = client.get_model_config(model)["parameters"]
+    outputs = json.loads(parameters["outputs"]["string_value"])
+    assert "image_bytes" in parameters
+    result = client.infer(
+        model,
+        [images(image_bytes())],
+        outputs=[triton.InferRequestedOutput(name) for name in outputs],
+    )
+    found = {name: list(result.as_numpy(name).shape[1:]) for name in outputs}
+    assert found == outputs
+    assert {"output", "probabilities", "conv1"} < set(found)
 
 
 def test_loading_and_unloading(client: triton.InferenceServerClient, live: httpx.Client) -> None:

@@ -4,6 +4,7 @@ import json
 import math
 import struct
 import zlib
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -730,7 +731,7 @@ def test_metadata_lists_what_a_client_that_knows_no_more_should_use() -> None:
     }
 
 
-def test_a_configuration_has_both_inputs_and_the_scopes() -> None:
+def test_a_configuration_has_one_input_one_output_and_the_others_in_its_parameters() -> None:
     assert model_config(FACTS) == {
         "name": "m",
         "platform": "modelzoo_graph",
@@ -738,14 +739,14 @@ def test_a_configuration_has_both_inputs_and_the_scopes() -> None:
         "version_policy": {"all": {}},
         "max_batch_size": 32,
         "input": [
-            {"name": "input", "data_type": "TYPE_FP32", "dims": [28, 28, 1], "optional": True},
-            {"name": "image_bytes", "data_type": "TYPE_STRING", "dims": [], "optional": True},
+            {
+                "name": "input",
+                "data_type": "TYPE_FP32",
+                "dims": [28, 28, 1],
+                "format": "FORMAT_NHWC",
+            }
         ],
-        "output": [
-            {"name": "output", "data_type": "TYPE_FP32", "dims": [10]},
-            {"name": "probabilities", "data_type": "TYPE_FP32", "dims": [10]},
-            {"name": "conv1", "data_type": "TYPE_FP32", "dims": [28, 28, 32]},
-        ],
+        "output": [{"name": "output", "data_type": "TYPE_FP32", "dims": [10]}],
         "dynamic_batching": {
             "preferred_batch_size": [8],
             "max_queue_delay_microseconds": 2000,
@@ -754,6 +755,13 @@ def test_a_configuration_has_both_inputs_and_the_scopes() -> None:
             "build": {"string_value": "b" * 32},
             "architecture": {"string_value": "lenet"},
             "preprocessing": {"string_value": "lenet"},
+            "image_bytes": {
+                "string_value": "May be sent instead of input: BYTES of shape [-1], JPEG, PNG or "
+                "WebP files, which are given the lenet preprocessing. In JSON: base64."
+            },
+            "outputs": {
+                "string_value": '{"output": [10], "probabilities": [10], "conv1": [28, 28, 32]}'
+            },
             "spec": {
                 "string_value": '{"architecture": "lenet", "default_scope": {"weight_decay": 0.0}, '
                 '"scopes": []}'
@@ -764,3 +772,16 @@ def test_a_configuration_has_both_inputs_and_the_scopes() -> None:
             "precision": {"string_value": "float32"},
         },
     }
+
+
+def test_a_configuration_of_what_takes_no_images_says_so() -> None:
+    video = replace(
+        FACTS, input_shape=(64, 224, 224, 3), outputs={"output": ()}, takes_images=False
+    )
+    config = model_config(video)
+    assert [(each["format"], each["dims"]) for each in config["input"]] == [
+        ("FORMAT_NONE", [64, 224, 224, 3])
+    ]
+    # Triton has no empty dims: one number a row is a vector of one.
+    assert config["output"] == [{"name": "output", "data_type": "TYPE_FP32", "dims": [1]}]
+    assert "image_bytes" not in config["parameters"]

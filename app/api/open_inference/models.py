@@ -98,7 +98,7 @@ async def read_model_ready(model: ModelDep, models: ModelsDep) -> Response:
     responses=_CONFIG,
 )
 async def read_model_config(model: ModelDep, settings: SettingsDep, models: ModelsDep) -> Response:
-    """The inputs, every output, and the build's spec and scopes under `parameters`."""
+    """The input and the output to use; `parameters` hold the others, the spec and its scopes."""
     return JSONResponse(model_config(_facts(model, settings, models.state(model.ref))))
 
 

@@ -22,8 +22,7 @@ EXTENSIONS = (
 )
 PLATFORM = "modelzoo_graph"
 _BACKEND = "modelzoo"
-# Triton has another name for BYTES in its configurations.
-_CONFIG_TYPES = {INPUT: "TYPE_FP32", IMAGES: "TYPE_STRING"}
+InputFormat = Literal["FORMAT_NHWC", "FORMAT_NONE"]
 
 
 class V2TensorMetadataBody(TypedDict):
@@ -52,13 +51,13 @@ class V2ConfigOutputBody(TypedDict):
 
     name: str
     data_type: str
-    dims: Annotated[list[int], Field(description="Of one row.")]
+    dims: Annotated[list[int], Field(description="Of one row; a single number has [1].")]
 
 
 class V2ConfigInputBody(V2ConfigOutputBody):
-    """An input, as Triton's configuration describes it; a request has one of them."""
+    """An input, as Triton's configuration describes it."""
 
-    optional: bool
+    format: Annotated[InputFormat, Field(description="NHWC for images, NONE for all else.")]
 
 
 class V2DynamicBatchingBody(TypedDict):
@@ -76,10 +75,13 @@ class V2ModelConfigBody(TypedDict):
     backend: str
     version_policy: dict[str, dict[str, str]]
     max_batch_size: int
-    input: list[V2ConfigInputBody]
-    output: list[V2ConfigOutputBody]
+    input: Annotated[list[V2ConfigInputBody], Field(description="One.")]
+    output: Annotated[list[V2ConfigOutputBody], Field(description="One; more in `parameters`.")]
     dynamic_batching: V2DynamicBatchingBody
-    parameters: dict[str, dict[Literal["string_value"], str]]
+    parameters: Annotated[
+        dict[str, dict[Literal["string_value"], str]],
+        Field(description="The build, its spec, all outputs with their dims, and image_bytes."),
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +128,7 @@ def _properties(facts: ModelFacts) -> dict[str, str]:
         "state": state.state,
     }
     if facts.takes_images:
-        properties[IMAGES] = (
-            f"May be sent instead of {INPUT}: {DATATYPES[IMAGES]} of shape [-1], JPEG, PNG or WebP "
-            f"files, which are given the {facts.preprocessing} preprocessing. In JSON: base64."
-        )
+        properties[IMAGES] = _images_in_place(facts)
     if state.engine:
         properties["engine"] = state.engine
     if state.precision:
@@ -141,20 +140,33 @@ def _properties(facts: ModelFacts) -> dict[str, str]:
     return properties
 
 
+def _images_in_place(facts: ModelFacts) -> str:
+    return (
+        f"May be sent instead of {INPUT}: {DATATYPES[IMAGES]} of shape [-1], JPEG, PNG or WebP "
+        f"files, which are given the {facts.preprocessing} preprocessing. In JSON: base64."
+    )
+
+
 def model_config(facts: ModelFacts) -> V2ModelConfigBody:
-    """Return the configuration as Triton writes one; dims are without the batch dimension."""
-    inputs = [_config_tensor(INPUT, facts.input_shape)]
-    if facts.takes_images:
-        inputs.append(_config_tensor(IMAGES, ()))
+    """Return the configuration as Triton writes one; dims are without the batch dimension.
+
+    It has one input and one output, as Triton's example clients demand of a classifier; what else
+    can be sent and requested is in the parameters.
+    """
+    is_image = len(facts.input_shape) == 3
     return {
         "name": facts.name,
         "platform": PLATFORM,
         "backend": _BACKEND,
         "version_policy": {"all": {}},
         "max_batch_size": facts.max_batch,
-        # One of them is sent.
-        "input": [{**tensor, "optional": True} for tensor in inputs],
-        "output": [_config_tensor(name, row) for name, row in facts.outputs.items()],
+        "input": [
+            {
+                **_config_tensor(INPUT, facts.input_shape),
+                "format": "FORMAT_NHWC" if is_image else "FORMAT_NONE",
+            }
+        ],
+        "output": [_config_tensor(OUTPUT, facts.outputs[OUTPUT])],
         "dynamic_batching": {
             "preferred_batch_size": [rows for rows in facts.state.warmed if rows > 1],
             "max_queue_delay_microseconds": round(facts.batch_delay_s * 1e6),
@@ -166,15 +178,19 @@ def model_config(facts: ModelFacts) -> V2ModelConfigBody:
 
 
 def _config_tensor(name: str, row: tuple[int, ...]) -> V2ConfigOutputBody:
-    return {"name": name, "data_type": _CONFIG_TYPES.get(name, "TYPE_FP32"), "dims": list(row)}
+    # Triton has no empty dims.
+    return {"name": name, "data_type": "TYPE_FP32", "dims": list(row) or [1]}
 
 
 def _config_parameters(facts: ModelFacts) -> dict[str, str]:
     spec, state = facts.spec, facts.state
+    images = {IMAGES: _images_in_place(facts)} if facts.takes_images else {}
     return {
         "build": facts.build,
         "architecture": facts.architecture,
         "preprocessing": facts.preprocessing,
+        **images,
+        "outputs": json.dumps({name: list(row) for name, row in facts.outputs.items()}),
         "spec": json.dumps(spec),
         "default_scope": json.dumps(spec.get("default_scope")),
         "scopes": json.dumps(spec.get("scopes", [])),
