@@ -47,7 +47,7 @@ from model_zoo.graph import (
     variable_scope,
 )
 from model_zoo.strict_json import read_json
-from model_zoo.tables import aligned_table, spell_shape
+from model_zoo.tables import aligned_table, csv_table, spell_shape
 
 if TYPE_CHECKING:
     from model_zoo.classification import class_probabilities, top_classes
@@ -57,6 +57,8 @@ if TYPE_CHECKING:
     from model_zoo.plain_values import ArgumentDescription
     from model_zoo.preprocessing import preprocess
     from model_zoo.reports.explanation import ExplanationDocument
+    from model_zoo.reports.explanation_csv import explanation_csv
+    from model_zoo.reports.explanation_filter import filter_explanation
     from model_zoo.reports.summary import SummaryDocument, Totals
     from model_zoo.saving import save_weights, weight_writer
     from model_zoo.spec import BuildSpec, SpecDocument
@@ -131,6 +133,7 @@ __all__ = [
     "arg_scoped_arguments",
     "build_weights",
     "class_probabilities",
+    "csv_table",
     "current_arg_scope",
     "decode_image",
     "describe_architecture",
@@ -139,6 +142,8 @@ __all__ = [
     "describe_published",
     "end_imports",
     "end_point",
+    "explanation_csv",
+    "filter_explanation",
     "find_architecture",
     "find_weight_format",
     "has_arg_scope",
@@ -197,6 +202,8 @@ _LAZY = {
     "describe_op": "model_zoo.zoo",
     "describe_published": "model_zoo.weights.published",
     "end_imports": "model_zoo.weights.importing",
+    "explanation_csv": "model_zoo.reports.explanation_csv",
+    "filter_explanation": "model_zoo.reports.explanation_filter",
     "find_architecture": "model_zoo.zoo",
     "import_checkpoint": "model_zoo.weights.importing",
     "list_architectures": "model_zoo.zoo",

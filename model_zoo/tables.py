@@ -1,6 +1,12 @@
-"""Tables of text for people, and shapes as they stand in them."""
+"""Tables of text for people, CSV for spreadsheets, and shapes as they stand in them."""
 
-from collections.abc import Collection, Sequence
+import csv
+import io
+import re
+from collections.abc import Collection, Iterable, Sequence
+
+# What spreadsheets take for the start of a formula, in full width as well; a number is none.
+_FORMULA = re.compile(r"(?!-?[\d.]+(?:[eE][-+]?\d+)?\Z)[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 
 
 def aligned_table(
@@ -36,6 +42,29 @@ def markdown_table(
     rule = "|".join("--:" if index in right else "---" for index in range(len(header)))
     lines = [f"| {' | '.join(line)} |" for line in (header, *rows)]
     return "\n".join([lines[0], f"|{rule}|", *lines[1:]])
+
+
+def csv_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return CSV with a header. None is an empty cell.
+
+    Names can come from a request, and a spreadsheet computes what begins like a formula: such a
+    text gets an apostrophe before it, with which spreadsheets show it as it is.
+
+    >>> print(csv_table(("name", "value"), [("=1+1", -0.5), ("a,b", None)]), end="")
+    name,value
+    '=1+1,-0.5
+    "a,b",
+    """
+    # The writer quotes the characters of its own line ending alone. All become a line feed.
+    text = io.StringIO(newline=None)
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(header)
+    writer.writerows([_harmless(cell) for cell in row] for row in rows)
+    return text.getvalue()
+
+
+def _harmless(cell: object) -> object:
+    return f"'{cell}" if isinstance(cell, str) and _FORMULA.match(cell) else cell
 
 
 def spell_shape(shape: Sequence[int | None]) -> str:

@@ -1,11 +1,9 @@
 """A profile as a table for people, and as CSV."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from model_zoo import aligned_table, spell_shape
+from model_zoo import aligned_table, csv_table, spell_shape
 
 _COLUMNS = (
     "name",
@@ -76,11 +74,11 @@ def _ms(seconds: float | None) -> str:
 
 def as_csv(profile: Mapping[str, Any]) -> str:
     """Return the rows of a profile as CSV with a header; time of no layer is named `other`."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, _COLUMNS, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    for layer in profile["layers"]:
-        writer.writerow({**layer, "output_shape": spell_shape(layer["output_shape"])})
-    for each in profile["other"]:
-        writer.writerow({**each, "name": "other", "op": each["kernel"]})
-    return text.getvalue()
+    rows = [
+        *(
+            {**each, "output_shape": spell_shape(each["output_shape"])}
+            for each in profile["layers"]
+        ),
+        *({**each, "name": "other", "op": each["kernel"]} for each in profile["other"]),
+    ]
+    return csv_table(_COLUMNS, ([row.get(column) for column in _COLUMNS] for row in rows))

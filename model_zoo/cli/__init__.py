@@ -1,6 +1,5 @@
 """`model-zoo`: list, explain, export, predict and verify from a terminal.
 
-A SPEC is a JSON file as a request would send it, `-` for standard input, or an architecture's name.
 Results go to standard output, progress to standard error; errors end with status 1.
 """
 
@@ -13,9 +12,11 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from model_zoo.cli.common import add_home, materialized, progress, traced
+from model_zoo.cli.common import add_home, add_spec, materialized, progress, traced
 from model_zoo.cli.weights import add_commands
 from model_zoo.errors import ZooError
+from model_zoo.reports.explanation_csv import explanation_csv
+from model_zoo.reports.explanation_filter import filter_explanation
 from model_zoo.tables import aligned_table, markdown_table, spell_shape
 from model_zoo.zoo import (
     ArchitectureRow,
@@ -54,19 +55,22 @@ def _parser() -> argparse.ArgumentParser:
     describe.set_defaults(run=_describe)
 
     summary = commands.add_parser("summary", help="layers, shapes, parameters, multiply-adds")
-    summary.add_argument("spec", metavar="SPEC")
+    add_spec(summary)
     summary.add_argument("--format", choices=("text", "json", "csv"), default="text")
     summary.set_defaults(run=_summary)
 
     explain = commands.add_parser("explain", help="who set each argument, and what it beat")
-    explain.add_argument("spec", metavar="SPEC")
-    explain.add_argument("--format", choices=("text", "json"), default="text")
+    add_spec(explain)
+    explain.add_argument("--layer", help="only calls in this layer, or under this scope; * is any")
+    explain.add_argument("--op", help="only calls and overrides of this op; * is any")
+    explain.add_argument("--argument", help="only this argument; * is any")
+    explain.add_argument("--format", choices=("text", "json", "csv"), default="text")
     explain.set_defaults(run=_explain)
 
     add_commands(commands.add_parser("weights", help="import, plan, export, fetch weights"))
 
     predict = commands.add_parser("predict", help="classify images")
-    predict.add_argument("spec", metavar="SPEC")
+    add_spec(predict)
     predict.add_argument("images", metavar="IMAGE", type=Path, nargs="+")
     predict.add_argument("--top-k", type=int, default=5)
     add_home(predict)
@@ -124,9 +128,16 @@ def _summary(options: argparse.Namespace) -> int:
 
 
 def _explain(options: argparse.Namespace) -> int:
-    explanation = traced(options).explanation()
+    explanation = filter_explanation(
+        traced(options).explanation(),
+        layer=options.layer,
+        op=options.op,
+        argument=options.argument,
+    )
     if options.format == "json":
         print(json.dumps(explanation.to_dict(), indent=2))
+    elif options.format == "csv":
+        print(explanation_csv(explanation), end="")
     else:
         print(explanation.to_text(), end="")
     return 0

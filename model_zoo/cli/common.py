@@ -33,6 +33,16 @@ def add_home(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_spec(parser: argparse.ArgumentParser) -> None:
+    """Add the argument that names a spec, as `read_spec` takes it."""
+    parser.add_argument(
+        "spec",
+        metavar="SPEC",
+        help="what a request would send: JSON, a file of JSON, or - for standard input; or the "
+        "name of an architecture",
+    )
+
+
 def open_store(options: argparse.Namespace) -> CheckpointStore:
     """Return the store of imported weights.
 
@@ -65,18 +75,21 @@ class LocalLibrary:
 
 
 def read_spec(name: str) -> BuildSpec:
-    """Return the spec of a JSON file, of standard input (`-`), or of an architecture.
+    """Return the spec of JSON, of a JSON file, of standard input (`-`), or of an architecture.
 
+    A file whose name begins with a brace is `./{...`.
     Raises: ZooError if it is none of these, or not valid.
     """
     if name in list_architectures():
         return BuildSpec.read({"architecture": name})
+    if name.lstrip().startswith("{"):
+        return BuildSpec.read(read_json(os.fsencode(name)))
     try:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except OSError as error:
         raise ZooError(
-            f"{name} is neither an architecture nor a readable file ({error.strerror}); "
-            f"architectures: {', '.join(list_architectures())}."
+            f"{name} is neither an architecture, nor a readable file ({error.strerror}), nor JSON "
+            f"(which begins with a brace); architectures: {', '.join(list_architectures())}."
         ) from error
     return BuildSpec.read(read_json(data))
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from model_zoo.cli.common import (
     LocalLibrary,
     add_home,
+    add_spec,
     open_store,
     progress,
     read_spec,
@@ -63,7 +64,7 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     remove.set_defaults(run=_remove)
 
     plan = commands.add_parser("plan", help="show what a restore would do, variable by variable")
-    plan.add_argument("spec", metavar="SPEC")
+    add_spec(plan)
     plan.add_argument(
         "source",
         metavar="WEIGHTS",
@@ -75,7 +76,7 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     plan.set_defaults(run=_plan)
 
     export = commands.add_parser("export", help="write a build's weights to a file")
-    export.add_argument("spec", metavar="SPEC")
+    add_spec(export)
     export.add_argument("output", type=Path)
     export.add_argument("--format", choices=tuple(FORMATS), default="safetensors")
     for option, (default, *others) in FORMATS["onnx"].options.items():

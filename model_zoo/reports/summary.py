@@ -1,14 +1,12 @@
 """The summary of a graph: per layer and in total, what it holds and what it costs."""
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from model_zoo.graph import Graph, Node, Shape, Tensor
-from model_zoo.tables import aligned_table, spell_shape
+from model_zoo.tables import aligned_table, csv_table, spell_shape
 
 BYTES = 4  # float32, the only type that networks compute in
 
@@ -85,13 +83,8 @@ class Summary:
 
     def to_csv(self) -> str:
         """Return the rows as CSV with a header."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(Row.__dataclass_fields__)
-        for row in self.rows:
-            values = asdict(row) | {"output_shape": spell_shape(row.output_shape)}
-            writer.writerow(values.values())
-        return text.getvalue()
+        rows = (asdict(row) | {"output_shape": spell_shape(row.output_shape)} for row in self.rows)
+        return csv_table(tuple(Row.__dataclass_fields__), (tuple(row.values()) for row in rows))
 
     def to_text(self) -> str:
         """Return the rows as an aligned table, with the totals below."""

@@ -42,6 +42,13 @@ FILES = {
 }
 LENET_SCOPES = [{"ops": ["conv2d"], "args": {"activation_fn": "relu6"}}]
 ELU_SCOPES = [{"ops": ["conv2d"], "args": {"activation_fn": "elu"}}]
+REGULARIZER_SCOPES = [
+    {
+        "ops": ["conv2d"],
+        "args": {"weights_regularizer": {"name": "l2_regularizer", "scale": 0.0001}},
+    },
+    {"ops": ["fully_connected"], "args": {"weights_regularizer": None}},
+]
 # In the table of a comparison: its memory, which engine is the faster, and how long it took.
 CHANGING = (
     (r"engine +precision", "engine precision"),
@@ -96,6 +103,7 @@ def asked(client: httpx.Client) -> Run:
         "lenet": build(client, scopes=LENET_SCOPES),
         "eleven": build(client, params={"num_classes": 11}),
         "elu": build(client, scopes=ELU_SCOPES),
+        "regularized": build(client, scopes=REGULARIZER_SCOPES),
     }
     return lambda commands: [answer(client, command, builds) for command in commands]
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 
 from starlette.testclient import TestClient
 from zoo_server import build, problem
@@ -59,8 +60,26 @@ def test_an_unknown_format_is_refused_with_the_nearest(client: TestClient) -> No
     body = problem(client.get(f"/v1/builds/{build(client)}/summary?format=jsn"))
     assert body["detail"] == "Query parameter format does not accept 'jsn'. Did you mean 'json'?"
     assert body["errors"][0]["suggestion"] == "json"
-    body = problem(client.get(f"/v1/builds/{build(client)}/explanation?format=csv"))
+    body = problem(client.get(f"/v1/builds/{build(client)}/restore-plan?format=csv"))
     assert body["detail"] == "Query parameter format does not accept 'csv'. Valid: 'json', 'text'."
+
+
+def test_an_explanation_comes_as_csv_by_accept_or_by_format(client: TestClient) -> None:
+    scopes = [{"ops": ["conv2d"], "args": {"weights_regularizer": None}}]
+    path = f"/v1/builds/{build(client, scopes=scopes)}/explanation?argument=weights_regularizer"
+    table = client.get(path, headers={"Accept": "text/csv"})
+    assert table.headers["content-type"] == "text/csv; charset=utf-8"
+    assert client.get(f"{path}&format=csv").text == table.text
+    rows = list(csv.DictReader(io.StringIO(table.text)))
+    assert [(row["layer"], row["value"], row["kind"]) for row in rows] == [
+        ("LeNet/conv1", "null", "scope"),
+        ("LeNet/conv2", "null", "scope"),
+        ("LeNet/fc3", '{"name": "l2_regularizer", "scale": 0.0}', "scope"),
+        ("LeNet/fc4", '{"name": "l2_regularizer", "scale": 0.0}', "scope"),
+    ]
+    assert rows[0]["written_at"] == "/scopes/0/args/weights_regularizer"
+    (beaten,) = json.loads(rows[0]["beat"])
+    assert beaten["level"] == "default_scope"
 
 
 def test_an_explanation_is_filtered_by_layer_op_and_argument(client: TestClient) -> None:
@@ -72,6 +91,8 @@ def test_an_explanation_is_filtered_by_layer_op_and_argument(client: TestClient)
     below = client.get(f"{path}?layer=LeNet&op=conv2d&argument=stride").json()["calls"]
     assert [call["layer"] for call in below] == ["LeNet/conv1", "LeNet/conv2"]
     assert [[a["name"] for a in call["arguments"]] for call in below] == [["stride"]] * 2
+    pools = client.get(f"{path}?op=*_pool2d&layer=LeNet/p*2").json()["calls"]
+    assert [call["layer"] for call in pools] == ["LeNet/pool2"]
     text = client.get(f"{path}?layer=LeNet/conv1&argument=stride&format=text")
     assert text.text.splitlines()[1] == "    stride = 1  [default]"
 
@@ -86,6 +107,10 @@ def test_a_filter_that_matches_nothing_says_what_would(client: TestClient) -> No
         "op=conv3d": "Query parameter op does not accept 'conv3d'. Did you mean 'conv2d'?",
         "argument=strid": (
             "Query parameter argument does not accept 'strid'. Did you mean 'stride'?"
+        ),
+        "op=max_pool2d&argument=strd*": (
+            "Query parameter argument 'strd*' fits no argument of op 'max_pool2d'. "
+            "Did you mean 'stride'?"
         ),
     }.items():
         assert problem(client.get(f"{path}?{query}"))["detail"] == message

@@ -1,9 +1,9 @@
 """`/v1/builds/{id}/summary` and `/explanation`: reports of a trace."""
 
 import asyncio
-from collections.abc import Iterable
-from dataclasses import replace
-from typing import Annotated, Any
+from collections.abc import Mapping
+from functools import partial
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from starlette.requests import Request
@@ -13,14 +13,19 @@ from app.api.parts import BuildsDep
 from app.http.exchange import timings
 from app.http.negotiation import (
     REPORT_FORMATS,
-    TEXT_FORMATS,
+    Writers,
     chosen_format,
     format_query,
-    one_of,
     written,
 )
 from app.http.openapi import answer, problems
-from model_zoo import ExplanationDocument, SummaryDocument, Trace
+from model_zoo import (
+    ExplanationDocument,
+    SummaryDocument,
+    Trace,
+    explanation_csv,
+    filter_explanation,
+)
 
 router = APIRouter(prefix="/v1/builds", tags=["builds"])
 
@@ -57,7 +62,7 @@ def _summarize(traced: Trace, format_name: str) -> Response:
     operation_id="getBuildExplanation",
     summary="Explain every argument of every call",
     responses={
-        200: answer("Calls and overrides.", ExplanationDocument, TEXT_FORMATS.values()),
+        200: answer("Calls and overrides.", ExplanationDocument, REPORT_FORMATS.values()),
         **problems("unknown-build", "not-acceptable"),
     },
 )
@@ -72,44 +77,24 @@ async def read_explanation(
     argument: Annotated[
         str | None, Query(description="Only this argument of the calls and overrides.")
     ] = None,
-    format: Annotated[str | None, format_query(TEXT_FORMATS)] = None,
+    format: Annotated[str | None, format_query(REPORT_FORMATS)] = None,
 ) -> Response:
     """For each argument: its value, who set it, and what it beat. For each override: where it won.
 
-    An override's counts are of the whole network, whatever the filters.
+    In each filter `*` stands for any characters. An override's counts are of the whole network,
+    whatever the filters. CSV has a row for each argument of each call, and no overrides.
     """
-    format_name = chosen_format(request, format, TEXT_FORMATS)
+    format_name = chosen_format(request, format, REPORT_FORMATS)
     traced = await builds.find_trace(build_id, timings(request))
-    explanation = await asyncio.to_thread(_explain, traced, layer, op, argument)
-    writers = {"json": explanation.to_dict, "text": explanation.to_text}
-    return await asyncio.to_thread(written, format_name, writers)
+    filters = {"layer": layer, "op": op, "argument": argument}
+    return await asyncio.to_thread(_explain, traced, filters, format_name)
 
 
-def _explain(traced: Trace, layer: str | None, op: str | None, argument: str | None) -> Any:
-    explanation = traced.explanation()
-    calls, overrides = explanation.calls, explanation.overrides
-    if layer is not None:
-        one_of("layer", layer, _scopes(call.layer for call in calls))
-        calls = tuple(c for c in calls if c.layer == layer or c.layer.startswith(f"{layer}/"))
-    if op is not None:
-        one_of("op", op, sorted({call.op for call in calls}))
-        calls = tuple(call for call in calls if call.op == op)
-        overrides = tuple(override for override in overrides if override.op == op)
-    if argument is not None:
-        one_of("argument", argument, sorted({a.name for call in calls for a in call.arguments}))
-        calls = tuple(
-            replace(call, arguments=arguments)
-            for call in calls
-            if (arguments := tuple(a for a in call.arguments if a.name == argument))
-        )
-        overrides = tuple(override for override in overrides if override.argument == argument)
-    return replace(explanation, calls=calls, overrides=overrides)
-
-
-def _scopes(layers: Iterable[str]) -> list[str]:
-    """Return the layers and every scope that they stand in."""
-    scopes: set[str] = set()
-    for layer in layers:
-        parts = layer.split("/")
-        scopes.update("/".join(parts[:count]) for count in range(1, len(parts) + 1))
-    return sorted(scopes)
+def _explain(traced: Trace, filters: Mapping[str, str | None], format_name: str) -> Response:
+    explanation = filter_explanation(traced.explanation(), **filters)
+    writers: Writers = {
+        "json": explanation.to_dict,
+        "text": explanation.to_text,
+        "csv": partial(explanation_csv, explanation),
+    }
+    return written(format_name, writers)
