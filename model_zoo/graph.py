@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-from model_zoo.errors import BuildError
+from model_zoo.errors import BuildError, Problem
 from model_zoo.provenance import Call, Recording, current_call, recording
 from model_zoo.values import Initializer, Regularizer
 
@@ -83,7 +83,10 @@ class Node:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Graph:
-    """A traced network. Nodes stand in the order of the calls, which is an order of execution."""
+    """A traced network. Nodes stand in the order of the calls, which is an order of execution.
+
+    `notes` say what the network was given and does not use.
+    """
 
     input: Tensor
     output: Tensor
@@ -91,6 +94,7 @@ class Graph:
     variables: tuple[Variable, ...]
     end_points: Mapping[str, Tensor]
     calls: tuple[Call, ...]
+    notes: tuple[Problem, ...] = ()
 
     def nodes_before(self, tensors: Iterable[Tensor]) -> list[Node]:
         """Return the nodes that tensors depend on, in order of execution."""
@@ -115,6 +119,7 @@ class GraphBuilder:
         self.nodes: list[Node] = []
         self.variables: dict[str, Variable] = {}
         self.end_points: dict[str, Tensor] = {}
+        self.notes: list[Problem] = []
         self.reuse = False
         self._names: dict[str, int] = {}
 
@@ -237,6 +242,11 @@ def end_point(name: str, tensor: Tensor) -> Tensor:
     return tensor
 
 
+def note(problem: Problem) -> None:
+    """Warn of a parameter that the network does not use as it was meant; the trace goes on."""
+    current_graph().notes.append(problem)
+
+
 def scoped_end_point(name: str, tensor: Tensor) -> Tensor:
     """Publish a tensor under the variable scope it stands in, as TF-Slim's collections name it."""
     scope = current_graph().scope
@@ -312,4 +322,5 @@ def build_graph(
         tuple(builder.variables.values()),
         builder.end_points,
         tuple(record.calls),
+        tuple(builder.notes),
     )

@@ -397,6 +397,19 @@ def crop(x: Tensor, before: Pair, after: Pair, name: str = "strided_slice") -> T
     )
 
 
+def resize_bilinear(x: Tensor, size: Pair, name: str = "ResizeBilinear") -> Tensor:
+    """Resize a map so that its corners stay where they are, as `align_corners` does.
+
+    Shape: (N, H, W, C) -> (N, *size, C)
+    """
+    _rank(x, 4, "resize_bilinear")
+    if None in x.shape[1:3]:
+        raise BuildError(f"cannot resize {x.name}, which has shape {x.shape}: its size is unknown.")
+    return current_graph().emit(
+        "resize_bilinear", (x,), (None, *size, x.shape[-1]), name=name, attributes={"size": size}
+    )
+
+
 def slice_channels(x: Tensor, start: int, size: int, name: str = "split") -> Tensor:
     """Take `size` channels from `start` on. Shape: (N, ..., C) -> (N, ..., size)."""
     if start < 0 or size < 1 or start + size > x.channels:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from types import CodeType, FrameType
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Unpack, get_args, get_origin
 
 from model_zoo.errors import json_pointer
 
@@ -89,7 +89,9 @@ class ScopedOp:
         kinds = inspect.Parameter
         self.name = function.__name__
         self.function = function
-        self.accepts_any = any(p.kind is kinds.VAR_KEYWORD for p in parameters.values())
+        keywords = [p.annotation for p in parameters.values() if p.kind is kinds.VAR_KEYWORD]
+        listed = [names for hint in keywords for names in _unpacked(hint)]
+        self.accepts_any = bool(keywords) and not listed
         self.positional = tuple(
             p.name
             for p in parameters.values()
@@ -99,7 +101,7 @@ class ScopedOp:
             p.name
             for p in parameters.values()
             if p.kind in (kinds.POSITIONAL_OR_KEYWORD, kinds.KEYWORD_ONLY)
-        )
+        ) + tuple(listed)
         self.defaults = {
             p.name: p.default for p in parameters.values() if p.default is not kinds.empty
         }
@@ -116,6 +118,14 @@ class ScopedOp:
 
     def __repr__(self) -> str:
         return f"<scoped op {self.name}>"
+
+
+def _unpacked(hint: Any) -> tuple[str, ...]:
+    """Return the names that `**keywords: Unpack[...]` lists."""
+    if get_origin(hint) is not Unpack:
+        return ()
+    (keywords,) = get_args(hint)
+    return tuple(keywords.__annotations__)
 
 
 class Call:

@@ -7,11 +7,12 @@ the same types check a request, describe it in the catalogue and help in an edit
 import copy
 import functools
 import inspect
+import re
 import types
 import typing
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, Unpack
 
 from model_zoo.arg_scope import has_arg_scope, scoped_op
 from model_zoo.errors import Problem, SpecError, json_pointer, unknown_name
@@ -23,9 +24,11 @@ from model_zoo.values import (
     AddedLater,
     ByName,
     EachByName,
+    Matching,
     Named,
     NormalizerArguments,
     NormalizerByName,
+    OfOneCall,
     ValueKind,
     makers,
 )
@@ -66,6 +69,22 @@ class NullableKind:
 
     def describe(self, name: str) -> ArgumentDescription:
         return {**self.kind.describe(name), "type": self.expected}
+
+
+@dataclass(frozen=True, slots=True)
+class MatchingKind:
+    """A string that a pattern fits."""
+
+    pattern: str
+    expected: str
+
+    def read(self, wire: Any, _pointer: str) -> Any:
+        if not isinstance(wire, str) or re.fullmatch(self.pattern, wire) is None:
+            raise UnfitError
+        return wire
+
+    def describe(self, name: str) -> ArgumentDescription:
+        return {"name": name, "type": self.expected}
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,10 +236,11 @@ class Argument:
     kind: Kind
     default: Any
     added_later: bool = False
+    optional: bool = False
 
     @property
     def required(self) -> bool:
-        return self.default is NOT_GIVEN
+        return self.default is NOT_GIVEN and not self.optional
 
     @property
     def expected(self) -> str:
@@ -248,7 +268,7 @@ class Argument:
         description = self.kind.describe(self.name)
         if self.required:
             description["required"] = True
-        else:
+        elif not self.optional:
             description["default"] = to_wire(self.default)
         return description
 
@@ -261,12 +281,21 @@ class Signature:
         self.arguments: dict[str, Argument] = {}
         for parameter in inspect.signature(function).parameters.values():
             hint = hints.get(parameter.name, Any)
-            if hint is Tensor or parameter.name in skip:
+            if hint is Tensor or parameter.name in skip or OfOneCall() in typing.get_args(hint):
+                continue
+            if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+                self._add_keywords(hint)
                 continue
             hint, added_later = _without_age(hint)
             self.arguments[parameter.name] = Argument(
                 parameter.name, _kind(hint), parameter.default, added_later
             )
+
+    def _add_keywords(self, hint: Any) -> None:
+        """Add what `**keywords: Unpack[...]` lists: arguments that a call may go without."""
+        for keywords in typing.get_args(hint) if typing.get_origin(hint) is Unpack else ():
+            for name, inner in typing.get_type_hints(keywords, include_extras=True).items():
+                self.arguments[name] = Argument(name, _kind(inner), NOT_GIVEN, optional=True)
 
     def with_defaults(self, defaults: Mapping[str, Any]) -> "Signature":
         """Return the signature with other defaults for those of its arguments that are named."""
@@ -315,7 +344,7 @@ class Signature:
         return {
             argument.name: argument.default
             for argument in self.arguments.values()
-            if not argument.required
+            if argument.default is not NOT_GIVEN
         }
 
     def normalized(self, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -383,6 +412,8 @@ def _marked(mark: object) -> Kind | None:
             return NamedEachKind(kind)
         case NormalizerByName():
             return NormalizerKind()
+        case Matching(pattern, expected):
+            return MatchingKind(pattern, expected)
         case NormalizerArguments():
             return NormalizerArgumentsKind()
     return None

@@ -116,9 +116,16 @@ class Trace:
 
     @functools.cached_property
     def warnings(self) -> tuple[str, ...]:
-        """What a user should know: a default scope left out, what has no effect, lost nulls."""
+        """What a user should know: a default scope left out, what has no effect, lost nulls.
+
+        What the network does not use of its parameters is among it.
+        """
         explanation = self._explanation
-        problems = [*explanation.without_effect(), *explanation.replaced_nulls()]
+        problems = [
+            *self.graph.notes,
+            *explanation.without_effect(),
+            *explanation.replaced_nulls(),
+        ]
         warnings = [str(problem) for problem in problems]
         if self.spec.default_scope is None:
             function = self.architecture.arg_scope.__name__

@@ -50,6 +50,19 @@ class EachByName:
 
 
 @dataclass(frozen=True, slots=True)
+class Matching:
+    """Marks an argument's type: a string that a pattern fits as a whole; `expected` says which."""
+
+    pattern: str
+    expected: str
+
+
+@dataclass(frozen=True, slots=True)
+class OfOneCall:
+    """Marks an argument's type: it feeds one call, as a tensor does, so no scope can set it."""
+
+
+@dataclass(frozen=True, slots=True)
 class AddedLater:
     """Marks an argument's type: specs were stored before there was such an argument.
 

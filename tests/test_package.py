@@ -35,6 +35,7 @@ DIRECTION = (
     "activations",
     "primitives",
     "bias_folding",
+    "resizing",
     "layers",
     "architectures",
     "plain_values",

@@ -52,6 +52,7 @@ OPS: dict[str, tuple[str, ...]] = {
     "separable_conv2d_same": ("data_format", "outputs_collections"),
     "split_separable_conv2d": ("endpoints",),
     "squeeze_excite": ("squeeze_input_tensor",),
+    "stack_blocks_dense": ("outputs_collections",),
     "xception_module": ("outputs_collections",),
 }
 NETWORKS: dict[str, tuple[str, ...]] = {
@@ -141,7 +142,7 @@ def level(op: str, arguments: dict[str, Any]) -> dict[str, Any]:
             {"architecture": "vgg_16", "params": {"prediction_fn": "softmax"}},
             "/params/prediction_fn: vgg_16 has no argument 'prediction_fn'. Valid: "
             "'dropout_keep_prob', 'fc_conv_padding', 'final_endpoint', 'global_pool', "
-            "'num_classes', 'spatial_squeeze'.",
+            "'num_classes', 'scope', 'spatial_squeeze'.",
         ),
         (
             {

@@ -5,13 +5,14 @@ in TF-Slim: the fully connected layers are convolutions, and weights start by Xa
 """
 
 from model_zoo.activations import relu
-from model_zoo.architectures.registry import NumClasses, architecture
+from model_zoo.architectures.registry import NumClasses, VariableScope, architecture
 from model_zoo.arg_scope import ArgScope, arg_scope
 from model_zoo.graph import Tensor, end_point, scoped_end_point, variable_scope
 from model_zoo.layers import conv2d, dropout, fully_connected, max_pool2d
 from model_zoo.layers.arguments import KeepProbability
 from model_zoo.primitives import reduce_mean, squeeze
 from model_zoo.values import (
+    Later,
     NonNegative,
     constant_initializer,
     l2_regularizer,
@@ -49,13 +50,14 @@ def alexnet_v2(
     dropout_keep_prob: KeepProbability = 0.5,
     spatial_squeeze: bool = True,
     global_pool: bool = False,
+    scope: Later[VariableScope] = "alexnet_v2",
 ) -> Tensor:
     """Build AlexNet; without classes, return the features of fc7.
 
     Shape: (N, 224, 224, 3) -> (N, num_classes), or (N, H', W', num_classes) without
     `spatial_squeeze`
     """
-    with variable_scope("alexnet_v2"):
+    with variable_scope(scope):
         net = conv2d(inputs, 64, [11, 11], 4, padding="VALID", scope="conv1")
         scoped_end_point("conv1", net)
         net = scoped_end_point("pool1", max_pool2d(net, [3, 3], 2, scope="pool1"))

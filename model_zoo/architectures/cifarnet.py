@@ -5,13 +5,14 @@ normalization; the layers are those of the TensorFlow CIFAR-10 tutorial.
 """
 
 from model_zoo.activations import relu
-from model_zoo.architectures.registry import NumClasses, architecture
+from model_zoo.architectures.registry import NumClasses, VariableScope, architecture
 from model_zoo.arg_scope import ArgScope, arg_scope
 from model_zoo.graph import Tensor, end_point, variable_scope
 from model_zoo.layers import conv2d, dropout, flatten, fully_connected, max_pool2d, softmax
 from model_zoo.layers.arguments import KeepProbability
 from model_zoo.primitives import local_response_normalization
 from model_zoo.values import (
+    Later,
     NonNegative,
     constant_initializer,
     l2_regularizer,
@@ -51,12 +52,13 @@ def cifarnet(
     num_classes: NumClasses = 10,
     is_training: bool = False,
     dropout_keep_prob: KeepProbability = 0.5,
+    scope: Later[VariableScope] = "CifarNet",
 ) -> Tensor:
     """Build CifarNet; without classes, return the features of fc4.
 
     Shape: (N, 32, 32, 3) -> (N, num_classes)
     """
-    with variable_scope("CifarNet"):
+    with variable_scope(scope):
         net = end_point("conv1", conv2d(images, 64, [5, 5], scope="conv1"))
         net = end_point("pool1", max_pool2d(net, [2, 2], 2, scope="pool1"))
         net = _norm(net, "norm1")

@@ -24,10 +24,13 @@ residual blocks and other depths after them, the last block is neither scaled no
 1x1 convolution and an auxiliary head are added.
 """
 
+from typing import Literal
+
 from model_zoo.activations import relu, relu6
 from model_zoo.architectures.inception_v4 import auxiliary_head, map_size
-from model_zoo.architectures.registry import NumClasses, architecture
+from model_zoo.architectures.registry import NumClasses, VariableScope, architecture
 from model_zoo.arg_scope import ArgScope, arg_scope
+from model_zoo.errors import BuildError
 from model_zoo.graph import Tensor, end_point, variable_scope
 from model_zoo.layers import (
     avg_pool2d,
@@ -39,9 +42,9 @@ from model_zoo.layers import (
     max_pool2d,
     softmax,
 )
-from model_zoo.layers.arguments import ActivationFn, Decay, Epsilon, KeepProbability
+from model_zoo.layers.arguments import ActivationFn, Decay, Epsilon, KeepProbability, Padding
 from model_zoo.primitives import add, clip, concat, rescale
-from model_zoo.values import NonNegative, l2_regularizer
+from model_zoo.values import Later, NonNegative, l2_regularizer
 
 
 def inception_resnet_v2_arg_scope(
@@ -78,21 +81,21 @@ def inception_resnet_v2_arg_scope(
         return scope
 
 
-def stem(inputs: Tensor) -> Tensor:
+def stem(inputs: Tensor, padding: Padding) -> Tensor:
     """Shape: (N, 299, 299, 3) -> (N, 35, 35, 192)."""
-    net = conv2d(inputs, 32, 3, stride=2, padding="VALID", scope="Conv2d_1a_3x3")
+    net = conv2d(inputs, 32, 3, stride=2, padding=padding, scope="Conv2d_1a_3x3")
     end_point("Conv2d_1a_3x3", net)
-    net = conv2d(net, 32, 3, padding="VALID", scope="Conv2d_2a_3x3")
+    net = conv2d(net, 32, 3, padding=padding, scope="Conv2d_2a_3x3")
     end_point("Conv2d_2a_3x3", net)
     net = conv2d(net, 64, 3, scope="Conv2d_2b_3x3")
     end_point("Conv2d_2b_3x3", net)
-    net = max_pool2d(net, 3, stride=2, padding="VALID", scope="MaxPool_3a_3x3")
+    net = max_pool2d(net, 3, stride=2, padding=padding, scope="MaxPool_3a_3x3")
     end_point("MaxPool_3a_3x3", net)
-    net = conv2d(net, 80, 1, padding="VALID", scope="Conv2d_3b_1x1")
+    net = conv2d(net, 80, 1, padding=padding, scope="Conv2d_3b_1x1")
     end_point("Conv2d_3b_1x1", net)
-    net = conv2d(net, 192, 3, padding="VALID", scope="Conv2d_4a_3x3")
+    net = conv2d(net, 192, 3, padding=padding, scope="Conv2d_4a_3x3")
     end_point("Conv2d_4a_3x3", net)
-    net = max_pool2d(net, 3, stride=2, padding="VALID", scope="MaxPool_5a_3x3")
+    net = max_pool2d(net, 3, stride=2, padding=padding, scope="MaxPool_5a_3x3")
     return end_point("MaxPool_5a_3x3", net)
 
 
@@ -170,25 +173,27 @@ def figure_19(net: Tensor, scale: float, activation_fn: ActivationFn) -> Tensor:
     return add_scaled(net, concat([branch_0, branch_1]), scale, activation_fn)
 
 
-def figure_7(net: Tensor, name: str) -> Tensor:
+def figure_7(net: Tensor, name: str, padding: Padding, stride: int) -> Tensor:
     """Halve the grid from 35 x 35 to 17 x 17: Reduction-A; Table 1 has k, l, m, n.
 
-    Shape: (N, H, W, C) -> (N, H / 2, W / 2, C + 768)
+    Shape: (N, H, W, C) -> (N, H / stride, W / stride, C + 768)
     """
     with variable_scope(name):
         with variable_scope("Branch_0"):
-            branch_0 = conv2d(net, 384, 3, stride=2, padding="VALID", scope="Conv2d_1a_3x3")
+            branch_0 = conv2d(net, 384, 3, stride=stride, padding=padding, scope="Conv2d_1a_3x3")
         with variable_scope("Branch_1"):
             branch_1 = conv2d(net, 256, 1, scope="Conv2d_0a_1x1")
             branch_1 = conv2d(branch_1, 256, 3, scope="Conv2d_0b_3x3")
-            branch_1 = conv2d(branch_1, 384, 3, stride=2, padding="VALID", scope="Conv2d_1a_3x3")
+            branch_1 = conv2d(
+                branch_1, 384, 3, stride=stride, padding=padding, scope="Conv2d_1a_3x3"
+            )
         with variable_scope("Branch_2"):
-            branch_2 = max_pool2d(net, 3, stride=2, padding="VALID", scope="MaxPool_1a_3x3")
+            branch_2 = max_pool2d(net, 3, stride=stride, padding=padding, scope="MaxPool_1a_3x3")
         net = concat([branch_0, branch_1, branch_2])
     return end_point(name, net)
 
 
-def figure_18(net: Tensor, name: str) -> Tensor:
+def figure_18(net: Tensor, name: str, padding: Padding) -> Tensor:
     """Halve the grid from 17 x 17 to 8 x 8: Reduction-B.
 
     Shape: (N, H, W, C) -> (N, H / 2, W / 2, C + 992)
@@ -196,37 +201,47 @@ def figure_18(net: Tensor, name: str) -> Tensor:
     with variable_scope(name):
         with variable_scope("Branch_0"):
             branch_0 = conv2d(net, 256, 1, scope="Conv2d_0a_1x1")
-            branch_0 = conv2d(branch_0, 384, 3, stride=2, padding="VALID", scope="Conv2d_1a_3x3")
+            branch_0 = conv2d(branch_0, 384, 3, stride=2, padding=padding, scope="Conv2d_1a_3x3")
         with variable_scope("Branch_1"):
             branch_1 = conv2d(net, 256, 1, scope="Conv2d_0a_1x1")
-            branch_1 = conv2d(branch_1, 288, 3, stride=2, padding="VALID", scope="Conv2d_1a_3x3")
+            branch_1 = conv2d(branch_1, 288, 3, stride=2, padding=padding, scope="Conv2d_1a_3x3")
         with variable_scope("Branch_2"):
             branch_2 = conv2d(net, 256, 1, scope="Conv2d_0a_1x1")
             branch_2 = conv2d(branch_2, 288, 3, scope="Conv2d_0b_3x3")
-            branch_2 = conv2d(branch_2, 320, 3, stride=2, padding="VALID", scope="Conv2d_1a_3x3")
+            branch_2 = conv2d(branch_2, 320, 3, stride=2, padding=padding, scope="Conv2d_1a_3x3")
         with variable_scope("Branch_3"):
-            branch_3 = max_pool2d(net, 3, stride=2, padding="VALID", scope="MaxPool_1a_3x3")
+            branch_3 = max_pool2d(net, 3, stride=2, padding=padding, scope="MaxPool_1a_3x3")
         net = concat([branch_0, branch_1, branch_2, branch_3])
     return end_point(name, net)
 
 
-def inception_resnet_v2_base(inputs: Tensor, activation_fn: ActivationFn) -> tuple[Tensor, Tensor]:
+def inception_resnet_v2_base(
+    inputs: Tensor, activation_fn: ActivationFn, *, output_stride: int, align_feature_maps: bool
+) -> tuple[Tensor, Tensor]:
     """Build all before the heads; return what the main and the auxiliary head classify.
 
     Shape: (N, 299, 299, 3) -> (N, 8, 8, 1536) and (N, 17, 17, 1088)
+    Raises: BuildError for an `output_stride` of 8, unless the trace ends at PreAuxLogits or before.
     """
-    net = inception_a(stem(inputs), "Mixed_5b")
+    padding: Padding = "SAME" if align_feature_maps else "VALID"
+    net = inception_a(stem(inputs, padding), "Mixed_5b")
     with variable_scope(None, "Repeat"):
         for i in range(10):
             with variable_scope(f"block35_{i + 1}"):
                 net = figure_16(net, 0.17, activation_fn)
-    net = figure_7(net, "Mixed_6a")
-    with arg_scope([conv2d], rate=1), variable_scope(None, "Repeat"):
+    net = figure_7(net, "Mixed_6a", padding, stride=output_stride // 8)
+    with arg_scope([conv2d], rate=16 // output_stride), variable_scope(None, "Repeat"):
         for i in range(20):
             with variable_scope(f"block17_{i + 1}"):
                 net = figure_17(net, 0.10, activation_fn)
     pre_aux_logits = end_point("PreAuxLogits", net)
-    net = figure_18(net, "Mixed_7a")
+    if output_stride == 8:
+        raise BuildError(
+            "an output_stride of 8 goes no further than PreAuxLogits: final_endpoint must be "
+            "PreAuxLogits or an earlier end point, or output_stride 16; received 8.",
+            received=8,
+        )
+    net = figure_18(net, "Mixed_7a", padding)
     with variable_scope(None, "Repeat"):
         for i in range(9):
             with variable_scope(f"block8_{i + 1}"):
@@ -252,19 +267,29 @@ def inception_resnet_v2(
     dropout_keep_prob: KeepProbability = 0.8,
     create_aux_logits: bool = True,
     activation_fn: ActivationFn = relu,
+    output_stride: Later[Literal[8, 16]] = 16,
+    align_feature_maps: Later[bool] = False,
+    scope: Later[VariableScope] = "InceptionResnetV2",
 ) -> Tensor:
     """Build Inception-ResNet v2; without classes, return the pooled features.
 
     `activation_fn` follows each residual sum; with relu6, residuals are clipped to [-6, 6].
+    `align_feature_maps` pads wherever the paper does not. An `output_stride` of 8, that of
+    PreAuxLogits, needs a `final_endpoint` up to there.
 
     Shape: (N, H, W, 3) -> (N, num_classes), or (N, 1, 1, 1536) without classes
     """
     with (
-        variable_scope("InceptionResnetV2"),
+        variable_scope(scope),
         arg_scope([batch_norm, dropout], is_training=is_training),
     ):
         with arg_scope([conv2d, max_pool2d, avg_pool2d], stride=1, padding="SAME"):
-            net, pre_aux_logits = inception_resnet_v2_base(inputs, activation_fn)
+            net, pre_aux_logits = inception_resnet_v2_base(
+                inputs,
+                activation_fn,
+                output_stride=output_stride,
+                align_feature_maps=align_feature_maps,
+            )
         if create_aux_logits and num_classes:
             auxiliary_head(
                 pre_aux_logits,

@@ -26,7 +26,7 @@ as in TF-Slim.
 from typing import NamedTuple
 
 from model_zoo.architectures.inception_v3 import inception_v3_arg_scope
-from model_zoo.architectures.registry import NumClasses, architecture
+from model_zoo.architectures.registry import NumClasses, VariableScope, architecture
 from model_zoo.arg_scope import arg_scope
 from model_zoo.graph import Tensor, end_point, variable_scope
 from model_zoo.layers import (
@@ -40,7 +40,7 @@ from model_zoo.layers import (
 )
 from model_zoo.layers.arguments import KeepProbability
 from model_zoo.primitives import concat, reduce_mean, squeeze
-from model_zoo.values import truncated_normal_initializer
+from model_zoo.values import Later, truncated_normal_initializer
 
 
 class Inception(NamedTuple):
@@ -115,8 +115,8 @@ def stem(inputs: Tensor) -> Tensor:
     return end_point("MaxPool_3a_3x3", net)
 
 
-def inception_v1_base(inputs: Tensor) -> Tensor:
-    """Build the convolutions of Table 1.
+def inception_v1_base(inputs: Tensor, include_root_block: bool) -> Tensor:
+    """Build the convolutions of Table 1, or its blocks alone.
 
     Shape: (N, H, W, 3) -> (N, H / 32, W / 32, 1024)
     """
@@ -127,7 +127,7 @@ def inception_v1_base(inputs: Tensor) -> Tensor:
         ),
         arg_scope([conv2d, max_pool2d], stride=1, padding="SAME"),
     ):
-        net = stem(inputs)
+        net = stem(inputs) if include_root_block else inputs
         for row in TABLE_1:
             if isinstance(row, Inception):
                 net = figure_2b(net, row)
@@ -152,16 +152,20 @@ def inception_v1(
     dropout_keep_prob: KeepProbability = 0.8,
     spatial_squeeze: bool = True,
     global_pool: bool = False,
+    include_root_block: Later[bool] = True,
+    scope: Later[VariableScope] = "InceptionV1",
 ) -> Tensor:
     """Build Inception v1; without classes, return the pooled features.
+
+    Without `include_root_block` the input goes straight to the first block, Mixed_3b.
 
     Shape: (N, H, W, 3) -> (N, num_classes), or (N, H', W', num_classes) without `spatial_squeeze`
     """
     with (
-        variable_scope("InceptionV1"),
+        variable_scope(scope),
         arg_scope([batch_norm, dropout], is_training=is_training),
     ):
-        net = inception_v1_base(inputs)
+        net = inception_v1_base(inputs, include_root_block)
         with variable_scope("Logits"):
             if global_pool:
                 net = end_point("global_pool", reduce_mean(net, [1, 2], "global_pool"))

@@ -27,7 +27,12 @@ from annotated_types import Ge
 
 from model_zoo.architectures.heads import conv_logits, reduced_kernel_size
 from model_zoo.architectures.inception_v3 import inception_v3_arg_scope
-from model_zoo.architectures.registry import DepthMultiplier, NumClasses, architecture
+from model_zoo.architectures.registry import (
+    DepthMultiplier,
+    NumClasses,
+    VariableScope,
+    architecture,
+)
 from model_zoo.arg_scope import arg_scope
 from model_zoo.errors import BuildError
 from model_zoo.graph import Tensor, end_point, variable_scope
@@ -42,7 +47,7 @@ from model_zoo.layers import (
 )
 from model_zoo.layers.arguments import KeepProbability
 from model_zoo.primitives import concat, reduce_mean
-from model_zoo.values import truncated_normal_initializer
+from model_zoo.values import Later, truncated_normal_initializer
 
 Depth = Callable[[int], int]
 
@@ -223,6 +228,7 @@ def inception_v2(
     global_pool: bool = False,
     use_separable_conv: bool = True,
     include_root_block: bool = True,
+    scope: Later[VariableScope] = "InceptionV2",
 ) -> Tensor:
     """Build Inception v2; without classes, return the pooled features.
 
@@ -235,7 +241,7 @@ def inception_v2(
         return max(int(channels * depth_multiplier), min_depth)
 
     with (
-        variable_scope("InceptionV2"),
+        variable_scope(scope),
         arg_scope([batch_norm, dropout], is_training=is_training),
     ):
         net = inputs
@@ -252,8 +258,8 @@ def inception_v2(
                 net = end_point("global_pool", reduce_mean(net, [1, 2], "global_pool"))
             else:
                 kernel_size = reduced_kernel_size(net, (7, 7))
-                scope = f"AvgPool_1a_{kernel_size[0]}x{kernel_size[1]}"
-                net = avg_pool2d(net, kernel_size, padding="VALID", scope=scope)
+                pool_scope = f"AvgPool_1a_{kernel_size[0]}x{kernel_size[1]}"
+                net = avg_pool2d(net, kernel_size, padding="VALID", scope=pool_scope)
                 end_point("AvgPool_1a", net)
             if not num_classes:
                 return net

@@ -28,7 +28,12 @@ from annotated_types import Ge
 
 from model_zoo.activations import relu
 from model_zoo.architectures.heads import conv_logits, reduced_kernel_size
-from model_zoo.architectures.registry import DepthMultiplier, NumClasses, architecture
+from model_zoo.architectures.registry import (
+    DepthMultiplier,
+    NumClasses,
+    VariableScope,
+    architecture,
+)
 from model_zoo.arg_scope import ArgScope, arg_scope
 from model_zoo.graph import Tensor, end_point, variable_scope
 from model_zoo.layers import (
@@ -43,6 +48,7 @@ from model_zoo.layers import (
 from model_zoo.layers.arguments import ActivationFn, Decay, Epsilon, KeepProbability
 from model_zoo.primitives import concat, reduce_mean, squeeze
 from model_zoo.values import (
+    Later,
     NonNegative,
     l2_regularizer,
     truncated_normal_initializer,
@@ -280,6 +286,7 @@ def inception_v3(
     spatial_squeeze: bool = True,
     create_aux_logits: bool = True,
     global_pool: bool = False,
+    scope: Later[VariableScope] = "InceptionV3",
 ) -> Tensor:
     """Build Inception v3; without classes, return the pooled features.
 
@@ -290,7 +297,7 @@ def inception_v3(
         return max(int(channels * depth_multiplier), min_depth)
 
     with (
-        variable_scope("InceptionV3"),
+        variable_scope(scope),
         arg_scope([batch_norm, dropout], is_training=is_training),
     ):
         net = stem(inputs, depth)
@@ -315,8 +322,8 @@ def inception_v3(
                 net = end_point("global_pool", reduce_mean(net, [1, 2], "GlobalPool"))
             else:
                 kernel_size = reduced_kernel_size(net, (8, 8))
-                scope = f"AvgPool_1a_{kernel_size[0]}x{kernel_size[1]}"
-                net = avg_pool2d(net, kernel_size, padding="VALID", scope=scope)
+                pool_scope = f"AvgPool_1a_{kernel_size[0]}x{kernel_size[1]}"
+                net = avg_pool2d(net, kernel_size, padding="VALID", scope=pool_scope)
                 end_point("AvgPool_1a", net)
             if not num_classes:
                 return net

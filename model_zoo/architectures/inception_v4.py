@@ -20,7 +20,7 @@ order of 7x1 and 1x7, and of 3x1 and 1x3, is taken too.
 """
 
 from model_zoo.architectures.inception_v3 import inception_v3_arg_scope
-from model_zoo.architectures.registry import NumClasses, architecture
+from model_zoo.architectures.registry import NumClasses, VariableScope, architecture
 from model_zoo.arg_scope import arg_scope
 from model_zoo.graph import Tensor, end_point, variable_scope
 from model_zoo.layers import (
@@ -35,6 +35,7 @@ from model_zoo.layers import (
 )
 from model_zoo.layers.arguments import KeepProbability
 from model_zoo.primitives import concat
+from model_zoo.values import Later
 
 
 def figure_3(inputs: Tensor) -> Tensor:
@@ -235,13 +236,14 @@ def inception_v4(
     is_training: bool = True,
     dropout_keep_prob: KeepProbability = 0.8,
     create_aux_logits: bool = True,
+    scope: Later[VariableScope] = "InceptionV4",
 ) -> Tensor:
     """Build Inception v4; without classes, return the pooled features.
 
     Shape: (N, H, W, 3) -> (N, num_classes), or (N, 1, 1, 1536) without classes
     """
     with (
-        variable_scope("InceptionV4"),
+        variable_scope(scope),
         arg_scope([batch_norm, dropout], is_training=is_training),
         arg_scope([conv2d, max_pool2d, avg_pool2d], stride=1, padding="SAME"),
     ):

@@ -6,12 +6,12 @@ softmax.
 """
 
 from model_zoo.activations import relu
-from model_zoo.architectures.registry import NumClasses, architecture
+from model_zoo.architectures.registry import NumClasses, VariableScope, architecture
 from model_zoo.arg_scope import ArgScope, arg_scope
 from model_zoo.graph import Tensor, end_point, variable_scope
 from model_zoo.layers import conv2d, dropout, flatten, fully_connected, max_pool2d, softmax
 from model_zoo.layers.arguments import KeepProbability
-from model_zoo.values import NonNegative, l2_regularizer, truncated_normal_initializer
+from model_zoo.values import Later, NonNegative, l2_regularizer, truncated_normal_initializer
 
 
 def lenet_arg_scope(weight_decay: NonNegative = 0.0) -> ArgScope:
@@ -37,12 +37,13 @@ def lenet(
     num_classes: NumClasses = 10,
     is_training: bool = False,
     dropout_keep_prob: KeepProbability = 0.5,
+    scope: Later[VariableScope] = "LeNet",
 ) -> Tensor:
     """Build LeNet; without classes, return the features of fc3.
 
     Shape: (N, 28, 28, 1) -> (N, num_classes)
     """
-    with variable_scope("LeNet"):
+    with variable_scope(scope):
         net = end_point("conv1", conv2d(images, 32, [5, 5], scope="conv1"))
         net = end_point("pool1", max_pool2d(net, [2, 2], 2, scope="pool1"))
         net = end_point("conv2", conv2d(net, 64, [5, 5], scope="conv2"))

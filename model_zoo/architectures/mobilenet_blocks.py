@@ -5,16 +5,16 @@ Source: arXiv:1801.04381, Figure 4 (bottlenecks); arXiv:1905.02244, Figure 4 (sq
 
 import functools
 from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from annotated_types import Gt
 
-from model_zoo.activations import relu, sigmoid
+from model_zoo.activations import relu, relu6, sigmoid
 from model_zoo.architectures.atrous import strides_and_rates
 from model_zoo.architectures.registry import DepthMultiplier, NumClasses
 from model_zoo.arg_scope import ArgScope, arg_scope
 from model_zoo.errors import BuildError
-from model_zoo.graph import Tensor, end_point, layer_scope, variable_scope
+from model_zoo.graph import Tensor, end_point, layer_scope, scoped_end_point, variable_scope
 from model_zoo.layers import (
     batch_norm,
     conv2d,
@@ -33,9 +33,22 @@ from model_zoo.layers.arguments import (
     Padding,
     Size,
 )
-from model_zoo.primitives import add, avg_pool, fixed_padding, multiply, pair, reduce_mean, squeeze
+from model_zoo.primitives import (
+    add,
+    avg_pool,
+    concat,
+    fixed_padding,
+    multiply,
+    pair,
+    reduce_mean,
+    rescale,
+    resize_bilinear,
+    slice_channels,
+    squeeze,
+)
 from model_zoo.values import (
     NonNegative,
+    OfOneCall,
     l2_regularizer,
     truncated_normal_initializer,
     xavier_initializer,
@@ -136,6 +149,9 @@ def expanded_conv(
     kernel_size: Size = (3, 3),
     residual: bool = True,
     normalizer_fn: NormalizerFn = None,
+    split_projection: Count = 1,
+    split_expansion: Count = 1,
+    split_divisible_by: Count = 8,
     expansion_transform: ActivationFn = None,
     depthwise_location: Literal["input", "expansion", "output"] | None = "expansion",
     depthwise_channel_multiplier: Count = 1,
@@ -155,8 +171,12 @@ def expanded_conv(
     `expansion_size` of None is six times the input's channels. `expansion_transform` acts on the
     widened tensor. The input is added to the output where stride and channels allow it.
 
+    `split_expansion` and `split_projection` split a 1x1 convolution by channels into as many parts,
+    of multiples of `split_divisible_by` channels, unless a part would have fewer.
+
     Shape: (N, H, W, C) -> (N, H / stride, W / stride, num_outputs)
-    Raises: BuildError for `use_explicit_padding` together with padding VALID.
+    Raises: BuildError for `use_explicit_padding` together with padding VALID, and for channels that
+    do not divide into parts.
     Source: arXiv:1801.04381, Figure 4d.
     """
     depthwise_activation_fn = depthwise_activation_fn or inner_activation_fn
@@ -194,23 +214,37 @@ def expanded_conv(
             net = depthwise(net, linear)
         size = expansion_size or make_divisible(6 * inputs.channels, 8)
         if size > net.channels:
-            net = parts["expansion_output"] = conv2d(
-                net,
-                size,
-                expansion_kernel_size,
-                stride=expansion_stride,
-                normalizer_fn=normalizer_fn,
-                scope="expand",
-            )
+            kernel = pair(expansion_kernel_size, "expansion_kernel_size")
+            if kernel == pair(expansion_stride, "expansion_stride") == (1, 1):
+                net = split_conv(
+                    net,
+                    size,
+                    split_expansion,
+                    split_divisible_by,
+                    parts,
+                    normalizer_fn=normalizer_fn,
+                    scope="expand",
+                )
+            else:
+                net = conv2d(
+                    net,
+                    size,
+                    expansion_kernel_size,
+                    stride=expansion_stride,
+                    normalizer_fn=normalizer_fn,
+                    scope="expand",
+                )
+            parts["expansion_output"] = net
         if depthwise_location == "expansion":
             net = depthwise(net)
         if expansion_transform is not None:
             net = expansion_transform(net)
-        net = conv2d(
+        net = split_conv(
             net,
             num_outputs,
-            [1, 1],
-            stride=1,
+            split_projection,
+            split_divisible_by,
+            parts,
             normalizer_fn=normalizer_fn,
             activation_fn=project_activation_fn,
             scope="project",
@@ -221,6 +255,65 @@ def expanded_conv(
             net = add(net, inputs)
     parts["output"] = net
     return parts
+
+
+def split_conv(
+    net: Tensor,
+    num_outputs: int,
+    num_ways: int,
+    divisible_by: int,
+    parts: dict[str, Tensor],
+    *,
+    scope: str,
+    **arguments: Any,
+) -> Tensor:
+    """Convolve by 1x1, or in `num_ways` parts of the channels, each of which sees its own alone.
+
+    The parts' outputs are added to `parts`, as TF-Slim publishes them.
+
+    Shape: (N, H, W, C) -> (N, H, W, num_outputs)
+    Raises: BuildError unless `divisible_by` divides the channels that are split.
+    """
+    channels = net.channels
+    if num_ways == 1 or min(channels, num_outputs) // num_ways < divisible_by:
+        return conv2d(net, num_outputs, [1, 1], stride=1, scope=scope, **arguments)
+    outputs, start = [], 0
+    widths = zip(
+        split_divisible(channels, num_ways, divisible_by),
+        split_divisible(num_outputs, num_ways, divisible_by),
+        strict=True,
+    )
+    for part, (width, depth) in enumerate(widths):
+        name = f"{scope}_part_{part}"
+        taken = slice_channels(net, start, width, f"split_{scope}")
+        output = conv2d(taken, depth, [1, 1], stride=1, scope=name, **arguments)
+        outputs.append(output)
+        parts[f"{name}_output"] = output
+        start += width
+    return concat(outputs, f"{scope}_concat")
+
+
+def split_divisible(channels: int, num_ways: int, divisible_by: int) -> list[int]:
+    """Return the sizes of nearly equal parts, each a multiple of `divisible_by`.
+
+    >>> split_divisible(144, 4, 8)
+    [40, 32, 40, 32]
+
+    Raises: BuildError unless `divisible_by` divides the channels.
+    """
+    if channels % divisible_by:
+        raise BuildError(
+            f"split_divisible_by (={divisible_by}) must divide the {channels} channels that are "
+            "split.",
+            received=divisible_by,
+        )
+    sizes: list[int] = []
+    for part in range(1, num_ways + 1):
+        size = channels // num_ways // divisible_by * divisible_by
+        while sum(sizes) + size < channels * part / num_ways:
+            size += divisible_by
+        sizes.append(size)
+    return sizes
 
 
 def _activation(activation_fn: ActivationFn) -> Mapping[str, ActivationFn]:
@@ -284,20 +377,29 @@ def squeeze_excite(
     squeeze_factor: Count = 3,
     inner_activation_fn: ActivationFn = relu,
     gating_fn: ActivationFn = sigmoid,
+    pool: Count | None = None,
+    publish: Annotated[bool, OfOneCall()] = False,
 ) -> Tensor:
     """Weigh the channels by what two 1x1 convolutions make of their means.
+
+    `publish` makes end points of the convolutions' outputs, as Xception does.
+
+    With `pool` the means are those of windows of that size, of the whole map if it is lower, and
+    the weights are resized to the map, bilinearly.
 
     Shape: (N, H, W, C) -> (N, H, W, C)
     Source: arXiv:1709.01507, Figure 3.
     """
     with layer_scope("squeeze_excite"):
         net = conv2d(
-            reduce_mean(inputs, [1, 2]),
+            window_means(inputs, pool),
             kernel_size=(1, 1),
             num_outputs=make_divisible(inputs.channels / squeeze_factor, divisible_by),
             normalizer_fn=None,
             activation_fn=inner_activation_fn,
         )
+        if publish:
+            scoped_end_point("Conv", net)
         net = conv2d(
             net,
             num_outputs=inputs.channels,
@@ -305,7 +407,30 @@ def squeeze_excite(
             normalizer_fn=None,
             activation_fn=gating_fn,
         )
+        if publish:
+            scoped_end_point("Conv_1", net)
+        if pool is not None:
+            _, height, width, _ = inputs.shape
+            net = resize_bilinear(net, (height or 1, width or 1))
         return multiply(inputs, net)
+
+
+def window_means(net: Tensor, window: int | None) -> Tensor:
+    """Take the means of square windows, or of the whole map.
+
+    Shape: (N, H, W, C) -> (N, H / window, W / window, C), or (N, 1, 1, C)
+    """
+    _, height, width, _ = net.shape
+    if window is None:
+        return reduce_mean(net, [1, 2])
+    if height is not None and height < window:
+        return avg_pool(net, (height, width or 1), strides=(1, 1), padding="VALID")
+    return avg_pool(net, (window, window), strides=(window, window), padding="VALID")
+
+
+def hard_sigmoid(x: Tensor) -> Tensor:
+    """Return `relu6(x + 3) * 0.16667`; published weights were trained with the rounded factor."""
+    return rescale(relu6(rescale(x, 1.0, 3.0, "add")), 0.16667)
 
 
 def global_pool(net: Tensor, use_reduce_mean_for_pooling: bool = False) -> Tensor:

@@ -3,13 +3,19 @@
 Source: arXiv:1704.04861, Table 1. Differs from the paper: ReLU6, as in TF-Slim.
 """
 
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from annotated_types import Ge
 
 from model_zoo.activations import relu6
+from model_zoo.architectures.atrous import strides_and_rates
 from model_zoo.architectures.heads import conv_logits, reduced_kernel_size
-from model_zoo.architectures.registry import DepthMultiplier, NumClasses, architecture
+from model_zoo.architectures.registry import (
+    DepthMultiplier,
+    NumClasses,
+    VariableScope,
+    architecture,
+)
 from model_zoo.arg_scope import ArgScope, arg_scope
 from model_zoo.graph import Tensor, end_point, variable_scope
 from model_zoo.layers import (
@@ -20,9 +26,9 @@ from model_zoo.layers import (
     separable_conv2d,
     softmax,
 )
-from model_zoo.layers.arguments import Decay, Epsilon, KeepProbability, NormalizerFn
-from model_zoo.primitives import reduce_mean
-from model_zoo.values import NonNegative, l2_regularizer, truncated_normal_initializer
+from model_zoo.layers.arguments import Decay, Epsilon, KeepProbability, NormalizerFn, Padding
+from model_zoo.primitives import fixed_padding, reduce_mean
+from model_zoo.values import Later, NonNegative, l2_regularizer, truncated_normal_initializer
 
 
 def mobilenet_v1_arg_scope(
@@ -87,7 +93,14 @@ TABLE_1 = (
 )
 
 
-def mobilenet_v1_base(inputs: Tensor, *, min_depth: int, depth_multiplier: float) -> Tensor:
+def mobilenet_v1_base(
+    inputs: Tensor,
+    *,
+    min_depth: int,
+    depth_multiplier: float,
+    output_stride: int | None,
+    use_explicit_padding: bool,
+) -> Tensor:
     """Build the convolutions of Table 1.
 
     Shape: (N, H, W, 3) -> (N, H / 32, W / 32, 1024 * depth_multiplier)
@@ -96,26 +109,31 @@ def mobilenet_v1_base(inputs: Tensor, *, min_depth: int, depth_multiplier: float
     def depth(channels: int) -> int:
         return max(int(channels * depth_multiplier), min_depth)
 
+    def padded(net: Tensor, rate: int = 1) -> Tensor:
+        return fixed_padding(net, 3, rate) if use_explicit_padding else net
+
     net = inputs
-    with arg_scope([conv2d, separable_conv2d], padding="SAME"):
-        for i, row in enumerate(TABLE_1):
+    geometry = strides_and_rates([row.stride for row in TABLE_1], output_stride)
+    padding: Padding = "VALID" if use_explicit_padding else "SAME"
+    with arg_scope([conv2d, separable_conv2d], padding=padding):
+        for i, (row, (stride, rate)) in enumerate(zip(TABLE_1, geometry, strict=True)):
             if i == 0:
                 net = conv2d(
-                    net,
+                    padded(net),
                     depth(row.depth),
                     [3, 3],
-                    stride=row.stride,
+                    stride=stride,
                     scope="Conv2d_0",
                 )
                 end_point("Conv2d_0", net)
                 continue
             net = separable_conv2d(
-                net,
+                padded(net, rate),
                 None,
                 [3, 3],
                 depth_multiplier=1,
-                stride=row.stride,
-                rate=1,
+                stride=stride,
+                rate=rate,
                 scope=f"Conv2d_{i}_depthwise",
             )
             end_point(f"Conv2d_{i}_depthwise", net)
@@ -152,16 +170,28 @@ def mobilenet_v1(
     depth_multiplier: DepthMultiplier = 1.0,
     spatial_squeeze: bool = True,
     global_pool: bool = False,
+    output_stride: Later[Literal[8, 16, 32] | None] = None,
+    use_explicit_padding: Later[bool] = False,
+    scope: Later[VariableScope] = "MobilenetV1",
 ) -> Tensor:
     """Build MobileNet v1; without classes, return the pooled features.
+
+    Past `output_stride`, strides become rates. `use_explicit_padding` pads as SAME does at stride
+    1, whatever the stride.
 
     Shape: (N, H, W, 3) -> (N, num_classes), or (N, H', W', num_classes) without `spatial_squeeze`
     """
     with (
-        variable_scope("MobilenetV1"),
+        variable_scope(scope),
         arg_scope([batch_norm, dropout], is_training=is_training),
     ):
-        net = mobilenet_v1_base(inputs, min_depth=min_depth, depth_multiplier=depth_multiplier)
+        net = mobilenet_v1_base(
+            inputs,
+            min_depth=min_depth,
+            depth_multiplier=depth_multiplier,
+            output_stride=output_stride,
+            use_explicit_padding=use_explicit_padding,
+        )
         with variable_scope("Logits"):
             if global_pool:
                 net = end_point("global_pool", reduce_mean(net, [1, 2], "global_pool"))

@@ -19,12 +19,18 @@ from model_zoo.architectures.mobilenet_blocks import (
     make_divisible,
     training_scope,
 )
-from model_zoo.architectures.registry import DepthMultiplier, NumClasses, architecture
+from model_zoo.architectures.registry import (
+    DepthMultiplier,
+    NumClasses,
+    VariableScope,
+    architecture,
+)
 from model_zoo.arg_scope import arg_scope
 from model_zoo.graph import Tensor, end_point, variable_scope
 from model_zoo.layers import batch_norm, conv2d, fully_connected, separable_conv2d
 from model_zoo.layers.arguments import ActivationFn, Count
 from model_zoo.primitives import fixed_padding
+from model_zoo.values import Later
 
 
 class Conv(NamedTuple):
@@ -139,6 +145,7 @@ def mobilenet_v2(
     base_only: bool = False,
     final_endpoint: str | None = None,
     use_reduce_mean_for_pooling: bool = False,
+    scope: Later[VariableScope] = "MobilenetV2",
 ) -> Tensor:
     """Build MobileNet v2; without classes, return the pooled features; with `base_only`, the map.
 
@@ -146,7 +153,7 @@ def mobilenet_v2(
 
     Shape: (N, H, W, 3) -> (N, num_classes)
     """
-    with variable_scope("MobilenetV2"):
+    with variable_scope(scope):
         with (
             arg_scope([batch_norm], is_training=is_training),
             arg_scope([batch_norm], center=True, scale=True),
@@ -155,7 +162,7 @@ def mobilenet_v2(
                 normalizer_fn=batch_norm,
                 activation_fn=activation_fn or relu6,
             ),
-            arg_scope([expanded_conv], normalizer_fn=batch_norm, residual=True),
+            arg_scope([expanded_conv], split_expansion=1, normalizer_fn=batch_norm, residual=True),
             arg_scope(
                 [conv2d, separable_conv2d], padding="VALID" if use_explicit_padding else "SAME"
             ),

@@ -11,7 +11,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from model_zoo.activations import Activation, hard_swish, relu, relu6
+from model_zoo.activations import Activation, hard_swish, relu
 from model_zoo.architectures.atrous import OutputStride
 from model_zoo.architectures.mobilenet_blocks import (
     check_final_endpoint,
@@ -19,6 +19,7 @@ from model_zoo.architectures.mobilenet_blocks import (
     dense_strides,
     depth_multiplier,
     expanded_conv,
+    hard_sigmoid,
     make_divisible,
     squeeze_excite,
     training_scope,
@@ -27,6 +28,7 @@ from model_zoo.architectures.registry import (
     DepthMultiplier,
     Network,
     NumClasses,
+    VariableScope,
     architecture,
 )
 from model_zoo.arg_scope import arg_scope
@@ -41,7 +43,8 @@ from model_zoo.layers import (
     separable_conv2d,
 )
 from model_zoo.layers.arguments import Count
-from model_zoo.primitives import fixed_padding, rescale
+from model_zoo.primitives import fixed_padding
+from model_zoo.values import Later
 
 
 class Conv(NamedTuple):
@@ -166,11 +169,6 @@ def minimalistic(table: Sequence[Row]) -> tuple[Row, ...]:
         else row
         for row in table
     )
-
-
-def hard_sigmoid(x: Tensor) -> Tensor:
-    """Return `relu6(x + 3) * 0.16667`; published weights were trained with the rounded factor."""
-    return rescale(relu6(rescale(x, 1.0, 3.0, "add")), 0.16667)
 
 
 def squeeze_excite_4(expansion: Tensor) -> Tensor:
@@ -299,7 +297,7 @@ def _mobilenet(
     table: Sequence[Row],
     source: str,
     *,
-    scope: str = "MobilenetV3",
+    default_scope: str = "MobilenetV3",
     variants: Mapping[str, Mapping[str, float | bool]] | None = None,
 ) -> Network:
     def network(
@@ -315,6 +313,7 @@ def _mobilenet(
         base_only: bool = False,
         final_endpoint: str | None = None,
         use_reduce_mean_for_pooling: bool = False,
+        scope: Later[VariableScope] = default_scope,
     ) -> Tensor:
         if groups is not None and not use_groupnorm:
             raise BuildError(
@@ -391,7 +390,7 @@ mobilenet_edgetpu = _mobilenet(
     "MobileNet-EdgeTPU, with full convolutions in its early bottlenecks",
     EDGETPU,
     "TF-Slim, nets/mobilenet/mobilenet_v3.py",
-    scope="MobilenetEdgeTPU",
+    default_scope="MobilenetEdgeTPU",
     variants={
         "mobilenet_edgetpu_075": {"depth_multiplier": 0.75, "finegrain_classification_mode": True}
     },

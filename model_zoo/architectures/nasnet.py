@@ -11,8 +11,8 @@ nasnet_mobile.
     Reduction_Cell_1    7 x  7 x 704   reduction cell
     Cell_8 .. 11        7 x  7 x 1056  normal cells
 
-Differs from the paper, as in TF-Slim: drop path stays at step 0, where it keeps everything (see
-`nasnet_cells`). The auxiliary head exists only in training.
+Differs from the paper, as in TF-Slim: drop path drops more with every step (see `nasnet_cells`).
+The auxiliary head exists only in training.
 """
 
 from collections.abc import Callable
@@ -28,6 +28,7 @@ from model_zoo.architectures.nasnet_cells import (
     Options,
     Pool,
     Separable,
+    Step,
     conv_cell,
     drop_path,
     global_avg_pool,
@@ -44,9 +45,9 @@ from model_zoo.layers import (
     fully_connected,
     separable_conv2d,
 )
-from model_zoo.layers.arguments import Decay, Epsilon, KeepProbability
+from model_zoo.layers.arguments import Count, Decay, Epsilon, KeepProbability
 from model_zoo.primitives import softmax
-from model_zoo.values import NonNegative, l2_regularizer, variance_scaling_initializer
+from model_zoo.values import Later, NonNegative, l2_regularizer, variance_scaling_initializer
 
 # A trace has no limit of its own before a budget is checked, and widths are powers of the factors.
 CellCount = Annotated[int, Ge(1), Le(100)]
@@ -141,6 +142,8 @@ class Config(NamedTuple):
     num_reduction_layers: int = 2
     use_aux_head: bool = True
     use_bounded_activation: bool = False
+    total_training_steps: int = 250_000
+    current_step: int = 0
 
     @property
     def reductions(self) -> list[int]:
@@ -155,6 +158,8 @@ class Config(NamedTuple):
             stride=stride,
             layer_ratio=(number + 1) / total_cells,
             drop_path_keep_prob=self.drop_path_keep_prob,
+            current_step=self.current_step,
+            total_training_steps=self.total_training_steps,
             use_bounded_activation=self.use_bounded_activation,
         )
 
@@ -270,6 +275,8 @@ def make_network(name: str, description: str, defaults: Config, trunk: Trunk) ->
         num_reduction_layers: ReductionCount = defaults.num_reduction_layers,
         use_aux_head: bool = defaults.use_aux_head,
         use_bounded_activation: bool = defaults.use_bounded_activation,
+        total_training_steps: Later[Count] = defaults.total_training_steps,
+        current_step: Later[Step] = 0,
     ) -> Tensor:
         config = Config(
             num_cells,
@@ -282,6 +289,8 @@ def make_network(name: str, description: str, defaults: Config, trunk: Trunk) ->
             num_reduction_layers,
             use_aux_head,
             use_bounded_activation,
+            total_training_steps,
+            current_step,
         )
         activate = relu6 if use_bounded_activation else relu
         has_aux_head = is_training and use_aux_head and num_reduction_layers >= 2
@@ -309,7 +318,7 @@ def make_network(name: str, description: str, defaults: Config, trunk: Trunk) ->
 
 # num_cells, num_conv_filters, stem_multiplier, dense_dropout_keep_prob, drop_path_keep_prob,
 # skip_reduction_layer_input
-CIFAR = Config(18, 32, 3.0, 1.0, 0.6, False)
+CIFAR = Config(18, 32, 3.0, 1.0, 0.6, False, total_training_steps=937_500)
 MOBILE = Config(12, 44, 1.0, 0.5, 1.0, False)
 LARGE = Config(18, 168, 3.0, 0.5, 0.7, True)
 

@@ -7,10 +7,12 @@ have stride 2. The states named by the cell's row are joined.
 
 Differs from the paper, as in TF-Slim: a reduced or widened input is subsampled twice, the second
 time shifted by one pixel, and the halves are joined. Drop path (arXiv:1605.07648) keeps everything
-at step 0, where a trace stands, unless it is told to ignore the step.
+at step 0, the step of a build unless it names another.
 """
 
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
+
+from annotated_types import Ge
 
 from model_zoo import primitives
 from model_zoo.activations import relu, relu6
@@ -65,6 +67,9 @@ class Cell(NamedTuple):
     outputs: tuple[int, ...]
 
 
+Step = Annotated[int, Ge(0)]
+
+
 class Options(NamedTuple):
     """What differs from place to place in the trunk, and from configuration to configuration."""
 
@@ -72,6 +77,8 @@ class Options(NamedTuple):
     stride: int
     layer_ratio: float
     drop_path_keep_prob: float
+    current_step: int
+    total_training_steps: int
     use_bounded_activation: bool
 
 
@@ -106,20 +113,25 @@ def apply_drop_path(
     net: Tensor,
     keep_prob: KeepProbability,
     layer_ratio: NonNegative,
+    current_step: Step = 0,
+    total_training_steps: Count = 250_000,
     drop_connect_version: Literal["v1", "v2", "v3"] = "v3",
 ) -> Tensor:
     """Drop paths more often the deeper they are (v2), the later in training (v1), or both (v3).
 
-    `layer_ratio` is the cell's depth as a share of the network's. A trace stands at step 0, where
-    v1 and v3 keep everything. Identity with a `keep_prob` of 1.
+    `layer_ratio` is the cell's depth as a share of the network's. At step 0 v1 and v3 keep
+    everything, and from `total_training_steps` on they drop as they are told. Identity with a
+    `keep_prob` of 1.
 
     Shape: unchanged
     """
     if keep_prob == 1:
         return net
-    if drop_connect_version == "v2":
-        return drop_path(net, 1 - layer_ratio * (1 - keep_prob))
-    return drop_path(net, 1.0)
+    if drop_connect_version != "v1":
+        keep_prob = 1 - layer_ratio * (1 - keep_prob)
+    if drop_connect_version != "v2":
+        keep_prob = 1 - min(1.0, current_step / total_training_steps) * (1 - keep_prob)
+    return drop_path(net, keep_prob)
 
 
 @register_op
@@ -196,7 +208,13 @@ def branch(net: Tensor, operation: Operation, options: Options, stride: int) -> 
             return clip(net, -BOUND, BOUND) if bounded else net
     if bounded:
         net = clip(net, -BOUND, BOUND)
-    return apply_drop_path(net, options.drop_path_keep_prob, options.layer_ratio)
+    return apply_drop_path(
+        net,
+        options.drop_path_keep_prob,
+        options.layer_ratio,
+        options.current_step,
+        options.total_training_steps,
+    )
 
 
 def cell_inputs(net: Tensor, previous: Tensor | None, options: Options) -> list[Tensor]:

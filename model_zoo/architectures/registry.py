@@ -9,9 +9,20 @@ from annotated_types import Ge, Gt, Le
 from model_zoo.arg_scope import ArgScope
 from model_zoo.errors import ZooError, unknown_name
 from model_zoo.graph import Tensor
+from model_zoo.values import Matching
 
 Network = Callable[..., Tensor]
 NumClasses = Annotated[int, Ge(0)] | None
+# TensorFlow refuses '_' and '-' at the start; HDF5 files have a group for each part, so no part may
+# be empty or a dot.
+VariableScope = Annotated[
+    str,
+    Matching(
+        r"(?![/_-])(?!.*(\.\.|//|/$))(?!.*(^|/)\.(/|$))[A-Za-z0-9_./-]{1,128}",
+        "a variable scope: at most 128 of A-Z, a-z, 0-9, '.', '_', '-' and '/', begun by none of "
+        "the last three, without '..', '//', a part '.', or '/' at the end",
+    ),
+]
 # The bound keeps widths finite; a build within any budget has far less.
 DepthMultiplier = Annotated[float, Gt(0), Le(1000)]
 

@@ -19,15 +19,28 @@ returned, which is the default.
 from typing import NamedTuple
 
 from model_zoo.activations import relu, relu6
-from model_zoo.architectures.atrous import OutputStride, strides_and_rates
-from model_zoo.architectures.registry import DepthMultiplier, Network, NumClasses, architecture
+from model_zoo.architectures.atrous import OutputStride
+from model_zoo.architectures.registry import (
+    DepthMultiplier,
+    Network,
+    NumClasses,
+    VariableScope,
+    architecture,
+)
+from model_zoo.architectures.stacks import (
+    Block,
+    conv2d_same,
+    stack_blocks_dense,
+    stride_after_root,
+    subsample,
+)
 from model_zoo.arg_scope import ArgScope, arg_scope
 from model_zoo.errors import BuildError
 from model_zoo.graph import Tensor, end_point, layer_scope, scoped_end_point, variable_scope
 from model_zoo.layers import batch_norm, conv2d, max_pool2d, register_op, softmax
 from model_zoo.layers.arguments import ActivationFn, Count, Decay, Epsilon
-from model_zoo.primitives import add, clip, fixed_padding, reduce_mean, squeeze
-from model_zoo.values import NonNegative, l2_regularizer, variance_scaling_initializer
+from model_zoo.primitives import add, clip, reduce_mean, squeeze
+from model_zoo.values import Later, NonNegative, l2_regularizer, variance_scaling_initializer
 
 
 def resnet_arg_scope(
@@ -64,46 +77,19 @@ def resnet_arg_scope(
         return scope
 
 
-class Block(NamedTuple):
+class Row(NamedTuple):
     """A line of Table 1: units of 1x1, 3x3 and 1x1 convolutions; the last has the stride."""
 
     depth_bottleneck: int
     units: int
     stride: int
 
-    @property
-    def strides(self) -> list[int]:
-        """The stride of each unit."""
-        return [1] * (self.units - 1) + [self.stride]
-
 
 # depth_bottleneck, units, stride
-RESNET_50 = (Block(64, 3, 2), Block(128, 4, 2), Block(256, 6, 2), Block(512, 3, 1))
-RESNET_101 = (Block(64, 3, 2), Block(128, 4, 2), Block(256, 23, 2), Block(512, 3, 1))
-RESNET_152 = (Block(64, 3, 2), Block(128, 8, 2), Block(256, 36, 2), Block(512, 3, 1))
-RESNET_200 = (Block(64, 3, 2), Block(128, 24, 2), Block(256, 36, 2), Block(512, 3, 1))
-
-
-def subsample(net: Tensor, stride: int, scope: str) -> Tensor:
-    """Keep every `stride`-th row and column."""
-    return net if stride == 1 else max_pool2d(net, [1, 1], stride=stride, scope=scope)
-
-
-def conv2d_same(
-    net: Tensor, num_outputs: int, kernel_size: int, stride: int, rate: int = 1, *, scope: str
-) -> Tensor:
-    """Convolve with padding that, under a stride, does not depend on the size of the input.
-
-    Shape: (N, H, W, C) -> (N, ceil(H / stride), ceil(W / stride), num_outputs)
-    """
-    if stride == 1:
-        return conv2d(
-            net, num_outputs, kernel_size, stride=1, rate=rate, padding="SAME", scope=scope
-        )
-    net = fixed_padding(net, kernel_size, rate)
-    return conv2d(
-        net, num_outputs, kernel_size, stride=stride, rate=rate, padding="VALID", scope=scope
-    )
+RESNET_50 = (Row(64, 3, 2), Row(128, 4, 2), Row(256, 6, 2), Row(512, 3, 1))
+RESNET_101 = (Row(64, 3, 2), Row(128, 4, 2), Row(256, 23, 2), Row(512, 3, 1))
+RESNET_152 = (Row(64, 3, 2), Row(128, 8, 2), Row(256, 36, 2), Row(512, 3, 1))
+RESNET_200 = (Row(64, 3, 2), Row(128, 24, 2), Row(256, 36, 2), Row(512, 3, 1))
 
 
 @register_op(layer=lambda given: f"bottleneck_v{2 if given.get('preactivation') else 1}")
@@ -130,7 +116,7 @@ def bottleneck(
             raise BuildError("use_bounded_activations is an argument of v1's units only.")
         return _bottleneck_v2(inputs, depth, depth_bottleneck, stride, rate, scope)
     bounded = use_bounded_activations
-    with layer_scope(scope):
+    with layer_scope(scope) as path:
         if depth == inputs.channels:
             shortcut = subsample(inputs, stride, "shortcut")
         else:
@@ -150,8 +136,10 @@ def bottleneck(
         residual = conv2d(residual, depth, [1, 1], stride=1, activation_fn=None, scope="conv3")
         scoped_end_point("conv3", residual)
         if bounded:
-            return relu6(add(shortcut, clip(residual, -6.0, 6.0)))
-        return relu(add(shortcut, residual))
+            output = relu6(add(shortcut, clip(residual, -6.0, 6.0)))
+        else:
+            output = relu(add(shortcut, residual))
+    return end_point(path, output)
 
 
 def _bottleneck_v2(
@@ -162,7 +150,7 @@ def _bottleneck_v2(
     rate: int,
     scope: str | None,
 ) -> Tensor:
-    with layer_scope(scope):
+    with layer_scope(scope) as path:
         preact = batch_norm(inputs, activation_fn=relu, scope="preact")
         if depth == inputs.channels:
             shortcut = subsample(inputs, stride, "shortcut")
@@ -191,46 +179,36 @@ def _bottleneck_v2(
             scope="conv3",
         )
         scoped_end_point("conv3", residual)
-        return add(shortcut, residual)
+        output = add(shortcut, residual)
+    return end_point(path, output)
 
 
-def stack_blocks_dense(
-    net: Tensor,
-    blocks: tuple[Block, ...],
-    output_stride: int | None,
+def make_blocks(
+    rows: tuple[Row, ...],
     *,
     preactivation: bool,
-    store_non_strided_activations: bool = False,
-) -> Tensor:
-    """Stack the units of all blocks.
+    depth_multiplier: float = 1.0,
+    min_base_depth: int = 1,
+) -> tuple[Block, ...]:
+    """Return the blocks of Table 1, scaled."""
+    blocks = []
+    for number, row in enumerate(rows, 1):
+        depth = max(int(row.depth_bottleneck * depth_multiplier), min_base_depth)
+        arguments = {
+            "depth": 4 * depth,
+            "depth_bottleneck": depth,
+            "preactivation": preactivation,
+        }
+        strides = (1,) * (row.units - 1) + (row.stride,)
+        blocks.append(Block(f"block{number}", bottleneck, strides, arguments))
+    return tuple(blocks)
 
-    With `store_non_strided_activations` a block's stride comes after its end point.
 
-    Raises: BuildError if the strides do not reach `output_stride`.
-    """
-    version = "v2" if preactivation else "v1"
-    strides = [stride for block in blocks for stride in block.strides]
-    dense = iter(strides_and_rates(strides, output_stride, root_stride=4))
-    for number, block in enumerate(blocks, 1):
-        with variable_scope(f"block{number}"):
-            for unit in range(1, block.units + 1):
-                stride, rate = next(dense)
-                after = 1
-                if store_non_strided_activations and unit == block.units:
-                    stride, after = 1, stride
-                with variable_scope(f"unit_{unit}"):
-                    net = bottleneck(
-                        net,
-                        4 * block.depth_bottleneck,
-                        block.depth_bottleneck,
-                        stride,
-                        rate=rate,
-                        preactivation=preactivation,
-                    )
-                    scoped_end_point(f"bottleneck_{version}", net)
-        scoped_end_point(f"block{number}", net)
-        net = subsample(net, after, "MaxPool2D")
-    return net
+def root_block(inputs: Tensor) -> Tensor:
+    """Shape: (N, 224, 224, 3) -> (N, 56, 56, 64)."""
+    net = conv2d_same(inputs, 64, 7, stride=2, scope="conv1")
+    scoped_end_point("conv1", net)
+    return max_pool2d(net, [3, 3], stride=2, scope="pool1")
 
 
 def classify(
@@ -253,7 +231,7 @@ def classify(
     return net
 
 
-def _resnet_v1(name: str, blocks: tuple[Block, ...]) -> Network:
+def _resnet_v1(name: str, rows: tuple[Row, ...]) -> Network:
     def network(
         inputs: Tensor,
         num_classes: NumClasses = None,
@@ -264,24 +242,19 @@ def _resnet_v1(name: str, blocks: tuple[Block, ...]) -> Network:
         store_non_strided_activations: bool = False,
         min_base_depth: Count = 8,
         depth_multiplier: DepthMultiplier = 1.0,
+        include_root_block: Later[bool] = True,
+        scope: Later[VariableScope] = name,
     ) -> Tensor:
-        scaled = tuple(
-            block._replace(
-                depth_bottleneck=max(int(block.depth_bottleneck * depth_multiplier), min_base_depth)
-            )
-            for block in blocks
+        blocks = make_blocks(
+            rows,
+            preactivation=False,
+            depth_multiplier=depth_multiplier,
+            min_base_depth=min_base_depth,
         )
-        with variable_scope(name), arg_scope([batch_norm], is_training=is_training):
-            net = conv2d_same(inputs, 64, 7, stride=2, scope="conv1")
-            scoped_end_point("conv1", net)
-            net = max_pool2d(net, [3, 3], stride=2, scope="pool1")
-            net = stack_blocks_dense(
-                net,
-                scaled,
-                output_stride,
-                preactivation=False,
-                store_non_strided_activations=store_non_strided_activations,
-            )
+        left = stride_after_root(blocks, output_stride, 4 if include_root_block else 1)
+        with variable_scope(scope), arg_scope([batch_norm], is_training=is_training):
+            net = root_block(inputs) if include_root_block else inputs
+            net = stack_blocks_dense(net, blocks, left, store_non_strided_activations)
             return classify(net, num_classes, global_pool, spatial_squeeze)
 
     network.__name__ = name
@@ -296,7 +269,9 @@ def _resnet_v1(name: str, blocks: tuple[Block, ...]) -> Network:
     return register(network)
 
 
-def _resnet_v2(name: str, blocks: tuple[Block, ...]) -> Network:
+def _resnet_v2(name: str, rows: tuple[Row, ...]) -> Network:
+    blocks = make_blocks(rows, preactivation=True)
+
     def network(
         inputs: Tensor,
         num_classes: NumClasses = None,
@@ -304,14 +279,17 @@ def _resnet_v2(name: str, blocks: tuple[Block, ...]) -> Network:
         global_pool: bool = True,
         output_stride: OutputStride = None,
         spatial_squeeze: bool = True,
+        include_root_block: Later[bool] = True,
+        scope: Later[VariableScope] = name,
     ) -> Tensor:
-        with variable_scope(name), arg_scope([batch_norm], is_training=is_training):
-            # The first unit normalizes and activates.
-            with arg_scope([conv2d], activation_fn=None, normalizer_fn=None):
-                net = conv2d_same(inputs, 64, 7, stride=2, scope="conv1")
-            scoped_end_point("conv1", net)
-            net = max_pool2d(net, [3, 3], stride=2, scope="pool1")
-            net = stack_blocks_dense(net, blocks, output_stride, preactivation=True)
+        left = stride_after_root(blocks, output_stride, 4 if include_root_block else 1)
+        with variable_scope(scope), arg_scope([batch_norm], is_training=is_training):
+            net = inputs
+            if include_root_block:
+                # The first unit normalizes and activates.
+                with arg_scope([conv2d], activation_fn=None, normalizer_fn=None):
+                    net = root_block(net)
+            net = stack_blocks_dense(net, blocks, left)
             net = batch_norm(net, activation_fn=relu, scope="postnorm")
             return classify(net, num_classes, global_pool, spatial_squeeze)
 

@@ -19,14 +19,15 @@ The names are Inception v1's, so that its checkpoints can be inflated.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, get_args
 
 from annotated_types import Ge
 
 from model_zoo.activations import relu, sigmoid
-from model_zoo.architectures.registry import DepthMultiplier, architecture
+from model_zoo.architectures.registry import DepthMultiplier, VariableScope, architecture
 from model_zoo.arg_scope import ArgScope, arg_scope
-from model_zoo.graph import Tensor, end_point, variable_scope
+from model_zoo.errors import unknown_name
+from model_zoo.graph import Tensor, end_point, note, variable_scope
 from model_zoo.layers import (
     avg_pool3d,
     batch_norm,
@@ -50,6 +51,7 @@ from model_zoo.layers.arguments import (
 )
 from model_zoo.primitives import concat, multiply, reduce_mean, sizes, squeeze
 from model_zoo.values import (
+    Later,
     NonNegative,
     center_initializer,
     l2_regularizer,
@@ -279,8 +281,8 @@ def s3dg_base(
     depth: Depth,
     *,
     first_temporal_kernel_size: int,
-    temporal_conv_startat: VideoBlock | None,
-    gating_startat: VideoBlock | None,
+    temporal_conv_startat: str | None,
+    gating_startat: str | None,
     final_endpoint: VideoEndPoint = "Mixed_5c",
 ) -> Tensor:
     """Build the convolutions; time is convolved, and channels gated, from the named blocks on.
@@ -306,11 +308,19 @@ def _stages(
     inputs: Tensor,
     depth: Depth,
     first_temporal_kernel_size: int,
-    temporal_conv_startat: VideoBlock | None,
-    gating_startat: VideoBlock | None,
+    temporal_conv_startat: str | None,
+    gating_startat: str | None,
 ) -> Iterator[tuple[VideoEndPoint, Tensor]]:
     """Yield the end points in order; each is built when it is requested."""
     time, gating = 1, False
+
+    for parameter, start, left in (
+        ("temporal_conv_startat", temporal_conv_startat, "time is not convolved"),
+        ("gating_startat", gating_startat, "no channels are gated"),
+    ):
+        if start is not None and start not in get_args(VideoBlock):
+            rule = f"no block that {parameter} can start at is named {start!r}, so {left}."
+            note(unknown_name(f"/params/{parameter}", rule, start, get_args(VideoBlock)))
 
     def starts(name: VideoBlock) -> None:
         nonlocal time, gating
@@ -400,13 +410,14 @@ def i3d(
     dropout_keep_prob: KeepProbability = 0.8,
     is_training: bool = True,
     spatial_squeeze: bool = True,
+    scope: Later[VariableScope] = "InceptionV1",
 ) -> Tensor:
     """Build I3D, Inception v1 inflated to 3D.
 
     Shape: (N, T, H, W, 3) -> (N, num_classes)
     """
     with (
-        variable_scope("InceptionV1"),
+        variable_scope(scope),
         arg_scope([batch_norm, dropout], is_training=is_training),
     ):
         net = s3dg_base(
@@ -430,16 +441,20 @@ def s3dg(
     inputs: Tensor,
     num_classes: Count = 1000,
     first_temporal_kernel_size: Literal[1, 3, 5, 7] = 3,
-    temporal_conv_startat: VideoBlock | None = "Conv2d_2c_3x3",
-    gating_startat: VideoBlock | None = "Conv2d_2c_3x3",
+    temporal_conv_startat: str | None = "Conv2d_2c_3x3",
+    gating_startat: str | None = "Conv2d_2c_3x3",
     final_endpoint: VideoEndPoint = "Mixed_5c",
     min_depth: Annotated[int, Ge(1)] = 16,
     depth_multiplier: DepthMultiplier = 1.0,
     dropout_keep_prob: KeepProbability = 0.8,
     is_training: bool = True,
     spatial_squeeze: bool = True,
+    scope: Later[VariableScope] = "InceptionV1",
 ) -> Tensor:
-    """Build S3D-G; null for a block's name leaves time unconvolved, or channels ungated.
+    """Build S3D-G.
+
+    Null, or a name that no block has, leaves time unconvolved or channels ungated. (TF-Slim allows
+    such names; it documents the opposite, and does this.)
 
     Shape: (N, T, H, W, 3) -> (N, num_classes)
     """
@@ -448,7 +463,7 @@ def s3dg(
         return max(int(channels * depth_multiplier), min_depth)
 
     with (
-        variable_scope("InceptionV1"),
+        variable_scope(scope),
         arg_scope([batch_norm, dropout], is_training=is_training),
     ):
         net = s3dg_base(

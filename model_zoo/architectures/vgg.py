@@ -7,13 +7,13 @@ layers are convolutions.
 from collections.abc import Sequence
 
 from model_zoo.activations import relu
-from model_zoo.architectures.registry import Network, NumClasses, architecture
+from model_zoo.architectures.registry import Network, NumClasses, VariableScope, architecture
 from model_zoo.arg_scope import ArgScope, arg_scope
 from model_zoo.graph import Tensor, end_point, scoped_end_point, variable_scope
 from model_zoo.layers import conv2d, dropout, fully_connected, max_pool2d
 from model_zoo.layers.arguments import KeepProbability, Padding
 from model_zoo.primitives import reduce_mean, squeeze
-from model_zoo.values import NonNegative, l2_regularizer, zeros_initializer
+from model_zoo.values import Later, NonNegative, l2_regularizer, zeros_initializer
 
 
 def vgg_arg_scope(weight_decay: NonNegative = 0.0005) -> ArgScope:
@@ -47,9 +47,10 @@ def _vgg(name: str, column: str, groups: Sequence[int]) -> Network:
         spatial_squeeze: bool = True,
         fc_conv_padding: Padding = "VALID",
         global_pool: bool = False,
+        scope: Later[VariableScope] = name,
     ) -> Tensor:
         net = inputs
-        with variable_scope(name):
+        with variable_scope(scope):
             for group, (depth, count) in enumerate(zip(DEPTHS, groups, strict=True), 1):
                 with variable_scope(f"conv{group}"):
                     for layer in range(1, count + 1):

@@ -17,14 +17,15 @@ scope. Without classes the features are returned, which is the default.
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, TypedDict, Unpack
 
 from annotated_types import Len
 
 from model_zoo.activations import relu, relu6
-from model_zoo.architectures.atrous import OutputStride, strides_and_rates
-from model_zoo.architectures.registry import Network, NumClasses, architecture
-from model_zoo.architectures.resnet import conv2d_same
+from model_zoo.architectures.atrous import OutputStride
+from model_zoo.architectures.mobilenet_blocks import hard_sigmoid, squeeze_excite
+from model_zoo.architectures.registry import Network, NumClasses, VariableScope, architecture
+from model_zoo.architectures.stacks import Block, conv2d_same, stack_blocks_dense, stride_after_root
 from model_zoo.arg_scope import ArgScope, arg_scope
 from model_zoo.graph import Tensor, end_point, layer_scope, scoped_end_point, variable_scope
 from model_zoo.layers import (
@@ -35,9 +36,19 @@ from model_zoo.layers import (
     separable_conv2d,
     softmax,
 )
-from model_zoo.layers.arguments import ActivationFn, Count, Decay, Epsilon, KeepProbability
+from model_zoo.layers.arguments import (
+    ActivationFn,
+    Count,
+    Decay,
+    Epsilon,
+    InitializerFn,
+    KeepProbability,
+    NormalizerFn,
+    NormalizerParams,
+    RegularizerFn,
+)
 from model_zoo.primitives import add, clip, fixed_padding, reduce_mean
-from model_zoo.values import NonNegative, l2_regularizer, truncated_normal_initializer
+from model_zoo.values import Later, NonNegative, l2_regularizer, truncated_normal_initializer
 
 Skip = Literal["conv", "sum", "none"]
 Rates = Annotated[Sequence[Count], Len(3, 3)]
@@ -82,35 +93,53 @@ def xception_arg_scope(
         return scope
 
 
-class Block(NamedTuple):
-    """A box of Figure 5: units of three separable convolutions; every unit has the stride."""
+class Row(NamedTuple):
+    """A box of Figure 5: units of three separable convolutions; every unit has the stride.
 
-    name: str
+    `se` says whether they squeeze and excite where the network does.
+    """
+
+    scope: str
     depths: tuple[int, int, int]
     skip: Skip
     units: int
     stride: int
+    se: bool = False
 
 
-# depths, skip connection, units, stride
+# depths, skip connection, units, stride, whether it may squeeze and excite
 ENTRY_FLOW = (
-    Block("entry_flow/block1", (128, 128, 128), "conv", 1, 2),
-    Block("entry_flow/block2", (256, 256, 256), "conv", 1, 2),
-    Block("entry_flow/block3", (728, 728, 728), "conv", 1, 2),
+    Row("entry_flow/block1", (128, 128, 128), "conv", 1, 2),
+    Row("entry_flow/block2", (256, 256, 256), "conv", 1, 2),
+    Row("entry_flow/block3", (728, 728, 728), "conv", 1, 2, True),
 )
 DEEPER_ENTRY_FLOW = (
-    Block("entry_flow/block1", (128, 128, 128), "conv", 1, 2),
-    Block("entry_flow/block2", (256, 256, 256), "conv", 1, 1),
-    Block("entry_flow/block3", (256, 256, 256), "conv", 1, 2),
-    Block("entry_flow/block4", (728, 728, 728), "conv", 1, 1),
-    Block("entry_flow/block5", (728, 728, 728), "conv", 1, 2),
+    Row("entry_flow/block1", (128, 128, 128), "conv", 1, 2),
+    Row("entry_flow/block2", (256, 256, 256), "conv", 1, 1),
+    Row("entry_flow/block3", (256, 256, 256), "conv", 1, 2),
+    Row("entry_flow/block4", (728, 728, 728), "conv", 1, 1, True),
+    Row("entry_flow/block5", (728, 728, 728), "conv", 1, 2, True),
 )
-MIDDLE_FLOW_8 = (Block("middle_flow/block1", (728, 728, 728), "sum", 8, 1),)
-MIDDLE_FLOW_16 = (Block("middle_flow/block1", (728, 728, 728), "sum", 16, 1),)
+MIDDLE_FLOW_8 = (Row("middle_flow/block1", (728, 728, 728), "sum", 8, 1, True),)
+MIDDLE_FLOW_16 = (Row("middle_flow/block1", (728, 728, 728), "sum", 16, 1, True),)
 EXIT_FLOW = (
-    Block("exit_flow/block1", (728, 1024, 1024), "conv", 1, 2),
-    Block("exit_flow/block2", (1536, 1536, 2048), "none", 1, 1),
+    Row("exit_flow/block1", (728, 1024, 1024), "conv", 1, 2, True),
+    Row("exit_flow/block2", (1536, 1536, 2048), "none", 1, 1),
 )
+
+
+class ConvolutionArguments(TypedDict, total=False):
+    """What `separable_conv2d` and `conv2d` both take, beside the sizes."""
+
+    activation_fn: ActivationFn
+    normalizer_fn: NormalizerFn
+    normalizer_params: NormalizerParams
+    weights_initializer: InitializerFn
+    weights_regularizer: RegularizerFn
+    biases_initializer: InitializerFn | None
+    biases_regularizer: RegularizerFn
+    reuse: bool | None
+    trainable: bool
 
 
 @register_op
@@ -123,13 +152,14 @@ def separable_conv2d_same(
     rate: Count = 1,
     use_explicit_padding: bool = True,
     regularize_depthwise: bool = False,
-    activation_fn: ActivationFn = relu,
     scope: str = "separable_conv2d",
+    **keywords: Unpack[ConvolutionArguments],
 ) -> Tensor:
     """Convolve each channel, then across channels, with padding that the input's size leaves alone.
 
     Unless `regularize_depthwise`, the halves are layers of their own (`scope`_depthwise and
-    `scope`_pointwise), each with its normalizer.
+    `scope`_pointwise), each with its normalizer. Further arguments go to both; what is not given
+    comes from the scopes of `separable_conv2d` and `conv2d`.
 
     Shape: (N, H, W, C) -> (N, ceil(H / stride), ceil(W / stride), num_outputs)
     """
@@ -146,8 +176,8 @@ def separable_conv2d_same(
             stride=stride,
             rate=rate,
             padding=padding,
-            activation_fn=activation_fn,
             scope=scope,
+            **keywords,
         )
         return scoped_end_point(scope, net)
     net = separable_conv2d(
@@ -158,11 +188,11 @@ def separable_conv2d_same(
         stride=stride,
         rate=rate,
         padding=padding,
-        activation_fn=activation_fn,
         scope=f"{scope}_depthwise",
+        **keywords,
     )
     scoped_end_point(f"{scope}_depthwise", net)
-    net = conv2d(net, num_outputs, 1, activation_fn=activation_fn, scope=f"{scope}_pointwise")
+    net = conv2d(net, num_outputs, 1, scope=f"{scope}_pointwise", **keywords)
     return scoped_end_point(f"{scope}_pointwise", net)
 
 
@@ -184,18 +214,21 @@ def xception_module(
     regularize_depthwise: bool = False,
     use_bounded_activation: bool = False,
     use_explicit_padding: bool = True,
+    use_squeeze_excite: bool = False,
+    se_pool_size: Count | None = None,
     scope: str | None = None,
 ) -> Tensor:
     """Add three separable convolutions to the input, or to its projection, or to nothing.
 
     The activation stands before each convolution, or with `activation_fn_in_separable_conv` in it.
-    `use_bounded_activation` keeps every sum within [-6, 6].
+    `use_bounded_activation` keeps every sum within [-6, 6]. With `use_squeeze_excite` the
+    convolutions' output is weighed by `squeeze_excite`, over windows of `se_pool_size`.
 
     Shape: (N, H, W, C) -> (N, ceil(H / stride), ceil(W / stride), depth_list[2])
     """
     activation_fn = relu6 if use_bounded_activation else relu
     bound = clip_6 if use_bounded_activation else None
-    with layer_scope(scope):
+    with layer_scope(scope) as path:
         residual = inputs
         for i, depth in enumerate(depth_list):
             if not activation_fn_in_separable_conv:
@@ -212,60 +245,62 @@ def xception_module(
                 regularize_depthwise=regularize_depthwise,
                 scope=f"separable_conv{i + 1}",
             )
-        if skip_connection_type == "none":
-            return residual
-        shortcut = inputs
-        if skip_connection_type == "conv":
-            shortcut = conv2d(
-                inputs,
-                depth_list[-1],
-                [1, 1],
-                stride=stride,
-                activation_fn=None,
-                scope="shortcut",
+        if use_squeeze_excite:
+            residual = squeeze_excite(
+                residual,
+                squeeze_factor=16,
+                inner_activation_fn=relu,
+                gating_fn=hard_sigmoid,
+                pool=se_pool_size,
+                publish=True,
             )
-            scoped_end_point("shortcut", shortcut)
-        if bound is None:
-            return add(residual, shortcut)
-        return relu6(add(bound(residual), bound(shortcut)))
+        output = residual
+        if skip_connection_type != "none":
+            shortcut = inputs
+            if skip_connection_type == "conv":
+                shortcut = conv2d(
+                    inputs,
+                    depth_list[-1],
+                    [1, 1],
+                    stride=stride,
+                    activation_fn=None,
+                    scope="shortcut",
+                )
+                scoped_end_point("shortcut", shortcut)
+            if bound is None:
+                output = add(residual, shortcut)
+            else:
+                output = relu6(add(bound(residual), bound(shortcut)))
+    return end_point(path, output)
 
 
-def stack_blocks_dense(
-    net: Tensor,
-    blocks: tuple[Block, ...],
-    output_stride: int | None,
+def make_blocks(
+    rows: tuple[Row, ...],
     *,
     regularize_depthwise: bool,
     multi_grid: Rates | None,
-) -> Tensor:
-    """Stack the units of all blocks; `multi_grid` gives the last one's rates.
-
-    Raises: BuildError if the strides do not reach `output_stride`.
-    """
-    strides = [block.stride for block in blocks for _ in range(block.units)]
-    dense = iter(strides_and_rates(strides, output_stride, root_stride=2))
-    for block in blocks:
-        with variable_scope(block.name):
-            for unit in range(1, block.units + 1):
-                stride, rate = next(dense)
-                with variable_scope(f"unit_{unit}"):
-                    net = xception_module(
-                        net,
-                        block.depths,
-                        block.skip,
-                        stride,
-                        kernel_size=3,
-                        unit_rate_list=(block is blocks[-1] and multi_grid) or (1, 1, 1),
-                        rate=rate,
-                        activation_fn_in_separable_conv=block is blocks[-1],
-                        regularize_depthwise=regularize_depthwise,
-                    )
-                    scoped_end_point("xception_module", net)
-        scoped_end_point(block.name, net)
-    return net
+    use_squeeze_excite: bool,
+    se_pool_size: int | None,
+) -> tuple[Block, ...]:
+    """Return the blocks of Figure 5; `multi_grid` gives the last one's rates."""
+    blocks = []
+    for row in rows:
+        is_last = row is rows[-1]
+        arguments = {
+            "depth_list": row.depths,
+            "skip_connection_type": row.skip,
+            "kernel_size": 3,
+            "unit_rate_list": (is_last and multi_grid) or (1, 1, 1),
+            "activation_fn_in_separable_conv": is_last,
+            "regularize_depthwise": regularize_depthwise,
+            "use_squeeze_excite": use_squeeze_excite and row.se,
+            "se_pool_size": se_pool_size,
+        }
+        blocks.append(Block(row.scope, xception_module, (row.stride,) * row.units, arguments))
+    return tuple(blocks)
 
 
-def _xception(name: str, blocks: tuple[Block, ...]) -> Network:
+def _xception(name: str, rows: tuple[Row, ...]) -> Network:
     def network(
         inputs: Tensor,
         num_classes: NumClasses = None,
@@ -275,19 +310,24 @@ def _xception(name: str, blocks: tuple[Block, ...]) -> Network:
         output_stride: OutputStride = None,
         regularize_depthwise: bool = False,
         multi_grid: Rates | None = None,
+        use_squeeze_excite: Later[bool] = False,
+        se_pool_size: Later[Count | None] = None,
+        scope: Later[VariableScope] = name,
     ) -> Tensor:
-        with variable_scope(name), arg_scope([batch_norm], is_training=is_training):
+        blocks = make_blocks(
+            rows,
+            regularize_depthwise=regularize_depthwise,
+            multi_grid=multi_grid,
+            use_squeeze_excite=use_squeeze_excite,
+            se_pool_size=se_pool_size,
+        )
+        left = stride_after_root(blocks, output_stride, 2)
+        with variable_scope(scope), arg_scope([batch_norm], is_training=is_training):
             net = conv2d_same(inputs, 32, 3, stride=2, scope="entry_flow/conv1_1")
             scoped_end_point("entry_flow/conv1_1", net)
             net = conv2d_same(net, 64, 3, stride=1, scope="entry_flow/conv1_2")
             scoped_end_point("entry_flow/conv1_2", net)
-            net = stack_blocks_dense(
-                net,
-                blocks,
-                output_stride,
-                regularize_depthwise=regularize_depthwise,
-                multi_grid=multi_grid,
-            )
+            net = stack_blocks_dense(net, blocks, left)
             if global_pool:
                 net = end_point("global_pool", reduce_mean(net, [1, 2], "global_pool"))
             if not num_classes:

@@ -8,6 +8,7 @@ from model_zoo.arg_scope import add_arg_scope, scoped_op
 from model_zoo.errors import ZooError, unknown_name
 from model_zoo.graph import Tensor
 from model_zoo.provenance import LayerName
+from model_zoo.values import OfOneCall
 
 F = TypeVar("F", bound=Callable[..., Any])
 _ops: dict[str, Callable[..., Any]] = {}
@@ -41,10 +42,14 @@ def register_op(function: F | None = None, *, layer: str | LayerName | None = No
 
 
 def _tensors(function: Callable[..., Any]) -> frozenset[str]:
-    """Return the names of the parameters that take tensors."""
-    hints = get_type_hints(function)
+    """Return the names of the parameters that take tensors, or what else feeds one call."""
+    hints = get_type_hints(function, include_extras=True)
     hints.pop("return", None)
-    return frozenset(name for name, hint in hints.items() if Tensor in (hint, *get_args(hint)))
+    return frozenset(
+        name
+        for name, hint in hints.items()
+        if Tensor in (hint, *get_args(hint)) or OfOneCall() in get_args(hint)
+    )
 
 
 def register_normalizer(*, layer: str) -> Callable[[F], F]:

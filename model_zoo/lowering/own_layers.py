@@ -6,6 +6,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from model_zoo.resizing import bilinear_weights
+
 
 @keras.saving.register_keras_serializable(package="model_zoo")
 class Affine(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
@@ -98,6 +100,34 @@ class BatchStatisticsNormalization(keras.layers.BatchNormalization):  # type: ig
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         return {**super().get_config(), "fused": self.fused}
+
+
+@keras.saving.register_keras_serializable(package="model_zoo")
+class ResizeBilinear(keras.layers.Layer):  # type: ignore[misc]
+    """Bilinear resizing with aligned corners; Keras's own aligns the centres of the pixels.
+
+    Shape: (N, H, W, C) -> (N, *size, C)
+    """
+
+    def __init__(self, size: Sequence[int], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.size = tuple(size)
+
+    def call(self, x: Any) -> Any:
+        """Resize by one matrix a dimension."""
+        height, width = (
+            ops.cast(bilinear_weights(size, resized), x.dtype)
+            for size, resized in zip(x.shape[1:3], self.size, strict=True)
+        )
+        return ops.einsum("hi,wj,nijc->nhwc", height, width, x)
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+        """Shape: (N, H, W, C) -> (N, *size, C)."""
+        return (input_shape[0], *self.size, input_shape[-1])
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "size": self.size}
 
 
 @keras.saving.register_keras_serializable(package="model_zoo")

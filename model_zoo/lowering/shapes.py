@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import keras
 
 from model_zoo.graph import Node
-from model_zoo.lowering.own_layers import ActiveDropout
+from model_zoo.lowering.own_layers import ActiveDropout, ResizeBilinear
 from model_zoo.lowering.rules import KerasTensor, Lowering, layer_name, rule
 
 # TensorFlow's names where Keras has another.
@@ -105,6 +105,11 @@ def crop(_lowering: Lowering, node: Node, inputs: Sequence[KerasTensor]) -> Kera
     before, after = node.attributes["before"], node.attributes["after"]
     cropping = tuple(zip(before, after, strict=True))
     return keras.layers.Cropping2D(cropping, name=layer_name(node))(inputs[0])
+
+
+@rule("resize_bilinear")
+def resize_bilinear(_lowering: Lowering, node: Node, inputs: Sequence[KerasTensor]) -> KerasTensor:
+    return ResizeBilinear(node.attributes["size"], name=layer_name(node))(inputs[0])
 
 
 @rule("slice_channels")

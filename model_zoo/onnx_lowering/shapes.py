@@ -4,6 +4,7 @@ from model_zoo.errors import WeightsError
 from model_zoo.graph import Node
 from model_zoo.onnx_lowering.layout import axis_channels_first, example_shape, order
 from model_zoo.onnx_lowering.rules import Lowering, rule
+from model_zoo.resizing import bilinear_weights
 
 
 @rule("dropout")
@@ -73,6 +74,15 @@ def crop(lowering: Lowering, node: Node) -> str:
     ends = [start + size for start, size in zip(before, left, strict=True)]
     bounds = [lowering.integers(values) for values in (before, ends, (2, 3))]
     return lowering.emit("Slice", [lowering.value(x), *bounds])
+
+
+@rule("resize_bilinear")
+def resize_bilinear(lowering: Lowering, node: Node) -> str:
+    (x,), (height, width) = node.inputs, node.attributes["size"]
+    rows, columns, _ = example_shape(x)
+    across = lowering.floats(bilinear_weights(columns, width).T)
+    wide = lowering.emit("MatMul", [lowering.value(x), across])
+    return lowering.emit("MatMul", [lowering.floats(bilinear_weights(rows, height)), wide])
 
 
 @rule("slice_channels")

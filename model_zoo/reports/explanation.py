@@ -171,7 +171,7 @@ def _arguments(call: Call, overrides: Overrides) -> Iterator[ArgumentReport]:
     for name in names:
         ranked = setters(call, name, given)
         if not ranked:
-            if name not in ("scope", "reuse"):
+            if name not in ("scope", "reuse") and name in call.op.defaults:
                 yield ArgumentReport(name, call.op.defaults.get(name), "default", None, ())
             continue
         overrides.count(call, ranked)

@@ -277,6 +277,15 @@ def test_changes_of_shape() -> None:
     close(lowered(layers.softmax, (1, 4, 3)).predict(x), tf.nn.softmax(x))
 
 
+@pytest.mark.parametrize("size", [(3, 5), (8, 7), (1, 1), (9, 2)])
+@pytest.mark.parametrize("shape", [(3, 2, 4), (1, 1, 2), (4, 5, 1)])
+def test_resize_bilinear_aligns_corners(shape: tuple[int, ...], size: tuple[int, int]) -> None:
+    x = batch(2, *shape)
+    model = lowered(lambda tensor: primitives.resize_bilinear(tensor, size), shape)
+    expected = tf.compat.v1.image.resize_bilinear(x, size, align_corners=True)
+    close(model.predict(x), expected)
+
+
 def test_biases_by_themselves() -> None:
     model = lowered(layers.bias_add, (4, 3))
     x = batch(2, 4, 3)

@@ -246,6 +246,12 @@ def test_padding_and_cropping() -> None:
     agree(lambda x: primitives.crop(x, (1, 0), (2, 3)), IMAGE)
 
 
+@pytest.mark.parametrize("size", [(3, 5), (9, 2), (1, 1)])
+@pytest.mark.parametrize("shape", [IMAGE, (1, 1, 3)])
+def test_resize_bilinear(shape: tuple[int, ...], size: tuple[int, int]) -> None:
+    agree(lambda x: primitives.resize_bilinear(x, size), shape)
+
+
 def test_arithmetic() -> None:
     agree(lambda x: primitives.add(x, activations.tanh(x)), IMAGE)
     agree(lambda x: primitives.multiply(x, primitives.reduce_mean(x, [1, 2])), IMAGE)
