@@ -13,7 +13,8 @@ from typing_extensions import TypedDict  # pydantic takes no other before Python
 class ArgumentDescription(TypedDict):
     """An argument in the catalogue: its type in words, and its default or that it is required.
 
-    `values` are the names to choose from, where a request gives it by name.
+    It is neither where a call may go without it. `values` are the names to choose from, where a
+    request gives it by name.
     """
 
     name: str

@@ -8,8 +8,10 @@ import pytest
 from small import small_spec
 
 from model_zoo import (
+    Architecture,
     BuildSpec,
     SpecError,
+    Tensor,
     describe_architecture,
     describe_architectures,
     list_architectures,
@@ -17,7 +19,7 @@ from model_zoo import (
 )
 from model_zoo.cli import main
 from model_zoo.preprocessing import PREPROCESSINGS
-from model_zoo.zoo import find_architecture
+from model_zoo.zoo import find_architecture, parameters
 
 ROOT = Path(__file__).parents[1]
 DOCUMENT = (ROOT / "docs" / "architectures.md").read_text(encoding="utf-8")
@@ -90,6 +92,32 @@ def test_number_of_classes_is_the_published_one_unless_given(name: str) -> None:
     assert left_out.digest == named.digest
     assert left_out.normalized()["params"]["num_classes"] == classes
     assert trace(left_out).classes == classes
+
+
+def test_network_without_num_classes_is_given_none() -> None:
+    def network(inputs: Tensor, width: int = 3, is_training: bool = False) -> Tensor:
+        return inputs
+
+    lenet = find_architecture("lenet")
+    fixed = {"width": 4}
+    entry = Architecture("wide", network, lenet.arg_scope, (4, 4, 1), "lenet", "", 10, fixed=fixed)
+    assert parameters(entry).defaults() == {"width": 4, "final_endpoint": None}
+
+
+def test_number_of_classes_that_a_variant_fixes_counts() -> None:
+    lenet = find_architecture("lenet")
+    entry = Architecture(
+        "lenet_26",
+        lenet.network,
+        lenet.arg_scope,
+        (28, 28, 1),
+        "lenet",
+        "",
+        10,
+        fixed={"num_classes": 26},
+    )
+    assert parameters(entry).defaults()["num_classes"] == 26
+    assert parameters(lenet).defaults()["num_classes"] == 10
 
 
 @pytest.mark.parametrize("num_classes", [0, None])

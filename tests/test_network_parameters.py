@@ -13,7 +13,12 @@ from model_zoo import BuildError, BuildSpec, SpecError, Trace, end_point, list_a
 from model_zoo.architectures.mobilenet_blocks import split_divisible
 from model_zoo.architectures.nasnet_cells import apply_drop_path
 from model_zoo.graph import build_graph
-from model_zoo.zoo import describe_architecture, find_architecture, network_parameters
+from model_zoo.zoo import (
+    describe_architecture,
+    describe_op,
+    find_architecture,
+    network_parameters,
+)
 
 # Of NASNet and PNASNet, the real functions have no scope either.
 SCOPED = [name for name in list_architectures() if "nasnet" not in name]
@@ -240,6 +245,44 @@ def test_keyword_of_separable_conv2d_same_reaches_both_halves() -> None:
     ]
     (argument,) = [a for a in call.arguments if a.name == "normalizer_fn"]
     assert (argument.value, argument.kind) == (None, "call")
+
+
+def test_keywords_are_described_without_a_default() -> None:
+    """What is not given comes from the scopes of the convolutions."""
+    arguments = {a["name"]: a for a in describe_op("separable_conv2d_same")["arguments"]}
+    assert arguments["trainable"] == {"name": "trainable", "type": "true or false"}
+    assert arguments["rate"]["default"] == 1
+    with pytest.raises(SpecError) as caught:
+        traced("lenet", scopes=level("separable_conv2d_same", trainabel=True))
+    assert str(caught.value) == (
+        "/scopes/0/args/trainabel: separable_conv2d_same has no argument 'trainabel'. Did you mean "
+        "'trainable'?"
+    )
+
+
+@pytest.mark.parametrize(("op", "name"), [("stack_blocks_dense", "blocks"), ("conv2d", "inputs")])
+def test_what_feeds_one_call_is_not_offered_to_scopes(op: str, name: str) -> None:
+    assert name not in {argument["name"] for argument in describe_op(op)["arguments"]}
+    with pytest.raises(SpecError) as caught:
+        traced("lenet", scopes=level(op, **{name: 1}))
+    assert str(caught.value) == (
+        f"/scopes/0/args/{name}: {name} of {op} feeds or names one call, so a scope cannot set it."
+    )
+
+
+def test_output_stride_of_the_stack_is_what_the_root_leaves() -> None:
+    """TF-Slim's ResNet divides it by its root's 4 and passes it; a forced level replaces it."""
+    wire = {"params": {**C, "output_stride": 16}, "input_shape": [65, 65, 3]}
+    result = traced("resnet_v1_50", **wire)
+    (call,) = [call for call in result.explanation().calls if call.op == "stack_blocks_dense"]
+    assert [a.value for a in call.arguments if a.name == "output_stride"] == [4]
+    forced = traced(
+        "resnet_v1_50",
+        params=C,
+        input_shape=[65, 65, 3],
+        scopes=[{**level("stack_blocks_dense", output_stride=4)[0], "force": True}],
+    )
+    assert forced.graph.end_points["resnet_v1_50/block4"].shape == (None, 5, 5, 2048)
 
 
 def test_squeeze_and_excite_of_a_module_is_set_by_the_network() -> None:
