@@ -80,6 +80,28 @@ class Node:
     call: Call | None
     scope: str
 
+    @property
+    def name(self) -> str:
+        """The layer that it is, or that it stands in."""
+        return self.scope or self.output.name
+
+    @property
+    def uses_batch_statistics(self) -> bool:
+        """Whether each row of the output depends on all rows of the batch."""
+        return self.op == "batch_norm" and bool(self.attributes["is_training"])
+
+    @property
+    def updates_moving_averages(self) -> bool:
+        """Whether a step of training moves its moving averages."""
+        return self.uses_batch_statistics and self.attributes["updates"]
+
+    @property
+    def is_random(self) -> bool:
+        """Whether equal inputs give different outputs: an active dropout."""
+        attributes = self.attributes
+        active = self.op == "dropout" and attributes["is_training"]
+        return bool(active and attributes["keep_prob"] < 1)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Graph:
@@ -95,6 +117,16 @@ class Graph:
     end_points: Mapping[str, Tensor]
     calls: tuple[Call, ...]
     notes: tuple[Problem, ...] = ()
+
+    @property
+    def batch_statistics_nodes(self) -> tuple[Node, ...]:
+        """The nodes that mix the rows of a batch: its rows must be computed together, and alone."""
+        return tuple(node for node in self.nodes if node.uses_batch_statistics)
+
+    @property
+    def random_nodes(self) -> tuple[Node, ...]:
+        """The nodes for which equal inputs give different outputs."""
+        return tuple(node for node in self.nodes if node.is_random)
 
     def nodes_before(self, tensors: Iterable[Tensor]) -> list[Node]:
         """Return the nodes that tensors depend on, in order of execution."""

@@ -193,11 +193,13 @@ def batch_norm(
     decay: float,
     is_training: bool,
     fused: bool,
+    updates: bool = True,
 ) -> Tensor:
     """Normalise over all but channels: by the moving averages, or the batch's own when training.
 
     `variables`: moving_mean, moving_variance, and beta and gamma where there are any. A fused one
-    moves `moving_variance` by the unbiased variance, n / (n - 1), as TensorFlow's kernel does.
+    moves `moving_variance` by the unbiased variance, n / (n - 1), as TensorFlow's kernel does. With
+    `is_training` but without `updates`, neither moves.
     Shape: (N, ..., C) -> (N, ..., C)
     """
     return current_graph().emit(
@@ -210,6 +212,7 @@ def batch_norm(
             "decay": decay,
             "is_training": is_training,
             "fused": fused,
+            "updates": updates,
         },
         variables=variables,
     )

@@ -122,8 +122,8 @@ def _check(record: Mapping[str, Any], wire: dict[str, Any], batch: int) -> None:
     model = materialize(result)
     gain = record["weight_gain"]
     model.assign({variable.name: golden_value(variable, gain) for variable in graph.variables})
-    trains = any(n.op == "batch_norm" and n.attributes["is_training"] for n in graph.nodes)
-    _check_numbers(record, model, batch, TOLERANCE["batch statistics" if trains else "inference"])
+    kind = "batch statistics" if graph.batch_statistics_nodes else "inference"
+    _check_numbers(record, model, batch, TOLERANCE[kind])
 
 
 def _check_graph(record: Mapping[str, Any], graph: Graph, batch: int) -> None:
@@ -146,8 +146,8 @@ def _check_graph(record: Mapping[str, Any], graph: Graph, batch: int) -> None:
     profiled = sum(by_op.get(op, 0) for op in _PROFILED)
     multiply_adds = sum(node.multiply_adds for node in graph.nodes)
     _equal("multiply-adds", 2 * batch * multiply_adds, profiled)
-    training = [n for n in graph.nodes if n.op == "batch_norm" and n.attributes["is_training"]]
-    _equal("update_ops_count", 2 * len(training), record["update_ops_count"])
+    updating = sum(node.updates_moving_averages for node in graph.nodes)
+    _equal("update_ops_count", 2 * updating, record["update_ops_count"])
 
 
 def _check_numbers(record: Mapping[str, Any], model: Model, batch: int, tolerance: float) -> None:

@@ -23,7 +23,7 @@ def test_record_of_the_real_network_passes(path: Path) -> None:
 
 
 def test_records_of_every_family_are_there() -> None:
-    assert len(find_records([GOLDEN / "open"])) == 69
+    assert len(find_records([GOLDEN / "open"])) == 71
     assert len(find_records([GOLDEN / "refused"])) == 10
 
 
@@ -115,6 +115,14 @@ def test_falsified_multiply_adds_fail_also_when_the_total_is_made_to_fit(tmp_pat
     record["macs_profiler_flops"] += 4
     difference = verify_record(write(tmp_path, record)).difference
     assert difference == "multiply-adds: 55535616, not 55535620"
+
+
+def test_falsified_count_of_updates_of_frozen_norms_fails(tmp_path: Path) -> None:
+    path = GOLDEN / "open" / "cifarnet__training_frozen_bn.json.gz"
+    record = json.loads(gzip.decompress(path.read_bytes()))
+    record["update_ops_count"] += 2
+    difference = verify_record(write(tmp_path, record)).difference
+    assert difference == "update_ops_count: 6, not 8"
 
 
 def test_falsified_loss_fails_in_its_fifth_digit(tmp_path: Path) -> None:

@@ -18,9 +18,6 @@ from model_zoo.layers.epilogue import activate
 from model_zoo.layers.registry import register_normalizer
 from model_zoo.values import ones_initializer, zeros_initializer
 
-# TensorFlow's fused kernel raises smaller epsilons to this.
-FUSED_MIN_EPSILON = 1.001e-5
-
 _INITIALIZERS = {
     "beta": zeros_initializer(),
     "gamma": ones_initializer(),
@@ -82,17 +79,19 @@ def batch_norm(
     """Normalise over all but channels; by the moving averages unless `is_training`.
 
     Variables: `gamma` (with `scale`), `beta` (with `center`), `moving_mean`, `moving_variance`.
-    `decay` is the share that the moving averages keep at a step. Unless `fused` is False,
-    `moving_variance` moves by the unbiased variance, and `epsilon` is at least 1.001e-5.
+    `decay` is the share that the moving averages keep at a step. With rank 2, 4 or 5,
+    `moving_variance` moves by the unbiased variance unless `fused` is False. Without `trainable`
+    they stay as they are, but in a fused norm of rank 2, as TF-Slim computes it.
 
     Shape: (N, ..., C) -> (N, ..., C)
     Source: arXiv:1502.03167.
     """
     with layer_scope(scope, reuse=reuse):
-        # TF-Slim's rank-2 kernel creates beta first, the others gamma: the order of checkpoints.
-        can_fuse = inputs.rank in (2, 4)
-        is_fused = can_fuse and fused is not False
-        names = _affine(center, scale, gamma_first=not (inputs.rank == 2 and is_fused))
+        is_fused = inputs.rank in (2, 4, 5) and fused is not False
+        # TF-Slim computes this one itself. tf.layers.BatchNormalization, which computes the others,
+        # creates gamma first (the order of checkpoints), and moves no averages of a frozen norm.
+        is_own = is_fused and inputs.rank == 2
+        names = _affine(center, scale, gamma_first=not is_own)
         variables = _parameters(
             [*names, "moving_mean", "moving_variance"],
             (inputs.channels,),
@@ -103,10 +102,11 @@ def batch_norm(
         outputs = primitives.batch_norm(
             inputs,
             variables,
-            epsilon=max(epsilon, FUSED_MIN_EPSILON) if is_fused else epsilon,
+            epsilon=epsilon,
             decay=decay,
             is_training=is_training,
             fused=is_fused,
+            updates=trainable or is_own,
         )
         return activate(outputs, activation_fn)
 

@@ -216,7 +216,7 @@ class Model:
         unchanged = {
             variable.name: weights[variable.name]
             for node in self.graph.nodes
-            if node.op == "batch_norm" and not node.attributes["is_training"]
+            if node.op == "batch_norm" and not node.uses_batch_statistics
             for variable in node.variables.values()
         }
         ends = tuple(self.graph.end_points)

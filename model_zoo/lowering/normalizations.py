@@ -39,13 +39,14 @@ def _normalized(
 def batch_norm(lowering: Lowering, node: Node, inputs: Sequence[KerasTensor]) -> KerasTensor:
     attributes = node.attributes
     arguments = {"momentum": attributes["decay"], "epsilon": attributes["epsilon"]}
-    if attributes["is_training"]:
+    if node.uses_batch_statistics:
         return _normalized(
             lowering,
             node,
             inputs,
             BatchStatisticsNormalization,
             fused=attributes["fused"],
+            updates=attributes["updates"],
             **arguments,
         )
     return _normalized(lowering, node, inputs, keras.layers.BatchNormalization, **arguments)

@@ -72,19 +72,19 @@ class BatchStatisticsNormalization(keras.layers.BatchNormalization):  # type: ig
     """TF-Slim's batch norm with `is_training`: by the batch's statistics, also in prediction.
 
     The moving averages move only when the layer is called with `training=True`, so prediction
-    changes nothing. Keras's own moves its variance by the biased one; TensorFlow's fused kernel,
-    and this with `fused`, by n / (n - 1) of it.
+    changes nothing, and without `updates` never. Keras's own moves its variance by the biased one;
+    TensorFlow's fused kernel, and this with `fused`, by n / (n - 1) of it.
     """
 
-    def __init__(self, fused: bool = True, **kwargs: Any) -> None:
+    def __init__(self, fused: bool = True, updates: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.fused = fused
+        self.fused, self.updates = fused, updates
 
     def call(self, x: Any, training: bool | None = None) -> Any:
         """Normalise; update the moving averages if training."""
         axes = tuple(range(len(x.shape) - 1))
         mean, variance = ops.moments(x, axes)
-        if training:
+        if training and self.updates:
             count = ops.cast(ops.prod(ops.shape(x)[:-1]), variance.dtype)
             moved = variance
             if self.fused:
@@ -99,7 +99,7 @@ class BatchStatisticsNormalization(keras.layers.BatchNormalization):  # type: ig
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        return {**super().get_config(), "fused": self.fused}
+        return {**super().get_config(), "fused": self.fused, "updates": self.updates}
 
 
 @keras.saving.register_keras_serializable(package="model_zoo")

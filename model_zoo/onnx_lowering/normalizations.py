@@ -13,7 +13,7 @@ from model_zoo.onnx_lowering.rules import Lowering, rule
 def batch_norm(lowering: Lowering, node: Node) -> str:
     (x,), epsilon = node.inputs, node.attributes["epsilon"]
     value = lowering.value(x)
-    if node.attributes["is_training"]:
+    if node.uses_batch_statistics:
         axes = [axis for axis in range(x.rank) if axis != 1]
         return _affine(lowering, node, _standardized(lowering, value, axes, epsilon))
     # The operator wants a scale and an offset, also of a norm that has none.

@@ -9,11 +9,10 @@ from model_zoo.resizing import bilinear_weights
 
 @rule("dropout")
 def dropout(lowering: Lowering, node: Node) -> str:
-    attributes = node.attributes
-    if attributes["is_training"] and attributes["keep_prob"] < 1:
+    if node.is_random:
         raise WeightsError(
-            f"{node.scope or node.output.name} has is_training true, so it drops at random, which "
-            "an ONNX model cannot do as TensorFlow does; export the network with is_training false."
+            f"{node.name} has is_training true, so it drops at random, which an ONNX model cannot "
+            "do as TensorFlow does; export the network with is_training false."
         )
     return lowering.value(node.inputs[0])
 

@@ -102,8 +102,7 @@ def _meta_graph(model: SavableModel, weights: Mapping[str, Any], restored: Colle
 
 def _dropout_seeds(model: SavableModel) -> list[tuple[Any, Any]]:
     """Return seeds to draw at each call, if the network drops in prediction, as `predict` does."""
-    nodes = model.graph.nodes
-    if not any(node.op == "dropout" and node.attributes["is_training"] for node in nodes):
+    if not model.graph.random_nodes:
         return []
     return [
         (layer.seed_generator.state, tf.random.uniform((2,), 0, 2**31 - 1, tf.int64, layer.seed))

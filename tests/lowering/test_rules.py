@@ -137,7 +137,10 @@ def moments(x: np.ndarray, axes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarra
     return wide.mean(axes, keepdims=True), wide.var(axes, keepdims=True)
 
 
-@pytest.mark.parametrize("shape", [(6,), (4, 5, 6)])
+RANKS = [(6,), (5, 6), (4, 5, 6), (3, 4, 5, 6)]
+
+
+@pytest.mark.parametrize("shape", RANKS)
 @pytest.mark.parametrize(("center", "scale"), [(True, True), (True, False), (False, False)])
 def test_batch_norm_in_inference(shape: tuple[int, ...], center: bool, scale: bool) -> None:
     model = lowered(
@@ -149,13 +152,37 @@ def test_batch_norm_in_inference(shape: tuple[int, ...], center: bool, scale: bo
     close(model.predict(x), expected + (weight(model, "beta") if center else 0))
 
 
-@pytest.mark.parametrize("shape", [(6,), (4, 5, 6)])
-@pytest.mark.parametrize("fused", [None, False])
-def test_batch_norm_in_training(shape: tuple[int, ...], fused: bool | None) -> None:
+def role(name: str) -> str:
+    return name.rsplit("/", 1)[-1]
+
+
+@pytest.mark.parametrize("shape", RANKS)
+@pytest.mark.parametrize("fused", [None, True, False])
+@pytest.mark.parametrize("trainable", [True, False])
+def test_batch_norm_in_training(
+    shape: tuple[int, ...], fused: bool | None, trainable: bool
+) -> None:
+    """As TF-Slim 1.1.0 computes it on TensorFlow 2.15.1, which has no fused norm of rank 3."""
+
     def network(x: Tensor) -> Tensor:
-        return end_point("out", layers.batch_norm(x, decay=0.9, scale=True, fused=fused))
+        norm = layers.batch_norm(x, decay=0.9, scale=True, fused=fused, trainable=trainable)
+        return end_point("out", norm)
 
     model = lowered(network, shape)
+    is_fused = fused is not False and shape != (5, 6)
+    # TF-Slim has a kernel of its own for this case, and leaves the others to tf.layers.
+    is_own = is_fused and shape == (6,)
+    updates = trainable or is_own
+    affine = ["beta", "gamma"] if is_own else ["gamma", "beta"]
+    assert [role(v.name) for v in model.graph.variables] == [
+        *affine,
+        "moving_mean",
+        "moving_variance",
+    ]
+    trained = [role(v.name) for v in model.graph.variables if v.trainable]
+    assert trained == (affine if trainable else [])
+    assert [node.updates_moving_averages for node in model.graph.nodes] == [False, updates]
+
     before = model.weights()
     x = batch(3, *shape)
     axes = tuple(range(x.ndim - 1))
@@ -166,11 +193,42 @@ def test_batch_norm_in_training(shape: tuple[int, ...], fused: bool | None) -> N
         np.testing.assert_array_equal(value, before[name], err_msg="prediction changed a variable")
 
     model.update_moving_averages(x)
+    old = {role(name): value for name, value in before.items()}
+    if not updates:
+        np.testing.assert_array_equal(weight(model, "moving_mean"), old["moving_mean"])
+        np.testing.assert_array_equal(weight(model, "moving_variance"), old["moving_variance"])
+        return
     count = x.size // 6
-    moved = variance.ravel() * (count / (count - 1) if fused is None else 1)
-    old = {name.rsplit("/", 1)[1]: value for name, value in before.items()}
+    moved = variance.ravel() * (count / (count - 1) if is_fused else 1)
     close(weight(model, "moving_mean"), old["moving_mean"] * 0.9 + mean.ravel() * 0.1)
     close(weight(model, "moving_variance"), old["moving_variance"] * 0.9 + moved * 0.1)
+
+
+@pytest.mark.parametrize("shape", RANKS)
+@pytest.mark.parametrize("is_training", [True, False])
+def test_batch_norm_adds_the_epsilon_that_it_is_given(
+    shape: tuple[int, ...], is_training: bool
+) -> None:
+    model = lowered(lambda x: layers.batch_norm(x, epsilon=1e-7, is_training=is_training), shape)
+    model.assign({"BatchNorm/moving_variance": np.full(6, 1e-6)})
+    x = 1e-3 * batch(3, *shape)
+    mean, variance = moments(x, tuple(range(x.ndim - 1)))
+    if not is_training:
+        mean, variance = weight(model, "moving_mean"), np.float64(1e-6)
+    close(model.predict(x), (x - mean) / np.sqrt(variance + 1e-7) + weight(model, "beta"))
+
+
+def test_frozen_batch_norm_stays_frozen_in_a_keras_file(tmp_path: Path) -> None:
+    import keras
+
+    model = lowered(lambda x: layers.batch_norm(x, trainable=False), (4, 5, 6))
+    model.save(tmp_path / "frozen.keras", "keras")
+    loaded = keras.saving.load_model(tmp_path / "frozen.keras")
+    before = [np.asarray(variable) for variable in loaded.weights]
+    x = batch(3, 4, 5, 6)
+    close(loaded(x, training=True), model.predict(x))
+    for variable, value in zip(loaded.weights, before, strict=True):
+        np.testing.assert_array_equal(variable, value)
 
 
 @pytest.mark.parametrize(("groups", "axes"), [(2, (-3, -2)), (6, (1, 2)), (3, (1,)), (2, (-2,))])

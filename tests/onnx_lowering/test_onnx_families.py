@@ -46,7 +46,7 @@ def test_network_that_normalises_by_its_batch_computes_as_in_keras() -> None:
     # VGG says nothing of is_training to a normalizer, whose default is true.
     scopes = [{"ops": ["conv2d"], "args": {"normalizer_fn": "batch_norm"}}]
     graph = graph_of("vgg_a", scopes=scopes)
-    assert any(node.op == "batch_norm" and node.attributes["is_training"] for node in graph.nodes)
+    assert graph.batch_statistics_nodes
     shape = (2, *(size or 0 for size in graph.input.shape[1:]))
     compare(graph, golden_weights(graph), [golden_input(shape)])
 
