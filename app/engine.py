@@ -105,6 +105,8 @@ class ModelRef:
     precision: Precision = "float32"
     pinned: bool = False
     estimated_bytes: int = 0
+    # Its rows change each other's outputs, so the requests of others must stay out of a batch.
+    uses_batch_statistics: bool = False
 
     @property
     def key(self) -> str:

@@ -35,6 +35,7 @@ from model_zoo.errors import (
     ZooError,
     json_pointer,
     not_accepted,
+    spell_names,
     unknown_name,
 )
 from model_zoo.graph import (
@@ -161,6 +162,7 @@ __all__ = [
     "read_json",
     "read_npy",
     "save_weights",
+    "spell_names",
     "spell_shape",
     "top_classes",
     "trace",

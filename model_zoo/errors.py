@@ -112,6 +112,19 @@ def json_pointer(*parts: str | int) -> str:
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
 
 
+def spell_names(names: Iterable[str], most: int = 8) -> str:
+    """Return names as messages list them: each once, and how many more there are.
+
+    >>> spell_names(["conv1", "conv2", "conv1"])
+    'conv1, conv2'
+    >>> spell_names(["a", "b", "c"], most=1)
+    'a and 2 more'
+    """
+    unique = list(dict.fromkeys(names))
+    shown, more = ", ".join(unique[:most]), len(unique) - most
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
 def nearest(name: str, valid: Iterable[str]) -> list[str]:
     """Return at most three of the valid names, the closest to `name` first."""
     if name.isdecimal():

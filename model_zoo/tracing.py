@@ -3,7 +3,7 @@
 import contextlib
 import functools
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from model_zoo.architectures.registry import Architecture
 from model_zoo.arg_scope import arg_scope
-from model_zoo.errors import BudgetError, Problem, SizeError, SpecError, ZooError
+from model_zoo.errors import BudgetError, Problem, SizeError, SpecError, ZooError, spell_names
 from model_zoo.graph import Graph, Node, Tensor, build_graph
 from model_zoo.provenance import written_as
 from model_zoo.reports.explanation import Explanation, explain
@@ -116,9 +116,10 @@ class Trace:
 
     @functools.cached_property
     def warnings(self) -> tuple[str, ...]:
-        """What a user should know: a default scope left out, what has no effect, lost nulls.
+        """What a user should know before using the build.
 
-        What the network does not use of its parameters is among it.
+        A default scope left out, parameters and levels without effect, nulls lost to a forced level,
+        and layers that train although the spec does not.
         """
         explanation = self._explanation
         problems = [
@@ -134,7 +135,26 @@ class Trace:
                 f"/default_scope: null leaves out {function}; published checkpoints of "
                 f"{self.spec.architecture} were made inside it.",
             )
+        if not self.spec.is_training:
+            warnings += self._training_layers()
         return tuple(warnings)
+
+    def _training_layers(self) -> Iterator[str]:
+        mixing, random = (
+            spell_names((node.name for node in nodes), 20)
+            for nodes in (self.graph.batch_statistics_nodes, self.graph.random_nodes)
+        )
+        if mixing:
+            yield (
+                f"{mixing}: is_training of batch_norm is true there, so it uses the statistics of "
+                "the batch: the rows of a request change each other's outputs, and requests are "
+                "computed one at a time. With is_training false, it uses its moving averages."
+            )
+        if random:
+            yield (
+                f"{random}: is_training of dropout is true there, so it drops at random, and "
+                "predictions are refused. With is_training false, it does nothing."
+            )
 
 
 def trace(spec: BuildSpec, budget: Budget | None = None) -> Trace:

@@ -9,7 +9,20 @@ from typing import Any
 
 import pytest
 
-from model_zoo import Budget, BudgetError, BuildError, BuildSpec, SpecError, Trace, trace
+from model_zoo import (
+    Architecture,
+    ArgScope,
+    Budget,
+    BudgetError,
+    BuildError,
+    BuildSpec,
+    SpecError,
+    Tensor,
+    Trace,
+    layers,
+    trace,
+)
+from model_zoo.architectures import registry
 from model_zoo.errors import SizeError
 
 # The scopes of deeplab's xception_arg_scope, as a request writes them.
@@ -423,6 +436,53 @@ def test_threads_building_different_scopes_get_their_own_answers() -> None:
     with ThreadPoolExecutor(32) as pool:
         for got, expected in pool.map(build, range(32)):
             assert got == expected
+
+
+NORMALIZED = [{"ops": ["conv2d", "fully_connected"], "args": {"normalizer_fn": "batch_norm"}}]
+
+
+def test_batch_statistics_in_a_build_for_inference_are_a_warning_that_names_the_layers() -> None:
+    """As TF-Slim's, LeNet passes no is_training to a normalizer, whose default is true."""
+    result = traced(architecture="lenet", scopes=NORMALIZED, strict=True)
+    assert result.warnings == (
+        "LeNet/conv1/BatchNorm, LeNet/conv2/BatchNorm, LeNet/fc3/BatchNorm, LeNet/fc4/BatchNorm: "
+        "is_training of batch_norm is true there, so it uses the statistics of the batch: the "
+        "rows of a request change each other's outputs, and requests are computed one at a time. "
+        "With is_training false, it uses its moving averages.",
+    )
+
+
+@pytest.mark.parametrize(("name", "count"), [("cifarnet", 5), ("vgg_19", 18), ("alexnet_v2", 7)])
+def test_every_layer_with_batch_statistics_is_named(name: str, count: int) -> None:
+    result = traced(architecture=name, scopes=NORMALIZED)
+    (warning,) = (each for each in result.warnings if "batch_norm" in each)
+    names = warning.split(": ")[0].split(", ")
+    assert names == [node.scope for node in result.graph.nodes if node.op == "batch_norm"]
+    assert len(names) == count
+
+
+def test_moving_averages_and_a_build_for_training_are_no_warning() -> None:
+    level = {"ops": ["batch_norm"], "args": {"is_training": False}}
+    assert traced(architecture="lenet", scopes=[*NORMALIZED, level]).warnings == ()
+    result = traced(architecture="lenet", scopes=NORMALIZED, is_training=True)
+    assert result.warnings == ()
+    assert len(result.graph.batch_statistics_nodes) == 4
+    assert [node.name for node in result.graph.random_nodes] == ["LeNet/dropout3"]
+
+
+def test_active_dropout_in_a_build_for_inference_is_a_warning_that_names_the_layers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def network(inputs: Tensor, keep_prob: float = 0.5, is_training: bool = False) -> Tensor:
+        return layers.dropout(inputs, keep_prob, scope="forgets_is_training")
+
+    entry = Architecture("dropping", network, ArgScope, (4, 4, 3), "inception", "here", 10)
+    monkeypatch.setitem(registry._architectures, "dropping", entry)
+    assert traced(architecture="dropping").warnings == (
+        "forgets_is_training: is_training of dropout is true there, so it drops at random, and "
+        "predictions are refused. With is_training false, it does nothing.",
+    )
+    assert traced(architecture="dropping", params={"keep_prob": 1.0}).warnings == ()
 
 
 def test_tracing_imports_neither_tensorflow_nor_keras_nor_numpy() -> None:

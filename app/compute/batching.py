@@ -25,8 +25,13 @@ class PendingRequest:
     arrived: float
     answer: asyncio.Future[Answer]
     # Set when its batch has failed: it is tried again, in a batch of its own.
-    alone: bool = False
+    is_retried: bool = False
     is_computed: bool = False
+
+    @property
+    def must_be_alone(self) -> bool:
+        """Whether it takes a batch of its own."""
+        return self.is_retried or self.model.uses_batch_statistics
 
     def fail(self, error: Exception) -> None:
         """Answer with an error, if nothing has been answered yet."""
@@ -36,10 +41,9 @@ class PendingRequest:
     def can_join(self, other: "PendingRequest") -> bool:
         """Return whether both can be computed in one batch."""
         return (
-            not (self.alone or other.alone)
+            not (self.must_be_alone or other.must_be_alone)
             and self.outputs == other.outputs
             and self.model.key == other.model.key
-            and not self.model.spec["is_training"]
         )
 
 
@@ -106,7 +110,7 @@ class RequestQueue:
             limit = limit_of(first.model)
             if not limit:
                 continue
-            batch, rows, is_full = [first], first.count, first.alone
+            batch, rows, is_full = [first], first.count, first.must_be_alone
             for other in self._pending[index + 1 :]:
                 if is_full or rows >= limit:
                     break

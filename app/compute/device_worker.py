@@ -204,7 +204,7 @@ class DeviceWorker:
         if len(batch) > 1:
             log.warning("A batch of %d requests failed (%s); each is retried.", len(batch), error)
             for pending in batch:
-                pending.alone = True
+                pending.is_retried = True
             self._queue.add_first([each for each in batch if not each.answer.done()])
             return
         if isinstance(error, OutOfMemoryError):

@@ -149,15 +149,18 @@ class ComparisonRun:
         for group in reversed(groups.values()):
             try:
                 rows = (await self._rows(group[0])).rows.count
-                self._inference.check_rows(group[0].network, rows)
             except InputError as error:
                 refusals |= {entry.name: error for entry in group}
-            else:
-                names_size += sum(
-                    names_bytes(each.selection.class_names, rows, each.selection.top_k or 0)
-                    for each in group
-                )
-                size += sum(output_bytes(each.network, rows, each.outputs) for each in group)
+                continue
+            for entry in group:
+                try:
+                    self._inference.check_rows(entry.network, rows)
+                except InputError as error:
+                    refusals[entry.name] = error
+                else:
+                    selection = entry.selection
+                    names_size += names_bytes(selection.class_names, rows, selection.top_k or 0)
+                    size += output_bytes(entry.network, rows, entry.outputs)
         if refusals:
             raise _refusal(entries, refusals)
         self._inference.check_output_bytes(size)

@@ -14,7 +14,7 @@ from app.serving.networks import Network
 from app.settings import Settings, variable
 from app.tasks import InputKind, InputPart, ReadInputs
 from app.telemetry.statistics import FailureReason, Statistics
-from model_zoo import InputError, Problem, ZooError, class_probabilities
+from model_zoo import InputError, Problem, ZooError, class_probabilities, spell_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,20 +109,18 @@ class Inference:
 
     def check_rows(self, network: Network, rows: int) -> None:
         """Raises: ServiceError if a network cannot predict at all; InputError for too many rows."""
-        if network.is_training:
-            raise ServiceError(
-                "unprocessable",
-                "The build has is_training true, but predictions run in inference mode. Post the "
-                "spec with is_training false; it has the same weights.",
-            )
-        if rows > self.settings.max_batch:
-            raise InputError(
-                Problem(
-                    f"The request has {rows} rows; the limit is {self.settings.max_batch} "
-                    f"({variable('max_batch')}).",
-                    received=rows,
+        if network.random_layers:
+            raise ServiceError("unprocessable", _random(network))
+        limit = network.most_rows(self.settings)
+        if rows > limit.value:
+            reason = ""
+            if network.batch_statistics:
+                reason = (
+                    f" {spell_names(network.batch_statistics)}: is_training of batch_norm is true "
+                    "there, so the rows of a request are computed together."
                 )
-            )
+            rule = f"The request has {rows} rows; the limit is {limit}.{reason}"
+            raise InputError(Problem(rule, received=rows))
 
     def check_output_bytes(self, size: int) -> None:
         """Raises: InputError if the arrays of an answer exceed the limit."""
@@ -139,6 +137,20 @@ def output_bytes(network: Network, rows: int, outputs: Iterable[str]) -> int:
     shapes = {**network.end_points, OUTPUT: network.output_shape}
     shapes[PROBABILITIES] = network.output_shape
     return 4 * rows * sum(math.prod(shapes[name]) for name in outputs)
+
+
+def _random(network: Network) -> str:
+    """Return why a network cannot predict."""
+    if network.spec["is_training"]:
+        return (
+            "The build has is_training true, but predictions run in inference mode. Post the "
+            "spec with is_training false; it has the same weights."
+        )
+    return (
+        f"{spell_names(network.random_layers)}: is_training of dropout is true there, but "
+        "predictions run in inference mode. Post the spec with is_training of dropout false; it "
+        "has the same weights."
+    )
 
 
 def _reason(error: Exception) -> FailureReason:

@@ -2,13 +2,15 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from app.arrays import OUTPUT, PROBABILITIES, RowShape
 from app.builds import Builds
 from app.engine import ModelRef, Precision, RuntimeName
+from app.settings import Limit, Settings, variable
+from model_zoo import Node
 
 # Python objects beside the weights, in the worker; measured on mobilenet_v1 and inception_v3.
 _BYTES_PER_LAYER = 128 * 1024
@@ -27,7 +29,9 @@ class Network:
     end_points: Mapping[str, RowShape]
     output_shape: RowShape
     classes: int | None
-    is_training: bool
+    # The layers, by name, that mix the rows of a batch, and those that drop at random.
+    batch_statistics: tuple[str, ...]
+    random_layers: tuple[str, ...]
     parameters: int
     multiply_adds: int
     weight_bytes: int
@@ -54,8 +58,28 @@ class Network:
         """Return the reference by which the engine runs the network."""
         estimate = self.weight_bytes + _BYTES_PER_LAYER * self.layers
         return ModelRef(
-            self.build, self.spec, self.source_specs, engine, precision, pinned, estimate
+            self.build,
+            self.spec,
+            self.source_specs,
+            engine,
+            precision,
+            pinned,
+            estimate,
+            bool(self.batch_statistics),
         )
+
+    def rows_at_once(self, settings: Settings) -> Limit[int]:
+        """Return the most rows that may be computed together."""
+        fitting = settings.max_activation_bytes // max(1, self.peak_activation_bytes)
+        if fitting < settings.max_batch:
+            return Limit(max(1, fitting), variable("max_activation_bytes"))
+        return Limit(settings.max_batch, variable("max_batch"))
+
+    def most_rows(self, settings: Settings) -> Limit[int]:
+        """Return the most rows of a request; those of most networks are computed in parts."""
+        if self.batch_statistics:
+            return self.rows_at_once(settings)
+        return Limit(settings.max_batch, variable("max_batch"))
 
 
 class NetworkCache:
@@ -112,13 +136,18 @@ class NetworkCache:
             end_points={name: _row(tensor.shape) for name, tensor in graph.end_points.items()},
             output_shape=_row(graph.output.shape),
             classes=traced.classes,
-            is_training=traced.spec.is_training,
+            batch_statistics=_names(graph.batch_statistics_nodes),
+            random_layers=_names(graph.random_nodes),
             parameters=totals["parameters"],
             multiply_adds=totals["multiply_adds"],
             weight_bytes=totals["weight_bytes"],
             peak_activation_bytes=totals["peak_activation_bytes"],
             layers=totals["layers"],
         )
+
+
+def _names(nodes: Iterable[Node]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(node.name for node in nodes))
 
 
 def _row(shape: tuple[int | None, ...]) -> RowShape:

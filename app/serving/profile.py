@@ -11,8 +11,7 @@ from app.body_fields import BuildId, Shape
 from app.engine import Engine, QueueFullError, Reply, RuntimeName
 from app.serving.exchange import Exchange, while_connected
 from app.serving.models import ModelVersion
-from app.serving.networks import Network
-from app.settings import Limit, Settings, variable
+from app.settings import Settings
 from app.tasks import MeasuredProfile, MeasureProfile, Specs
 from model_zoo import Trace
 
@@ -105,13 +104,6 @@ class Profiler:
         self._engine = engine
         self._settings = settings
         self._measuring = asyncio.Lock()
-
-    def row_limit(self, network: Network) -> Limit[int]:
-        """Return the largest batch that predictions of a network are computed in, in rows."""
-        fitting = self._settings.max_activation_bytes // max(1, network.peak_activation_bytes)
-        if fitting < self._settings.max_batch:
-            return Limit(max(1, fitting), variable("max_activation_bytes"))
-        return Limit(self._settings.max_batch, variable("max_batch"))
 
     async def profile(
         self,

@@ -29,9 +29,9 @@ class Queue:
         self.names: dict[PendingRequest, str] = {}
 
     def add(self, name: str, model: str = "a", rows: int = 1, **facts: Any) -> PendingRequest:
-        spec = {"is_training": facts.pop("is_training", False)}
+        uses_batch_statistics = facts.pop("uses_batch_statistics", False)
         pending = PendingRequest(
-            ModelRef(model, spec, {}),
+            ModelRef(model, {}, {}, uses_batch_statistics=uses_batch_statistics),
             facts.pop("outputs", OUTPUT),
             Block(0, 64),
             rows,
@@ -92,9 +92,12 @@ def test_models_that_are_not_in_memory_do_not_hold_others_up(requests: Queue) ->
     assert requests.take({"a": 8}) == ["1"]
 
 
-def test_builds_in_training_mode_are_not_batched(requests: Queue) -> None:
-    requests.add("1", is_training=True)
-    requests.add("2", is_training=True)
+def test_requests_whose_rows_change_each_other_are_not_batched(requests: Queue) -> None:
+    requests.add("1", uses_batch_statistics=True)
+    requests.add("2", uses_batch_statistics=True)
+    batch = requests.next()
+    assert batch is not None
+    assert batch.is_full  # so that it waits for no others
     assert [requests.take(), requests.take()] == [["1"], ["2"]]
 
 
@@ -103,7 +106,7 @@ def test_those_of_a_failed_batch_go_alone(requests: Queue) -> None:
     requests.add("3")
     assert requests.take(2) == ["1", "2"]
     for pending in (first, second):
-        pending.alone = True
+        pending.is_retried = True
     requests.waiting.add_first([first, second])
     assert [requests.take() for _ in range(3)] == [["1"], ["2"], ["3"]]
 

@@ -29,7 +29,7 @@ PROFILE = MeasureProfile("a", Specs.of({}, {}), "auto", "float32", 1, 1, 0.0, 0.
 
 
 def ref(name: str = "a", *, size: int = 0, pinned: bool = False) -> ModelRef:
-    return ModelRef(name, {"is_training": False}, {}, estimated_bytes=size, pinned=pinned)
+    return ModelRef(name, {}, {}, estimated_bytes=size, pinned=pinned)
 
 
 def ask(

@@ -78,8 +78,11 @@ def test_a_spec_posted_to_an_empty_database_is_the_same_build(
         build = expected["answers"][build_id]["build"]
         response = client.post("/v1/builds", json=posted)
         assert response.status_code == 201
-        body = {**response.json(), "created": build["created"]}
-        assert homes.without_wording(body) == homes.without_wording(build)
+        body = homes.without_wording({**response.json(), "created": build["created"]})
+        build = homes.without_wording(build)
+        # A later release may warn of more.
+        body["warnings"] = [each for each in body["warnings"] if each in build["warnings"]]
+        assert body == build
 
 
 def test_a_weight_file_in_the_home_is_sent_without_a_worker(

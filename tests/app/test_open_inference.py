@@ -731,6 +731,13 @@ def test_metadata_lists_what_a_client_that_knows_no_more_should_use() -> None:
     }
 
 
+def test_a_model_that_uses_batch_statistics_says_that_it_is_not_batched() -> None:
+    facts = replace(FACTS, batch_statistics=("LeNet/conv1/BatchNorm", "LeNet/conv2/BatchNorm"))
+    properties = model_metadata(facts, [1])["properties"]
+    assert properties["batch_statistics"] == "LeNet/conv1/BatchNorm, LeNet/conv2/BatchNorm"
+    assert set(model_config(FACTS)) - set(model_config(facts)) == {"dynamic_batching"}
+
+
 def test_a_configuration_has_one_input_one_output_and_the_others_in_its_parameters() -> None:
     assert model_config(FACTS) == {
         "name": "m",

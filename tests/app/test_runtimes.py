@@ -77,6 +77,52 @@ def test_a_row_is_the_same_in_every_batch(sources: WeightSources) -> None:
         assert relative_difference(together[index : index + 1], alone) < 1e-5
 
 
+NORMALIZED = [{"ops": ["conv2d", "fully_connected"], "args": {"normalizer_fn": "batch_norm"}}]
+
+
+@pytest.mark.parametrize("xla", [False, True])
+def test_rows_that_change_each_other_are_computed_together(
+    sources: WeightSources, xla: bool
+) -> None:
+    """Not in lanes, not padded, not in parts: of 7 rows, each would change the others."""
+    traced = traced_build("lenet", scopes=NORMALIZED)
+    rows = random_rows(7, traced.graph.input.shape)
+    expected = materialize(traced, sources).predict(rows)
+    for runtime in (OnnxRuntime(traced, sources), KerasRuntime(traced, sources, xla=xla)):
+        (together,) = runtime.run(rows, (OUTPUT,))
+        assert relative_difference(together, expected) < 1e-3, runtime.name
+        (apart,) = runtime.run(rows[:6], (OUTPUT,))
+        assert relative_difference(apart, expected[:6]) > 1e-2, "the test cannot see a fault"
+
+
+def test_a_request_larger_than_a_batch_is_divided_only_if_its_rows_are_independent(
+    sources: WeightSources,
+) -> None:
+    options: Any = {"device": "cpu", "engine": "onnxruntime", "precision": "float32", "known": None}
+    rows = random_rows(10, (None, 28, 28, 1))
+    for scopes, sizes in (([], [4, 4, 2]), (NORMALIZED, [10])):
+        traced = traced_build("lenet", scopes=scopes)
+        loaded = load(traced, sources, Settings(batch_rows=4), **options)
+        assert loaded.state.warmed == (1, 2, 4)
+        assert [len(part) for part in loaded.parts(rows)] == sizes
+
+
+def test_engines_are_compared_on_several_rows_if_they_change_each_other(
+    monkeypatch: pytest.MonkeyPatch, sources: WeightSources
+) -> None:
+    compared: list[int] = []
+
+    def difference(one: np.ndarray, other: np.ndarray) -> float:
+        compared.append(len(one))
+        return relative_difference(one, other)
+
+    monkeypatch.setattr(loading_module, "relative_difference", difference)
+    options: Any = {"device": "cpu", "engine": "auto", "precision": "float32", "known": None}
+    for scopes in ([], NORMALIZED):
+        load(traced_build("lenet", scopes=scopes), sources, Settings(), **options)
+    assert compared == [1, 8]
+
+
 class Fixed:
     """A runtime of a known speed and output."""
 

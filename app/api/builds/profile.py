@@ -13,6 +13,7 @@ from app.api.parts import (
     InferenceDep,
     ModelsDep,
     ProfilerDep,
+    SettingsDep,
 )
 from app.engine import RuntimeName
 from app.http.exchange import timings
@@ -56,6 +57,7 @@ async def read_profile(
     models: ModelsDep,
     inference: InferenceDep,
     profiler: ProfilerDep,
+    settings: SettingsDep,
     exchange: ExchangeDep,
     rows: Annotated[int, Query(ge=1, description="Rows of the batch.")] = 1,
     runs: Annotated[
@@ -78,7 +80,7 @@ async def read_profile(
     runtime = None if engine is None else one_of("engine", engine, ENGINES)
     model = await models.find_build(build_id)
     inference.check_rows(model.network, 1)
-    limit = profiler.row_limit(model.network)
+    limit = model.network.rows_at_once(settings)
     if rows > limit.value:
         message = (
             f"Query parameter rows: at most {limit.value} of this build are computed at once "

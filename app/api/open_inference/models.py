@@ -133,8 +133,9 @@ def _facts(model: ModelVersion, settings: Settings, state: ModelState) -> ModelF
         preprocessing=network.preprocessing,
         input_shape=network.input_shape,
         outputs=network.output_shapes,
-        max_batch=settings.max_batch,
+        max_batch=network.most_rows(settings).value,
         batch_delay_s=settings.batch_delay_s,
         state=state,
         takes_images=network.takes_images,
+        batch_statistics=network.batch_statistics,
     )

@@ -85,10 +85,9 @@ class WorkerTasks:
         with _phase(seconds, "input"):
             rows = self._rows(task.rows, model.traced.spec.input_shape)
         with model.lanes, _phase(seconds, "compute"):
-            step = model.most_rows
             parts = [
-                model.runtime.run(rows[start : start + step], task.outputs, is_alone=task.is_alone)
-                for start in range(0, len(rows), step)
+                model.runtime.run(part, task.outputs, is_alone=task.is_alone)
+                for part in model.parts(rows)
             ]
         with _phase(seconds, "output"):
             return [

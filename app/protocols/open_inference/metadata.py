@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
@@ -11,6 +11,7 @@ from typing_extensions import TypedDict  # pydantic takes no other before Python
 from app.arrays import IMAGES, INPUT, OUTPUT
 from app.engine import ModelState
 from app.protocols.open_inference.signature import DATATYPES
+from model_zoo import spell_names
 
 EXTENSIONS = (
     "binary_tensor_data",
@@ -77,7 +78,12 @@ class V2ModelConfigBody(TypedDict):
     max_batch_size: int
     input: Annotated[list[V2ConfigInputBody], Field(description="One.")]
     output: Annotated[list[V2ConfigOutputBody], Field(description="One; more in `parameters`.")]
-    dynamic_batching: V2DynamicBatchingBody
+    dynamic_batching: NotRequired[
+        Annotated[
+            V2DynamicBatchingBody,
+            Field(description="Left out if the rows of a batch change each other's outputs."),
+        ]
+    ]
     parameters: Annotated[
         dict[str, dict[Literal["string_value"], str]],
         Field(description="The build, its spec, all outputs with their dims, and image_bytes."),
@@ -100,6 +106,8 @@ class ModelFacts:
     batch_delay_s: float
     state: ModelState
     takes_images: bool
+    # The layers that use the statistics of the batch, so that requests are computed one at a time.
+    batch_statistics: tuple[str, ...] = ()
 
 
 def model_metadata(facts: ModelFacts, versions: Sequence[int]) -> V2ModelMetadataBody:
@@ -129,6 +137,8 @@ def _properties(facts: ModelFacts) -> dict[str, str]:
     }
     if facts.takes_images:
         properties[IMAGES] = _images_in_place(facts)
+    if facts.batch_statistics:
+        properties["batch_statistics"] = spell_names(facts.batch_statistics)
     if state.engine:
         properties["engine"] = state.engine
     if state.precision:
@@ -154,7 +164,7 @@ def model_config(facts: ModelFacts) -> V2ModelConfigBody:
     can be sent and requested is in the parameters.
     """
     is_image = len(facts.input_shape) == 3
-    return {
+    config: V2ModelConfigBody = {
         "name": facts.name,
         "platform": PLATFORM,
         "backend": _BACKEND,
@@ -167,14 +177,16 @@ def model_config(facts: ModelFacts) -> V2ModelConfigBody:
             }
         ],
         "output": [_config_tensor(OUTPUT, facts.outputs[OUTPUT])],
-        "dynamic_batching": {
-            "preferred_batch_size": [rows for rows in facts.state.warmed if rows > 1],
-            "max_queue_delay_microseconds": round(facts.batch_delay_s * 1e6),
-        },
         "parameters": {
             key: {"string_value": value} for key, value in _config_parameters(facts).items()
         },
     }
+    if not facts.batch_statistics:
+        config["dynamic_batching"] = {
+            "preferred_batch_size": [rows for rows in facts.state.warmed if rows > 1],
+            "max_queue_delay_microseconds": round(facts.batch_delay_s * 1e6),
+        }
+    return config
 
 
 def _config_tensor(name: str, row: tuple[int, ...]) -> V2ConfigOutputBody:

@@ -21,7 +21,10 @@ Function = Callable[[Any], Sequence[Any]]
 
 
 class KerasRuntime:
-    """See `Runtime`. With `xla`, batches are padded to a power of two, each compiled once."""
+    """See `Runtime`. With `xla`, batches are padded to a power of two, each compiled once.
+
+    A network that uses batch statistics is not compiled, because the padding would count in them.
+    """
 
     name: RuntimeName = "tensorflow"
     lanes = 1
@@ -38,7 +41,7 @@ class KerasRuntime:
         self._traced = traced
         self._library = library
         self._precision = precision
-        self._xla = xla
+        self._xla = xla and not traced.graph.batch_statistics_nodes
         self._programs: Programs[Function] = Programs(self._make)
 
     def _make(self, outputs: tuple[str, ...]) -> Function:

@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -37,10 +37,14 @@ class LoadedModel:
     # As many batches as the runtime has lanes are computed at once.
     lanes: threading.Semaphore
 
-    @property
-    def most_rows(self) -> int:
-        """The largest batch that it was run at."""
-        return self.state.warmed[-1]
+    # The rows of a batch change each other's outputs, so they must be computed together.
+    uses_batch_statistics: bool
+
+    def parts(self, rows: Array) -> Iterator[Array]:
+        """Yield the rows as they are computed: in batches as large as it was run at."""
+        step = len(rows) if self.uses_batch_statistics else self.state.warmed[-1]
+        for start in range(0, len(rows), step):
+            yield rows[start : start + step]
 
 
 def load(
@@ -81,7 +85,9 @@ def load(
         lanes=runtime.lanes,
         batch_rows=_batch_rows(runtime, warmed[-1]),
     )
-    return LoadedModel(traced, runtime, state, threading.Semaphore(runtime.lanes))
+    uses_batch_statistics = bool(traced.graph.batch_statistics_nodes)
+    lanes = threading.Semaphore(runtime.lanes)
+    return LoadedModel(traced, runtime, state, lanes, uses_batch_statistics)
 
 
 def _batch_rows(runtime: Runtime, most: int) -> int:
@@ -104,30 +110,32 @@ def _choice(
 ) -> ModelState:
     """Return a state with the engine to use, and with the measurements that decided it."""
     names: Sequence[RuntimeName] = [engine]
+    # Statistics of a single row would hide how the engines compute them.
+    compared = rows if traced.graph.batch_statistics_nodes else rows[:1]
     if engine == "auto":
-        either = device == "cpu" and precision == "float32" and not traced.spec.is_training
+        either = device == "cpu" and precision == "float32"
         names = ["onnxruntime", "tensorflow"] if either else ["tensorflow"]
     if precision == "bfloat16":  # compared with what it replaces
         runtimes = [make("tensorflow", each) for each in ("bfloat16", "float32")]
-        outputs = [runtime.run(rows[:1], (OUTPUT,))[0] for runtime in runtimes]
+        outputs = [runtime.run(compared, (OUTPUT,))[0] for runtime in runtimes]
         difference = relative_difference(*outputs)
         return ModelState("loading", engine="tensorflow", difference=difference)
     if len(names) == 1:
         return ModelState("loading", engine=names[0])
     measured: dict[RuntimeName, float] = {}
-    first_rows: dict[RuntimeName, Array] = {}
+    outputs_by: dict[RuntimeName, Array] = {}
     for name in names:
         try:
             runtime = make(name)
         except ZooError:  # what has no form in ONNX is computed by TensorFlow
             continue
-        first_rows[name] = runtime.run(rows[:1], (OUTPUT,))[0]
+        outputs_by[name] = runtime.run(compared, (OUTPUT,))[0]
         measured[name] = _seconds_per_row(runtime, rows)
         del runtime
         give_memory_back()
-    if len(first_rows) == 1:
+    if len(outputs_by) == 1:
         return ModelState("loading", engine="tensorflow", measured=measured)
-    difference = relative_difference(first_rows["onnxruntime"], first_rows["tensorflow"])
+    difference = relative_difference(outputs_by["onnxruntime"], outputs_by["tensorflow"])
     best = min(measured, key=lambda name: measured[name])
     if not difference <= AGREEMENT:
         best = "tensorflow"
@@ -137,8 +145,6 @@ def _choice(
 
 def _most_rows(traced: Trace, settings: Settings) -> int:
     """Return the largest batch that is computed at once."""
-    if traced.spec.is_training:
-        return 1
     peak = max(1, traced.summary().totals["peak_activation_bytes"])
     most = min(settings.batch_rows, settings.max_batch, settings.max_activation_bytes // peak)
     return max(1, most)

@@ -47,8 +47,9 @@ class OnnxRuntime:
         """Raises: ZooError if the network has no form in ONNX."""
         self._traced = traced
         self._library = library
-        # Decided by the first program, which is for the network's own output.
-        self.lanes = _LANES
+        # Decided by the first program, which is for the network's own output. Lanes would divide
+        # the rows over which batch statistics are taken.
+        self.lanes = 1 if traced.graph.batch_statistics_nodes else _LANES
         self.lane_seconds = 0.0
         self._programs: Programs[_Program] = Programs(self._make)
 
