@@ -1,5 +1,6 @@
 """Assembles the application."""
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -32,7 +33,9 @@ from app.services import wire
 from app.settings import Settings
 from app.telemetry.exporting import span_exporter_from_environment
 from app.telemetry.statistics import Statistics
-from model_zoo import end_imports
+from model_zoo import end_imports, failed_packages
+
+log = logging.getLogger(__name__)
 
 # The first route that matches is taken, so the most frequent ones come first.
 _FOREIGN_ROUTERS = (*open_inference.ROUTERS, *tensorflow_serving.ROUTERS)
@@ -68,6 +71,8 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
             # The API answers while the worker still imports TensorFlow. With ZOO_DEVICE=gpu it
             # first waits for the worker, so that the service does not start without a GPU.
             await engine.start(wait_until_ready=settings.device == "gpu")
+            for failure in failed_packages():
+                log.warning("%s", failure)
             await services.models.load_pinned()
             yield
         finally:

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from model_zoo.image_files import decode_image
     from model_zoo.lowering import Model, materialize
     from model_zoo.onnx_lowering import onnx_model
+    from model_zoo.packages import FailedPackage
     from model_zoo.plain_values import ArgumentDescription
     from model_zoo.preprocessing import preprocess
     from model_zoo.reports.explanation import ExplanationDocument
@@ -81,6 +82,7 @@ if TYPE_CHECKING:
         describe_architecture,
         describe_architectures,
         describe_op,
+        failed_packages,
         find_architecture,
         list_architectures,
         list_ops,
@@ -103,6 +105,7 @@ __all__ = [
     "CheckpointDocument",
     "CheckpointStore",
     "ExplanationDocument",
+    "FailedPackage",
     "Graph",
     "ImportLimits",
     "InputError",
@@ -144,6 +147,7 @@ __all__ = [
     "end_imports",
     "end_point",
     "explanation_csv",
+    "failed_packages",
     "filter_explanation",
     "find_architecture",
     "find_weight_format",
@@ -183,6 +187,7 @@ _LAZY = {
     "CheckpointDocument": "model_zoo.weights.store",
     "CheckpointStore": "model_zoo.weights.store",
     "ExplanationDocument": "model_zoo.reports.explanation",
+    "FailedPackage": "model_zoo.packages",
     "ImportLimits": "model_zoo.weights.reading.contents",
     "Model": "model_zoo.lowering",
     "NamedFile": "model_zoo.weights.reading.contents",
@@ -205,6 +210,7 @@ _LAZY = {
     "describe_published": "model_zoo.weights.published",
     "end_imports": "model_zoo.weights.importing",
     "explanation_csv": "model_zoo.reports.explanation_csv",
+    "failed_packages": "model_zoo.zoo",
     "filter_explanation": "model_zoo.reports.explanation_filter",
     "find_architecture": "model_zoo.zoo",
     "import_checkpoint": "model_zoo.weights.importing",

@@ -154,12 +154,17 @@ def _suggestion(close: list[str], names: list[str]) -> str:
     return f"Valid: {', '.join(map(repr, names))}."
 
 
-def unknown_name(pointer: str, rule: str, name: str, valid: Iterable[str]) -> Problem:
-    """Return the problem of a name that is not among the valid ones; `rule` says what is wrong."""
+def unknown_name(
+    pointer: str, rule: str, name: str, valid: Iterable[str], more: str = ""
+) -> Problem:
+    """Return the problem of a name that is not among the valid ones; `rule` says what is wrong.
+
+    `more` ends the message.
+    """
     names = sorted(valid)
     close = nearest(name, names)
     suggestion = _suggestion(close, names)
-    return Problem(f"{rule} {suggestion}", pointer, name, close[0] if close else None)
+    return Problem(f"{rule} {suggestion}{more}", pointer, name, close[0] if close else None)
 
 
 def not_accepted(option: str, value: str, valid: Iterable[str], where: str = "") -> OptionError:

@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-from model_zoo.errors import BuildError, Problem
+from model_zoo.errors import BuildError, Problem, ZooError
 from model_zoo.provenance import Call, Recording, current_call, recording
 from model_zoo.values import Initializer, Regularizer
 
@@ -153,6 +153,8 @@ class GraphBuilder:
         self.end_points: dict[str, Tensor] = {}
         self.notes: list[Problem] = []
         self.reuse = False
+        # The innermost scoped op that an error ended.
+        self.failed: Call | None = None
         self._names: dict[str, int] = {}
 
     @property
@@ -315,7 +317,12 @@ def layer_scope(
                     f"layer: @register_op(layer={default!r})."
                 )
             call.layer = path
-        yield path
+        try:
+            yield path
+        except Exception:
+            graph = current_graph()
+            graph.failed = graph.failed or call
+            raise
 
 
 def build_graph(
@@ -323,8 +330,12 @@ def build_graph(
     input_shape: Sequence[int],
     *,
     final_endpoint: str | None = None,
+    explain: Callable[[Exception, Sequence[Call], Call | None], Exception] | None = None,
 ) -> Graph:
     """Run a network function on a symbolic input and return what it recorded.
+
+    `explain` returns what to raise in place of an error that is none of ours, from the calls made
+    so far and the innermost that the error ended.
 
     Shape: `input_shape` is that of one example, without the batch.
     Raises: BuildError if a layer refuses, or `final_endpoint` is not an end point of the network.
@@ -338,6 +349,12 @@ def build_graph(
                 output = network(inputs)
             except _FinalEndPoint:
                 output = list(builder.end_points.values())[-1]
+            except (ZooError, MemoryError):
+                raise
+            except Exception as error:
+                if explain is None:
+                    raise
+                raise explain(error, record.calls, builder.failed) from error
             else:
                 if final_endpoint is not None:
                     known = ", ".join(builder.end_points)

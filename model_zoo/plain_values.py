@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NotRequired
 
 from pydantic import ConfigDict, JsonValue, TypeAdapter, ValidationError
+from pydantic.errors import PydanticInvalidForJsonSchema
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 
@@ -49,6 +50,22 @@ class PlainKind:
             return _adapter(self.annotation).validate_json(text, strict=True)
         except (ValidationError, TypeError, ValueError) as error:
             raise UnfitError from error
+
+    @property
+    def in_python(self) -> str:
+        """What is valid where Python passes the argument, in words."""
+        try:
+            return self.expected.replace(" or null", " or None")
+        except PydanticInvalidForJsonSchema:  # a type that JSON has no word for
+            return f"of type {self.annotation}"
+
+    def fits(self, value: Any) -> bool:
+        """Return whether the type allows a value in Python."""
+        try:
+            _adapter(self.annotation).validate_python(value, strict=True)
+        except ValidationError:
+            return False
+        return True
 
     def describe(self, name: str) -> ArgumentDescription:
         """Return an argument of this kind for the catalogue, without its default."""

@@ -6,7 +6,7 @@ Scoped layers are made of these; `model_zoo.lowering` has one rule for each. All
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from model_zoo.errors import BuildError, SizeError
 from model_zoo.graph import Shape, Tensor, Variable, current_graph
@@ -316,11 +316,28 @@ def flatten(x: Tensor) -> Tensor:
     return current_graph().emit("flatten", (x,), (None, x.size), name="Reshape")
 
 
-def squeeze(x: Tensor, axes: Sequence[int], name: str = "squeeze") -> Tensor:
-    """Drop dimensions of size 1.
+def _axes(x: Tensor, axes: Sequence[int], op: str) -> tuple[int, ...]:
+    """Return dimensions after the batch, counted from the first one.
 
-    Raises: BuildError if one of them is not of size 1.
+    Raises: BuildError if they are not such.
     """
+    given: list[Any] = list(axes) if isinstance(axes, (list, tuple)) else [axes]
+    positive = tuple(axis + x.rank if type(axis) is int and axis < 0 else axis for axis in given)
+    if not all(type(axis) is int and 1 <= axis < x.rank for axis in positive):
+        raise BuildError(
+            f"axes of {op} must be a list of integers from 1 to {x.rank - 1}, the dimensions of "
+            f"{x.name} after the batch; received {axes!r}.",
+            received=axes,
+        )
+    return positive
+
+
+def squeeze(x: Tensor, axes: Sequence[int], name: str = "squeeze") -> Tensor:
+    """Drop dimensions of size 1; negative axes count from the last one.
+
+    Raises: BuildError if one of them is not of size 1, or is no dimension after the batch.
+    """
+    axes = _axes(x, axes, "squeeze")
     for axis in axes:
         if x.shape[axis] != 1:
             raise SizeError(
@@ -328,15 +345,17 @@ def squeeze(x: Tensor, axes: Sequence[int], name: str = "squeeze") -> Tensor:
                 "not 1; a smaller input_shape, global_pool or no spatial_squeeze would avoid that."
             )
     shape = tuple(size for axis, size in enumerate(x.shape) if axis not in axes)
-    return current_graph().emit("squeeze", (x,), shape, name=name, attributes={"axes": tuple(axes)})
+    return current_graph().emit("squeeze", (x,), shape, name=name, attributes={"axes": axes})
 
 
 def reduce_mean(x: Tensor, axes: Sequence[int], name: str = "Mean") -> Tensor:
-    """Take the mean over dimensions, which stay as size 1."""
+    """Take the mean over dimensions, which stay as size 1; negative axes count from the last one.
+
+    Raises: BuildError if one of them is no dimension after the batch.
+    """
+    axes = _axes(x, axes, "reduce_mean")
     shape = tuple(1 if axis in axes else size for axis, size in enumerate(x.shape))
-    return current_graph().emit(
-        "reduce_mean", (x,), shape, name=name, attributes={"axes": tuple(axes)}
-    )
+    return current_graph().emit("reduce_mean", (x,), shape, name=name, attributes={"axes": axes})
 
 
 def concat(tensors: Sequence[Tensor], name: str = "concat") -> Tensor:

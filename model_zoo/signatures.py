@@ -24,11 +24,13 @@ from model_zoo.values import (
     AddedLater,
     ByName,
     EachByName,
+    Initializer,
     Matching,
     Named,
     NormalizerArguments,
     NormalizerByName,
     OfOneCall,
+    Regularizer,
     ValueKind,
     makers,
 )
@@ -50,6 +52,13 @@ class Kind(Protocol):
         not valid.
         """
 
+    @property
+    def in_python(self) -> str:
+        """What is valid where Python passes the argument, in words."""
+
+    def fits(self, value: Any) -> bool:
+        """Return whether a value in Python is of this kind."""
+
     def describe(self, name: str) -> ArgumentDescription:
         """Return an argument of this kind for the catalogue, without its default."""
 
@@ -66,6 +75,13 @@ class NullableKind:
 
     def read(self, wire: Any, pointer: str) -> Any:
         return None if wire is None else self.kind.read(wire, pointer)
+
+    @property
+    def in_python(self) -> str:
+        return f"{self.kind.in_python}, or None"
+
+    def fits(self, value: Any) -> bool:
+        return value is None or self.kind.fits(value)
 
     def describe(self, name: str) -> ArgumentDescription:
         return {**self.kind.describe(name), "type": self.expected}
@@ -102,6 +118,15 @@ class NamedKind:
         maker = makers(self.kind)[name]
         return maker(**signature_of(maker).read(arguments, pointer, name))
 
+    @property
+    def in_python(self) -> str:
+        return _IN_PYTHON[self.kind]
+
+    def fits(self, value: Any) -> bool:
+        return (
+            callable(value) if self.kind == "activation" else isinstance(value, _TYPES[self.kind])
+        )
+
     def describe(self, name: str) -> ArgumentDescription:
         return {"name": name, "type": self.expected, "values": sorted(makers(self.kind))}
 
@@ -127,6 +152,14 @@ class NamedEachKind:
                 raise SpecError(_no_name(self.kind, inner, where)) from error
         return values
 
+    @property
+    def in_python(self) -> str:
+        return f"a dictionary, each value {_IN_PYTHON[self.kind]}"
+
+    def fits(self, value: Any) -> bool:
+        each = NamedKind(self.kind)
+        return isinstance(value, Mapping) and all(each.fits(inner) for inner in value.values())
+
     def describe(self, name: str) -> ArgumentDescription:
         return {"name": name, "type": self.expected}
 
@@ -150,6 +183,13 @@ class NormalizerKind:
                 )
             )
         return find_op(name)
+
+    @property
+    def in_python(self) -> str:
+        return "a function, such as model_zoo.layers.batch_norm"
+
+    def fits(self, value: Any) -> bool:
+        return callable(value)
 
     def describe(self, name: str) -> ArgumentDescription:
         return {"name": name, "type": self.expected, "values": list(normalizer_names())}
@@ -186,8 +226,23 @@ class NormalizerArgumentsKind:
             raise SpecError(*problems)
         return values
 
+    @property
+    def in_python(self) -> str:
+        return "a dictionary of a normalizer's arguments"
+
+    def fits(self, value: Any) -> bool:
+        return isinstance(value, Mapping)
+
     def describe(self, name: str) -> ArgumentDescription:
         return {"name": name, "type": self.expected}
+
+
+_IN_PYTHON: Mapping[ValueKind, str] = {
+    "activation": "a function of a tensor, such as model_zoo.activations.relu",
+    "initializer": "an initializer, such as model_zoo.values.xavier_initializer()",
+    "regularizer": "a regularizer, such as model_zoo.values.l2_regularizer(0.0001)",
+}
+_TYPES: Mapping[ValueKind, type[Named]] = {"initializer": Initializer, "regularizer": Regularizer}
 
 
 def _object(wire: Any) -> Mapping[str, Any]:

@@ -12,7 +12,8 @@ from pydantic import JsonValue
 from model_zoo.architectures.registry import Architecture
 from model_zoo.arg_scope import arg_scope
 from model_zoo.errors import BudgetError, Problem, SizeError, SpecError, ZooError, spell_names
-from model_zoo.graph import Graph, Node, Tensor, build_graph
+from model_zoo.graph import Graph, Node, Tensor
+from model_zoo.mistakes import build_network
 from model_zoo.provenance import written_as
 from model_zoo.reports.explanation import Explanation, explain
 from model_zoo.reports.summary import Summary, layer_nodes, summarize
@@ -206,7 +207,9 @@ def _run(resolved: Resolved, is_training: bool) -> Graph:
                     is_forced=level.is_forced,
                 )
             )
-        return build_graph(network, resolved.input_shape, final_endpoint=final_endpoint)
+        return build_network(
+            resolved.entry, network, resolved.input_shape, final_endpoint=final_endpoint
+        )
 
 
 # TF-Slim's parameters of heads, and the value with which a head fits inputs of other sizes.

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from annotated_types import Ge, Gt
 
+from model_zoo.registries import Registry
+
 NonNegative = Annotated[float, Ge(0)]
 ValueKind = Literal["activation", "initializer", "regularizer"]
 
@@ -103,7 +105,9 @@ T = TypeVar("T")
 Later = Annotated[T, AddedLater()]
 Maker = Callable[..., Named]
 M = TypeVar("M", bound=Maker)
-_makers: dict[ValueKind, dict[str, Maker]] = {kind: {} for kind in get_args(ValueKind)}
+_makers: dict[ValueKind, Registry[Maker]] = {
+    kind: Registry(f"an {kind}" if kind[0] in "ai" else f"a {kind}") for kind in get_args(ValueKind)
+}
 
 
 def makers(kind: ValueKind) -> Mapping[str, Maker]:
@@ -116,9 +120,7 @@ def register(kind: ValueKind, name: str, maker: M) -> M:
 
     Raises: ValueError if the kind has the name already.
     """
-    if name in _makers[kind]:
-        raise ValueError(f"There is already a {kind} named {name}.")
-    _makers[kind][name] = maker
+    _makers[kind].add(name, maker, maker)
     return maker
 
 

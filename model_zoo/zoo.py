@@ -11,13 +11,12 @@ from typing_extensions import TypedDict  # pydantic takes no other before Python
 
 from model_zoo.architectures.registry import Architecture, find_registered, registered
 from model_zoo.arg_scope import ArgScope, arg_scope, scoped_op
-from model_zoo.graph import build_graph
 from model_zoo.layers import find_op, op_names
+from model_zoo.mistakes import build_network
+from model_zoo.packages import FailedPackage, failures, load_packages
 from model_zoo.plain_values import ArgumentDescription, PlainKind
 from model_zoo.provenance import written_as
 from model_zoo.signatures import Argument, Signature, signature_of, to_wire
-
-ENTRY_POINTS = "model_zoo.architectures"
 
 
 class ArchitectureRow(TypedDict):
@@ -72,15 +71,28 @@ class OpDescription(TypedDict):
     arguments: list[ArgumentDescription]
 
 
-@functools.cache
 def _load() -> None:
-    """Register our own families, then those that installed packages offer as entry points."""
-    # Imported here: it takes as long as the rest of this package, and few processes need it.
-    from importlib.metadata import entry_points
-
+    """Register our own families, then those of installed packages."""
     import_module("model_zoo.architectures")
-    for entry_point in entry_points(group=ENTRY_POINTS):
-        entry_point.load()
+    load_packages(_check)
+
+
+def _check(added: set[str]) -> None:
+    """Describe what a package has added, as the catalogue does: that must not fail there."""
+    try:
+        for name in sorted(added & set(op_names())):
+            describe_op(name)
+        for name in sorted(added & set(registered())):
+            describe_architecture(name)
+    except BaseException:
+        published.cache_clear()  # another package may have the names
+        raise
+
+
+def failed_packages() -> tuple[FailedPackage, ...]:
+    """Return the installed packages whose architectures are left out, and why."""
+    _load()
+    return failures()
 
 
 def find_architecture(name: str, pointer: str = "") -> Architecture:
@@ -114,7 +126,8 @@ def network_parameters(entry: Architecture) -> Signature:
 
 @functools.cache
 def _network_parameters(network: Callable[..., Any]) -> Signature:
-    signature = Signature(network, skip=("is_training",))
+    inputs = next(iter(inspect.signature(network).parameters))
+    signature = Signature(network, skip=(inputs, "is_training"))
     if not ends_itself(network):
         # Every network can end early: the trace knows its end points.
         signature.arguments["final_endpoint"] = Argument(
@@ -177,8 +190,10 @@ def published(name: str) -> Published:
     if not ends_itself(entry.network):
         del params["final_endpoint"]
     with arg_scope(default_scope(entry, {})):
-        graph = build_graph(
-            lambda inputs: entry.network(inputs, is_training=False, **params), entry.input_shape
+        graph = build_network(
+            entry,
+            lambda inputs: entry.network(inputs, is_training=False, **params),
+            entry.input_shape,
         )
     return Published(
         sum(variable.size for variable in graph.variables),

@@ -9,6 +9,7 @@ from typing_extensions import TypedDict  # pydantic takes no other before Python
 from app.api.parts import EngineDep
 from app.engine import WorkerState
 from app.http.openapi import answer
+from model_zoo import failed_packages
 
 router = APIRouter(tags=["service"])
 
@@ -24,12 +25,21 @@ class WorkerBody(TypedDict):
     reason: str | None
 
 
+class FailedPackageBody(TypedDict):
+    """An installed package whose architectures are left out: the module that failed, and why."""
+
+    package: str
+    module: str
+    reason: str
+
+
 class HealthBody(TypedDict):
     """Whether the service is live, and whether it computes at once."""
 
     status: Literal["ok"]
     ready: bool
     worker: WorkerBody
+    failed_packages: list[FailedPackageBody]
 
 
 @router.get(
@@ -43,6 +53,7 @@ async def read_health(engine: EngineDep) -> Response:
 
     `ready` is false while the worker starts or restarts, and while the service drains. Builds,
     summaries and explanations are answered then too; predictions and weights wait for the worker.
+    A failed package takes nothing else down.
     """
     status = engine.status()
     body: HealthBody = {
@@ -56,5 +67,9 @@ async def read_health(engine: EngineDep) -> Response:
             "queued": status.queued,
             "reason": status.reason,
         },
+        "failed_packages": [
+            {"package": each.package, "module": each.module, "reason": each.reason}
+            for each in failed_packages()
+        ],
     }
     return JSONResponse(body, headers={"Cache-Control": "no-store"})

@@ -9,6 +9,8 @@ from annotated_types import Ge, Gt, Le
 from model_zoo.arg_scope import ArgScope
 from model_zoo.errors import ZooError, unknown_name
 from model_zoo.graph import Tensor
+from model_zoo.packages import why_missing
+from model_zoo.registries import Registry
 from model_zoo.values import Matching
 
 Network = Callable[..., Tensor]
@@ -47,18 +49,32 @@ class Architecture:
     background: bool = False
     fixed: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def is_own(self) -> bool:
+        """Whether the network is one of this package's."""
+        return self.network.__module__.startswith("model_zoo.")
 
-_architectures: dict[str, Architecture] = {}
+
+_architectures: Registry[Architecture] = Registry("an architecture")
 
 
 def register(entry: Architecture) -> Architecture:
     """Add an architecture to the catalogue.
 
-    Raises: ValueError if the name is taken.
+    Raises: ValueError if the name is taken, or a fact is not of its kind.
     """
-    if entry.name in _architectures:
-        raise ValueError(f"There is already an architecture named {entry.name}.")
-    _architectures[entry.name] = entry
+    name, shape = entry.name, entry.input_shape
+    if not callable(entry.arg_scope):
+        raise ValueError(
+            f"arg_scope of {name} must be a function that returns an ArgScope; "
+            f"received {entry.arg_scope!r}."
+        )
+    if len(shape) not in (3, 4) or not all(type(size) is int and size >= 1 for size in shape):
+        raise ValueError(
+            f"input_shape of {name} must be (height, width, channels), or with frames before them; "
+            f"received {shape!r}."
+        )
+    _architectures.add(entry.name, entry, entry.network)
     return entry
 
 
@@ -109,7 +125,6 @@ def find_registered(name: str, pointer: str = "") -> Architecture:
     """
     entry = _architectures.get(name)
     if entry is None:
-        raise ZooError(
-            unknown_name(pointer, f"There is no architecture {name!r}.", name, _architectures)
-        )
+        rule = f"There is no architecture {name!r}."
+        raise ZooError(unknown_name(pointer, rule, name, _architectures, why_missing(name)))
     return entry

@@ -23,6 +23,7 @@ from model_zoo.zoo import (
     describe_architecture,
     describe_architectures,
     describe_op,
+    failed_packages,
     list_ops,
 )
 
@@ -87,6 +88,8 @@ def _list(options: argparse.Namespace) -> int:
         print(json.dumps(list_ops()) if options.format == "json" else "\n".join(list_ops()))
         return 0
     rows = describe_architectures()
+    for failure in failed_packages():
+        print(f"warning: {failure}", file=sys.stderr)
     print(json.dumps(rows, indent=2) if options.format == "json" else _table(rows, options.format))
     return 0
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model_zoo.errors import WeightsError, ZooError
+from model_zoo.packages import why_missing
 from model_zoo.spec import BuildSpec
 from model_zoo.strict_json import read_json
 from model_zoo.tracing import Trace, trace
@@ -90,6 +91,7 @@ def read_spec(name: str) -> BuildSpec:
         raise ZooError(
             f"{name} is neither an architecture, nor a readable file ({error.strerror}), nor JSON "
             f"(which begins with a brace); architectures: {', '.join(list_architectures())}."
+            f"{why_missing(name)}"
         ) from error
     return BuildSpec.read(read_json(data))
 

@@ -7,13 +7,15 @@ from typing import Any, TypeVar, get_args, get_type_hints, overload
 from model_zoo.arg_scope import add_arg_scope, scoped_op
 from model_zoo.errors import ZooError, unknown_name
 from model_zoo.graph import Tensor
+from model_zoo.packages import why_missing
 from model_zoo.provenance import LayerName
+from model_zoo.registries import Registry
 from model_zoo.values import OfOneCall
 
 F = TypeVar("F", bound=Callable[..., Any])
-_ops: dict[str, Callable[..., Any]] = {}
+_ops: Registry[Callable[..., Any]] = Registry("a scoped op")
 _aliases = {"convolution2d": "conv2d"}
-_normalizers: list[str] = []
+_normalizers: Registry[Callable[..., Any]] = Registry("a normalizer")
 
 
 @overload
@@ -33,11 +35,9 @@ def register_op(function: F | None = None, *, layer: str | LayerName | None = No
         return functools.partial(register_op, layer=layer)
     registered: Any = add_arg_scope(function)
     op = scoped_op(registered)
-    if op.name in _ops or op.name in _aliases:
-        raise ValueError(f"There is already a scoped op named {op.name}.")
     op.layer = layer
     op.tensors = _tensors(function)
-    _ops[op.name] = registered
+    _ops.add(_aliases.get(op.name, op.name), registered, function)
     return registered
 
 
@@ -56,8 +56,9 @@ def register_normalizer(*, layer: str) -> Callable[[F], F]:
     """Register an op that `normalizer_fn` can name: a tensor, and defaults for the rest."""
 
     def register(function: F) -> F:
-        _normalizers.append(function.__name__)
-        return register_op(layer=layer)(function)
+        op = register_op(layer=layer)(function)
+        _normalizers.add(function.__name__, op, function)
+        return op
 
     return register
 
@@ -79,7 +80,6 @@ def find_op(name: str, pointer: str = "") -> Callable[..., Any]:
     """
     op = _ops.get(_aliases.get(name, name))
     if op is None:
-        raise ZooError(
-            unknown_name(pointer, f"There is no scoped op {name!r}.", name, [*_ops, *_aliases])
-        )
+        rule = f"There is no scoped op {name!r}."
+        raise ZooError(unknown_name(pointer, rule, name, [*_ops, *_aliases], why_missing(name)))
     return op

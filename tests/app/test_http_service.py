@@ -131,6 +131,7 @@ def test_health_tells_the_worker_s_state(client: TestClient) -> None:
             "queued": 0,
             "reason": None,
         },
+        "failed_packages": [],
     }
 
 
