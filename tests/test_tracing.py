@@ -461,6 +461,20 @@ def test_every_layer_with_batch_statistics_is_named(name: str, count: int) -> No
     assert len(names) == count
 
 
+def test_what_a_forced_level_makes_train_is_a_warning() -> None:
+    forced = {"args": {"is_training": True}, "force": True}
+    result = traced(architecture="lenet", scopes=[{"ops": ["dropout"], **forced}])
+    assert result.warnings == (
+        "LeNet/dropout3: is_training of dropout is true there, so it drops at random, and "
+        "predictions are refused. With is_training false, it does nothing.",
+    )
+    result = traced(architecture="mobilenet_v1_025", scopes=[{"ops": ["batch_norm"], **forced}])
+    (warning,) = result.warnings
+    assert warning.startswith("MobilenetV1/Conv2d_0/BatchNorm, ")
+    assert " and 7 more: is_training of batch_norm is true there, " in warning
+    assert len(result.graph.batch_statistics_nodes) == 27
+
+
 def test_moving_averages_and_a_build_for_training_are_no_warning() -> None:
     level = {"ops": ["batch_norm"], "args": {"is_training": False}}
     assert traced(architecture="lenet", scopes=[*NORMALIZED, level]).warnings == ()

@@ -98,6 +98,15 @@ def test_the_graph_says_which_requests_are_computed_alone(make_client: Make) -> 
     assert engine.alone == [False, True, False, False, True]
 
 
+def test_a_build_with_a_forced_dropout_is_not_run(client: TestClient) -> None:
+    level = {"ops": ["dropout"], "args": {"is_training": True}, "force": True}
+    path = f"/v1/builds/{build(client, scopes=[level])}/predict"
+    assert problem(client.post(path, content=NPY))["detail"] == (
+        "LeNet/dropout3: is_training of dropout is true there, but predictions run in inference "
+        "mode. Post the spec with is_training of dropout false; it has the same weights."
+    )
+
+
 def test_a_build_with_an_active_dropout_is_not_run(
     make_client: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:

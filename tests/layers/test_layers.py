@@ -25,7 +25,7 @@ from model_zoo.layers import (
     max_pool2d,
     separable_conv2d,
 )
-from model_zoo.primitives import concat, squeeze
+from model_zoo.primitives import concat, reduce_mean, squeeze
 from model_zoo.values import l1_regularizer, l2_regularizer, ones_initializer
 
 
@@ -41,6 +41,21 @@ def refusal(network: Callable[[Tensor], Tensor], shape: tuple[int, ...] = (8, 8,
     with pytest.raises(BuildError) as caught:
         traced(network, shape)
     return caught.value.problems[0].message
+
+
+def test_axes_may_count_from_the_last_dimension() -> None:
+    graph = traced(lambda x: squeeze(reduce_mean(x, [-3, 2]), [1, -2]))
+    assert graph.output.shape == (None, 3)
+    assert [node.attributes.get("axes") for node in graph.nodes] == [None, (1, 2), (1, 2)]
+
+
+@pytest.mark.parametrize("axes", ["height", ["height"], 0, [1, 4], [-4], [1.0], [True]])
+def test_axes_are_dimensions_after_the_batch(axes: Any) -> None:
+    for primitive in (reduce_mean, squeeze):
+        assert refusal(lambda x, primitive=primitive: primitive(x, axes)) == (
+            f"axes of {primitive.__name__} must be a list of integers from 1 to 3, the dimensions "
+            f"of input after the batch; received {axes!r}."
+        )
 
 
 def test_default_names_count_up_and_given_names_stay() -> None:
