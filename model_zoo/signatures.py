@@ -94,10 +94,17 @@ class MatchingKind:
     pattern: str
     expected: str
 
-    def read(self, wire: Any, _pointer: str) -> Any:
-        if not isinstance(wire, str) or re.fullmatch(self.pattern, wire) is None:
+    def read(self, wire: Any, pointer: str) -> Any:
+        if not self.fits(wire):
             raise UnfitError
         return wire
+
+    @property
+    def in_python(self) -> str:
+        return self.expected
+
+    def fits(self, value: Any) -> bool:
+        return isinstance(value, str) and re.fullmatch(self.pattern, value) is not None
 
     def describe(self, name: str) -> ArgumentDescription:
         return {"name": name, "type": self.expected}

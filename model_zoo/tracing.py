@@ -119,8 +119,8 @@ class Trace:
     def warnings(self) -> tuple[str, ...]:
         """What a user should know before using the build.
 
-        A default scope left out, parameters and levels without effect, nulls lost to a forced level,
-        and layers that train although the spec does not.
+        A default scope left out, parameters and levels without effect, nulls that a forced level
+        replaced, and layers that train although the spec does not.
         """
         explanation = self._explanation
         problems = [
