@@ -10,7 +10,8 @@ Where a message has another type here than in TensorFlow's files, its bytes are 
 - messages that are parsed one by one, once it is known how many there are, are `bytes` too.
 
 Source: tensorflow/core/framework/{tensor,tensor_shape,tensor_slice,versions}.proto,
-tensorflow/core/protobuf/tensor_bundle.proto and tensorflow/core/util/saved_tensor_slice.proto
+tensorflow/core/protobuf/{tensor_bundle,trackable_object_graph}.proto and
+tensorflow/core/util/saved_tensor_slice.proto
 """
 
 from typing import Any
@@ -46,6 +47,9 @@ _DECLARED: dict[str, tuple[tuple[int, str, str], ...]] = {
         (6, "fixed32", "crc32c"),
         (7, "repeated Slice", "slices"),
     ),
+    "ObjectGraph": ((1, "repeated bytes", "nodes"),),
+    "ObjectNode": ((2, "repeated ObjectAttribute", "attributes"),),
+    "ObjectAttribute": ((2, "string", "full_name"), (3, "string", "checkpoint_key")),
     "SavedSlices": ((1, "SavedMeta", "meta"), (2, "SavedSlice", "data")),
     "SavedMeta": ((1, "repeated bytes", "tensor"), (2, "Versions", "versions")),
     "SavedSliceMeta": (

@@ -55,8 +55,12 @@ def refusals(file: NamedFile) -> Iterator[None]:
 
 
 def masked_crc32c(data: Bytes) -> int:
-    """Return the CRC-32C as TensorFlow and LevelDB store it: rotated, plus a constant."""
-    crc: int = google_crc32c.value(data)
+    """Return the CRC-32C of data as TensorFlow and LevelDB store it."""
+    return masked(google_crc32c.value(data))
+
+
+def masked(crc: int) -> int:
+    """Return a CRC-32C as TensorFlow and LevelDB store it: rotated, plus a constant."""
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 

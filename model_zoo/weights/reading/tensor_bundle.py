@@ -1,15 +1,14 @@
 """Reads TensorFlow's V2 checkpoints: `model.index` and the shards `model.data-00000-of-00001`.
 
 The index is a table. Its first entry says how many shards there are; every other one says what a
-tensor is, and where its bytes lie in which shard. The keys of an object-based checkpoint
-(`.../.ATTRIBUTES/VARIABLE_VALUE`) are kept as they are.
+tensor is, and where its bytes lie in which shard.
 
 Source: tensorflow/core/protobuf/tensor_bundle.proto, tensorflow/core/util/tensor_bundle
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -26,6 +25,12 @@ from model_zoo.weights.reading.contents import (
     check_tensors,
 )
 from model_zoo.weights.reading.messages import DTYPES, check_version, parse, shape_of
+from model_zoo.weights.reading.object_graph import (
+    KEY,
+    MAX_GRAPH_BYTES,
+    read_string,
+    variable_names,
+)
 from model_zoo.weights.reading.parts import (
     Extent,
     Extents,
@@ -39,6 +44,7 @@ from model_zoo.weights.reading.parts import (
 from model_zoo.weights.reading.table import Bytes, Table, masked_crc32c, refusals, shown
 
 _LITTLE_ENDIAN = 0
+_STRING = 7  # in tensorflow/core/framework/types.proto
 _MAX_ENTRY_BYTES = 2**18  # a shape, and the slices of a partitioned variable
 # How a dtype lies in the file, where numpy has none for it or not every byte is a value of it.
 _STORED = {"bfloat16": "uint16", "bool": "uint8"}
@@ -63,6 +69,8 @@ _Parts = Sequence[tuple[Extents, _Entry]]
 
 def read_tensor_bundle(index: NamedFile, shards: Sequence[NamedFile], limits: Limits) -> Contents:
     """Return the tensors of a V2 checkpoint: its index, and all of its shards in any order.
+
+    Those of an object-based one are called as its object graph calls their variables.
 
     Raises: WeightsError if a shard is missing, or a file is damaged or declares too much.
     """
@@ -89,7 +97,27 @@ def read_tensor_bundle(index: NamedFile, shards: Sequence[NamedFile], limits: Li
     for number, file in enumerate(shards):
         with refusals(file):
             _check_places(file, [entry for entry in entries.values() if entry.shard == number])
-    return Contents("TensorFlow V2 checkpoint", tensors, left_out)
+    kind = "TensorFlow V2 checkpoint"
+    if KEY not in entries or KEY in of_others or entries[KEY].dtype != _STRING:
+        return Contents(kind, tensors, left_out)
+    names = _variable_names(index, entries[KEY], shards, {tensor.name for tensor in tensors})
+    named = [replace(tensor, name=names.get(tensor.name, tensor.name)) for tensor in tensors]
+    left_out.remove(KEY.decode())
+    return Contents(f"{kind}, object-based", named, left_out)
+
+
+def _variable_names(
+    index: NamedFile, entry: _Entry, shards: Sequence[NamedFile], keys: Collection[str]
+) -> dict[str, str]:
+    if entry.size > MAX_GRAPH_BYTES or entry.shape or entry.slices:
+        with refusals(index):
+            raise ValueError(
+                f"Its object graph has the shape {list(entry.shape)} and {entry.size} bytes; it is "
+                f"one string of at most {MAX_GRAPH_BYTES}."
+            )
+    with refusals(shards[entry.shard]):
+        data = _read_bytes(shards[entry.shard], entry.offset, entry.size)
+        return variable_names(index.name, read_string(data, entry.crc), keys)
 
 
 def _entries(index: NamedFile, num_shards: int, limits: Limits) -> Iterator[_Entry]:

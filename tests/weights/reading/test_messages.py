@@ -12,7 +12,7 @@ from tensorflow.core.framework import (
     types_pb2,
     versions_pb2,
 )
-from tensorflow.core.protobuf import tensor_bundle_pb2
+from tensorflow.core.protobuf import tensor_bundle_pb2, trackable_object_graph_pb2
 from tensorflow.core.util import saved_tensor_slice_pb2
 from tensorflow_checkpoints import field, shape_message, slice_message
 
@@ -27,6 +27,11 @@ THEIRS: dict[str, Any] = {
     "Slice": tensor_slice_pb2.TensorSliceProto,
     "BundleHeader": tensor_bundle_pb2.BundleHeaderProto,
     "BundleEntry": tensor_bundle_pb2.BundleEntryProto,
+    "ObjectGraph": trackable_object_graph_pb2.TrackableObjectGraph,
+    "ObjectNode": trackable_object_graph_pb2.TrackableObjectGraph.TrackableObject,
+    "ObjectAttribute": (
+        trackable_object_graph_pb2.TrackableObjectGraph.TrackableObject.SerializedTensor
+    ),
     "SavedSlices": saved_tensor_slice_pb2.SavedTensorSlices,
     "SavedMeta": saved_tensor_slice_pb2.SavedTensorSliceMeta,
     "SavedSliceMeta": saved_tensor_slice_pb2.SavedSliceMeta,

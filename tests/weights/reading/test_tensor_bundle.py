@@ -115,22 +115,6 @@ def test_published_checkpoint_is_read_bit_by_bit(tmp_path: Path) -> None:
     assert read == tensorflow_reads(stem)
 
 
-def test_object_based_checkpoint_keeps_its_keys(tmp_path: Path) -> None:
-    layer = tf.Variable([[1.0, 2.0]])
-    stem = tf.train.Checkpoint(layer=layer, steps=tf.Variable(7, dtype=tf.int64)).save(
-        str(tmp_path / "object")
-    )
-    contents = read_tensor_bundle(*bundle_of(Path(stem)), Limits())
-    assert contents.format == "TensorFlow V2 checkpoint"
-    assert contents.left_out == ["_CHECKPOINTABLE_OBJECT_GRAPH"]
-    assert [tensor.name for tensor in contents.tensors] == [
-        "layer/.ATTRIBUTES/VARIABLE_VALUE",
-        "save_counter/.ATTRIBUTES/VARIABLE_VALUE",
-        "steps/.ATTRIBUTES/VARIABLE_VALUE",
-    ]
-    assert values_of(contents) == tensorflow_reads(Path(stem))
-
-
 @pytest.fixture(scope="module")
 def sharded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Values]:
     """Return a checkpoint of two shards, with partitioned variables, and what it was saved of."""
