@@ -122,7 +122,8 @@ def _kind(media_type: str, body: bytes) -> InputKind | Literal["form"]:
 
 
 def _sniffed(body: bytes) -> InputKind | None:
-    if body.startswith(b"\x93NUMPY"):
+    # A pickle is read as an array, so that it is refused as what it is.
+    if body.startswith((b"\x93NUMPY", *(bytes((0x80, protocol)) for protocol in range(2, 6)))):
         return "npy"
     if starts_as_image(body):
         return "image"

@@ -296,7 +296,8 @@ INPUTS: dict[str, tuple[bytes, str, str, str]] = {
         pickled_npy(),
         "application/x-npy",
         "",
-        "The data holds pickled Python objects, which are never loaded.",
+        "The data holds a pickle of Python objects, which runs code when it is read and is "
+        "never loaded: save arrays of numbers instead.",
     ),
     "header larger than the data": (
         lying_npy("(1000000000, 1000000000, 1000)"),

@@ -1,10 +1,13 @@
 """Imports: what a file is, is read from its content; what it is not, is told; and limits hold."""
 
+import bz2
 import gzip
 import hashlib
 import io
 import json
+import lzma
 import os
+import pickle
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterable
@@ -59,9 +62,15 @@ def take(tmp_path: Path, store: CheckpointStore) -> Callable[..., Checkpoint]:
     return import_
 
 
-def npz() -> bytes:
+def npz(**arrays: np.ndarray) -> bytes:
     stream = io.BytesIO()
-    np.savez(stream, **TENSORS)
+    np.savez(stream, **(arrays or TENSORS))
+    return stream.getvalue()
+
+
+def npy(array: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array)
     return stream.getvalue()
 
 
@@ -220,10 +229,72 @@ def test_one_of_several_checkpoints_in_an_archive_is_taken_by_name(
             lambda: {"m.pt": zipped("archive/data.pkl")},
             "m.pt is a PyTorch file, a pickle, which runs code: save it as safetensors.",
         ),
-        (
-            lambda: {"m.bin": b"\x80\x02}q\x00."},
-            "m.bin is a pickle, which runs code when it is read: save it as safetensors.",
+        *(
+            (
+                lambda protocol=protocol: {"m.bin": pickle.dumps({"a": [1.0]}, protocol)},
+                "m.bin is a pickle, which runs code when it is read: save it as safetensors.",
+            )
+            for protocol in range(6)
         ),
+        (
+            lambda: {"m.npy": npy(np.array({"a": 1}, object))},
+            "m.npy is an array of Python objects, a pickle, which runs code when it is read: save "
+            "its arrays by name, with numpy.savez.",
+        ),
+        (
+            lambda: {"m.npy": npy(np.zeros(3))},
+            "m.npy is a single array: numpy.savez writes several by name.",
+        ),
+        (
+            lambda: {"m.npz": npz(a=np.array([{}]))},
+            "m.npz: 'a.npy' holds a pickle of Python objects, which runs code when it is read and "
+            "is never loaded: save arrays of numbers instead.",
+        ),
+        (
+            lambda: {"m.pkl.gz": gzip.compress(pickle.dumps({"a": [1.0]}, 5))},
+            "m.pkl.gz is a pickle compressed by gzip, which runs code when it is read: save it as "
+            "safetensors.",
+        ),
+        (
+            lambda: {"m.zip": zipped("m.pkl")},
+            "m.zip is a zip archive with the pickle 'm.pkl', which runs code when it is read: save "
+            "it as safetensors.",
+        ),
+        (
+            lambda: {"m.tar": tar([("m.pkl", pickle.dumps({"a": 1}, 5))], "w")},
+            "m.pkl is a pickle, which runs code when it is read: save it as safetensors.",
+        ),
+        *(
+            (
+                lambda compress=compress, name=name: {name: compress(npz())},
+                f"{name} is one file compressed by {kind}: {tool} it, and give {given}.",
+            )
+            for compress, kind, tool, name, given in (
+                (gzip.compress, "gzip", "gunzip", "m.npz.gz", "m.npz"),
+                (gzip.compress, "gzip", "gunzip", "m", "what comes out"),
+                (bz2.compress, "bzip2", "bunzip2", "m.npz.bz2", "m.npz"),
+                (lzma.compress, "xz", "unxz", "m.npz.xz", "m.npz"),
+                (lambda data: b"\x28\xb5\x2f\xfd" + data, "zstd", "unzstd", "m.zst", "m"),
+            )
+        ),
+        (
+            lambda: {"m.tar.xz": lzma.compress(tar([("m.npz", npz())], "w"))},
+            "m.tar.xz is one file compressed by xz: unxz it, and give m.tar.",
+        ),
+        (
+            lambda: {"m.gz": gzip.compress(b"short")},
+            "m.gz is one file compressed by gzip: gunzip it, and give m.",
+        ),
+        (
+            lambda: {"m.tar": tar([("a/m.npz.gz", gzip.compress(npz()))], "w")},
+            "a/m.npz.gz is one file compressed by gzip: gunzip it, and give a/m.npz.",
+        ),
+        (
+            lambda: {"m.zip": zipped("a/m.safetensors", "readme", "b", "c")},
+            "m.zip is a zip archive and no npz: unzip it, and give the weights in it: "
+            "'a/m.safetensors', 'readme', 'b', ...",
+        ),
+        (lambda: {"m.zip": zipped()}, "m.zip is an empty zip archive."),
         (
             lambda: {"m.tgz": b"<!DOCTYPE html><title>404</title>"},
             "m.tgz is a web page: its download went wrong.",

@@ -14,11 +14,17 @@ from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
 from model_zoo.errors import InputError, Problem
+from model_zoo.weights.reading.pickles import WINDOW_BYTES, is_pickle
 
 # NumPy's own limit, above which its parser is not safe; the header of an array of numbers has 128.
 _MAX_HEADER_BYTES = 10_000
 _MAX_RANK = 32
 _MAX_DIMENSION = 2**63 - 1
+_RUNS = "which runs code when it is read and is never loaded: save arrays of numbers instead."
+
+
+class PickleError(ValueError):
+    """What should be an array of numbers is a pickle, or holds one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +41,15 @@ def read_header(stream: IO[bytes], length: int) -> NpyHeader:
     """Return the header of an .npy file of `length` bytes; the stream then stands at the content.
 
     Reads the header only, of version 1.0, 2.0 or 3.0, and nothing that is pickled.
-    Raises: ValueError if it is no header, or if its shape takes more or fewer bytes than follow it.
+    Raises: ValueError if it is no header, or if its shape takes more or fewer bytes than follow it;
+    PickleError, one of these, for a pickle.
     """
     prefix = stream.read(npy_format.MAGIC_LEN)
     version = tuple(prefix[-2:])
     if not prefix.startswith(npy_format.MAGIC_PREFIX) or version not in ((1, 0), (2, 0), (3, 0)):
+        head = prefix + stream.read(WINDOW_BYTES)
+        if is_pickle(head, is_whole=len(head) >= length):
+            raise PickleError(f"is a pickle, {_RUNS}")
         raise ValueError("is not an .npy array of version 1.0, 2.0 or 3.0.")
     # Bounded here: NumPy reads as many bytes as the length says before it looks at its own limit.
     prefix_length = stream.read(2 if version == (1, 0) else 4)
@@ -51,7 +61,7 @@ def read_header(stream: IO[bytes], length: int) -> NpyHeader:
     header = stream.read(header_bytes)
     shape, fortran_order, dtype = _parsed(prefix_length + header, long=version != (1, 0))
     if dtype.hasobject:
-        raise ValueError("holds pickled Python objects, which are never loaded.")
+        raise PickleError(f"holds a pickle of Python objects, {_RUNS}")
     if len(shape) > _MAX_RANK or not all(0 <= size <= _MAX_DIMENSION for size in shape):
         raise ValueError("has a shape that no array has.")
     content_bytes = length - len(prefix) - len(prefix_length) - len(header)

@@ -7,10 +7,12 @@ from functools import partial
 from pathlib import Path
 
 from model_zoo.errors import WeightsError, suggest
+from model_zoo.weights.reading import compressed, npy
 from model_zoo.weights.reading.archives import ArchiveLimits, expand
 from model_zoo.weights.reading.contents import Contents, Limits, NamedFile
 from model_zoo.weights.reading.hdf5 import read_hdf5
 from model_zoo.weights.reading.npz import read_npz, zip_entries
+from model_zoo.weights.reading.pickles import WINDOW_BYTES, is_pickle
 from model_zoo.weights.reading.safetensors_file import read_safetensors
 from model_zoo.weights.reading.table import Table, refusals
 from model_zoo.weights.reading.tensor_bundle import read_tensor_bundle
@@ -31,11 +33,10 @@ _OTHERS: tuple[tuple[bytes, str], ...] = (
     (b"version https://git-lfs", "is a pointer of Git LFS, not the file: git lfs pull fetches it"),
     (b"<!DOCTYPE", "is a web page: its download went wrong"),
     (b"<html", "is a web page: its download went wrong"),
-    (b"\x80\x02", "is a pickle, which runs code when it is read: save it as safetensors"),
-    (b"\x80\x03", "is a pickle, which runs code when it is read: save it as safetensors"),
-    (b"\x80\x04", "is a pickle, which runs code when it is read: save it as safetensors"),
     (b"\x93NUMPY", "is a single array: numpy.savez writes several by name"),
+    (b"PK\x05\x06", "is an empty zip archive"),
 )
+_PICKLE = "is a pickle, which runs code when it is read: save it as safetensors"
 _SUFFIXES: tuple[tuple[str, str], ...] = (
     (".meta", "holds a checkpoint's graph and no weights: give its .index and .data files"),
     (".pb", "holds a graph, which is a program: give the checkpoint it was frozen from"),
@@ -88,9 +89,8 @@ def _head(file: NamedFile) -> bytes:
 
 
 def _is_archive(file: NamedFile) -> bool:
-    head = _head(file)
     offset, magic = _TAR_MAGIC
-    return head.startswith(b"\x1f\x8b") or head[offset:].startswith(magic)
+    return _head(file)[offset:].startswith(magic) or compressed.is_compressed_tar(file)
 
 
 def _is_table(file: NamedFile) -> bool:
@@ -181,10 +181,41 @@ def _about(file: NamedFile, files: Sequence[NamedFile], limits: Limits) -> str |
             )
         if any(entry.endswith("data.pkl") for entry in inside):
             return f"{name} is a PyTorch file, a pickle, which runs code: save it as safetensors."
+        if pickles := [entry for entry in inside if entry.endswith((".pkl", ".pickle"))]:
+            return (
+                f"{name} is a zip archive with the pickle {pickles[0]!r}, which runs code when it "
+                "is read: save it as safetensors."
+            )
+        held = ", ".join(map(repr, inside[:3])) + (", ..." if len(inside) > 3 else ".")
+        return f"{name} is a zip archive and no npz: unzip it, and give the weights in it: {held}"
+    if what := compressed.describe(file):
+        return f"{name} {what}."
+    if what := _pickled(file):
+        return f"{name} {what}."
     for magic, what in _OTHERS:
         if head.startswith(magic):
             return f"{name} {what}."
     for suffix, what in _SUFFIXES:
         if name.endswith(suffix) and len(files) == 1:
             return f"{name} {what}."
+    return None
+
+
+def _pickled(file: NamedFile) -> str | None:
+    """Return in which form a file is a pickle; None if it is none."""
+    size = file.path.stat().st_size
+    with file.path.open("rb") as stream:
+        head = stream.read(WINDOW_BYTES)
+        if is_pickle(head, is_whole=len(head) == size):
+            return _PICKLE
+        stream.seek(0)
+        try:
+            npy.read_header(stream, size)
+        except npy.PickleError:
+            return (
+                "is an array of Python objects, a pickle, which runs code when it is read: save "
+                "its arrays by name, with numpy.savez"
+            )
+        except ValueError:
+            pass
     return None

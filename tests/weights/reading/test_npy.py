@@ -1,6 +1,7 @@
 """An .npy file in memory: what NumPy writes is read as a view, and anything else is refused."""
 
 import io
+import pickle
 import struct
 from typing import Any
 
@@ -53,9 +54,18 @@ def test_reads_what_numpy_writes(array: np.ndarray, version: tuple[int, int]) ->
             b"\x93NUMPY\x02\x00" + struct.pack("<I", 2**32 - 1),
             "The data has an .npy header of 4294967295 bytes; the limit is 10000.",
         ),
+        *(
+            (
+                pickle.dumps({"weights": [1.0, 2.0]}, protocol),
+                "The data is a pickle, which runs code when it is read and is never loaded: save "
+                "arrays of numbers instead.",
+            )
+            for protocol in range(6)
+        ),
         (
             headed("{'descr': '|O', 'fortran_order': False, 'shape': (1,)}"),
-            "The data holds pickled Python objects, which are never loaded.",
+            "The data holds a pickle of Python objects, which runs code when it is read and is "
+            "never loaded: save arrays of numbers instead.",
         ),
         (
             npy(np.zeros(2, np.complex64)),

@@ -154,18 +154,21 @@ A = ("a.npy", npy(np.arange(4, dtype=np.float32)))
 NINE = ("a.npy", described("'|u1'", "(9,)", b"8 bytes."))
 DEFLATED = zipped(A, method=zipfile.ZIP_DEFLATED)
 BOMB = f"bytes in a file of {len(DEFLATED)}; the limit is 200 times its size."
+NEVER_LOADED = (
+    "which runs code when it is read and is never loaded: save arrays of numbers instead."
+)
 DAMAGED = "x.npz is not a whole npz file: it cannot be read."
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (npy(np.array([{}, None])), "holds pickled Python objects, which are never loaded."),
+        (npy(np.array([{}, None])), f"holds a pickle of Python objects, {NEVER_LOADED}"),
         (
             npy(np.zeros(1, [("a", "O"), ("b", "f4")])),
-            "holds pickled Python objects, which are never loaded.",
+            f"holds a pickle of Python objects, {NEVER_LOADED}",
         ),
-        (pickle.dumps([1.0, 2.0]), "is not an .npy array of version 1.0, 2.0 or 3.0."),
+        *((pickle.dumps([1.0, 2.0], n), f"is a pickle, {NEVER_LOADED}") for n in range(6)),
         (b"", "is not an .npy array of version 1.0, 2.0 or 3.0."),
         (headed(b"", version=(4, 0)), "is not an .npy array of version 1.0, 2.0 or 3.0."),
         (b"\x93NUMPY\x01", "is not an .npy array of version 1.0, 2.0 or 3.0."),
