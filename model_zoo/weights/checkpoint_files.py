@@ -18,10 +18,14 @@ def write_checkpoint(model: SavableWeights, path: Path) -> None:
 
     The archive's `checkpoint` file lets `tf.train.latest_checkpoint` find them once unpacked.
     """
-    values: dict[str, Any] = {**model.weights(), "global_step": np.int64(model.global_step)}
     state = f'model_checkpoint_path: "{CHECKPOINT}"\nall_model_checkpoint_paths: "{CHECKPOINT}"\n'
-    files = save_tensors(values, path.with_name(CHECKPOINT))
+    files = save_tensors(all_values(model), path.with_name(CHECKPOINT))
     write_tar_gz(path, {"checkpoint": state.encode(), **{file.name: file for file in files}})
+
+
+def all_values(model: SavableWeights) -> dict[str, Any]:
+    """Return every variable by TF-Slim's name, and `global_step`."""
+    return {**model.weights(), "global_step": np.int64(model.global_step)}
 
 
 def save_tensors(values: Mapping[str, Any], prefix: Path) -> list[Path]:

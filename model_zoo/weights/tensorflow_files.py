@@ -9,7 +9,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef, TensorInfo
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
-from model_zoo.weights.checkpoint_files import save_tensors
+from model_zoo.weights.checkpoint_files import all_values, save_tensors
 from model_zoo.weights.packing import write_tar_gz
 from model_zoo.weights.savable import SavableModel
 from model_zoo.weights.tensorflow_preprocessing import inputs_of, takes_images
@@ -24,18 +24,19 @@ def write_saved_model(model: SavableModel, path: Path) -> None:
     """Write the network and its weights for serving, by TF-Slim's names.
 
     `serving_default` takes arrays. Where images feed the network, `serving_images` takes JPEG and
-    PNG files and preprocesses them.
+    PNG files and preprocesses them. The folder `variables` is a whole checkpoint: what the graph
+    has as constants, and does not restore from there, can be taken from it again.
     """
     weights = model.weights()
     read = {id(variable) for variable in model.keras_model.weights}
     used = {
         name: weights[name] for name, variable in model.variables.items() if id(variable) in read
     }
-    large = {name: value for name, value in used.items() if value.nbytes > _LARGE_BYTES}
+    large = [name for name, value in used.items() if value.nbytes > _LARGE_BYTES]
     saved = SavedModel(saved_model_schema_version=1)
-    saved.meta_graphs.add().CopyFrom(_meta_graph(model, used, large.keys()))
+    saved.meta_graphs.add().CopyFrom(_meta_graph(model, used, large))
     _rename_functions(saved.meta_graphs[0].graph_def)
-    files = save_tensors(large, path.with_name("variables")) if large else []
+    files = save_tensors(all_values(model), path.with_name("variables"))
     write_tar_gz(
         path,
         {
