@@ -69,7 +69,8 @@ if TYPE_CHECKING:
     from model_zoo.weights.files import FORMATS as WEIGHT_FORMATS
     from model_zoo.weights.files import find_format as find_weight_format
     from model_zoo.weights.importing import end_imports, import_checkpoint
-    from model_zoo.weights.plan import RestoreDocument, RestorePlan, RestoreSummary
+    from model_zoo.weights.plan import RestorePlan
+    from model_zoo.weights.plan_documents import RestoreDocument, RestoreSummary
     from model_zoo.weights.published import PublishedDescription, describe_published
     from model_zoo.weights.reading.contents import ImportLimits, NamedFile
     from model_zoo.weights.reading.npy import read_npy
@@ -193,9 +194,9 @@ _LAZY = {
     "NamedFile": "model_zoo.weights.reading.contents",
     "OpDescription": "model_zoo.zoo",
     "PublishedDescription": "model_zoo.weights.published",
-    "RestoreDocument": "model_zoo.weights.plan",
+    "RestoreDocument": "model_zoo.weights.plan_documents",
     "RestorePlan": "model_zoo.weights.plan",
-    "RestoreSummary": "model_zoo.weights.plan",
+    "RestoreSummary": "model_zoo.weights.plan_documents",
     "SpecDocument": "model_zoo.spec",
     "SummaryDocument": "model_zoo.reports.summary",
     "Totals": "model_zoo.reports.summary",

@@ -4,11 +4,33 @@ import difflib
 import functools
 import re
 from collections.abc import Iterable, Sequence
-from fnmatch import fnmatchcase, translate
+from fnmatch import translate
 
 
-def _escaped(pattern: str) -> str:
-    return pattern.replace("[", "[[]").replace("?", "[?]")
+def captures(name: str, pattern: str) -> tuple[str, ...] | None:
+    """Return what each * of a pattern stands for in a name; None if the pattern does not fit.
+
+    A * stands for any characters, as few as will do from the left on, and all else for itself.
+
+    >>> captures("a/b/c", "*/*"), captures("a/b", "a*b"), captures("ab", "a?")
+    (('a', 'b/c'), ('/',), None)
+    """
+    first, *rest = pattern.split("*")
+    if not rest:
+        return () if name == pattern else None
+    if not name.startswith(first):
+        return None
+    texts, position = [], len(first)
+    for literal in rest[:-1]:
+        start = name.find(literal, position)
+        if start < 0:
+            return None
+        texts.append(name[position:start])
+        position = start + len(literal)
+    end = len(name) - len(rest[-1])
+    if end < position or not name.endswith(rest[-1]):
+        return None
+    return (*texts, name[position:end])
 
 
 def fits(name: str, pattern: str) -> bool:
@@ -17,7 +39,7 @@ def fits(name: str, pattern: str) -> bool:
     >>> fits("a/b", "a*"), fits("ab", "a?"), fits("a[1]", "a[1]")
     (True, False, True)
     """
-    return fnmatchcase(name, _escaped(pattern))
+    return captures(name, pattern) is not None
 
 
 class Names:
@@ -43,7 +65,8 @@ class Names:
 
 @functools.lru_cache
 def _compiled(patterns: tuple[str, ...]) -> "re.Pattern[str]":
-    return re.compile("|".join(translate(_escaped(pattern)) for pattern in patterns))
+    escaped = (pattern.replace("[", "[[]").replace("?", "[?]") for pattern in patterns)
+    return re.compile("|".join(map(translate, escaped)))
 
 
 def nearest_patterns(pattern: str, names: Iterable[str]) -> list[str]:

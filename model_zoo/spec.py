@@ -23,6 +23,7 @@ from model_zoo.weight_sources import (
     Source,
     Weights,
     in_order,
+    rename_problems,
     seed,
     source_models,
     stored,
@@ -263,6 +264,7 @@ def _resolve(spec: BuildSpec) -> Resolved:
         )
     )
     problems += _misplaced(in_order(spec.weights))
+    problems += rename_problems(spec.weights)
     levels: list[Level] = []
     for index, level in enumerate(spec.scopes):
         try:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
+from model_zoo.errors import Problem, json_pointer
 from model_zoo.patterns import fits
 
 CHECKPOINT_ID = "^[0-9a-f]{64}$"
@@ -15,10 +16,13 @@ BUILD_ID = "^[0-9a-f]{32}$"
 MOVING_AVERAGE = "/ExponentialMovingAverage"
 _MAX_SOURCES = 8
 MAX_PATTERNS = 32
-_Name = Annotated[str, Field(min_length=1, max_length=256)]
-# A pattern with k stars may look k times at each character of each name: at most eight.
-Pattern = Annotated[_Name, Field(pattern=r"^[^*]*(\*[^*]*){0,8}$")]
+_MAX_STARS = 8
+MAX_NAME_CHARACTERS = 256
+_Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARACTERS)]
+Pattern = Annotated[_Name, Field(pattern=rf"^[^*]*(\*[^*]*){{0,{_MAX_STARS}}}$")]
 Patterns = Annotated[list[Pattern], Field(max_length=MAX_PATTERNS)]
+# Each of a file's names is given one: without a limit, a long one would be in memory as often.
+_Target = Annotated[str, Field(max_length=MAX_NAME_CHARACTERS)]
 
 
 class Part(BaseModel):
@@ -47,10 +51,11 @@ class _StoredWeights(Part):
         description="Variables that are included but that this source leaves alone.",
         examples=[["InceptionV3/Logits*", "InceptionV3/AuxLogits*"]],
     )
-    rename: Annotated[dict[_Name, str], Field(max_length=MAX_PATTERNS)] = Field(
+    rename: Annotated[dict[_Name, _Target], Field(max_length=MAX_PATTERNS)] = Field(
         default={},
-        description="The source's names to the build's: whole names, or scopes that end with '/'.",
-        examples=[{"network/": "InceptionV3/"}],
+        description="The source's names to the build's: whole names, scopes that end with '/', or "
+        "patterns, in which each * of the value takes the text of the same * of the key.",
+        examples=[{"network/*": "InceptionV3/*"}],
     )
     policy: Literal["strict", "skip_mismatch"] = Field(
         default="strict",
@@ -60,26 +65,6 @@ class _StoredWeights(Part):
     def selects(self, variable: str) -> bool:
         """Return whether this source is to fill a variable of the build."""
         return _matches(variable, self.include) and not _matches(variable, self.exclude)
-
-    def renamed(self, name: str) -> str:
-        """Return the build's name for one of the source's; of several that fit, the longest counts.
-
-        >>> source = BuildWeights(source="build", id="0" * 32, rename={"a/": "b/", "a/w": "c"})
-        >>> source.renamed("a/x"), source.renamed("a/w"), source.renamed("d")
-        ('b/x', 'c', 'd')
-        """
-        if name in self.rename:
-            return self.rename[name]
-        averaged = name.removesuffix(MOVING_AVERAGE)
-        if averaged in self.rename:
-            return self.rename[averaged] + MOVING_AVERAGE
-        end = name.rfind("/")
-        while end >= 0:
-            scope = name[: end + 1]
-            if scope in self.rename:
-                return self.rename[scope] + name.removeprefix(scope)
-            end = name.rfind("/", 0, end)
-        return name
 
 
 class CheckpointWeights(_StoredWeights):
@@ -146,6 +131,31 @@ def stored(weights: Source | list[Source]) -> list[tuple[int, StoredWeights]]:
 def seed(weights: Source | list[Source]) -> int:
     """Return the seed of what no source fills."""
     return next((s.seed for s in in_order(weights) if isinstance(s, RandomWeights)), 0)
+
+
+def source_pointer(weights: Source | list[Source], index: int) -> str:
+    """Return the pointer of a source in a spec."""
+    return json_pointer("weights", index) if isinstance(weights, list) else "/weights"
+
+
+def rename_problems(weights: Source | list[Source]) -> list[Problem]:
+    """Return a problem for each rename whose stars are too many, or more than its key has."""
+    problems = []
+    for index, source in stored(weights):
+        for key, value in source.rename.items():
+            stars, taken = key.count("*"), value.count("*")
+            if stars > _MAX_STARS:
+                rule = f"A pattern has at most {_MAX_STARS} '*'; this one has {stars}."
+            elif taken > stars:
+                rule = (
+                    f"Each '*' of the value takes the text of the same '*' of the key; {value!r} "
+                    f"has {taken}, and {key!r} {stars or 'none'}."
+                )
+            else:
+                continue
+            pointer = source_pointer(weights, index) + json_pointer("rename", key)
+            problems.append(Problem(rule, pointer, value))
+    return problems
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:

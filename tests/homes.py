@@ -43,7 +43,7 @@ def build_answers(client: Any, build_id: str) -> dict[str, Any]:
     path = f"/v1/builds/{build_id}"
     return {
         "build": get_json(client, path),
-        "restore-plan": digest(client, f"{path}/restore-plan"),
+        "restore-plan": digest(client, f"{path}/restore-plan", _without_warnings),
         "summary": digest(client, f"{path}/summary"),
         "explanation": digest(client, f"{path}/explanation", _as_first_published),
     }
@@ -56,6 +56,12 @@ def _as_first_published(explanation: dict[str, Any]) -> dict[str, Any]:
         for winner in override["beaten_by"]:
             del winner["kind"]
     return explanation
+
+
+def _without_warnings(plan: dict[str, Any]) -> dict[str, Any]:
+    """Return a restore plan without the field that later releases added; the build has it too."""
+    del plan["warnings"]
+    return plan
 
 
 def model_metadata(client: Any, name: str) -> dict[str, Any]:
@@ -115,7 +121,9 @@ def without_wording(answer: Any) -> Any:
     if isinstance(answer, dict):
         answer = {key: without_wording(value) for key, value in answer.items()}
         if "warnings" in answer:
-            answer["warnings"] = [text.partition(": ")[0] for text in answer["warnings"]]
+            # How many sentences there are about one place is wording too.
+            places = (text.partition(": ")[0] for text in answer["warnings"])
+            answer["warnings"] = list(dict.fromkeys(places))
         if "causes" in answer:
             answer["causes"] = len(answer["causes"])
         return answer

@@ -110,7 +110,7 @@ async def put_model(
     record, is_new = await asyncio.to_thread(put)
     models.load(record, network)
     named = cast(NamedModelBody, model_body(models, record))
-    if is_new and (warnings := _nameless(models, record)):
+    if warnings := [*network.warnings, *(_nameless(models, record) if is_new else [])]:
         named["warnings"] = warnings
     return JSONResponse(
         named,

@@ -37,6 +37,7 @@ class Network:
     weight_bytes: int
     peak_activation_bytes: int
     layers: int
+    warnings: tuple[str, ...]  # of its build
 
     @property
     def takes_images(self) -> bool:
@@ -143,6 +144,7 @@ class NetworkCache:
             weight_bytes=totals["weight_bytes"],
             peak_activation_bytes=totals["peak_activation_bytes"],
             layers=totals["layers"],
+            warnings=tuple(build.facts["warnings"]),
         )
 
 

@@ -1,17 +1,17 @@
-"""Why weights do not fit: the known causes as sentences, and renames that would help."""
+"""Why weights do not fit: the known causes as sentences."""
 
 import json
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import takewhile
+from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
-from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
-
+from model_zoo.errors import ZooError
 from model_zoo.graph import Variable
-from model_zoo.tracing import Trace
+from model_zoo.spec import BuildSpec
+from model_zoo.tracing import Trace, trace
+from model_zoo.weights.names import OUTPUT, averaged
+from model_zoo.weights.shapes import Shape, flattened_maps, transposed
 from model_zoo.zoo import published
 
 _NORMALIZER = re.compile(r"(.*)/(BatchNorm|LayerNorm|GroupNorm|InstanceNorm)/[^/]+")
@@ -21,9 +21,7 @@ _OPTIMIZER = re.compile(
     r"|(beta[12]_power)(_\d+)?|optimizer/.*"
 )
 _OBJECT_BASED = ".ATTRIBUTES/VARIABLE_VALUE"
-# Beyond these, a search among names of one shape would take seconds.
-_MAX_CANDIDATES = 200
-_MAX_SUGGESTIONS = 10
+_FINEGRAIN = "finegrain_classification_mode"
 
 
 UnusedKind = Literal["variable", "optimizer", "global_step", "moving_average"]
@@ -49,55 +47,42 @@ class SourceRow(Protocol):
     def shape(self) -> tuple[int, ...] | None: ...
 
 
-class SuggestionDocument(TypedDict):
-    """A rename as a spec writes it, and how many more variables it would fill."""
-
-    rename: dict[str, str]
-    variables: int
-
-
-@dataclass(frozen=True, slots=True)
-class Suggestion:
-    """A rename of the source's names that would fill more variables."""
-
-    name: str
-    target: str
-    variables: int
-
-    def to_dict(self) -> SuggestionDocument:
-        """Return the suggestion as a spec would say it, JSON-ready."""
-        return {"rename": {self.name: self.target}, "variables": self.variables}
-
-    def __str__(self) -> str:
-        what = "1 more variable" if self.variables == 1 else f"{self.variables} more variables"
-        return f"The rename {{{self.name!r}: {self.target!r}}} would fill {what}."
-
-
 def unused_kind(name: str) -> UnusedKind:
     """Return what a tensor that no variable takes is, by its name.
 
     >>> [unused_kind(n) for n in ("a/weights", "a/weights/RMSProp_1", "global_step", "beta1_power")]
     ['variable', 'optimizer', 'global_step', 'optimizer']
     """
+    name = name.removesuffix(OUTPUT)
     if name == "global_step":
         return "global_step"
-    if name.endswith("/ExponentialMovingAverage"):
+    if averaged(name) is not None:
         return "moving_average"
     return "optimizer" if _OPTIMIZER.fullmatch(name) else "variable"
 
 
 def known_causes(
-    traced: Trace, rows: Sequence[SourceRow], unused: Mapping[str, Shaped]
+    traced: Trace,
+    rows: Sequence[SourceRow],
+    unused: Mapping[str, Shaped],
+    *,
+    moving_averages: bool = False,
 ) -> list[str]:
-    """Return a sentence for each known cause of what does not fit."""
+    """Return a sentence for each known cause of what does not fit.
+
+    `moving_averages` says whether the source was asked for them.
+    """
     missing = [row.variable.name for row in rows if row.status == "missing"]
+    only_averages = not moving_averages and _holds_only_averages(rows, unused)
     return [
-        *_nothing_fits(rows, unused),
+        *([] if only_averages else _nothing_fits(rows, unused)),
         *_normalizers(traced, missing, unused),
         *_gammas(missing, unused),
         *_classes(traced, rows),
+        *_finegrain(traced, rows),
+        *_transposed(traced, rows),
         *_widths(traced, rows),
-        *_moving_averages(unused),
+        *([] if moving_averages else _moving_averages(unused, only_averages)),
     ]
 
 
@@ -110,11 +95,17 @@ def _nothing_fits(rows: Sequence[SourceRow], unused: Mapping[str, Shaped]) -> li
         return []
     if any(_OBJECT_BASED in name for name in unused):
         return [
-            "The checkpoint is object-based (tf.train.Checkpoint): its names are paths of Python "
-            "attributes, which a rename would have to map."
+            "The checkpoint is object-based (tf.train.Checkpoint), and its names are paths of "
+            "Python attributes, which a rename would have to map. Either its object graph names "
+            "no variables, or it was imported by a version that did not read them: if so, delete "
+            "it and import it again."
         ]
-    scopes = Counter(name.split("/")[0] for name in unused if unused_kind(name) == "variable")
-    begin = ", ".join(repr(scope) for scope, _ in scopes.most_common(3)) or "nothing"
+    kinds = ("variable", "moving_average")
+    scopes = Counter(name.split("/")[0] for name in unused if unused_kind(name) in kinds)
+    if not scopes:
+        others = "1 other tensor" if len(unused) == 1 else f"{len(unused)} other tensors"
+        return [f"The checkpoint holds no weights, and {others}."]
+    begin = ", ".join(repr(scope) for scope, _ in scopes.most_common(3))
     scope = rows[0].variable.name.split("/")[0]
     if scope in scopes:
         return []
@@ -195,17 +186,83 @@ def _classes(traced: Trace, rows: Sequence[SourceRow]) -> list[str]:
     ]
 
 
+def _finegrain(traced: Trace, rows: Sequence[SourceRow]) -> list[str]:
+    """Tell where the last layer keeps its width, or does not: another parameter's doing."""
+    params = traced.spec.resolved().params
+    differ = [row for row in rows if row.status == "shape_mismatch"]
+    if _FINEGRAIN not in params or not differ:
+        return []
+    other = not params[_FINEGRAIN]
+    spec = traced.spec.normalized()
+    try:
+        built = trace(BuildSpec.read({**spec, "params": {**spec["params"], _FINEGRAIN: other}}))
+    except ZooError:
+        return []
+    shapes = {variable.name: variable.shape for variable in built.graph.variables}
+    fitting = [row for row in differ if row.shape == shapes.get(row.variable.name)]
+    if not fitting:
+        return []
+    return [
+        f"The checkpoint was made with {_FINEGRAIN} {json.dumps(other)}, which gives "
+        f"{_variables(len(fitting))} the shapes that it has: {_shapes(fitting[0])}. Set it so in "
+        "params."
+    ]
+
+
+def _variables(count: int) -> str:
+    return "1 variable" if count == 1 else f"{count} variables"
+
+
+def _transposed(traced: Trace, rows: Sequence[SourceRow]) -> list[str]:
+    """Tell of weights in PyTorch's order that are not transposed, and why."""
+    maps = flattened_maps(traced.graph)
+    differ = [row for row in rows if _is_transposed(row)]
+    causes = []
+    if others := [row for row in differ if row.variable.name not in maps]:
+        causes.append(
+            f"{_weights(len(others))} would fit if transposed from PyTorch's order, outputs first: "
+            f"{_shapes(others[0])}. Others fit as they are, so the order is not known: transpose "
+            "them in the file."
+        )
+    causes += [
+        f"{row.variable.name} has the shape of PyTorch's order, outputs first: {_shapes(row)}. Its "
+        f"inputs are a flattened map of {list(maps[row.variable.name])}, which PyTorch flattens "
+        "channels first: reorder and transpose it in the file."
+        for row in differ
+        if row.variable.name in maps
+    ]
+    return causes
+
+
+def _shapes(row: SourceRow) -> str:
+    name = row.variable.name
+    return f"{name} is {list(row.shape or ())} there and {list(row.variable.shape)} here"
+
+
+def _weights(count: int) -> str:
+    return "1 weight" if count == 1 else f"{count} weights"
+
+
+def _is_transposed(row: SourceRow) -> bool:
+    return (
+        row.status == "shape_mismatch"
+        and row.shape is not None
+        and transposed(row.shape, row.variable) is not None
+    )
+
+
 def _widths(traced: Trace, rows: Sequence[SourceRow]) -> list[str]:
     """Tell where most shapes differ: another width of the whole network."""
     weights = [row for row in rows if len(row.variable.shape) >= 2]
-    differ = [row for row in weights if row.status == "shape_mismatch"]
+    differ = [row for row in weights if row.status == "shape_mismatch" and not _is_transposed(row)]
     if len(differ) < 3 or 2 * len(differ) < len(weights):
         return []
     row = differ[0]
     parameter = "depth_multiplier"
+    other_widths = all(_differs_in_width(row.shape or (), row.variable.shape) for row in differ)
     hint = (
         f" Another {parameter} would make such shapes."
-        if parameter in traced.spec.resolved().params
+        if other_widths and parameter in traced.spec.resolved().params
         else ""
     )
     return [
@@ -215,69 +272,30 @@ def _widths(traced: Trace, rows: Sequence[SourceRow]) -> list[str]:
     ]
 
 
-def _moving_averages(unused: Mapping[str, Shaped]) -> list[str]:
+def _differs_in_width(shape: Shape, other: Shape) -> bool:
+    return len(shape) == len(other) and shape[:-2] == other[:-2]
+
+
+def _holds_only_averages(rows: Sequence[SourceRow], unused: Mapping[str, Shaped]) -> bool:
+    kinds = {unused_kind(name) for name in unused}
+    return (
+        "moving_average" in kinds
+        and "variable" not in kinds
+        and all(row.status == "missing" for row in rows)
+    )
+
+
+def _moving_averages(unused: Mapping[str, Shaped], only: bool) -> list[str]:
     count = sum(unused_kind(name) == "moving_average" for name in unused)
     if not count:
         return []
+    averages = f"{count} exponential moving average{'s' if count > 1 else ''}"
+    if only:
+        return [
+            f"The checkpoint holds {averages} of variables, and not the variables themselves: "
+            "moving_averages true restores them."
+        ]
     return [
-        f"The checkpoint has {count} exponential moving averages, which usually evaluate better; "
-        "moving_averages true restores them."
+        f"The checkpoint has {averages}, which usually evaluate better; moving_averages true "
+        "restores them."
     ]
-
-
-def suggestions(
-    missing: Sequence[Variable], unused: Mapping[str, Shaped], used: Collection[str]
-) -> list[Suggestion]:
-    """Return renames of scopes, or of single names, that would fill missing variables.
-
-    A tensor stands for a variable if their shapes and the last parts of their names are equal, and
-    no other tensor has more parts in common with it.
-    """
-    offered: dict[tuple[str, tuple[int, ...]], list[str]] = {}
-    for name, tensor in unused.items():
-        if unused_kind(name) == "variable":
-            offered.setdefault((_parts(name)[-1], tensor.shape), []).append(name)
-    renames: Counter[tuple[str, str]] = Counter()
-    for variable in missing:
-        candidates = offered.get((_parts(variable.name)[-1], variable.shape), [])
-        likest = _likest(variable.name, candidates[:_MAX_CANDIDATES])
-        if likest is not None and likest != variable.name:
-            renames[_rename(likest, variable.name, used)] += 1
-    return [
-        Suggestion(name, target, count)
-        for (name, target), count in renames.most_common(_MAX_SUGGESTIONS)
-    ]
-
-
-def _parts(name: str) -> list[str]:
-    return name.split("/")
-
-
-def _common(name: str, other: str) -> int:
-    """Return how many of the last parts of two names are equal."""
-    pairs = zip(reversed(_parts(name)), reversed(_parts(other)), strict=False)
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
-
-
-def _likest(name: str, candidates: Sequence[str]) -> str | None:
-    """Return the candidate that has most in common with a name; None if several have."""
-    common = [_common(name, candidate) for candidate in candidates]
-    if not common or common.count(max(common)) > 1:
-        return None
-    return candidates[common.index(max(common))]
-
-
-def _rename(name: str, target: str, used: Collection[str]) -> tuple[str, str]:
-    """Return the rename of the scope by which two names differ, or else of the whole name.
-
-    >>> _rename("net/a/weights", "Net/a/weights", ())
-    ('net/', 'Net/')
-    >>> _rename("a/weights", "Net/a/weights", ())
-    ('a/', 'Net/a/')
-    """
-    # A rename needs a scope to begin with, so one part stays even if both names share it.
-    shared = min(_common(name, target), len(_parts(name)) - 1)
-    scope = "".join(part + "/" for part in _parts(name)[:-shared])
-    if shared < 1 or any(other.startswith(scope) for other in used):
-        return name, target
-    return scope, "".join(part + "/" for part in _parts(target)[:-shared])

@@ -3,106 +3,30 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NotRequired, cast, get_args
+from typing import cast
 
-from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
-
-from model_zoo.errors import Problem, WeightsError
+from model_zoo.errors import Problem, WeightsError, json_pointer
 from model_zoo.graph import Variable
 from model_zoo.weight_sources import StoredWeights
-from model_zoo.weights.causes import Suggestion, SuggestionDocument, UnusedKind, unused_kind
-
-Status = Literal["matched", "renamed", "moving_average", "shape_mismatch", "missing"]
-STATUSES: tuple[Status, ...] = get_args(Status)
-FILLED = STATUSES[:3]
-# In a refusal; the plan itself lists them all.
-_MAX_LISTED = 20
-
-
-class RowDocument(TypedDict):
-    """What a source has for one variable of the build; its name and shape there, if it has it."""
-
-    name: str
-    shape: list[int]
-    status: Status
-    name_in_source: str | None
-    shape_in_source: list[int] | None
-
-
-class UnusedDocument(TypedDict):
-    """A tensor of a source that no variable takes, and what it is by its name."""
-
-    name: str
-    shape: list[int]
-    kind: UnusedKind
-
-
-class StoredWeightsDocument(TypedDict):
-    """A source of weights as a normalized spec says it."""
-
-    source: Literal["checkpoint", "build"]
-    id: str
-    include: list[str]
-    exclude: list[str]
-    rename: dict[str, str]
-    policy: Literal["strict", "skip_mismatch"]
-    moving_averages: NotRequired[bool]
-
-
-class Counts(TypedDict):
-    """How many variables have each status, and how many tensors of the source none takes."""
-
-    matched: int
-    renamed: int
-    moving_average: int
-    shape_mismatch: int
-    missing: int
-    unused: int
-
-
-class SourceSummary(TypedDict):
-    """What one source gives, without its tensors."""
-
-    source: StoredWeightsDocument
-    counts: Counts
-    global_step: int | None
-    causes: list[str]
-    suggestions: list[SuggestionDocument]
-
-
-class SourceDocument(SourceSummary):
-    """What one source gives, variable by variable, and what it has left over."""
-
-    variables: list[RowDocument]
-    unused: list[UnusedDocument]
-
-
-# `from` is a word of Python.
-OriginDocument = TypedDict(
-    "OriginDocument", {"name": str, "from": int | None, "name_in_source": str | None}
+from model_zoo.weights.causes import unused_kind
+from model_zoo.weights.plan_documents import (
+    FILLED,
+    OriginDocument,
+    RestoreDocument,
+    RestoreFigures,
+    RestoreSummary,
+    RowDocument,
+    SourceDocument,
+    SourceSummary,
+    Status,
+    StoredWeightsDocument,
 )
-OriginDocument.__doc__ = "Where a variable's value comes from: the source's number, null if random."
+from model_zoo.weights.shapes import Reordering
+from model_zoo.weights.suggestions import Suggestion
 
-
-class RestoreFigures(TypedDict):
-    """How much of a build's parameters the sources fill."""
-
-    parameters: int
-    restored_parameters: int
-    share: float
-
-
-class RestoreSummary(RestoreFigures):
-    """What each source gives to a build."""
-
-    sources: list[SourceSummary]
-
-
-class RestoreDocument(RestoreFigures):
-    """What each source gives to a build, and where each variable's value comes from."""
-
-    sources: list[SourceDocument]
-    variables: list[OriginDocument]
+# In a refusal, and in a warning; the plan itself lists them all.
+_MAX_LISTED = 20
+_MAX_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +39,16 @@ class TensorInfo:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What a source has for one variable that it is to fill; `name` is the source's own."""
+    """What a source has for one variable that it is to fill; `name` is the source's own.
+
+    `reordering` says how a value of another shape or order becomes the variable's.
+    """
 
     variable: Variable
     status: Status
     name: str | None = None
     shape: tuple[int, ...] | None = None
+    reordering: Reordering | None = None
 
     def to_dict(self) -> RowDocument:
         """Return the row, JSON-ready."""
@@ -135,7 +63,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class SourcePlan:
-    """What one source gives: a row for each variable it is to fill, and what it has left over."""
+    """What one source gives: a row for each variable it is to fill, and what it has left over.
+
+    `causes` say why something does not fit, `notes` what was done so that the rest does.
+    """
 
     source: StoredWeights
     pointer: str
@@ -143,8 +74,14 @@ class SourcePlan:
     unused: Mapping[str, TensorInfo]
     causes: Sequence[str]
     suggestions: Sequence[Suggestion]
+    notes: Sequence[str]
     mistakes: Sequence[Problem]
     global_step: int | None
+
+    @property
+    def not_filled(self) -> list[Row]:
+        """The variables that it is to fill and does not."""
+        return [row for row in self.rows if row.status not in FILLED]
 
     def summary(self) -> SourceSummary:
         """Return the plan of this source without its tensors, JSON-ready."""
@@ -180,12 +117,12 @@ class SourcePlan:
 class RestorePlan:
     """What all sources together give.
 
-    `origins` has the number of a variable's source and its name there; without one it is random.
+    `origins` has the number of a variable's source and its row there; without one it is random.
     """
 
     variables: Sequence[Variable]
     sources: Sequence[SourcePlan]
-    origins: Mapping[str, tuple[int, str]]
+    origins: Mapping[str, tuple[int, Row]]
 
     @property
     def share(self) -> float:
@@ -203,22 +140,50 @@ class RestorePlan:
 
     @property
     def warnings(self) -> list[str]:
-        """The causes of what sources that are not strict leave random."""
-        return [
-            f"{source.pointer}: {cause}"
-            for source in self.sources
-            if any(row.status not in FILLED for row in source.rows)
-            for cause in source.causes
-        ]
+        """What sources that are not strict leave unfilled, and why; what was done to fit the rest.
+
+        What a strict source lacks is an error instead: see `check`. Pointers are those of the
+        normalized spec, in which a random source comes first.
+        """
+        warnings = []
+        for number, source in enumerate(self.sources, 1):
+            lines = list(source.notes)
+            if source.source.policy != "strict" and source.not_filled:
+                lines += [self._lack(source), *source.causes, *map(str, source.suggestions)]
+            warnings += [f"{json_pointer('weights', number)}: {line}" for line in lines]
+        return warnings
+
+    def _lack(self, source: SourcePlan) -> str:
+        """Return how much a source leaves unfilled, and what becomes of it."""
+        lacking = [row.variable for row in source.not_filled]
+        random = [variable for variable in lacking if variable.name not in self.origins]
+        size, total = sum(v.size for v in lacking), sum(v.size for v in self.variables)
+        names = ", ".join(v.name for v in lacking[:_MAX_NAMED])
+        names += f" and {len(lacking) - _MAX_NAMED} more" if len(lacking) > _MAX_NAMED else ""
+        if not random:
+            rest = f"Other sources fill {'it' if len(lacking) == 1 else 'them'}."
+        elif len(random) == len(lacking):
+            rest = "It stays random." if len(lacking) == 1 else "They stay random."
+        else:
+            stay = "stays" if len(random) == 1 else "stay"
+            rest = f"{len(random)} of them {stay} random; other sources fill the rest."
+        share = f"{size / total:.1%}" if size / total >= 0.0005 else "less than 0.1%"
+        return (
+            f"This source does not fill {len(lacking)} of the {len(source.rows)} variables that it "
+            f"should, {size:,} of the build's {total:,} parameters ({share}): {names}. "
+            f"{rest}"
+        )
 
     def check(self) -> None:
-        """Raises: WeightsError with what strict sources lack, and patterns that fit nothing."""
+        """Raises: WeightsError if a strict source lacks something, or any fills nothing."""
         problems: list[Problem] = []
         for source in self.sources:
             problems += source.mistakes
-            rows = [row for row in source.rows if row.status not in FILLED]
-            if source.source.policy == "strict" and rows:
-                problems += _refusals(source, rows)
+            lacking = source.not_filled
+            if source.source.policy == "strict" and lacking:
+                problems += _refusals(source, lacking)
+            elif len(lacking) == len(source.rows):
+                problems += _fills_nothing(source)
         if problems:
             raise WeightsError(*problems)
 
@@ -237,12 +202,14 @@ class RestorePlan:
         """Return the plan, JSON-ready; `from` counts the sources, null is random."""
         origins: list[OriginDocument] = []
         for variable in self.variables:
-            index, name = self.origins.get(variable.name, (None, None))
+            index, row = self.origins.get(variable.name, (None, None))
+            name = None if row is None else row.name
             origins.append({"name": variable.name, "from": index, "name_in_source": name})
         return {
             **self._figures(),
             "sources": [source.to_dict() for source in self.sources],
             "variables": origins,
+            "warnings": self.warnings,
         }
 
     def to_text(self) -> str:
@@ -260,7 +227,7 @@ class RestorePlan:
             if source.global_step is not None:
                 lines.append(f"  global_step {source.global_step}")
             lines += [f"  {cause}" for cause in summary["causes"]]
-            lines += [f"  {each}" for each in source.suggestions]
+            lines += [f"  {each}" for each in (*source.suggestions, *source.notes)]
             lines += [f"  {_spell(row)}" for row in source.rows if row.status != "matched"]
             lines += [
                 f"  unused: {name} {list(info.shape)} ({unused_kind(name)})"
@@ -283,10 +250,23 @@ def _spell(row: Row) -> str:
             return f"{row.status.replace('_', ' ')}: {row.name} -> {variable.name}"
 
 
+def _reasons(source: SourcePlan) -> list[Problem]:
+    problems = [Problem(cause, source.pointer) for cause in source.causes]
+    return problems + [Problem(str(each), source.pointer) for each in source.suggestions]
+
+
+def _fills_nothing(source: SourcePlan) -> list[Problem]:
+    """Return why a source is refused that would leave all as it is, whatever its policy."""
+    if not source.rows:
+        what = "include and exclude leave this source no variable to fill."
+    else:
+        what = f"This source fills none of the {len(source.rows)} variables that it should."
+    return [Problem(what, source.pointer), *_reasons(source)]
+
+
 def _refusals(source: SourcePlan, rows: Sequence[Row]) -> list[Problem]:
     """Return why a strict source is refused: the known causes first, then the variables."""
-    problems = [Problem(cause, source.pointer) for cause in source.causes]
-    problems += [Problem(str(each), source.pointer) for each in source.suggestions]
+    problems = _reasons(source)
     for row in rows[:_MAX_LISTED]:
         problems.append(Problem(f"{_spell(row)}.", source.pointer, row.variable.name))
     more = (

@@ -23,6 +23,7 @@ from typing_extensions import TypedDict  # pydantic takes no other before Python
 
 from model_zoo.errors import Problem, WeightsError
 from model_zoo.weight_sources import CHECKPOINT_ID
+from model_zoo.weights.names import OUTPUT
 from model_zoo.weights.plan import TensorInfo
 from model_zoo.weights.reading.safetensors_file import read_header
 
@@ -73,10 +74,11 @@ class Checkpoint:
     @cached_property
     def global_step(self) -> int | None:
         """The training step that it was saved at; None if it does not record one."""
-        info = self.tensors.get(GLOBAL_STEP)
-        if info is None or info.shape or not info.dtype.startswith("int"):
-            return None
-        return int(self.read(GLOBAL_STEP))
+        for name in (GLOBAL_STEP, GLOBAL_STEP + OUTPUT):
+            info = self.tensors.get(name)
+            if info is not None and not info.shape and info.dtype.startswith("int"):
+                return int(self.read(name))
+        return None
 
     def read(self, name: str) -> NDArray[Any]:
         """Return the value of a tensor.

@@ -217,7 +217,72 @@ def test_a_strict_source_that_does_not_fit_is_refused_and_not_kept(client: TestC
     wire["weights"][0]["policy"] = "skip_mismatch"
     kept = client.post("/v1/builds", json=wire).json()
     assert kept["restore"]["share"] == pytest.approx(0.9966, abs=1e-3)
-    assert kept["warnings"] == [f"/weights/0: {found['errors'][0]['message']}"]
+    assert kept["warnings"] == [
+        "/weights/1: This source does not fill 2 of the 8 variables that it should, 11,275 of the "
+        "build's 3,275,659 parameters (0.3%): LeNet/fc4/weights, LeNet/fc4/biases. They stay "
+        "random.",
+        f"/weights/1: {found['errors'][0]['message']}",
+    ]
+
+
+SMALL = {
+    "architecture": "mobilenet_v1",
+    "input_shape": [32, 32, 3],
+    "params": {"depth_multiplier": 0.02, "min_depth": 4, "num_classes": 5},
+}
+OBJECTS = Path(__file__).parents[1] / "weights" / "objects"
+
+
+def test_an_object_based_checkpoint_restores_every_variable(client: TestClient) -> None:
+    files = [("file", (path.name, path.read_bytes())) for path in sorted(OBJECTS.iterdir())]
+    taken = client.post("/v1/weights", files=files).json()
+    assert taken["format"] == "TensorFlow V2 checkpoint, object-based"
+    assert taken["tensors"][0]["name"] == "MobilenetV1/Conv2d_0/BatchNorm/beta"
+    source = {"source": "checkpoint", "id": taken["id"]}
+    body = client.post("/v1/builds", json={**SMALL, "weights": source}).json()
+    assert (body["restore"]["share"], body["warnings"]) == (1, [])
+    assert body["restore"]["sources"][0]["counts"]["matched"] == 137
+
+
+def test_weights_of_another_prefix_are_restored_by_the_one_rename_that_is_said(
+    client: TestClient,
+) -> None:
+    variables = trace(BuildSpec.read(SMALL)).graph.variables
+    arrays = {f"model/{v.name}:0": np.full(v.shape, 0.01, np.float32) for v in variables}
+    source = {
+        "source": "checkpoint",
+        "id": upload(client, safetensors.numpy.save(arrays)),
+        "policy": "skip_mismatch",
+    }
+    found = problem(client.post("/v1/builds", json={**SMALL, "weights": source}))
+    assert {key: found[key] for key in REFUSED} == REFUSED
+    assert [(error["pointer"], error["message"]) for error in found["errors"]] == [
+        ("/weights", "This source fills none of the 137 variables that it should."),
+        (
+            "/weights",
+            "None of the 137 variables is in the checkpoint: its names begin with 'model', the "
+            "build's with 'MobilenetV1'.",
+        ),
+        ("/weights", '"rename": {"model/*": "*"} would fill 137 more variables.'),
+    ]
+    source["rename"] = {"model/*": "*"}
+    body = client.post("/v1/builds", json={**SMALL, "weights": source}).json()
+    assert body["restore"]["share"] == 1
+    note = "/weights/1: 137 names in the source end with ':0', which is left off."
+    assert body["warnings"] == [note]
+    assert client.get(body["links"]["restore-plan"]).json()["warnings"] == [note]
+    named = client.put("/v1/models/renamed", json={"build": body["id"]})
+    assert (named.status_code, named.json()["warnings"]) == (201, [note])
+    source["rename"] = {"model/*": "*/*"}
+    found = problem(client.post("/v1/builds", json={**SMALL, "weights": source}))
+    (error,) = found["errors"]
+    assert error == {
+        "pointer": "/weights/rename/model~1*",
+        "message": "Each '*' of the value takes the text of the same '*' of the key; '*/*' has 2, "
+        "and 'model/*' 1.",
+        "received": "*/*",
+        "suggestion": None,
+    }
 
 
 def test_weights_that_are_not_there_are_refused_where_they_are_named(client: TestClient) -> None:

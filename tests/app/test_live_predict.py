@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import pickle
 import struct
 import zlib
 from typing import Any
@@ -298,6 +299,13 @@ INPUTS: dict[str, tuple[bytes, str, str, str]] = {
         "",
         "The data holds a pickle of Python objects, which runs code when it is read and is "
         "never loaded: save arrays of numbers instead.",
+    ),
+    "a pickle of no declared type": (
+        pickle.dumps({"array": [1.0]}),
+        "application/octet-stream",
+        "",
+        "The data is a pickle, which runs code when it is read and is never loaded: save arrays "
+        "of numbers instead.",
     ),
     "header larger than the data": (
         lying_npy("(1000000000, 1000000000, 1000)"),

@@ -135,7 +135,9 @@ def test_a_build_of_a_build_computes_with_its_weights(live: httpx.Client) -> Non
     np.testing.assert_array_equal(np.load(io.BytesIO(infer.content)), predicted(live, first))
 
 
-@pytest.mark.parametrize("format_name", ["checkpoint", "npz", "safetensors", "weights.h5"])
+@pytest.mark.parametrize(
+    "format_name", ["checkpoint", "npz", "safetensors", "weights.h5", "savedmodel"]
+)
 def test_weights_that_go_out_and_in_are_the_same_bytes(
     live: httpx.Client, format_name: str
 ) -> None:

@@ -1,85 +1,27 @@
 """Restore plans: what fits is named, what does not is explained, and the values follow the plan."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import pytest
+from restoring import (
+    ID,
+    Arrays,
+    Library,
+    causes,
+    checkpoint,
+    golden,
+    not_filled,
+    plan,
+    traced,
+)
 
 import model_zoo
-from model_zoo import BuildSpec, Trace, WeightsError, trace
-from model_zoo.verify import golden_value
-from model_zoo.weights.plan import FILLED, RestorePlan, TensorInfo
+from model_zoo import BuildSpec, WeightsError, trace
 from model_zoo.weights.random import random_value
 from model_zoo.weights.restore import BuildTensors
 
-ID = "c" * 64
-PLAIN = {
-    "architecture": "mobilenet_v1",
-    "params": {"num_classes": 1001, "depth_multiplier": 0.25},
-    "input_shape": [128, 128, 3],
-}
 NO_NORMALIZER = [
     {"ops": ["conv2d", "separable_conv2d"], "args": {"normalizer_fn": None}},
 ]
-
-
-class Arrays:
-    """A source that holds arrays."""
-
-    def __init__(self, arrays: Mapping[str, np.ndarray], global_step: int | None = None) -> None:
-        self.arrays = arrays
-        self.global_step = global_step
-        self.tensors = {name: TensorInfo(str(a.dtype), a.shape) for name, a in arrays.items()}
-
-    def read(self, name: str) -> np.ndarray:
-        return self.arrays[name]
-
-
-class Library:
-    """Checkpoints and builds by id."""
-
-    def __init__(self, **entries: Any) -> None:
-        self.checkpoints = {key: entry for key, entry in entries.items() if len(key) == 64}
-        self.builds = {key: entry for key, entry in entries.items() if len(key) == 32}
-
-    def checkpoint(self, checkpoint_id: str) -> Arrays:
-        try:
-            return self.checkpoints[checkpoint_id]
-        except KeyError:
-            raise WeightsError("There is no such checkpoint.") from None
-
-    def build(self, build_id: str) -> BuildSpec:
-        return self.builds[build_id]
-
-
-def traced(**changes: Any) -> Trace:
-    return trace(BuildSpec.read({**PLAIN, **changes}))
-
-
-def golden(of: Trace) -> dict[str, np.ndarray]:
-    return {variable.name: golden_value(variable) for variable in of.graph.variables}
-
-
-def checkpoint(**fields: Any) -> dict[str, Any]:
-    return {"source": "checkpoint", "id": ID, **fields}
-
-
-def plan(
-    arrays: Mapping[str, np.ndarray], source: dict[str, Any] | None = None, **changes: Any
-) -> RestorePlan:
-    build = traced(weights=source or checkpoint(), **changes)
-    return BuildTensors(build, Library(**{ID: Arrays(arrays)})).plan
-
-
-def not_filled(result: RestorePlan) -> list[tuple[str, str]]:
-    (source,) = result.sources
-    return [(row.variable.name, row.status) for row in source.rows if row.status not in FILLED]
-
-
-def causes(result: RestorePlan) -> list[str]:
-    (source,) = result.sources
-    return list(source.causes)
 
 
 @pytest.fixture(scope="module")
@@ -173,10 +115,10 @@ def test_another_network_is_told_by_its_names(arrays: dict[str, np.ndarray]) -> 
         "with 'MobilenetV1'."
     ]
     assert [str(each) for each in result.sources[0].suggestions] == [
-        "The rename {'Net/': 'MobilenetV1/'} would fill 137 more variables."
+        '"rename": {"Net/*": "MobilenetV1/*"} would fill 137 more variables.'
     ]
     assert result.sources[0].suggestions[0].to_dict() == {
-        "rename": {"Net/": "MobilenetV1/"},
+        "rename": {"Net/*": "MobilenetV1/*"},
         "variables": 137,
     }
 
@@ -184,8 +126,10 @@ def test_another_network_is_told_by_its_names(arrays: dict[str, np.ndarray]) -> 
 def test_an_object_based_checkpoint_is_told(arrays: dict[str, np.ndarray]) -> None:
     names = {f"{name}/.ATTRIBUTES/VARIABLE_VALUE": value for name, value in arrays.items()}
     assert causes(plan(names)) == [
-        "The checkpoint is object-based (tf.train.Checkpoint): its names are paths of Python "
-        "attributes, which a rename would have to map."
+        "The checkpoint is object-based (tf.train.Checkpoint), and its names are paths of Python "
+        "attributes, which a rename would have to map. Either its object graph names no "
+        "variables, or it was imported by a version that did not read them: if so, delete it and "
+        "import it again."
     ]
 
 
@@ -198,8 +142,8 @@ def test_a_suggested_rename_fills_what_it_says(arrays: dict[str, np.ndarray]) ->
     result = plan(moved)
     renames = {each.name: each.target for each in result.sources[0].suggestions}
     assert renames == {
-        "Stem/": "MobilenetV1/Conv2d_0/",
-        "Conv2d_1c_1x1/": "MobilenetV1/Logits/Conv2d_1c_1x1/",
+        "Stem/*": "MobilenetV1/Conv2d_0/*",
+        "Conv2d_1c_1x1/*": "MobilenetV1/Logits/Conv2d_1c_1x1/*",
     }
     after = plan(moved, checkpoint(rename=renames))
     after.check()
@@ -219,7 +163,7 @@ def test_moving_averages_are_offered_and_taken_when_asked(arrays: dict[str, np.n
     averaged = {**arrays, f"{name}/ExponentialMovingAverage": arrays[name] + 1}
     result = plan(averaged)
     assert causes(result) == [
-        "The checkpoint has 1 exponential moving averages, which usually evaluate better; "
+        "The checkpoint has 1 exponential moving average, which usually evaluate better; "
         "moving_averages true restores them."
     ]
     build = traced(weights=checkpoint(moving_averages=True))
