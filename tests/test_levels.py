@@ -235,6 +235,10 @@ def test_a_pattern_without_a_layer_is_told_with_the_nearest() -> None:
     ]
 
 
+def test_a_level_on_layers_may_set_nothing() -> None:
+    assert inception(level(["conv2d"], {}, layers=[BLOCK])).warnings == ()
+
+
 def test_a_level_whose_layers_are_all_excepted_is_told() -> None:
     build = inception(level(["conv2d"], {"padding": "SAME"}, layers=[BLOCK], **{"except": ["*"]}))
     assert build.warnings == (

@@ -151,7 +151,7 @@ class Overrides:
         """Yield a problem for each pattern without a layer, and each argument that won nowhere."""
         yield from self._idle_patterns()
         for level, reports in zip(self._levels, self._by_level, strict=True):
-            if level.layers is not None and not reports[0].layers:
+            if level.layers is not None and not any(map(level.reaches, self.layers)):
                 if any(fits(name, p) for p in level.layers.patterns for name in self.layers):
                     yield Problem(
                         "this spares every layer that the level is limited to, so it reaches none.",
