@@ -51,8 +51,10 @@ from model_zoo.strict_json import read_json
 from model_zoo.tables import aligned_table, csv_table, spell_shape
 
 if TYPE_CHECKING:
+    from model_zoo.budget import Budget
     from model_zoo.classification import class_probabilities, top_classes
     from model_zoo.image_files import decode_image
+    from model_zoo.levels import ScopeRequest, read_scope
     from model_zoo.lowering import Model, materialize
     from model_zoo.onnx_lowering import onnx_model
     from model_zoo.packages import FailedPackage
@@ -61,10 +63,18 @@ if TYPE_CHECKING:
     from model_zoo.reports.explanation import ExplanationDocument
     from model_zoo.reports.explanation_csv import explanation_csv
     from model_zoo.reports.explanation_filter import filter_explanation
+    from model_zoo.reports.layer_scope import LayerScopeDocument
     from model_zoo.reports.summary import SummaryDocument, Totals
+    from model_zoo.saved_scopes import (
+        SCOPE_DIGEST,
+        SCOPE_NAME,
+        SavedScope,
+        ScopeLibrary,
+        ScopeUseDocument,
+    )
     from model_zoo.saving import save_weights, weight_writer
     from model_zoo.spec import BuildSpec, SpecDocument
-    from model_zoo.tracing import Budget, Trace, trace
+    from model_zoo.tracing import Trace, trace
     from model_zoo.weight_sources import BUILD_ID, CHECKPOINT_ID
     from model_zoo.weights.files import FORMATS as WEIGHT_FORMATS
     from model_zoo.weights.files import find_format as find_weight_format
@@ -79,6 +89,7 @@ if TYPE_CHECKING:
     from model_zoo.zoo import (
         ArchitectureDescription,
         ArchitectureRow,
+        LevelDocument,
         OpDescription,
         describe_architecture,
         describe_architectures,
@@ -92,6 +103,8 @@ if TYPE_CHECKING:
 __all__ = [
     "BUILD_ID",
     "CHECKPOINT_ID",
+    "SCOPE_DIGEST",
+    "SCOPE_NAME",
     "WEIGHT_FORMATS",
     "Architecture",
     "ArchitectureDescription",
@@ -110,6 +123,8 @@ __all__ = [
     "Graph",
     "ImportLimits",
     "InputError",
+    "LayerScopeDocument",
+    "LevelDocument",
     "Model",
     "NamedFile",
     "Node",
@@ -120,7 +135,11 @@ __all__ = [
     "RestoreDocument",
     "RestorePlan",
     "RestoreSummary",
+    "SavedScope",
     "ScopeError",
+    "ScopeLibrary",
+    "ScopeRequest",
+    "ScopeUseDocument",
     "SpecDocument",
     "SpecError",
     "SummaryDocument",
@@ -166,6 +185,7 @@ __all__ = [
     "preprocess",
     "read_json",
     "read_npy",
+    "read_scope",
     "save_weights",
     "spell_names",
     "spell_shape",
@@ -179,10 +199,12 @@ __all__ = [
 _LAZY = {
     "BUILD_ID": "model_zoo.weight_sources",
     "CHECKPOINT_ID": "model_zoo.weight_sources",
+    "SCOPE_DIGEST": "model_zoo.saved_scopes",
+    "SCOPE_NAME": "model_zoo.saved_scopes",
     "ArchitectureDescription": "model_zoo.zoo",
     "ArchitectureRow": "model_zoo.zoo",
     "ArgumentDescription": "model_zoo.plain_values",
-    "Budget": "model_zoo.tracing",
+    "Budget": "model_zoo.budget",
     "BuildSpec": "model_zoo.spec",
     "Checkpoint": "model_zoo.weights.store",
     "CheckpointDocument": "model_zoo.weights.store",
@@ -190,6 +212,8 @@ _LAZY = {
     "ExplanationDocument": "model_zoo.reports.explanation",
     "FailedPackage": "model_zoo.packages",
     "ImportLimits": "model_zoo.weights.reading.contents",
+    "LayerScopeDocument": "model_zoo.reports.layer_scope",
+    "LevelDocument": "model_zoo.zoo",
     "Model": "model_zoo.lowering",
     "NamedFile": "model_zoo.weights.reading.contents",
     "OpDescription": "model_zoo.zoo",
@@ -197,6 +221,10 @@ _LAZY = {
     "RestoreDocument": "model_zoo.weights.plan_documents",
     "RestorePlan": "model_zoo.weights.plan",
     "RestoreSummary": "model_zoo.weights.plan_documents",
+    "SavedScope": "model_zoo.saved_scopes",
+    "ScopeLibrary": "model_zoo.saved_scopes",
+    "ScopeRequest": "model_zoo.levels",
+    "ScopeUseDocument": "model_zoo.saved_scopes",
     "SpecDocument": "model_zoo.spec",
     "SummaryDocument": "model_zoo.reports.summary",
     "Totals": "model_zoo.reports.summary",
@@ -222,6 +250,7 @@ _LAZY = {
     "plan_restore": "model_zoo.weights.restore",
     "preprocess": "model_zoo.preprocessing",
     "read_npy": "model_zoo.weights.reading.npy",
+    "read_scope": "model_zoo.levels",
     "save_weights": "model_zoo.saving",
     "top_classes": "model_zoo.classification",
     "trace": "model_zoo.tracing",

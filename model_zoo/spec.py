@@ -6,67 +6,32 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, Field, JsonValue, ValidationError, model_validator
+from pydantic import Field, JsonValue, ValidationError, ValidationInfo, model_validator
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from model_zoo.architectures.registry import Architecture
-from model_zoo.arg_scope import arguments_of_one_call, refused_arguments, scoped_op
-from model_zoo.errors import Problem, SpecError, ZooError, json_pointer, unknown_name
-from model_zoo.layers import find_op
-from model_zoo.patterns import Names
+from model_zoo.budget import Budget
+from model_zoo.errors import Problem, SpecError, ZooError, json_pointer
+from model_zoo.format_problems import format_problems
+from model_zoo.level_format import RequestedLevel, ScopeLevel
+from model_zoo.levels import Level, LevelContext, Levels, read_levels
 from model_zoo.plain_values import spell
-from model_zoo.signatures import signature_of, to_wire
+from model_zoo.saved_scopes import ScopeLibrary, ScopeUseDocument
+from model_zoo.signatures import signature_of
 from model_zoo.weight_sources import (
     Part,
-    Patterns,
     RandomWeights,
     Source,
     Weights,
     in_order,
     rename_problems,
     seed,
-    source_models,
     stored,
 )
 from model_zoo.zoo import LevelDocument, find_architecture, parameters
 
 # Part of the digest: a change of meaning gives every spec a new id.
 SPEC_VERSION = 1
-# Each is compared with every layer: so many, on 64 levels, trace and explain in under a second.
-_MAX_SCOPE_PATTERNS = 256
-
-
-class ScopeLevel(Part):
-    """One `arg_scope`: the ops it reaches, and their arguments."""
-
-    ops: Annotated[list[str], Field(min_length=1)] = Field(
-        description="Scoped ops by name; see /v1/ops.", examples=[["conv2d", "separable_conv2d"]]
-    )
-    args: dict[str, JsonValue] = Field(
-        description="Arguments by name; functions by name, or an object of name and arguments.",
-        examples=[{"activation_fn": "relu6"}],
-    )
-    layers: Annotated[Patterns, Field(min_length=1)] = Field(
-        default=["*"],
-        description="The layers whose calls the level reaches, by the name that the explanation "
-        "shows; * stands for any characters, `/` among them.",
-        examples=[["InceptionV3/Mixed_5b/*"]],
-    )
-    except_: Patterns = Field(
-        default=[],
-        alias="except",
-        description="Layers among those that the level leaves alone.",
-        examples=[["*/Conv2d_1c_1x1*"]],
-    )
-    force: bool = Field(
-        default=False,
-        description="Beat what the network itself passes to the calls and sets in its own scopes.",
-    )
-
-    def where(self) -> Names | None:
-        """Return the layers that the level is limited to; None for a level without a limit."""
-        layers, excluded = sorted({*self.layers}), sorted({*self.except_})
-        return None if layers == ["*"] and not excluded else Names(layers, excluded)
 
 
 class SpecDocument(TypedDict):
@@ -82,53 +47,19 @@ class SpecDocument(TypedDict):
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
-    """A scope level, ready to enter, and its place; `layers` of None is every layer."""
-
-    ops: tuple[Callable[..., Any], ...]
-    arguments: Mapping[str, Any]
-    pointer: str
-    layers: Names | None
-    is_forced: bool
-
-    def reaches(self, layer: str) -> bool:
-        """Return whether the level holds in a layer."""
-        return self.layers is None or layer in self.layers
-
-    def patterns(self) -> Iterator[tuple[str, str]]:
-        """Yield each pattern of the level after its place in the normalized spec."""
-        if self.layers is not None:
-            for key, patterns in (
-                ("layers", self.layers.patterns),
-                ("except", self.layers.excluded),
-            ):
-                for index, pattern in enumerate(patterns):
-                    yield self.pointer + json_pointer(key, index), pattern
-
-    def normalized(self) -> LevelDocument:
-        """Return the level as a request writes it, without what says nothing."""
-        document: LevelDocument = {
-            "ops": sorted(scoped_op(op).name for op in self.ops),
-            "args": {key: to_wire(value) for key, value in self.arguments.items()},
-        }
-        if self.layers is not None and self.layers.patterns != ("*",):
-            document["layers"] = list(self.layers.patterns)
-        if self.layers is not None and self.layers.excluded:
-            document["except"] = list(self.layers.excluded)
-        if self.is_forced:
-            document["force"] = True
-        return document
-
-
-@dataclass(frozen=True, slots=True)
 class Resolved:
     """A spec's names turned into what they stand for."""
 
     entry: Architecture
     params: Mapping[str, Any]
     default_scope: Mapping[str, Any] | None
-    levels: tuple[Level, ...]
+    scopes: Levels
     input_shape: tuple[int, ...]
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """The levels to enter, outermost first."""
+        return self.scopes.levels
 
 
 class BuildSpec(Part):
@@ -151,7 +82,7 @@ class BuildSpec(Part):
     default_scope: dict[str, JsonValue] | None = Field(
         default={}, description="Arguments of the architecture's default scope; null leaves it out."
     )
-    scopes: list[ScopeLevel] = Field(default=[], description="Outermost first.")
+    scopes: list[RequestedLevel] = Field(default=[], description="Outermost first.")
     weights: Weights = Field(
         default=RandomWeights(),
         description="A source, or several that apply in order; what none fills is random.",
@@ -161,23 +92,26 @@ class BuildSpec(Part):
     )
 
     @classmethod
-    def read(cls, data: object) -> Self:
-        """Return the spec that parsed JSON stands for.
+    def read(
+        cls, data: object, scopes: ScopeLibrary | None = None, budget: Budget | None = None
+    ) -> Self:
+        """Return the spec that parsed JSON stands for; `scopes` has the saved scopes that it names.
 
-        Raises: SpecError with a problem for each mistake.
+        Raises: SpecError with a problem for each mistake, BudgetError if there are too many levels.
         """
         if not isinstance(data, Mapping):
             raise SpecError(
                 Problem(f"A build spec is a JSON object; received {spell(data)}.", "", data)
             )
         try:
-            return cls.model_validate(dict(data))
+            return cls.model_validate(dict(data), context=LevelContext(scopes, budget or Budget()))
         except ValidationError as error:
-            raise SpecError(*_problems(error)) from error
+            raise SpecError(*format_problems(error, cls)) from error
 
     @model_validator(mode="after")
-    def _check_names(self) -> Self:
-        self.resolved()
+    def _check_names(self, info: ValidationInfo) -> Self:
+        # A frozen pydantic model takes no attributes; its dictionary holds the result.
+        self.__dict__["_resolved"] = _resolve(self, info.context or LevelContext())
         return self
 
     @property
@@ -186,15 +120,17 @@ class BuildSpec(Part):
         return self.resolved().input_shape
 
     def resolved(self) -> Resolved:
-        """Return what the spec's names stand for.
-
-        Raises: SpecError with a problem for each mistake.
-        """
-        resolved = self.__dict__.get("_resolved")
-        if resolved is None:
-            # A frozen pydantic model takes no attributes; its dictionary holds the cached result.
-            resolved = self.__dict__["_resolved"] = _resolve(self)
+        """Return what the spec's names stand for."""
+        resolved: Resolved = self.__dict__["_resolved"]
         return resolved
+
+    @property
+    def saved_scopes(self) -> list[ScopeUseDocument]:
+        """The saved scopes that the request names, with the places of their levels as normalized.
+
+        They are no part of the digest: a name may stand for other levels later.
+        """
+        return [use.to_dict("/scopes") for use in self.resolved().scopes.uses]
 
     def normalized(self) -> SpecDocument:
         """Return the spec with every default filled in and every name spelt one way."""
@@ -212,15 +148,28 @@ class BuildSpec(Part):
             "weights": self._normalized_weights(),
         }
 
+    def placed_as_sent(self) -> Self:
+        """Return this spec with its levels' places in the request, which errors give."""
+        resolved = self.resolved()
+        levels = tuple(replace(level, pointer=level.sent) for level in resolved.levels)
+        copy = self.model_copy()
+        scopes = replace(resolved.scopes, levels=levels)
+        copy.__dict__["_resolved"] = replace(resolved, scopes=scopes)
+        return copy
+
     def as_sent(self, problem: Problem) -> Problem:
-        """Return a problem of the normalized spec with its place in this one."""
+        """Return a problem of this spec, its levels placed as sent, with its place in the request.
+
+        Patterns are sorted when they are normalized, and of a saved scope a request has the name.
+        """
         match problem.pointer.split("/"):
-            case ["", "scopes", index, "layers" | "except" as key, _]:  # sorted there
+            case ["", "scopes", index, "layers" | "except" as key, _]:
                 level = self.scopes[int(index)]
-                patterns = level.layers if key == "layers" else level.except_
-                sent = json_pointer("scopes", index, key, patterns.index(str(problem.received)))
-                return replace(problem, pointer=sent)
-        return problem
+                if isinstance(level, ScopeLevel):
+                    patterns = level.layers if key == "layers" else level.except_
+                    sent = json_pointer("scopes", index, key, patterns.index(str(problem.received)))
+                    return replace(problem, pointer=sent)
+        return self.resolved().scopes.in_request(problem)
 
     def _normalized_weights(self) -> Any:
         random = RandomWeights(seed=seed(self.weights)).model_dump()
@@ -236,7 +185,7 @@ class BuildSpec(Part):
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def _resolve(spec: BuildSpec) -> Resolved:
+def _resolve(spec: BuildSpec, context: LevelContext) -> Resolved:
     try:
         entry = find_architecture(spec.architecture, "/architecture")
     except ZooError as error:
@@ -265,29 +214,18 @@ def _resolve(spec: BuildSpec) -> Resolved:
     )
     problems += _misplaced(in_order(spec.weights))
     problems += rename_problems(spec.weights)
-    levels: list[Level] = []
-    for index, level in enumerate(spec.scopes):
-        try:
-            levels.append(_read_level(level, json_pointer("scopes", index)))
-        except ZooError as error:
-            problems += error.problems
-    patterns = sum(len(list(level.patterns())) for level in levels)
-    if patterns > _MAX_SCOPE_PATTERNS:
-        problems.append(
-            Problem(
-                f"The levels of scopes have {patterns} patterns of layers together; the limit is "
-                f"{_MAX_SCOPE_PATTERNS}.",
-                "/scopes",
-                patterns,
-            )
-        )
+    scopes = Levels(())
+    try:
+        scopes = read_levels(spec.scopes, "/scopes", context, "build")
+    except SpecError as error:
+        problems += error.problems
     if problems:
         raise SpecError(*problems)
     return Resolved(
         entry,
         {**parameters(entry).defaults(), **given},
-        default_scope,
-        tuple(levels),
+        None if scopes.replacement else default_scope,
+        scopes,
         tuple(shape),
     )
 
@@ -312,37 +250,6 @@ def _misshapen(architecture: str, shape: list[int], rank: int) -> Iterator[Probl
         )
 
 
-def _read_level(level: ScopeLevel, pointer: str) -> Level:
-    problems: list[Problem] = []
-    functions: dict[Callable[..., Any], None] = {}
-    for index, name in enumerate(level.ops):
-        try:
-            functions[find_op(name, pointer + json_pointer("ops", index))] = None
-        except ZooError as error:
-            problems += error.problems
-    if problems:
-        raise SpecError(*problems)
-    ops = tuple(scoped_op(function) for function in functions)
-    arguments_pointer = pointer + "/args"
-    refused = list(refused_arguments(ops, level.args, arguments_pointer))
-    refused += arguments_of_one_call(ops, level.args, arguments_pointer, is_forced=level.force)
-    if refused:
-        raise SpecError(*refused)
-    arguments: dict[str, Any] = {}
-    for function in functions:
-        # Ops that share an argument share its type, so the last reading equals the others.
-        try:
-            arguments |= signature_of(function).read(
-                level.args, arguments_pointer, scoped_op(function).name, complete=False
-            )
-        except SpecError as error:
-            problems += [problem for problem in error.problems if problem not in problems]
-            break
-    if problems:
-        raise SpecError(*problems)
-    return Level(tuple(functions), arguments, pointer, level.where(), level.force)
-
-
 def _misplaced(sources: list[Source]) -> list[Problem]:
     return [
         Problem(
@@ -353,71 +260,3 @@ def _misplaced(sources: list[Source]) -> list[Problem]:
         for index, source in enumerate(sources)
         if index and isinstance(source, RandomWeights)
     ]
-
-
-# What a value should be or have, by pydantic's type of error, filled in with the error's `ctx`.
-_RULES = {
-    "bool_type": "be a valid boolean",
-    "dict_type": "be an object",
-    "greater_than_equal": "be greater than or equal to {ge}",
-    "int_type": "be a valid integer",
-    "invalid-json-value": "be a JSON value",
-    "less_than_equal": "be less than or equal to {le}",
-    "list_type": "be a list",
-    "literal_error": "be {expected}",
-    "model_type": "be an object",
-    "recursion_loop": "not contain itself",
-    "string_pattern_mismatch": "match pattern '{pattern}'",
-    "string_too_long": "have at most {max_length} character{s}",
-    "string_too_short": "have at least {min_length} character{s}",
-    "string_type": "be a valid string",
-    "string_unicode": "be a string of valid Unicode",
-    "too_long": "have at most {max_length} item{s}",
-    "too_short": "have at least {min_length} item{s}",
-}
-
-
-def _problems(error: ValidationError) -> list[Problem]:
-    """Return pydantic's errors as problems in this package's words."""
-    problems: list[Problem] = []
-    for detail in error.errors(include_url=False):
-        place, owner = _place(detail["loc"])
-        pointer = json_pointer(*place)
-        received = detail.get("input")
-        match detail["type"]:
-            case "extra_forbidden":
-                name = str(place[-1])
-                valid = [field.alias or key for key, field in owner.model_fields.items()]
-                problems.append(unknown_name(pointer, f"There is no field {name!r}.", name, valid))
-            case "invalid_key":
-                rule = f"A name of a field must be a string; received {spell(received)}."
-                problems.append(Problem(rule, pointer, received))
-            case "missing":
-                problems.append(Problem(f"The field {place[-1]!r} is required.", pointer))
-            case "union_tag_invalid":
-                name = str(received["source"]) if isinstance(received, dict) else ""
-                rule = f"There is no source {name!r}."
-                problems.append(unknown_name(pointer + "/source", rule, name, source_models()))
-            case "union_tag_not_found":
-                rule = "This should be an object with a source, or a list of them"
-                problems.append(Problem(f"{rule}; received {spell(received)}.", pointer, received))
-            case kind:
-                context = detail.get("ctx", {})
-                plural = "" if context.get("min_length") == 1 else "s"
-                rule = _RULES.get(kind, f"be valid ({kind})").format(**context, s=plural)
-                problems.append(
-                    Problem(f"This should {rule}; received {spell(received)}.", pointer, received)
-                )
-    return problems
-
-
-def _place(loc: tuple[str | int, ...]) -> tuple[tuple[str | int, ...], type[BaseModel]]:
-    """Return the place of an error in the request, and the part of the format that it is in.
-
-    pydantic puts the names of a union's members among the keys: `weights` has two such unions.
-    """
-    if loc[0] == "weights" and len(loc) > 1:
-        ahead = [part for part in loc[:3] if part == "weights" or isinstance(part, int)]
-        tag, *rest = loc[len(ahead) + 1 :] or ("",)
-        return (*ahead, *rest), source_models().get(str(tag), BuildSpec)
-    return loc, ScopeLevel if loc[0] == "scopes" and len(loc) > 1 else BuildSpec

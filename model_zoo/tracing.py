@@ -4,72 +4,22 @@ import contextlib
 import functools
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic import JsonValue
 
 from model_zoo.architectures.registry import Architecture
 from model_zoo.arg_scope import arg_scope
-from model_zoo.errors import BudgetError, Problem, SizeError, SpecError, ZooError, spell_names
+from model_zoo.budget import Budget
+from model_zoo.errors import BuildError, SizeError, SpecError, ZooError, spell_names
 from model_zoo.graph import Graph, Node, Tensor
 from model_zoo.mistakes import build_network
 from model_zoo.provenance import written_as
 from model_zoo.reports.explanation import Explanation, explain
+from model_zoo.reports.layer_scope import LayerScopeDocument, layer_scope
 from model_zoo.reports.summary import Summary, layer_nodes, summarize
 from model_zoo.spec import BuildSpec, Resolved
 from model_zoo.zoo import default_scope, ends_itself
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """What a build may cost; None is no limit. `setting_prefix` spells a limit in messages.
-
-    Multiply-adds and activations are those of one example, activations at their peak.
-    """
-
-    max_parameters: int | None = None
-    max_multiply_adds: int | None = None
-    max_activation_bytes: int | None = None
-    max_layers: int | None = None
-    max_scopes: int | None = None
-    setting_prefix: str = ""
-
-    def check_scopes(self, count: int) -> None:
-        """Raises: BudgetError if there are too many scope levels."""
-        self._check({"max_scopes": ("scope levels", count)}, "/scopes")
-
-    def check(self, summary: Summary) -> None:
-        """Raises: BudgetError with a problem for each limit that the build exceeds."""
-        totals = summary.totals
-        self._check(
-            {
-                "max_parameters": ("parameters", totals["parameters"]),
-                "max_multiply_adds": ("multiply-adds", totals["multiply_adds"]),
-                "max_activation_bytes": (
-                    "bytes of activations at their peak",
-                    totals["peak_activation_bytes"],
-                ),
-                "max_layers": ("layers", totals["layers"]),
-            }
-        )
-
-    def _check(self, figures: Mapping[str, tuple[str, int]], pointer: str = "") -> None:
-        problems = []
-        for name, (what, figure) in figures.items():
-            limit = getattr(self, name)
-            if limit is not None and figure > limit:
-                setting = f"{self.setting_prefix}{name}"
-                setting = setting.upper() if self.setting_prefix else setting
-                problems.append(
-                    Problem(
-                        f"This build has {figure} {what}; the limit is {limit} ({setting}).",
-                        pointer,
-                        figure,
-                    )
-                )
-        if problems:
-            raise BudgetError(*problems)
 
 
 class Trace:
@@ -115,6 +65,13 @@ class Trace:
         levels = self.spec.resolved().levels
         return explain(self.graph.calls, self.spec.architecture, levels)
 
+    def scope_at(self, layer: str) -> LayerScopeDocument:
+        """Return the scope in force at a layer, as the body of a saved scope.
+
+        Raises: ZooError if there is no such layer.
+        """
+        return layer_scope(self.graph.calls, layer)
+
     @functools.cached_property
     def warnings(self) -> tuple[str, ...]:
         """What a user should know before using the build.
@@ -129,13 +86,8 @@ class Trace:
             *explanation.replaced_nulls(),
         ]
         warnings = [str(problem) for problem in problems]
-        if self.spec.default_scope is None:
-            function = self.architecture.arg_scope.__name__
-            warnings.insert(
-                0,
-                f"/default_scope: null leaves out {function}; published checkpoints of "
-                f"{self.spec.architecture} were made inside it.",
-            )
+        if self.spec.resolved().default_scope is None:
+            warnings[:0] = self._left_out()
         if not self.spec.is_training:
             warnings += self._training_layers()
         return tuple(warnings)
@@ -157,6 +109,42 @@ class Trace:
                 "predictions are refused. With is_training false, it does nothing."
             )
 
+    def _left_out(self) -> Iterator[str]:
+        """Yield what is said of a default scope that is left out, and of levels that are."""
+        resolved = self.spec.resolved()
+        function = resolved.entry.arg_scope.__name__
+        who = f"null leaves out {function}"
+        if resolved.scopes.replacement is not None:
+            who = f"the saved scope {resolved.scopes.replacement[0].name!r} replaces {function}"
+        if resolved.scopes.replacement is not None and self.spec.default_scope:
+            who += f", with {' and '.join(self.spec.default_scope)} of the request"
+        warning = (
+            f"/default_scope: {who}; published checkpoints of {self.spec.architecture} were made "
+            "inside it."
+        )
+        lacking = _unset_defaults(resolved)
+        yield f"{warning} This drops {lacking}." if lacking else warning
+        if (replaced := resolved.scopes.replaced()) is not None:
+            yield f"/scopes: {replaced}"
+
+
+def _unset_defaults(resolved: Resolved) -> str:
+    """Return the arguments of an architecture's default scope that no level sets, by their ops."""
+    ops: dict[str, list[str]] = {}
+    for function, arguments in default_scope(resolved.entry, {}).items():
+        set_again = {
+            name
+            for level in resolved.levels
+            if function in level.ops and level.layers is None
+            for name in level.arguments
+        }
+        for name in sorted(arguments.keys() - set_again):
+            ops.setdefault(name, []).append(function.__name__)
+    arguments_of: dict[str, list[str]] = {}
+    for name, names in ops.items():
+        arguments_of.setdefault(" and ".join(sorted(names)), []).append(name)
+    return "; ".join(f"{', '.join(names)} of {each}" for each, names in arguments_of.items())
+
 
 def trace(spec: BuildSpec, budget: Budget | None = None) -> Trace:
     """Run a spec's network on symbols and return what it recorded.
@@ -168,16 +156,27 @@ def trace(spec: BuildSpec, budget: Budget | None = None) -> Trace:
     the spec is strict, and a pattern or an override has no effect.
     """
     budget = budget or Budget()
-    resolved = spec.resolved()
-    budget.check_scopes(len(resolved.levels))
+    budget.check_scopes(len(spec.resolved().levels))
     try:
-        graph = _run(resolved, spec.is_training)
+        return _traced(spec, budget)
+    except (BuildError, SpecError):
+        # Reports give places in the normalized spec, errors those in the request: the same error
+        # comes again with the latter.
+        sent = spec.placed_as_sent()
+    try:
+        return _traced(sent, budget)
     except SizeError as error:
-        raise error.with_remedy(_remedy(spec)) from error
-    result = Trace(spec, graph)
-    budget.check(result.summary())
+        raise error.with_remedy(_remedy(sent)) from error
+    except SpecError as error:
+        raise SpecError(*map(sent.as_sent, error.problems)) from error
+
+
+def _traced(spec: BuildSpec, budget: Budget) -> Trace:
+    result = Trace(spec, _run(spec.resolved(), spec.is_training))
+    budget.check(result.summary().totals)
     if spec.strict:
-        problems = [spec.as_sent(problem) for problem in result.explanation().without_effect()]
+        replaced = spec.resolved().scopes.without_effect()
+        problems = [*replaced, *result.explanation().without_effect()]
         if problems:
             raise SpecError(*problems)
     return result

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from model_zoo import BuildSpec, SpecError
-from model_zoo.spec import _RULES, _problems
+from model_zoo.format_problems import RULES, format_problems
 from model_zoo.weight_sources import CheckpointWeights
 
 LENET: dict[str, Any] = {"architecture": "lenet"}
@@ -387,7 +387,7 @@ def test_every_error_of_pydantic_is_told_in_our_words() -> None:
             )
             assert not re.search(r"Input|valid dictionary|be valid \(", message), message
     own = {"extra_forbidden", "invalid_key", "missing", "union_tag_invalid", "union_tag_not_found"}
-    assert kinds == {*_RULES, *own}
+    assert kinds == {*RULES, *own}
 
 
 def test_error_without_a_rule_is_named() -> None:
@@ -395,7 +395,7 @@ def test_error_without_a_rule_is_named() -> None:
         type=PydanticCustomError("too_odd", "Odd"), loc=("architecture",), input=5
     )
     error = ValidationError.from_exception_data("BuildSpec", [detail])
-    assert [str(problem) for problem in _problems(error)] == [
+    assert [str(problem) for problem in format_problems(error, BuildSpec)] == [
         "/architecture: This should be valid (too_odd); received 5."
     ]
 

@@ -173,7 +173,8 @@ def test_default_scope_null_is_left_out_with_a_warning() -> None:
     result = traced(architecture="lenet", default_scope=None)
     assert result.warnings == (
         "/default_scope: null leaves out lenet_arg_scope; published checkpoints of lenet were made "
-        "inside it.",
+        "inside it. This drops activation_fn, weights_initializer, weights_regularizer of conv2d "
+        "and fully_connected.",
     )
     assert all(not call.bindings for call in result.graph.calls)
 

@@ -2,15 +2,18 @@
 
 import argparse
 import os
+import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from model_zoo.errors import WeightsError, ZooError
+from model_zoo.errors import WeightsError, ZooError, unknown_name
+from model_zoo.levels import read_scope
 from model_zoo.packages import why_missing
+from model_zoo.saved_scopes import SCOPE_NAME, SavedScope
 from model_zoo.spec import BuildSpec
 from model_zoo.strict_json import read_json
 from model_zoo.tracing import Trace, trace
@@ -35,13 +38,54 @@ def add_home(parser: argparse.ArgumentParser) -> None:
 
 
 def add_spec(parser: argparse.ArgumentParser) -> None:
-    """Add the argument that names a spec, as `read_spec` takes it."""
+    """Add the argument that names a spec, as `read_spec` takes it, and that of saved scopes."""
     parser.add_argument(
         "spec",
         metavar="SPEC",
         help="what a request would send: JSON, a file of JSON, or - for standard input; or the "
         "name of an architecture",
     )
+    parser.add_argument(
+        "--scope",
+        metavar="NAME=FILE",
+        action="append",
+        default=[],
+        help='a saved scope that SPEC names: a JSON file, {"levels": [...]}; may be repeated, and '
+        "name those before it",
+    )
+
+
+class ScopeFiles:
+    """The saved scopes of a command line."""
+
+    def __init__(self, options: Sequence[str]) -> None:
+        """Read each NAME=FILE.
+
+        Raises: ZooError if a file cannot be read, or is no scope.
+        """
+        self._scopes: dict[str, SavedScope] = {}
+        for option in options:
+            name, is_pair, path = option.partition("=")
+            if not (is_pair and re.fullmatch(SCOPE_NAME, name)):
+                raise ZooError(f"--scope takes NAME=FILE; received {option!r}.")
+            try:
+                data = Path(path).read_bytes()
+            except OSError as error:
+                raise ZooError(f"{path} cannot be read: {error.strerror}.") from error
+            self._scopes[name] = read_scope(name, read_json(data), self)
+
+    def scope(self, name: str, digest: str | None) -> SavedScope:
+        """Return a scope by its name, if it is the version that is asked for.
+
+        Raises: ZooError if it is not.
+        """
+        scope = self._scopes.get(name)
+        if scope is None:
+            rule = f"No --scope is named {name!r}."
+            raise ZooError(unknown_name("", rule, name, self._scopes))
+        if digest is not None and not scope.digest.startswith(digest):
+            raise ZooError(f"The saved scope {name!r} is {scope.digest} here, not {digest}.")
+        return scope
 
 
 def open_store(options: argparse.Namespace) -> CheckpointStore:
@@ -75,16 +119,18 @@ class LocalLibrary:
         )
 
 
-def read_spec(name: str) -> BuildSpec:
+def read_spec(options: argparse.Namespace) -> BuildSpec:
     """Return the spec of JSON, of a JSON file, of standard input (`-`), or of an architecture.
 
     A file whose name begins with a brace is `./{...`.
     Raises: ZooError if it is none of these, or not valid.
     """
+    name = options.spec
+    scopes = ScopeFiles(options.scope) if options.scope else None
     if name in list_architectures():
         return BuildSpec.read({"architecture": name})
     if name.lstrip().startswith("{"):
-        return BuildSpec.read(read_json(os.fsencode(name)))
+        return BuildSpec.read(read_json(os.fsencode(name)), scopes)
     try:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except OSError as error:
@@ -93,12 +139,12 @@ def read_spec(name: str) -> BuildSpec:
             f"(which begins with a brace); architectures: {', '.join(list_architectures())}."
             f"{why_missing(name)}"
         ) from error
-    return BuildSpec.read(read_json(data))
+    return BuildSpec.read(read_json(data), scopes)
 
 
 def traced(options: argparse.Namespace) -> Trace:
     """Return the trace of a command's spec, with its warnings on standard error."""
-    result = trace(read_spec(options.spec))
+    result = trace(read_spec(options))
     for warning in result.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     return result

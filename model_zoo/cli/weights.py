@@ -158,7 +158,7 @@ def _remove(options: argparse.Namespace) -> int:
 
 def _plan(options: argparse.Namespace) -> int:
     store = open_store(options)
-    spec = read_spec(options.spec)
+    spec = read_spec(options)
     if options.source is not None:
         path = Path(options.source)
         is_id = re.fullmatch(CHECKPOINT_ID, options.source)

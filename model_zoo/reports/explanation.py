@@ -9,11 +9,11 @@ from typing_extensions import TypedDict  # pydantic takes no other before Python
 
 from model_zoo.errors import Problem
 from model_zoo.graph import Tensor
+from model_zoo.levels import Level as ScopeLevel
 from model_zoo.provenance import Call, Level
 from model_zoo.reports.overrides import OverrideDocument, OverrideReport, Overrides
 from model_zoo.setters import Kind, Setter, Source, setters
 from model_zoo.signatures import to_wire
-from model_zoo.spec import Level as ScopeLevel
 
 
 class BeatenDocument(TypedDict):

@@ -11,11 +11,11 @@ from typing_extensions import TypedDict  # pydantic takes no other before Python
 
 from model_zoo.arg_scope import scoped_op
 from model_zoo.errors import Problem, json_pointer
+from model_zoo.levels import Level
 from model_zoo.patterns import covering_patterns, fits, nearest_patterns
 from model_zoo.provenance import Call, Pointer, ScopedOp
 from model_zoo.setters import Kind, Setter, Source
 from model_zoo.signatures import to_wire
-from model_zoo.spec import Level
 from model_zoo.weight_sources import MAX_PATTERNS
 
 # How many layers or winners a message names; the others are counted.
