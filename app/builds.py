@@ -8,10 +8,20 @@ from app.errors import ServiceError
 from app.settings import PREFIX, Settings
 from app.store.builds import Build, BuildFacts, BuildStore
 from app.store.models import ModelStore
+from app.store.scopes import ScopeStore
 from app.store.sources import WeightSources
 from app.telemetry.metrics import Metrics
 from app.telemetry.timings import Timings
-from model_zoo import Budget, BuildSpec, CheckpointStore, Trace, plan_restore, trace
+from model_zoo import (
+    Budget,
+    BuildSpec,
+    CheckpointStore,
+    SavedScope,
+    Trace,
+    plan_restore,
+    read_scope,
+    trace,
+)
 
 
 class Builds:
@@ -22,6 +32,7 @@ class Builds:
         settings: Settings,
         store: BuildStore,
         models: ModelStore,
+        scopes: ScopeStore,
         checkpoints: CheckpointStore,
         metrics: Metrics,
     ) -> None:
@@ -29,6 +40,7 @@ class Builds:
         self._settings = settings
         self._store = store
         self._models = models
+        self._scopes = scopes
         self._checkpoints = checkpoints
         self._metrics = metrics
         self._budget = Budget(
@@ -45,9 +57,18 @@ class Builds:
     def trace(self, spec: object) -> Trace:
         """Return the trace of a spec, as a client sends it or as a build stores it.
 
+        Every spec is read here, so that each may name saved scopes.
+
         Raises: ZooError if the spec is invalid, rejected by its network, or over the budget.
         """
-        return trace(BuildSpec.read(spec), self._budget)
+        return trace(BuildSpec.read(spec, self._scopes, self._budget), self._budget)
+
+    def read_scope(self, name: str, document: object) -> SavedScope:
+        """Return the levels to save under a name.
+
+        Raises: ZooError if they are not valid, or too many.
+        """
+        return read_scope(name, document, self._scopes, self._budget)
 
     def trace_body(self, body: bytes, timings: Timings) -> Trace:
         """Return the trace of a spec in a JSON body; a rejected spec is counted."""
@@ -90,7 +111,8 @@ class Builds:
             "restore": plan.summary() if plan.sources else None,
             "warnings": [*traced.warnings, *plan.warnings],
         }
-        return Build(spec.digest, spec.architecture, spec.normalized(), facts)
+        uses = spec.saved_scopes
+        return Build(spec.digest, spec.architecture, spec.normalized(), facts, uses)
 
     async def page(
         self, *, architecture: str | None, before: int | None, limit: int

@@ -18,6 +18,7 @@ ProblemKind = Literal[
     "unknown-build",
     "unknown-model",
     "unknown-name",
+    "unknown-scope",
     "unknown-weights",
     "method-not-allowed",
     "not-acceptable",

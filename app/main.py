@@ -20,6 +20,7 @@ from app.api import (
     models,
     open_inference,
     ops,
+    scopes,
     tensorflow_serving,
     weights,
 )
@@ -45,6 +46,7 @@ _OWN_ROUTERS = (
     *builds.ROUTERS,
     architectures.router,
     ops.router,
+    scopes.router,
     weights.router,
     models.router,
     health.router,

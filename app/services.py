@@ -11,6 +11,7 @@ from app.serving.model_registry import ModelRegistry
 from app.serving.models import Models
 from app.serving.networks import NetworkCache
 from app.serving.profile import Profiler
+from app.serving.saved_scopes import SavedScopes
 from app.serving.weight_exports import WeightExports
 from app.serving.weight_imports import WeightImports
 from app.settings import Settings
@@ -19,6 +20,7 @@ from app.store.database import Database
 from app.store.errors import StoreError
 from app.store.files import WeightFiles
 from app.store.models import ModelStore
+from app.store.scopes import ScopeStore
 from app.telemetry.metrics import Metrics
 from app.telemetry.statistics import Statistics
 from model_zoo import CheckpointStore
@@ -33,6 +35,7 @@ class Services:
     engine: Engine
     checkpoints: CheckpointStore
     builds: Builds
+    saved_scopes: SavedScopes
     loads: BackgroundLoads
     models: Models
     registry: ModelRegistry
@@ -53,7 +56,8 @@ def wire(settings: Settings, engine: Engine, statistics: Statistics) -> Services
     metrics = Metrics(statistics, engine.figures)
     checkpoints = _checkpoints(settings.home)
     model_store = ModelStore(database)
-    builds = Builds(settings, BuildStore(database), model_store, checkpoints, metrics)
+    scope_store = ScopeStore(database)
+    builds = Builds(settings, BuildStore(database), model_store, scope_store, checkpoints, metrics)
     networks = NetworkCache(builds)
     loads = BackgroundLoads(engine)
     files = WeightFiles(settings.home, settings.max_files_bytes)
@@ -63,6 +67,7 @@ def wire(settings: Settings, engine: Engine, statistics: Statistics) -> Services
         engine=engine,
         checkpoints=checkpoints,
         builds=builds,
+        saved_scopes=SavedScopes(settings, scope_store, builds),
         loads=loads,
         models=Models(settings, model_store, networks, loads, statistics),
         registry=ModelRegistry(settings, model_store, builds),

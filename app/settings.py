@@ -113,7 +113,7 @@ class Settings(BaseSettings):
         2 * GIB, "Peak bytes of a build's activations, for one example."
     )
     max_layers: int = _limit(5_000, "Layers of a build.")
-    max_scopes: int = _limit(64, "Levels in a spec's `scopes`.")
+    max_scopes: int = _limit(64, "Levels in a spec's `scopes`, and in a saved scope.")
 
     # Limits of what the service holds, and of how long work may take.
     max_output_bytes: int = _limit(32 * MIB, "Bytes of the arrays in one answer, as float32.")
@@ -123,6 +123,7 @@ class Settings(BaseSettings):
         32 * GIB, "Bytes of the uploaded weights kept under ZOO_HOME."
     )
     max_named_models: int = _limit(1000, "Versions of named models.")
+    max_saved_scopes: int = _limit(1000, "Versions of saved scopes.")
     max_concurrency: int = _limit(
         256, "Reads in progress at once; other requests have the same limit."
     )

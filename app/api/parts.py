@@ -14,6 +14,7 @@ from app.serving.inference import Inference
 from app.serving.model_registry import ModelRegistry
 from app.serving.models import Models
 from app.serving.profile import Profiler
+from app.serving.saved_scopes import SavedScopes
 from app.serving.weight_exports import WeightExports
 from app.serving.weight_imports import WeightImports
 from app.settings import Settings
@@ -37,6 +38,7 @@ ExchangeDep = Annotated[HttpExchange, Depends(_exchange)]
 SettingsDep = Annotated[Settings, _part(lambda services: services.settings)]
 EngineDep = Annotated[Engine, _part(lambda services: services.engine)]
 BuildsDep = Annotated[Builds, _part(lambda services: services.builds)]
+SavedScopesDep = Annotated[SavedScopes, _part(lambda services: services.saved_scopes)]
 CheckpointsDep = Annotated[CheckpointStore, _part(lambda services: services.checkpoints)]
 ModelsDep = Annotated[Models, _part(lambda services: services.models)]
 ModelRegistryDep = Annotated[ModelRegistry, _part(lambda services: services.registry)]

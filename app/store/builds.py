@@ -5,6 +5,7 @@ row. Every method blocks, so the API calls them in threads.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NotRequired
 
@@ -14,7 +15,7 @@ from typing_extensions import TypedDict  # pydantic takes no other before Python
 
 from app.body_fields import Shape
 from app.store.database import Database, now
-from model_zoo import BUILD_ID, RestoreSummary, SpecDocument, Totals
+from model_zoo import BUILD_ID, RestoreSummary, ScopeUseDocument, SpecDocument, Totals
 
 _builds = sa.Table(
     "builds",
@@ -27,6 +28,19 @@ _builds = sa.Table(
     sa.Column("spec", sa.JSON, nullable=False),
     sa.Column("facts", sa.JSON, nullable=False),
     sqlite_autoincrement=True,
+)
+
+# Of builds whose spec named saved scopes when it was last posted. It tells what a client sent, of
+# which a build's id and its spec say nothing.
+_uses = sa.Table(
+    "build_scopes",
+    sa.MetaData(),
+    sa.Column("build", sa.String, primary_key=True),
+    sa.Column("uses", sa.JSON, nullable=False),
+    sa.Column("warnings", sa.JSON, nullable=False),
+)
+_stored = sa.select(_builds, _uses.c.uses, _uses.c.warnings).select_from(
+    _builds.outerjoin(_uses, _builds.c.id == _uses.c.build)
 )
 
 _BUILD_ID = re.compile(BUILD_ID)
@@ -55,12 +69,17 @@ class BuildFacts(TraceFacts):
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """A build: its normalized spec, and facts from its trace (totals, warnings, shapes)."""
+    """A build: its normalized spec, and facts from its trace (totals, warnings, shapes).
+
+    `saved_scopes` are those that the spec named when it was last posted with such names; the
+    warnings are then of that request.
+    """
 
     id: str
     architecture: str
     spec: SpecDocument
     facts: BuildFacts
+    saved_scopes: Sequence[ScopeUseDocument] = ()
     created: str = ""
     sequence: int = 0
 
@@ -69,12 +88,13 @@ class BuildStore:
     """Stores the builds."""
 
     def __init__(self, database: Database) -> None:
-        """Use a database; create the table if it does not exist.
+        """Use a database; create the tables if they do not exist.
 
         Raises: StoreError if the database cannot be used.
         """
         self._database = database
         database.create(_builds)
+        database.create(_uses)
 
     def add(self, build: Build) -> tuple[Build, bool]:
         """Store a build; return it as it is stored, and whether it is new."""
@@ -90,13 +110,22 @@ class BuildStore:
                 )
                 .on_conflict_do_nothing(index_elements=["id"])
             )
-            row = connection.execute(sa.select(_builds).where(_builds.c.id == build.id)).one()
-            return _build(row), result.rowcount == 1
+            is_new = result.rowcount == 1
+            if is_new or build.saved_scopes:
+                # A release that knows nothing of scopes may have removed the build alone.
+                connection.execute(sa.delete(_uses).where(_uses.c.build == build.id))
+            if build.saved_scopes:
+                connection.execute(
+                    sa.insert(_uses).values(
+                        build=build.id, uses=build.saved_scopes, warnings=build.facts["warnings"]
+                    )
+                )
+            return _build(connection.execute(_stored.where(_builds.c.id == build.id)).one()), is_new
 
     def get(self, build_id: str) -> Build | None:
         """Return a build, or None if no build has this id."""
         with self._database.transaction() as connection:
-            row = connection.execute(sa.select(_builds).where(_builds.c.id == build_id)).first()
+            row = connection.execute(_stored.where(_builds.c.id == build_id)).first()
             return _build(row) if row else None
 
     def spec_of(self, build_id: str) -> SpecDocument | None:
@@ -118,7 +147,7 @@ class BuildStore:
 
     def list(self, *, architecture: str | None, before: int | None, limit: int) -> list[Build]:
         """Return builds, newest first; `before` is the sequence number that they follow."""
-        query = sa.select(_builds).order_by(_builds.c.sequence.desc()).limit(limit)
+        query = _stored.order_by(_builds.c.sequence.desc()).limit(limit)
         if architecture is not None:
             query = query.where(_builds.c.architecture == architecture)
         if before is not None:
@@ -129,9 +158,14 @@ class BuildStore:
     def remove(self, build_id: str) -> bool:
         """Delete a build; return whether it existed."""
         with self._database.transaction() as connection:
+            connection.execute(sa.delete(_uses).where(_uses.c.build == build_id))
             result = connection.execute(sa.delete(_builds).where(_builds.c.id == build_id))
             return result.rowcount == 1
 
 
 def _build(row: Any) -> Build:
-    return Build(row.id, row.architecture, row.spec, row.facts, row.created, row.sequence)
+    facts: BuildFacts = row.facts
+    if row.uses is not None:
+        facts = {**facts, "warnings": row.warnings}
+    uses = row.uses or ()
+    return Build(row.id, row.architecture, row.spec, facts, uses, row.created, row.sequence)

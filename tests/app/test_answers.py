@@ -141,12 +141,15 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         max_document_bytes=MAX_BYTES,
         max_upload_bytes=MAX_BYTES,
     )
-    small = settings.model_copy(update={"max_named_models": 1, "max_checkpoints_bytes": 1})
+    small = settings.model_copy(
+        update={"max_named_models": 1, "max_checkpoints_bytes": 1, "max_saved_scopes": 1}
+    )
     with TestClient(create_app(settings, engine), follow_redirects=False) as client:
         weights = client.post("/v1/weights?name=lenet", content=WEIGHTS).json()["id"]
         source = {"source": "checkpoint", "id": weights, "policy": "skip_mismatch"}
         scopes = [{"ops": ["conv2d"], "args": {"activation_fn": "elu"}}] * 2
-        made = build(client, weights=[source], scopes=scopes)
+        assert client.put("/v1/scopes/digits", json=LEVELS).status_code == 201
+        made = build(client, weights=[source], scopes=[*scopes, {"include": "digits"}])
         naming = {"build": made, "labels": ["stable"]}
         assert client.put("/v1/models/digits", json=naming).status_code == 201
         assert client.post("/v2/repository/models/digits/load").status_code == 200
@@ -163,18 +166,21 @@ def other_build(world: World, seed: int) -> str:
 V2_INPUT = {"name": "input", "datatype": "FP32", "shape": [1, 28, 28, 1], "data": [0.0] * 784}
 INSTANCES = {"instances": [ROW.tolist()]}
 EXAMPLES = {"examples": [{"input": ROW.ravel().tolist()}]}
+LEVELS = {"levels": [{"ops": ["conv2d"], "args": {"activation_fn": "elu"}}]}
 SPEC = as_json({"architecture": "lenet", "weights": {"source": "random", "seed": 1}})
 
 
 # Operations that need nothing but their path.
 PLAIN = (
     "deleteModel",
+    "deleteScope",
     "deleteWeights",
     "getBuild",
     "getBuildWeights",
     "getDocs",
     "getHealth",
     "getOpenApi",
+    "getScope",
     "getWeights",
     "listArchitectures",
     "listLimits",
@@ -222,12 +228,14 @@ def calls(world: World) -> dict[str, list[Call]]:
         "getArchitecture": [Call(values={"name": "inception_v3"})],
         "getBuildExplanation": reports,
         "getBuildProfile": [*reports, Call(query="format=csv")],
+        "getBuildScopes": [Call(query="layer=LeNet/conv1")],
         "getBuildSummary": [*reports, Call(query="format=csv")],
         "getMetrics": [Call(), Call(headers={"Accept": "application/openmetrics-text"})],
         "getOp": [Call(values={"name": name}) for name in ("conv2d", "batch_norm")],
         "getRestorePlan": reports,
         "listBuilds": [Call(), Call(query="limit=1")],
         "listModels": [Call(), Call(query="limit=1")],
+        "listScopes": [Call(), Call(query="limit=1")],
         "predict": [
             picture,
             array,
@@ -241,6 +249,7 @@ def calls(world: World) -> dict[str, list[Call]]:
             as_json({"build": first, "class_names": list("abcdefghij")}),
             form(model=json.dumps({"build": first}).encode(), class_names=b"a\n" * 10),
         ],
+        "putScope": [as_json(LEVELS)],
         "tfsClassify": [as_json(EXAMPLES)],
         "tfsPredict": [as_json(INSTANCES), as_json({"inputs": [ROW.tolist()]})],
         "tryRestorePlan": [as_json({"source": "checkpoint", "id": world.values["weights_id"]})],
@@ -256,6 +265,7 @@ def special_calls(world: World) -> dict[tuple[str, str], Call]:
     first, second = world.values["build_id"], other_build(world, 3)
     spare = world.client.post("/v1/weights", content=safetensors.numpy.save({"a": ROW})).json()
     world.client.put("/v1/models/spare", json={"build": first})
+    world.client.put("/v1/scopes/spare", json=LEVELS)
     config = {"parameters": {"config": "{}"}}
     return {
         ("createBuild", "201"): as_json({"architecture": "lenet", "params": {"num_classes": 9}}),
@@ -275,6 +285,9 @@ def special_calls(world: World) -> dict[tuple[str, str], Call]:
         ("putModel", "409"): as_json({"build": second, "version": 1}),
         ("putModel", "503"): as_json({"build": first}, name="one-more"),
         ("putModel", "422"): as_json({"build": 1, "labels": ["1"]}),
+        ("putScope", "201"): as_json({"levels": []}, name="new"),
+        ("putScope", "503"): as_json({"levels": []}, name="one-more"),
+        ("deleteScope", "204"): Call(values={"name": "spare"}),
         ("compareModels", "404"): Call(NPY, query=f"builds={first},nothing"),
         ("tfsGetModelStatus", "400"): Call(values={"name": "digits/versions/one"}),
         ("tfsGetModelMetadata", "400"): Call(values={"name": "digits/versions/one"}),
@@ -324,7 +337,7 @@ def answer(world: World, place: str, status: str, call: Call) -> Any:
         engine.states |= states
 
 
-FULL = (OPERATIONS["putModel"], OPERATIONS["uploadWeights"])
+FULL = tuple(OPERATIONS[name] for name in ("putModel", "putScope", "uploadWeights"))
 
 
 async def slow(app: Any, method: str, url: str, headers: Mapping[str, str]) -> httpx.Response:

@@ -63,7 +63,7 @@ def answer(client: httpx.Client, command: str, builds: dict[str, str]) -> str:
     """Return what a `curl` line of the page prints; `builds` has ids by what stands for them."""
     for name, build_id in builds.items():
         command = command.replace(f"{{{name}}}", build_id)
-    request, _, pipe = command.partition(" | ")
+    request, *pipe = command.split(" | ")
     words = iter(shlex.split(request)[1:])
     method, url, headers, content = None, "", {}, None
     form: list[tuple[str, Any]] = []
@@ -73,6 +73,8 @@ def answer(client: httpx.Client, command: str, builds: dict[str, str]) -> str:
                 pass
             case "-I":
                 method = "HEAD"
+            case "-X":
+                method = next(words)
             case "-H":
                 name, _, value = next(words).partition(": ")
                 headers[name] = value
@@ -93,10 +95,16 @@ def answer(client: httpx.Client, command: str, builds: dict[str, str]) -> str:
     if method == "HEAD":
         lines = [f"HTTP/1.1 {response.status_code} {response.reason_phrase}"]
         return "\n".join(lines + [f"{name}: {value}" for name, value in response.headers.items()])
-    if pipe == "python3 -m json.tool":
-        return json.dumps(response.json(), indent=4)
-    assert not pipe, command
-    return response.text.rstrip()
+    text = response.text.rstrip()
+    for program in map(shlex.split, pipe):
+        match program:
+            case ["python3", "-m", "json.tool"]:
+                text = json.dumps(response.json(), indent=4)
+            case ["grep", pattern]:
+                text = "\n".join(line for line in text.splitlines() if pattern in line)
+            case _:
+                raise AssertionError(command)
+    return text
 
 
 def asked(client: httpx.Client) -> Run:

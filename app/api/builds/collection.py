@@ -19,12 +19,27 @@ from app.http.openapi import BODY_PROBLEMS, SPEC_PROBLEMS, answer, problems
 from app.http.paging import Cursor, PageLimit, page_of, read_cursor
 from app.store.builds import Build, TraceFacts
 from app.telemetry.timings import Timings
-from model_zoo import RestoreSummary, SpecDocument, Totals, list_architectures
+from model_zoo import (
+    RestoreSummary,
+    ScopeUseDocument,
+    SpecDocument,
+    Totals,
+    list_architectures,
+)
 
 router = APIRouter(prefix="/v1/builds", tags=["builds"])
 
 
-class BuildBody(TraceFacts):
+class NamedScopes(TypedDict, total=False):
+    """Only in a build whose request named saved scopes."""
+
+    saved_scopes: Annotated[
+        list[ScopeUseDocument],
+        Field(description="The saved scopes that were named, and their levels in the spec."),
+    ]
+
+
+class BuildBody(TraceFacts, NamedScopes):
     """A build: its spec with every default filled in, and what its trace says."""
 
     id: BuildId
@@ -148,6 +163,7 @@ async def delete_build(
 def build_body(build: Build) -> BuildBody:
     """Return a build as the routes show it."""
     path = f"/v1/builds/{build.id}"
+    named: NamedScopes = {"saved_scopes": list(build.saved_scopes)} if build.saved_scopes else {}
     return {
         "id": build.id,
         "architecture": build.architecture,
@@ -155,6 +171,7 @@ def build_body(build: Build) -> BuildBody:
         "spec": build.spec,
         "restore": None,
         **build.facts,
+        **named,
         "links": {
             "self": path,
             "summary": f"{path}/summary",

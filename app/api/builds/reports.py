@@ -1,4 +1,4 @@
-"""`/v1/builds/{id}/summary` and `/explanation`: reports of a trace."""
+"""`/v1/builds/{id}/summary`, `/explanation` and `/scopes`: reports of a trace."""
 
 import asyncio
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from app.api.parts import BuildsDep
 from app.http.exchange import timings
@@ -16,11 +16,13 @@ from app.http.negotiation import (
     Writers,
     chosen_format,
     format_query,
+    one_of,
     written,
 )
 from app.http.openapi import answer, problems
 from model_zoo import (
     ExplanationDocument,
+    LayerScopeDocument,
     SummaryDocument,
     Trace,
     explanation_csv,
@@ -98,3 +100,32 @@ def _explain(traced: Trace, filters: Mapping[str, str | None], format_name: str)
         "csv": partial(explanation_csv, explanation),
     }
     return written(format_name, writers)
+
+
+@router.get(
+    "/{build_id}/scopes",
+    operation_id="getBuildScopes",
+    summary="Get the scope in force at a layer",
+    responses={
+        200: answer("Levels, and what no level can set.", LayerScopeDocument),
+        **problems("unknown-build"),
+    },
+)
+async def read_scopes(
+    request: Request,
+    build_id: str,
+    builds: BuildsDep,
+    layer: Annotated[str, Query(description="A layer, as the explanation shows it.")],
+) -> Response:
+    """All scopes merged where the layer was called: TF-Slim's `as arg_sc`.
+
+    `PUT /v1/scopes/{name}` takes the answer as it is. Levels that were limited to some layers are
+    there if they reach this one, and then for all; forced arguments are in forced levels.
+    """
+    traced = await builds.find_trace(build_id, timings(request))
+    return JSONResponse(await asyncio.to_thread(_scope_at, traced, layer))
+
+
+def _scope_at(traced: Trace, layer: str) -> LayerScopeDocument:
+    one_of("layer", layer, list(dict.fromkeys(call.place for call in traced.graph.calls)))
+    return traced.scope_at(layer)

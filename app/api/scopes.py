@@ -1,0 +1,178 @@
+"""`/v1/scopes`: save levels under names, list, read and delete them."""
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+from pydantic import Field
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
+
+from app.api.parts import SavedScopesDep, SettingsDep
+from app.body_fields import Links, Time
+from app.documents import parse_document
+from app.http.bodies import read_document
+from app.http.openapi import BODY_PROBLEMS, answer, json_body, problems
+from app.http.paging import Cursor, PageLimit, page_of, read_cursor
+from app.serving.saved_scopes import SavedScopes
+from app.settings import Settings
+from app.store.scopes import ScopeItem
+from model_zoo import LevelDocument, SavedScope, ScopeUseDocument
+
+router = APIRouter(prefix="/v1/scopes", tags=["scopes"])
+
+_Name = Annotated[
+    str,
+    Path(
+        description="A name, or one version: name@sha256: and the beginning of its digest, at "
+        "least 8 digits."
+    ),
+]
+
+
+class _VersionBody(TypedDict):
+    name: str
+    digest: Annotated[str, Field(description="name@digest names this version in a spec.")]
+    created: Time
+
+
+class ScopeItemBody(_VersionBody):
+    """A version of a saved scope in a list."""
+
+    level_count: int
+    links: Links
+
+
+class ScopeBody(_VersionBody):
+    """A version of a saved scope."""
+
+    levels: list[LevelDocument]
+    replaces: Annotated[
+        bool,
+        Field(description="It was made of a `saved`: even nested, it replaces all outside it."),
+    ]
+    saved_scopes: Annotated[
+        list[ScopeUseDocument], Field(description="The scopes that it was made of.")
+    ]
+    warnings: list[str]
+    links: Links
+
+
+class ScopesBody(TypedDict):
+    """One page of versions, and the path of the next page."""
+
+    scopes: list[ScopeItemBody]
+    next: str | None
+
+
+@router.put(
+    "/{name}",
+    operation_id="putScope",
+    summary="Save levels under a name",
+    status_code=201,
+    openapi_extra=json_body("ScopeLevels"),
+    responses={
+        201: answer("The version is new.", ScopeBody),
+        200: answer("The version exists already.", ScopeBody),
+        **problems(
+            *BODY_PROBLEMS,
+            "malformed-json",
+            "invalid-spec",
+            "over-budget",
+            "unprocessable",
+            "store-full",
+        ),
+    },
+)
+async def put_scope(
+    request: Request,
+    name: Annotated[str, Path(description="The name alone.")],
+    settings: SettingsDep,
+    scopes: SavedScopesDep,
+) -> Response:
+    """The name then stands for these levels; builds made before keep theirs.
+
+    A version's digest is that of its levels, in which other saved scopes are resolved.
+    """
+    body = await read_document(request, settings)
+    item, scope, is_new = await asyncio.to_thread(_put, scopes, settings, name, body)
+    content = _body(item, scope)
+    return JSONResponse(content, 201 if is_new else 200, {"Location": content["links"]["self"]})
+
+
+def _put(
+    scopes: SavedScopes, settings: Settings, name: str, body: bytes
+) -> tuple[ScopeItem, SavedScope, bool]:
+    return scopes.put(name, parse_document(body, settings))
+
+
+@router.get(
+    "",
+    operation_id="listScopes",
+    summary="List saved scopes, the last put first",
+    responses={200: answer("One page of versions.", ScopesBody)},
+)
+async def list_scopes(
+    scopes: SavedScopesDep,
+    name: Annotated[str | None, Query(description="Only versions of this name.")] = None,
+    limit: PageLimit = 50,
+    cursor: Cursor = None,
+) -> Response:
+    """Every version is in the list; the first of a name is its current one."""
+    items = await asyncio.to_thread(
+        scopes.page, name=name, before=read_cursor(cursor), limit=limit + 1
+    )
+    page, next_page = page_of(items, limit, "/v1/scopes", name=name)
+    body: ScopesBody = {
+        "scopes": [
+            {**_version(item), "level_count": item.level_count, "links": _links(item)}
+            for item in page
+        ],
+        "next": next_page,
+    }
+    return JSONResponse(body, headers={"Cache-Control": "no-store"})
+
+
+@router.get(
+    "/{name}",
+    operation_id="getScope",
+    summary="Get a saved scope",
+    responses={200: answer("The version.", ScopeBody), **problems("unknown-scope")},
+)
+async def read_scope(name: _Name, scopes: SavedScopesDep) -> Response:
+    """The current version of a name, or the version that a digest names."""
+    return JSONResponse(_body(*await asyncio.to_thread(scopes.get, name)))
+
+
+@router.delete(
+    "/{name}",
+    operation_id="deleteScope",
+    summary="Delete a saved scope, or one version of it",
+    status_code=204,
+    responses={204: {"description": "It is deleted."}, **problems("unknown-scope")},
+)
+async def delete_scope(name: _Name, scopes: SavedScopesDep) -> Response:
+    """Builds and other scopes that were made of it have its levels, and keep them."""
+    await asyncio.to_thread(scopes.remove, name)
+    return Response(status_code=204)
+
+
+def _body(item: ScopeItem, scope: SavedScope) -> ScopeBody:
+    return {
+        **_version(item),
+        "levels": list(scope.levels),
+        "replaces": scope.replaces,
+        "saved_scopes": list(scope.uses),
+        "warnings": list(scope.warnings),
+        "links": _links(item),
+    }
+
+
+def _version(item: ScopeItem) -> _VersionBody:
+    return {"name": item.name, "digest": item.digest, "created": item.created}
+
+
+def _links(item: ScopeItem) -> Links:
+    path = f"/v1/scopes/{item.name}"
+    return {"self": f"{path}@{item.digest}", "current": path}
