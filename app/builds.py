@@ -2,6 +2,8 @@
 
 import asyncio
 import threading
+from collections.abc import Mapping
+from typing import Any
 
 from app.documents import parse_document
 from app.errors import ServiceError
@@ -55,13 +57,20 @@ class Builds:
         self.references_lock = threading.Lock()
 
     def trace(self, spec: object) -> Trace:
-        """Return the trace of a spec, as a client sends it or as a build stores it.
+        """Return the trace of a spec as a client sends it.
 
-        Every spec is read here, so that each may name saved scopes.
+        All are read here, so that each may name saved scopes.
 
         Raises: ZooError if the spec is invalid, rejected by its network, or over the budget.
         """
         return trace(BuildSpec.read(spec, self._scopes, self._budget), self._budget)
+
+    def trace_stored(self, spec: Mapping[str, Any]) -> Trace:
+        """Return the trace of a spec as a build stores it.
+
+        Raises: ZooError if the build is over today's budget.
+        """
+        return trace(BuildSpec.stored(spec), self._budget)
 
     def read_scope(self, name: str, document: object) -> SavedScope:
         """Return the levels to save under a name.
@@ -143,7 +152,7 @@ class Builds:
         """Return the trace of a build; tracing takes milliseconds, so traces are not cached."""
         build = await self.find(build_id)
         with timings.measure("trace"):
-            return await asyncio.to_thread(self.trace, build.spec)
+            return await asyncio.to_thread(self.trace_stored, build.spec)
 
     # Removal ----------------------------------------------------------------------------------
 

@@ -122,10 +122,11 @@ def _describe_level(level: ScopeLevel | IncludeLevel | SavedLevel) -> str:
 
 
 class LevelContext(NamedTuple):
-    """What reading a request takes beside it."""
+    """What reading a request takes beside it; `is_stored` says that it was accepted before."""
 
     scopes: ScopeLibrary | None = None
     budget: Budget = Budget()
+    is_stored: bool = False
 
 
 class ScopeRequest(Part):

@@ -99,12 +99,25 @@ class BuildSpec(Part):
 
         Raises: SpecError with a problem for each mistake, BudgetError if there are too many levels.
         """
+        return cls._read(data, LevelContext(scopes, budget or Budget()))
+
+    @classmethod
+    def stored(cls, document: Mapping[str, Any]) -> Self:
+        """Return the spec of a normalized document that was kept.
+
+        What is only likely to be a mistake, as channels that come first, was accepted before it was
+        refused, and is here.
+        """
+        return cls._read(document, LevelContext(is_stored=True))
+
+    @classmethod
+    def _read(cls, data: object, context: LevelContext) -> Self:
         if not isinstance(data, Mapping):
             raise SpecError(
                 Problem(f"A build spec is a JSON object; received {spell(data)}.", "", data)
             )
         try:
-            return cls.model_validate(dict(data), context=LevelContext(scopes, budget or Budget()))
+            return cls.model_validate(dict(data), context=context)
         except ValidationError as error:
             raise SpecError(*format_problems(error, cls)) from error
 
@@ -201,7 +214,9 @@ def _resolve(spec: BuildSpec, context: LevelContext) -> Resolved:
 
     given = attempt(lambda: parameters(entry).read(spec.params, "/params", spec.architecture))
     shape = spec.requested_input_shape or entry.input_shape
-    problems += _misshapen(spec.architecture, list(shape), len(entry.input_shape))
+    problems += _misshapen(
+        spec.architecture, list(shape), len(entry.input_shape), is_stored=context.is_stored
+    )
     scope_arguments = spec.default_scope
     default_scope = (
         None
@@ -234,7 +249,9 @@ def _resolve(spec: BuildSpec, context: LevelContext) -> Resolved:
 _CHANNELS = (1, 3, 4)
 
 
-def _misshapen(architecture: str, shape: list[int], rank: int) -> Iterator[Problem]:
+def _misshapen(
+    architecture: str, shape: list[int], rank: int, *, is_stored: bool
+) -> Iterator[Problem]:
     """Yield the problem of an input shape of another rank, or in another order."""
     names = ("frames, " if rank == 4 else "") + "height, width, channels"
     rule = f"{architecture} takes {rank} sizes: {names}; received {shape}"
@@ -244,7 +261,7 @@ def _misshapen(architecture: str, shape: list[int], rank: int) -> Iterator[Probl
         hint = f" Leave out the batch: {without}." if len(without) == rank else ""
         suggestion = str(without) if hint else None
         yield Problem(f"{rule}.{hint}", "/input_shape", shape, suggestion)
-    elif shape[0] in _CHANNELS and shape[-1] > max(_CHANNELS):
+    elif shape[0] in _CHANNELS and shape[-1] > max(_CHANNELS) and not is_stored:
         yield Problem(
             f"{rule}, which has the channels first. Write {last}.", "/input_shape", shape, str(last)
         )

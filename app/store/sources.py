@@ -31,7 +31,7 @@ class WeightSources:
 
         Raises: WeightsError if no build has this id.
         """
-        return BuildSpec.read(self._spec(build_id))
+        return BuildSpec.stored(self._spec(build_id))
 
     def check(self, spec: Mapping[str, Any]) -> None:
         """Raises: WeightsError if a source that a normalized spec names does not exist."""

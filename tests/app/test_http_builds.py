@@ -136,6 +136,19 @@ def test_an_id_of_any_form_is_only_unknown(client: TestClient) -> None:
         assert len(response.content) < 500
 
 
+def test_a_build_that_was_accepted_before_a_rule_came_is_still_read(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    channels_first = {"architecture": "mobilenet_v1_025", "input_shape": [3, 32, 32]}
+    with monkeypatch.context() as earlier:
+        earlier.setattr("model_zoo.spec._CHANNELS", ())
+        made = client.post("/v1/builds", json=channels_first)
+    assert made.status_code == 201
+    assert client.post("/v1/builds", json=channels_first).status_code == 422
+    for report in ("summary", "explanation", "restore-plan"):
+        assert client.get(f"{made.headers['location']}/{report}").status_code == 200
+
+
 def test_builds_survive_a_restart(make_client: Make) -> None:
     first = make_client()
     made = first.get(f"/v1/builds/{build(first)}").json()

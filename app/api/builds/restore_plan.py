@@ -98,7 +98,7 @@ def _try(
 
 def _plan(builds: Builds, spec: Mapping[str, Any], timings: Timings) -> RestorePlan:
     with timings.measure("trace"):
-        traced = builds.trace(spec)
+        traced = builds.trace_stored(spec)
     with timings.measure("plan"):
         return plan_restore(traced, builds.sources)
 

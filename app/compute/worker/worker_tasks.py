@@ -70,7 +70,7 @@ class WorkerTasks:
         """
         with _phase(seconds, "load"):
             return load(
-                trace(BuildSpec.read(task.specs.spec)),
+                trace(BuildSpec.stored(task.specs.spec)),
                 self._sources(task.specs.sources),
                 self._settings,
                 device=self._device,
@@ -117,7 +117,7 @@ class WorkerTasks:
         """Write a weight file and name it after its content, in one step for other processes."""
         suffix = find_weight_format(task.format, task.options).suffix
         folder = Path(task.folder)
-        traced = trace(BuildSpec.read(task.specs.spec))
+        traced = trace(BuildSpec.stored(task.specs.spec))
         # Files are written one at a time: what is there was left behind by a process that died.
         for abandoned in folder.glob("tmp-*"):
             shutil.rmtree(abandoned)

@@ -23,7 +23,7 @@ def profile(
     engine, precision = task.engine, task.precision
     if precision == "bfloat16":
         check_bfloat16(device, engine)
-    traced = trace(BuildSpec.read(task.specs.spec))
+    traced = trace(BuildSpec.stored(task.specs.spec))
     rows = sample(traced, task.rows)
     repeats = Repeats(task.runs, task.layers_until, task.network_until)
     # Each engine is imported when it is first needed.
