@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from model_zoo.reports.explanation import ExplanationDocument
     from model_zoo.reports.explanation_csv import explanation_csv
     from model_zoo.reports.explanation_filter import filter_explanation
-    from model_zoo.reports.layer_scope import LayerScopeDocument
+    from model_zoo.reports.scope_at_layer import LayerScopeDocument
     from model_zoo.reports.summary import SummaryDocument, Totals
     from model_zoo.saved_scopes import (
         SCOPE_DIGEST,
@@ -212,7 +212,7 @@ _LAZY = {
     "ExplanationDocument": "model_zoo.reports.explanation",
     "FailedPackage": "model_zoo.packages",
     "ImportLimits": "model_zoo.weights.reading.contents",
-    "LayerScopeDocument": "model_zoo.reports.layer_scope",
+    "LayerScopeDocument": "model_zoo.reports.scope_at_layer",
     "LevelDocument": "model_zoo.zoo",
     "Model": "model_zoo.lowering",
     "NamedFile": "model_zoo.weights.reading.contents",

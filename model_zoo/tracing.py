@@ -16,7 +16,7 @@ from model_zoo.graph import Graph, Node, Tensor
 from model_zoo.mistakes import build_network
 from model_zoo.provenance import written_as
 from model_zoo.reports.explanation import Explanation, explain
-from model_zoo.reports.layer_scope import LayerScopeDocument, layer_scope
+from model_zoo.reports.scope_at_layer import LayerScopeDocument, scope_at_layer
 from model_zoo.reports.summary import Summary, layer_nodes, summarize
 from model_zoo.spec import BuildSpec, Resolved
 from model_zoo.zoo import default_scope, ends_itself
@@ -70,7 +70,7 @@ class Trace:
 
         Raises: ZooError if there is no such layer.
         """
-        return layer_scope(self.graph.calls, layer)
+        return scope_at_layer(self.graph.calls, layer)
 
     @functools.cached_property
     def warnings(self) -> tuple[str, ...]:

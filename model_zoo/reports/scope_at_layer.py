@@ -32,7 +32,7 @@ class LayerScopeDocument(TypedDict):
     left_out: list[LeftOutDocument]
 
 
-def layer_scope(calls: Sequence[Call], layer: str) -> LayerScopeDocument:
+def scope_at_layer(calls: Sequence[Call], layer: str) -> LayerScopeDocument:
     """Return the scope in force where a layer was called.
 
     Levels that hold in some layers only are there if they hold in this one, and then for all;
@@ -49,19 +49,19 @@ def layer_scope(calls: Sequence[Call], layer: str) -> LayerScopeDocument:
     together: dict[tuple[bool, str], LevelDocument] = {}
     left_out: list[LeftOutDocument] = []
     for op, arguments, is_forced in _in_force(cast(ArgScope, call.arg_scope), layer):
-        kept: dict[str, Any] = {}
+        settable: dict[str, Any] = {}
         for name, value in arguments.items():
             wire = value.name if isinstance(value, Tensor) else to_wire(value)
             problem = _refusal(op, name, wire, is_forced)
             if problem is None:
-                kept[name] = wire
+                settable[name] = wire
             else:
                 left_out.append(
                     {"op": op, "argument": name, "value": wire, "reason": problem.message}
                 )
-        if kept:
-            key = (is_forced, repr(sorted(kept.items())))
-            level = together.setdefault(key, {"ops": [], "args": kept})
+        if settable:
+            key = (is_forced, repr(sorted(settable.items())))
+            level = together.setdefault(key, {"ops": [], "args": settable})
             level["ops"].append(op)
             if is_forced:
                 level["force"] = True

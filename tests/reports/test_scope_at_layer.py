@@ -17,7 +17,7 @@ from model_zoo import (
 )
 from model_zoo.graph import build_graph
 from model_zoo.layers import conv2d
-from model_zoo.reports.layer_scope import layer_scope
+from model_zoo.reports.scope_at_layer import scope_at_layer
 
 SCOPES: list[dict[str, Any]] = [
     {"ops": ["conv2d", "separable_conv2d"], "args": {"activation_fn": "elu"}},
@@ -103,7 +103,7 @@ def test_a_function_that_has_no_name_in_a_request_is_left_out() -> None:
 
     with arg_scope([conv2d], activation_fn=rellu, padding="SAME"):
         graph = build_graph(lambda inputs: conv2d(inputs, 2, 3, scope="conv"), (4, 4, 1))
-    assert layer_scope(graph.calls, "conv") == {
+    assert scope_at_layer(graph.calls, "conv") == {
         "levels": [{"ops": ["conv2d"], "args": {"padding": "SAME"}}],
         "left_out": [
             {
