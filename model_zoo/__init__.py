@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from model_zoo import layers
 from model_zoo.architectures.registry import Architecture, architecture
 from model_zoo.arg_scope import (
-    ArgScope,
     add_arg_scope,
     arg_scope,
     arg_scoped_arguments,
@@ -47,6 +46,7 @@ from model_zoo.graph import (
     layer_scope,
     variable_scope,
 )
+from model_zoo.scope_chain import ArgScope
 from model_zoo.strict_json import read_json
 from model_zoo.tables import aligned_table, csv_table, spell_shape
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Discriminator, Field, JsonValue, Tag
 
-from model_zoo.patterns import Names
+from model_zoo.patterns import Names, normalized_patterns
 from model_zoo.saved_scopes import IncludeLevel, SavedLevel
 from model_zoo.weight_sources import Part, Patterns
 
@@ -39,7 +39,8 @@ class ScopeLevel(Part):
 
     def where(self) -> Names | None:
         """Return the layers that the level is limited to; None for a level without a limit."""
-        layers, excluded = sorted({*self.layers}), sorted({*self.except_})
+        layers = normalized_patterns(self.layers)
+        excluded = normalized_patterns(self.except_)
         return None if layers == ["*"] and not excluded else Names(layers, excluded)
 
 

@@ -27,7 +27,7 @@ from model_zoo.weight_sources import Part
 from model_zoo.zoo import LevelDocument
 
 # Each is compared with every layer: so many, on 64 levels, trace and explain in under a second.
-_MAX_SCOPE_PATTERNS = 256
+_MAX_SCOPE_PATTERNS = 128
 
 
 @dataclass(frozen=True, slots=True)

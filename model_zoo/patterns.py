@@ -42,6 +42,21 @@ def fits(name: str, pattern: str) -> bool:
     return captures(name, pattern) is not None
 
 
+def normalized_patterns(patterns: Iterable[str]) -> list[str]:
+    """Return what patterns mean as a sorted set: `**` says `*`, and `*` says all that others do.
+
+    >>> normalized_patterns(["b", "a**", "b"]), normalized_patterns(["a", "*"])
+    (['a*', 'b'], ['*'])
+    """
+    simple = {normalized_pattern(pattern) for pattern in patterns}
+    return ["*"] if "*" in simple else sorted(simple)
+
+
+def normalized_pattern(pattern: str) -> str:
+    """Return a pattern with one `*` where several stand together."""
+    return re.sub(r"\*+", "*", pattern)
+
+
 class Names:
     """The names that one of `patterns` fits, and none of `excluded`."""
 
@@ -72,26 +87,42 @@ def _compiled(patterns: tuple[str, ...]) -> "re.Pattern[str]":
 def nearest_patterns(pattern: str, names: Iterable[str]) -> list[str]:
     """Return at most three patterns that fit a name, close to one that fits none, closest first.
 
-    What is tried: the layers of a scope that the pattern names, the same at any depth, and another
-    spelling of a part that no name has.
+    What is tried: the layers of a scope that the pattern names, the same at any depth, and other
+    spellings of the parts that no name has.
 
     >>> nearest_patterns("Net/Mixed_5/*", ["Net/Mixed_5b/Conv", "Net/Logits"])
     ['Net/Mixed_5b/*']
     >>> nearest_patterns("Logits", ["Net/Mixed_5b/Conv", "Net/Logits"])
     ['*/Logits']
+    >>> nearest_patterns("/net/logits/", ["Net/Mixed_5b/Conv", "Net/Logits"])
+    ['Net/Logits']
     """
     known = list(dict.fromkeys(names))
-    parts = {part for name in known for part in name.split("/")}
-    tried = [f"{pattern}/*", f"*/{pattern}", f"*/{pattern}/*"]
-    pieces = pattern.split("/")
-    for index, piece in enumerate(pieces):
-        if "*" in piece or piece in parts:
-            continue
-        for close in difflib.get_close_matches(piece, sorted(parts), n=3, cutoff=0.6):
-            respelt = "/".join([*pieces[:index], close, *pieces[index + 1 :]])
-            tried += [respelt] if pattern.endswith("*") else [respelt, f"{respelt}/*"]
+    parts = sorted({part for name in known for part in name.split("/")})
+    by_lower = {part.lower(): part for part in parts}
+    pieces = pattern.strip("/").split("/")
+    spellings = [
+        [piece]
+        if "*" in piece or piece in parts
+        else [by_lower[piece.lower()]]
+        if piece.lower() in by_lower
+        else difflib.get_close_matches(piece, parts, n=3, cutoff=0.6) or [piece]
+        for piece in pieces
+    ]
+    nearest = "/".join(spelling[0] for spelling in spellings)
+    tried = [nearest, f"{nearest}/*", f"*/{nearest}", f"*/{nearest}/*"]
+    for index, spelling in enumerate(spellings):
+        for other in spelling[1:]:
+            respelt = [each[0] for each in spellings]
+            respelt[index] = other
+            tried += ["/".join(respelt), "/".join([*respelt, "*"])]
     fitting = [other for other in tried if any(fits(name, other) for name in known)]
-    return list(dict.fromkeys(fitting))[:3]
+    # A pattern and what lies inside it say nearly the same.
+    return [
+        other
+        for other in dict.fromkeys(fitting)
+        if other.removesuffix("/*") not in fitting or other.removesuffix("/*") == other
+    ][:3]
 
 
 def covering_patterns(names: Iterable[str], others: Iterable[str]) -> list[str]:

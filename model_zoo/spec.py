@@ -15,6 +15,7 @@ from model_zoo.errors import Problem, SpecError, ZooError, json_pointer
 from model_zoo.format_problems import format_problems
 from model_zoo.level_format import RequestedLevel, ScopeLevel
 from model_zoo.levels import Level, LevelContext, Levels, read_levels
+from model_zoo.patterns import normalized_pattern
 from model_zoo.plain_values import spell
 from model_zoo.saved_scopes import ScopeLibrary, ScopeUseDocument
 from model_zoo.signatures import signature_of
@@ -180,7 +181,8 @@ class BuildSpec(Part):
                 level = self.scopes[int(index)]
                 if isinstance(level, ScopeLevel):
                     patterns = level.layers if key == "layers" else level.except_
-                    sent = json_pointer("scopes", index, key, patterns.index(str(problem.received)))
+                    simple = [normalized_pattern(pattern) for pattern in patterns]
+                    sent = json_pointer("scopes", index, key, simple.index(str(problem.received)))
                     return replace(problem, pointer=sent)
         return self.resolved().scopes.in_request(problem)
 

@@ -10,12 +10,13 @@ from pydantic import JsonValue
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from model_zoo.architectures.registry import Architecture, find_registered, registered
-from model_zoo.arg_scope import ArgScope, arg_scope, scoped_op
+from model_zoo.arg_scope import arg_scope, scoped_op
 from model_zoo.layers import find_op, op_names
 from model_zoo.mistakes import build_network
 from model_zoo.packages import FailedPackage, failures, load_packages
 from model_zoo.plain_values import ArgumentDescription, PlainKind
 from model_zoo.provenance import written_as
+from model_zoo.scope_chain import ArgScope
 from model_zoo.signatures import Argument, Signature, signature_of, to_wire
 
 

@@ -31,6 +31,7 @@ DIRECTION = (
     "packages",
     "provenance",
     "setters",
+    "scope_chain",
     "arg_scope",
     "values",
     "graph",

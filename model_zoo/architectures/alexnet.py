@@ -6,11 +6,12 @@ in TF-Slim: the fully connected layers are convolutions, and weights start by Xa
 
 from model_zoo.activations import relu
 from model_zoo.architectures.registry import NumClasses, VariableScope, architecture
-from model_zoo.arg_scope import ArgScope, arg_scope
+from model_zoo.arg_scope import arg_scope
 from model_zoo.graph import Tensor, end_point, scoped_end_point, variable_scope
 from model_zoo.layers import conv2d, dropout, fully_connected, max_pool2d
 from model_zoo.layers.arguments import KeepProbability
 from model_zoo.primitives import reduce_mean, squeeze
+from model_zoo.scope_chain import ArgScope
 from model_zoo.values import (
     Later,
     NonNegative,

@@ -6,11 +6,12 @@ normalization; the layers are those of the TensorFlow CIFAR-10 tutorial.
 
 from model_zoo.activations import relu
 from model_zoo.architectures.registry import NumClasses, VariableScope, architecture
-from model_zoo.arg_scope import ArgScope, arg_scope
+from model_zoo.arg_scope import arg_scope
 from model_zoo.graph import Tensor, end_point, variable_scope
 from model_zoo.layers import conv2d, dropout, flatten, fully_connected, max_pool2d, softmax
 from model_zoo.layers.arguments import KeepProbability
 from model_zoo.primitives import local_response_normalization
+from model_zoo.scope_chain import ArgScope
 from model_zoo.values import (
     Later,
     NonNegative,

@@ -29,7 +29,7 @@ from typing import Literal
 from model_zoo.activations import relu, relu6
 from model_zoo.architectures.inception_v4 import auxiliary_head, map_size
 from model_zoo.architectures.registry import NumClasses, VariableScope, architecture
-from model_zoo.arg_scope import ArgScope, arg_scope
+from model_zoo.arg_scope import arg_scope
 from model_zoo.errors import BuildError
 from model_zoo.graph import Tensor, end_point, variable_scope
 from model_zoo.layers import (
@@ -44,6 +44,7 @@ from model_zoo.layers import (
 )
 from model_zoo.layers.arguments import ActivationFn, Decay, Epsilon, KeepProbability, Padding
 from model_zoo.primitives import add, clip, concat, rescale
+from model_zoo.scope_chain import ArgScope
 from model_zoo.values import Later, NonNegative, l2_regularizer
 
 

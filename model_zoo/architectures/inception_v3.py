@@ -34,7 +34,7 @@ from model_zoo.architectures.registry import (
     VariableScope,
     architecture,
 )
-from model_zoo.arg_scope import ArgScope, arg_scope
+from model_zoo.arg_scope import arg_scope
 from model_zoo.graph import Tensor, end_point, variable_scope
 from model_zoo.layers import (
     avg_pool2d,
@@ -47,6 +47,7 @@ from model_zoo.layers import (
 )
 from model_zoo.layers.arguments import ActivationFn, Decay, Epsilon, KeepProbability
 from model_zoo.primitives import concat, reduce_mean, squeeze
+from model_zoo.scope_chain import ArgScope
 from model_zoo.values import (
     Later,
     NonNegative,

@@ -7,10 +7,11 @@ softmax.
 
 from model_zoo.activations import relu
 from model_zoo.architectures.registry import NumClasses, VariableScope, architecture
-from model_zoo.arg_scope import ArgScope, arg_scope
+from model_zoo.arg_scope import arg_scope
 from model_zoo.graph import Tensor, end_point, variable_scope
 from model_zoo.layers import conv2d, dropout, flatten, fully_connected, max_pool2d, softmax
 from model_zoo.layers.arguments import KeepProbability
+from model_zoo.scope_chain import ArgScope
 from model_zoo.values import Later, NonNegative, l2_regularizer, truncated_normal_initializer
 
 

@@ -12,7 +12,7 @@ from annotated_types import Gt
 from model_zoo.activations import relu, relu6, sigmoid
 from model_zoo.architectures.atrous import strides_and_rates
 from model_zoo.architectures.registry import DepthMultiplier, NumClasses
-from model_zoo.arg_scope import ArgScope, arg_scope
+from model_zoo.arg_scope import arg_scope
 from model_zoo.errors import BuildError
 from model_zoo.graph import Tensor, end_point, layer_scope, scoped_end_point, variable_scope
 from model_zoo.layers import (
@@ -46,6 +46,7 @@ from model_zoo.primitives import (
     slice_channels,
     squeeze,
 )
+from model_zoo.scope_chain import ArgScope
 from model_zoo.values import (
     NonNegative,
     OfOneCall,

@@ -16,7 +16,7 @@ from model_zoo.architectures.registry import (
     VariableScope,
     architecture,
 )
-from model_zoo.arg_scope import ArgScope, arg_scope
+from model_zoo.arg_scope import arg_scope
 from model_zoo.graph import Tensor, end_point, variable_scope
 from model_zoo.layers import (
     avg_pool2d,
@@ -28,6 +28,7 @@ from model_zoo.layers import (
 )
 from model_zoo.layers.arguments import Decay, Epsilon, KeepProbability, NormalizerFn, Padding
 from model_zoo.primitives import fixed_padding, reduce_mean
+from model_zoo.scope_chain import ArgScope
 from model_zoo.values import Later, NonNegative, l2_regularizer, truncated_normal_initializer
 
 

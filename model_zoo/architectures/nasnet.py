@@ -34,7 +34,7 @@ from model_zoo.architectures.nasnet_cells import (
     global_avg_pool,
 )
 from model_zoo.architectures.registry import Network, NumClasses, architecture
-from model_zoo.arg_scope import ArgScope, arg_scope
+from model_zoo.arg_scope import arg_scope
 from model_zoo.graph import Tensor, end_point, variable_scope
 from model_zoo.layers import (
     avg_pool2d,
@@ -47,6 +47,7 @@ from model_zoo.layers import (
 )
 from model_zoo.layers.arguments import Count, Decay, Epsilon, KeepProbability
 from model_zoo.primitives import softmax
+from model_zoo.scope_chain import ArgScope
 from model_zoo.values import Later, NonNegative, l2_regularizer, variance_scaling_initializer
 
 # A trace has no limit of its own before a budget is checked, and widths are powers of the factors.

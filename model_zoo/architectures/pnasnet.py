@@ -20,10 +20,10 @@ from model_zoo.architectures.nasnet import (
 )
 from model_zoo.architectures.nasnet_cells import Block, Cell, Identity, Pool, Separable, conv_cell
 from model_zoo.architectures.registry import architecture
-from model_zoo.arg_scope import ArgScope
 from model_zoo.errors import BuildError
 from model_zoo.graph import Tensor
 from model_zoo.layers.arguments import Decay, Epsilon
+from model_zoo.scope_chain import ArgScope
 from model_zoo.values import NonNegative
 
 

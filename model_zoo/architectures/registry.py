@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 from annotated_types import Ge, Gt, Le
 
-from model_zoo.arg_scope import ArgScope
 from model_zoo.errors import ZooError, unknown_name
 from model_zoo.graph import Tensor
 from model_zoo.packages import why_missing
 from model_zoo.registries import Registry
+from model_zoo.scope_chain import ArgScope
 from model_zoo.values import Matching
 
 Network = Callable[..., Tensor]

@@ -34,12 +34,13 @@ from model_zoo.architectures.stacks import (
     stride_after_root,
     subsample,
 )
-from model_zoo.arg_scope import ArgScope, arg_scope
+from model_zoo.arg_scope import arg_scope
 from model_zoo.errors import BuildError
 from model_zoo.graph import Tensor, end_point, layer_scope, scoped_end_point, variable_scope
 from model_zoo.layers import batch_norm, conv2d, max_pool2d, register_op, softmax
 from model_zoo.layers.arguments import ActivationFn, Count, Decay, Epsilon
 from model_zoo.primitives import add, clip, reduce_mean, squeeze
+from model_zoo.scope_chain import ArgScope
 from model_zoo.values import Later, NonNegative, l2_regularizer, variance_scaling_initializer
 
 

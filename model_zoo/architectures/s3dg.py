@@ -25,7 +25,7 @@ from annotated_types import Ge
 
 from model_zoo.activations import relu, sigmoid
 from model_zoo.architectures.registry import DepthMultiplier, VariableScope, architecture
-from model_zoo.arg_scope import ArgScope, arg_scope
+from model_zoo.arg_scope import arg_scope
 from model_zoo.errors import unknown_name
 from model_zoo.graph import Tensor, end_point, note, variable_scope
 from model_zoo.layers import (
@@ -50,6 +50,7 @@ from model_zoo.layers.arguments import (
     Size3D,
 )
 from model_zoo.primitives import concat, multiply, reduce_mean, sizes, squeeze
+from model_zoo.scope_chain import ArgScope
 from model_zoo.values import (
     Later,
     NonNegative,

@@ -26,7 +26,7 @@ from model_zoo.architectures.atrous import OutputStride
 from model_zoo.architectures.mobilenet_blocks import hard_sigmoid, squeeze_excite
 from model_zoo.architectures.registry import Network, NumClasses, VariableScope, architecture
 from model_zoo.architectures.stacks import Block, conv2d_same, stack_blocks_dense, stride_after_root
-from model_zoo.arg_scope import ArgScope, arg_scope
+from model_zoo.arg_scope import arg_scope
 from model_zoo.graph import Tensor, end_point, layer_scope, scoped_end_point, variable_scope
 from model_zoo.layers import (
     batch_norm,
@@ -48,6 +48,7 @@ from model_zoo.layers.arguments import (
     RegularizerFn,
 )
 from model_zoo.primitives import add, clip, fixed_padding, reduce_mean
+from model_zoo.scope_chain import ArgScope
 from model_zoo.values import Later, NonNegative, l2_regularizer, truncated_normal_initializer
 
 Skip = Literal["conv", "sum", "none"]

@@ -6,12 +6,12 @@ from typing import Any, cast
 from pydantic import JsonValue
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
-from model_zoo.arg_scope import ArgScope
 from model_zoo.errors import Problem, ZooError, unknown_name
 from model_zoo.graph import Tensor
 from model_zoo.level_format import ScopeLevel
 from model_zoo.levels import read_level
 from model_zoo.provenance import Call
+from model_zoo.scope_chain import ArgScope
 from model_zoo.signatures import to_wire
 from model_zoo.zoo import LevelDocument
 
