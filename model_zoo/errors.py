@@ -17,7 +17,8 @@ A problem's message has four parts: where, the rule, what was received, and what
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,18 @@ class BuildError(ZooError):
         self.scopes: tuple[str, ...] = ()
         super().__init__(Problem(message, received=received))
 
+    def with_remedy(self, remedy: str, pointer: str = "", received: object = None) -> Self:
+        """Return this error with what would avoid it, and the place in the request to blame."""
+        (problem,) = self.problems
+        error = type(self)(self._remedied(problem.message, remedy))
+        received = received if pointer else problem.received
+        error.problems = (replace(error.problems[0], pointer=pointer, received=received),)
+        error.layer, error.scopes = self.layer, self.scopes
+        return error
+
+    def _remedied(self, message: str, remedy: str) -> str:
+        return f"{message} {remedy[0].upper()}{remedy[1:]}."
+
     def __str__(self) -> str:
         where = f"{self.layer}: " if self.layer else ""
         scopes = f"\nScopes active there: {'; '.join(self.scopes)}" if self.scopes else ""
@@ -72,12 +85,8 @@ class BuildError(ZooError):
 class SizeError(BuildError):
     """A layer does not fit the size of its input: the rule, then after a semicolon a remedy."""
 
-    def with_remedy(self, remedy: str) -> "SizeError":
-        """Return this error with another remedy."""
-        rule = self.problems[0].message.partition(";")[0]
-        error = SizeError(f"{rule}; {remedy}.")
-        error.layer, error.scopes = self.layer, self.scopes
-        return error
+    def _remedied(self, message: str, remedy: str) -> str:
+        return f"{message.partition(';')[0]}; {remedy}."
 
 
 class BudgetError(ZooError):

@@ -1,20 +1,14 @@
 """From spec to graph: run the network on symbols inside the scopes that the spec asks for."""
 
-import contextlib
 import functools
-import json
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
-
-from pydantic import JsonValue
+from collections.abc import Iterator
 
 from model_zoo.architectures.registry import Architecture
-from model_zoo.arg_scope import arg_scope
 from model_zoo.budget import Budget
-from model_zoo.errors import BuildError, SizeError, SpecError, ZooError, spell_names
-from model_zoo.graph import Graph, Node, Tensor
-from model_zoo.mistakes import build_network
-from model_zoo.provenance import written_as
+from model_zoo.errors import BuildError, SpecError, spell_names
+from model_zoo.graph import Graph, Node
+from model_zoo.network_runs import run_network
+from model_zoo.remedies import with_remedy
 from model_zoo.reports.explanation import Explanation, explain
 from model_zoo.reports.scope_at_layer import LayerScopeDocument, scope_at_layer
 from model_zoo.reports.summary import Summary, layer_nodes, summarize
@@ -83,14 +77,27 @@ class Trace:
         problems = [
             *self.graph.notes,
             *explanation.without_effect(),
+            *explanation.fates.unneeded_patterns(),
             *explanation.replaced_nulls(),
         ]
         warnings = [str(problem) for problem in problems]
         if self.spec.resolved().default_scope is None:
             warnings[:0] = self._left_out()
+        warnings += self._other_classes()
         if not self.spec.is_training:
             warnings += self._training_layers()
         return tuple(warnings)
+
+    def _other_classes(self) -> Iterator[str]:
+        """Yield a sentence if the output has not the classes that the spec's parameters say."""
+        params = self.spec.resolved().params
+        classes, end = params.get("num_classes"), params["final_endpoint"]
+        scores = self.graph.output.channels
+        if classes and not end and scores != classes:
+            yield (
+                f"/params/num_classes: the output has {scores} values and not {classes}: an "
+                "override of scopes sets the head's. Top classes and class names are not available."
+            )
 
     def _training_layers(self) -> Iterator[str]:
         mixing, random = (
@@ -165,14 +172,16 @@ def trace(spec: BuildSpec, budget: Budget | None = None) -> Trace:
         sent = spec.placed_as_sent()
     try:
         return _traced(sent, budget)
-    except SizeError as error:
-        raise error.with_remedy(_remedy(sent)) from error
+    except BuildError as error:
+        refused = with_remedy(error, sent)
+        refused.problems = tuple(map(sent.as_sent, refused.problems))
+        raise refused from error
     except SpecError as error:
         raise SpecError(*map(sent.as_sent, error.problems)) from error
 
 
 def _traced(spec: BuildSpec, budget: Budget) -> Trace:
-    result = Trace(spec, _run(spec.resolved(), spec.is_training))
+    result = Trace(spec, run_network(spec.resolved(), is_training=spec.is_training))
     budget.check(result.summary().totals)
     if spec.strict:
         replaced = spec.resolved().scopes.without_effect()
@@ -180,83 +189,3 @@ def _traced(spec: BuildSpec, budget: Budget) -> Trace:
         if problems:
             raise SpecError(*problems)
     return result
-
-
-def _run(resolved: Resolved, is_training: bool) -> Graph:
-    params = dict(resolved.params)
-    itself = ends_itself(resolved.entry.network)
-    final_endpoint = None if itself else params.pop("final_endpoint")
-
-    def network(inputs: Tensor) -> Tensor:
-        with written_as("network"):
-            return resolved.entry.network(inputs, is_training=is_training, **params)
-
-    with contextlib.ExitStack() as scopes:
-        scopes.enter_context(arg_scope({}))
-        if resolved.default_scope is not None:
-            own = default_scope(resolved.entry, dict(resolved.default_scope))
-            scopes.enter_context(arg_scope(own))
-        for level in resolved.levels:
-            scopes.enter_context(
-                arg_scope.from_request(
-                    level.ops,
-                    level.arguments,
-                    level.pointer + "/args",
-                    layers=level.layers,
-                    is_forced=level.is_forced,
-                )
-            )
-        return build_network(
-            resolved.entry, network, resolved.input_shape, final_endpoint=final_endpoint
-        )
-
-
-# TF-Slim's parameters of heads, and the value with which a head fits inputs of other sizes.
-_HEAD_PARAMETERS: Mapping[str, JsonValue] = {
-    "create_aux_logits": False,
-    "global_pool": True,
-    "fc_conv_padding": "SAME",
-    "spatial_squeeze": False,
-}
-
-
-def _remedy(spec: BuildSpec) -> str:
-    """Return with which changes a network builds whose layer does not fit its input.
-
-    Every change is tried: advice that does not help is worse than none. The parameters of the head
-    are tried one by one, and if none of them alone is enough, together.
-    """
-    resolved, document = spec.resolved(), spec.normalized()
-    own = list(resolved.entry.input_shape)
-    heads = {
-        name: value
-        for name, value in _HEAD_PARAMETERS.items()
-        if name in resolved.params and resolved.params[name] != value
-    }
-
-    def building(changes: Iterable[dict[str, JsonValue]]) -> list[str]:
-        return [
-            f"params {json.dumps(change)}"
-            for change in changes
-            if _builds({**document, "params": {**document["params"], **change}})
-        ]
-
-    remedies = building({name: value} for name, value in heads.items())
-    if not remedies and len(heads) > 1:
-        # A class for each position is another output; the others leave one class a picture.
-        heads.pop("spatial_squeeze", None)
-        remedies = building([heads])
-    if list(resolved.input_shape) != own and _builds({**document, "input_shape": own}):
-        remedies.append(f"input_shape {own}")
-    if not remedies:
-        return "neither other params of its head nor its own input_shape would avoid that"
-    return f"it builds with {' or with '.join(remedies)}"
-
-
-def _builds(document: Mapping[str, Any]) -> bool:
-    try:
-        spec = BuildSpec.read(document)
-        _run(spec.resolved(), spec.is_training)
-    except ZooError:
-        return False
-    return True

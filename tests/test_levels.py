@@ -209,7 +209,7 @@ def test_a_limit_that_is_none_is_refused(where: dict[str, Any], message: str) ->
 
 def test_too_many_patterns_together_are_refused() -> None:
     levels = [
-        level(["conv2d"], {"stride": 1}, layers=[f"{i}/{k}" for k in range(32)]) for i in range(9)
+        level(["conv2d"], {"stride": 1}, layers=[f"{i}/{k}" for k in range(32)]) for i in range(5)
     ]
     assert refused(*levels) == [
         "/scopes: The levels of scopes have 160 patterns of layers together; the limit is 128."
@@ -591,3 +591,114 @@ def test_thirty_two_threads_stay_apart() -> None:
     with arg_scope({}) as scope:
         assert isinstance(scope, ArgScope)
         assert not len(scope)
+
+
+# What is to blame, and what would help ----------------------------------------------------------
+
+
+def blame(*levels: dict[str, Any], architecture: str = "inception_v3") -> tuple[str, str]:
+    """Return the place and the message of a network's refusal."""
+    with pytest.raises(BuildError) as caught:
+        trace(BuildSpec.read({"architecture": architecture, "scopes": list(levels)}))
+    (problem,) = caught.value.problems
+    return problem.pointer, problem.message
+
+
+def test_an_override_with_which_the_network_does_not_fit_is_named() -> None:
+    pointer, message = blame(
+        level(["conv2d"], {"trainable": False}),
+        level(["max_pool2d"], {"padding": "VALID", "stride": 1}, force=True),
+    )
+    assert pointer == "/scopes/1/args/stride"
+    assert message.startswith("cannot join InceptionV3/Mixed_6a/Branch_0/")
+    assert message.endswith(
+        "all but the channels must be equal. It builds without /scopes/1/args/stride."
+    )
+
+
+def test_the_except_line_that_lets_the_network_build_is_said() -> None:
+    args = {"normalizer_fn": "group_norm", "normalizer_params": {"groups": 8}}
+    forced = level(["conv2d", "separable_conv2d"], args, force=True)
+    spared = ["MobilenetV2/Logits/Conv2d_1c_1x1"]
+    assert blame(forced, architecture="mobilenet_v2") == (
+        "/scopes/0",
+        "groups (=8) must divide the channels (=1001) of MobilenetV2/Logits/Conv2d_1c_1x1/Conv2D. "
+        f'It builds without /scopes/0, or with "except": {json.dumps(spared)} in that level.',
+    )
+    assert mobilenet_v2({**forced, "except": spared}).warnings == ()
+
+
+def test_an_override_is_blamed_before_the_parameters_of_a_head() -> None:
+    assert blame(level(["conv2d"], {"padding": "SAME"}, force=True), architecture="vgg_a") == (
+        "/scopes/0/args/padding",
+        "cannot squeeze dimension 1 of vgg_a/fc8/BiasAdd, which has size 7 and not 1; it builds "
+        "without /scopes/0/args/padding.",
+    )
+
+
+def test_what_no_single_override_is_to_blame_for_is_told_without_one() -> None:
+    twice = [level(["conv2d"], {"stride": 3}, force=True)] * 2
+    pointer, message = blame(*twice, architecture="nasnet_mobile")
+    assert pointer == ""
+    assert message.endswith("shapes differ.")
+
+
+def test_a_level_that_only_replaces_nulls_is_not_told_to_spare_them() -> None:
+    forced = level(["fully_connected"], {"activation_fn": "elu"}, force=True)
+    build = trace(BuildSpec.read({"architecture": "inception_v4", "scopes": [forced]}))
+    assert build.warnings == (
+        "/scopes/0/args/activation_fn: this forced override replaced a null that the network gives "
+        "in 2 layers (InceptionV4/AuxLogits/Aux_logits, InceptionV4/Logits/Logits). The level "
+        "reaches no other layer: without it, they keep their nulls.",
+    )
+
+
+def test_nulls_that_no_short_list_spares_are_told_so() -> None:
+    forced = level(["conv2d"], {"activation_fn": "elu"}, force=True)
+    spec = {"architecture": "inception_resnet_v2", "scopes": [forced]}
+    (warning,) = trace(BuildSpec.read(spec)).warnings
+    assert warning.endswith(
+        " and 37 more). To spare them would take more than 32 patterns: limit the level by "
+        '"layers" instead.'
+    )
+
+
+def test_patterns_that_fit_layers_but_no_call_of_the_op_are_told() -> None:
+    levels = level(
+        ["conv2d"],
+        {"trainable": False},
+        layers=["LeNet/conv1", "LeNet/pool1"],
+        **{"except": ["LeNet/conv2"]},
+    )
+    spec = {"architecture": "lenet", "scopes": [levels], "strict": True}
+    assert trace(BuildSpec.read(spec)).warnings == (
+        "/scopes/0/layers/1: 'LeNet/pool1' fits 1 layer (LeNet/pool1), but reaches no call of "
+        "conv2d.",
+        "/scopes/0/except/0: 'LeNet/conv2' fits 1 layer (LeNet/conv2), but spares no call of "
+        "conv2d.",
+    )
+
+
+def test_a_head_of_other_classes_is_told() -> None:
+    forced = level(["conv2d"], {"num_outputs": 64}, force=True)
+    build = trace(BuildSpec.read({"architecture": "resnet_v1_50", "scopes": [forced]}))
+    assert build.classes is None
+    assert build.warnings == (
+        "/params/num_classes: the output has 64 values and not 1000: an override of scopes sets "
+        "the head's. Top classes and class names are not available.",
+    )
+
+
+def test_of_many_beaten_values_the_first_are_shown_and_the_others_counted() -> None:
+    build = trace(
+        BuildSpec.read(
+            {
+                **small_spec("lenet"),
+                "scopes": [level(["conv2d"], {"activation_fn": "elu"}) for _ in range(30)],
+            }
+        )
+    )
+    activation = argument(build, "LeNet/conv1", "activation_fn")
+    # 29 levels and the default scope's.
+    assert (len(activation["beat"]), activation["more_beaten"]) == (16, 14)
+    assert "; and 14 more]" in build.explanation().to_text()

@@ -53,6 +53,8 @@ DIRECTION = (
     "levels",
     "spec",
     "reports",
+    "network_runs",
+    "remedies",
     "tracing",
     "onnx_options",
     "onnx_lowering",

@@ -15,6 +15,9 @@ from model_zoo.reports.overrides import OverrideDocument, OverrideReport, Overri
 from model_zoo.setters import Kind, Setter, Source, setters
 from model_zoo.signatures import to_wire
 
+# Of the values that one beat, so that an answer does not grow as calls times levels.
+MAX_BEATEN = 16
+
 
 class BeatenDocument(TypedDict):
     """A value that another one beat, where it was written, and whose it is."""
@@ -27,7 +30,8 @@ class BeatenDocument(TypedDict):
 class ArgumentDocument(TypedDict):
     """An argument of a call: its value, who set it, where unless by default, and what that beat.
 
-    `beat` lists outer forced levels, then the call, then scopes from the innermost out.
+    `beat` lists outer forced levels, then the call, then scopes from the innermost out; of more
+    than 16, `more_beaten` counts the others.
     """
 
     name: str
@@ -36,6 +40,7 @@ class ArgumentDocument(TypedDict):
     written_at: NotRequired[str]
     level: NotRequired[Level]
     beat: NotRequired[list[BeatenDocument]]
+    more_beaten: NotRequired[int]
 
 
 class CallDocument(TypedDict):
@@ -77,8 +82,10 @@ class ArgumentReport:
         if self.beat:
             argument["beat"] = [
                 {"value": _wire(value), "written_at": source.written_at, "level": source.level}
-                for value, source in self.beat
+                for value, source in self.beat[:MAX_BEATEN]
             ]
+        if len(self.beat) > MAX_BEATEN:
+            argument["more_beaten"] = len(self.beat) - MAX_BEATEN
         return argument
 
 
@@ -128,8 +135,11 @@ class Explanation:
             for argument in call.arguments:
                 where = "" if argument.source is None else f" from {argument.source}"
                 beat = "".join(
-                    f"; beat {_wire(value)} from {source}" for value, source in argument.beat
+                    f"; beat {_wire(value)} from {source}"
+                    for value, source in argument.beat[:MAX_BEATEN]
                 )
+                if len(argument.beat) > MAX_BEATEN:
+                    beat += f"; and {len(argument.beat) - MAX_BEATEN} more"
                 lines.append(
                     f"    {argument.name} = {_wire(argument.value)}  [{argument.kind}{where}{beat}]"
                 )

@@ -18,7 +18,9 @@ def explanation_csv(explanation: Explanation) -> str:
     for call in explanation.calls:
         for argument in call.arguments:
             document = argument.to_dict()
-            beat = document.get("beat")
+            beat: list[object] = [*document.get("beat", ())]
+            if "more_beaten" in document:
+                beat.append(f"and {document['more_beaten']} more")
             rows.append(
                 (
                     call.layer,

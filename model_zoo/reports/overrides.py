@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ from typing_extensions import TypedDict  # pydantic takes no other before Python
 from model_zoo.arg_scope import scoped_op
 from model_zoo.errors import Problem, json_pointer
 from model_zoo.levels import Level
-from model_zoo.patterns import covering_patterns, fits, nearest_patterns
+from model_zoo.patterns import Names, covering_patterns, fits, nearest_patterns
 from model_zoo.provenance import Call, Pointer, ScopedOp
 from model_zoo.setters import Kind, Setter, Source
 from model_zoo.signatures import to_wire
@@ -169,17 +169,45 @@ class Overrides:
             reached = {layer for report in reports for layer in report.reached_layers}
             for same in _by_pointer(reports):
                 layers = list(dict.fromkeys(x for report in same for x in report.replaced_nulls))
-                if not layers:
+                if layers:
+                    message = (
+                        "this forced override replaced a null that the network gives in "
+                        f"{_counted(layers)}. {self._how_to_spare(level, layers, reached)}"
+                    )
+                    yield Problem(message, same[0].pointer, to_wire(same[0].value))
+
+    def _how_to_spare(self, level: Level, layers: Sequence[str], reached: set[str]) -> str:
+        if reached <= {*layers}:
+            return "The level reaches no other layer: without it, they keep their nulls."
+        spared = () if level.layers is None else level.layers.excluded
+        others = [layer for layer in self.layers if layer not in layers]
+        patterns = sorted({*covering_patterns(layers, others), *spared})
+        if len(patterns) > MAX_PATTERNS:
+            return (
+                f"To spare them would take more than {MAX_PATTERNS} patterns: limit the level by "
+                '"layers" instead.'
+            )
+        return f'"except": {json.dumps(patterns)} would spare {_them(layers)}.'
+
+    def unneeded_patterns(self) -> Iterator[Problem]:
+        """Yield a problem for each pattern that fits layers, but none where an op is called."""
+        for level in self._levels:
+            names = _joined([scoped_op(op).name for op in level.ops])
+            ops = {scoped_op(op) for op in level.ops}
+            where = list(dict.fromkeys(call.place for call in self._calls if call.op in ops))
+            if level.layers is None or not any(level.reaches(layer) for layer in where):
+                continue
+            limit = Names(level.layers.patterns)
+            for pointer, pattern in level.patterns():
+                layers = [layer for layer in self.layers if fits(layer, pattern)]
+                is_limit = pattern in level.layers.patterns
+                if not layers or any(
+                    fits(layer, pattern) and (is_limit or layer in limit) for layer in where
+                ):
                     continue
-                message = (
-                    f"this forced override replaced a null that the network gives in "
-                    f"{_counted(layers)}."
-                )
-                spared = () if level.layers is None else level.layers.excluded
-                patterns = sorted({*covering_patterns(layers, reached - {*layers}), *spared})
-                if len(patterns) <= MAX_PATTERNS:
-                    message += f' "except": {json.dumps(patterns)} would spare them.'
-                yield Problem(message, same[0].pointer, to_wire(same[0].value))
+                rule = "reaches" if is_limit else "spares"
+                message = f"{pattern!r} fits {_counted(layers)}, but {rule} no call of {names}."
+                yield Problem(message, pointer, pattern)
 
     def _idle_patterns(self) -> Iterator[Problem]:
         """Yield a problem for each pattern that fits no layer."""
@@ -202,7 +230,7 @@ class Overrides:
 
     def _lost(self, level: Level, same: Sequence[OverrideReport]) -> Problem:
         """Return the problem of an argument that won at no call, for all of the level's ops."""
-        names = " and ".join(report.op for report in same)
+        names = _joined([report.op for report in same])
         reached = sum(report.reached for report in same)
         value = to_wire(same[0].value)
         if not reached:
@@ -218,16 +246,17 @@ class Overrides:
             f"{source}{', which is forced' if kind == 'forced' else ''} ({calls})"
             for (source, kind), calls in beaten.most_common(_NAMED)
         )
-        more = f" and {len(beaten) - _NAMED} more places" if len(beaten) > _NAMED else ""
+        left = len(beaten) - _NAMED
+        more = f" and {_count(left, 'more place')}" if left > 0 else ""
         message = (
-            f"this override of {names} reached {reached} calls and won at none; "
+            f"this override of {names} reached {_count(reached, 'call')} and won at none; "
             f"beaten by {who}{more}."
         )
         by_request = any(winner.source.level == "request" for winner in beaten)
         if not by_request and not any(
             r.scoped_op.is_of_one_call(r.argument, is_forced=True) for r in same
         ):
-            message += ' "force": true in this level would beat them.'
+            message += f' "force": true in this level would beat {_them(beaten)}.'
         return Problem(message, same[0].pointer, value)
 
     def _why_not_reached(self, level: Level, same: Sequence[OverrideReport], names: str) -> str:
@@ -262,4 +291,21 @@ def _listed(layers: Sequence[str]) -> str:
 
 
 def _counted(layers: Sequence[str]) -> str:
-    return f"{len(layers)} layer{'' if len(layers) == 1 else 's'} ({_listed(layers)})"
+    return f"{_count(len(layers), 'layer')} ({_listed(layers)})"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _them(things: Sized) -> str:
+    return "it" if len(things) == 1 else "them"
+
+
+def _joined(names: Sequence[str]) -> str:
+    """Return names as a sentence lists them.
+
+    >>> _joined(["a"]), _joined(["a", "b", "c"])
+    ('a', 'a, b and c')
+    """
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

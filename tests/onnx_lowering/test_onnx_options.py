@@ -28,7 +28,8 @@ def rest(x: Tensor) -> Tensor:
     makes = [*makers("activation").values(), lambda: functions.gelu_with(approximate=True)]
     x = layers.batch_norm(primitives.concat([make()(x) for make in makes]), is_training=True)
     some = layers.softmax(primitives.slice_channels(x, 1, 4))
-    return primitives.concat([primitives.clip(x, -1.5, 1.5), some])
+    joined = primitives.concat([primitives.clip(x, -1.5, 1.5), some])
+    return primitives.resize_bilinear(joined, (5, 7))
 
 
 def graphs() -> dict[str, tuple[Graph, dict[str, Any]]]:
