@@ -60,6 +60,8 @@ if TYPE_CHECKING:
     from model_zoo.packages import FailedPackage
     from model_zoo.plain_values import ArgumentDescription
     from model_zoo.preprocessing import preprocess
+    from model_zoo.reports.diff import Diff, diff
+    from model_zoo.reports.diff_documents import DiffDocument
     from model_zoo.reports.explanation import ExplanationDocument
     from model_zoo.reports.explanation_csv import explanation_csv
     from model_zoo.reports.explanation_filter import filter_explanation
@@ -118,6 +120,8 @@ __all__ = [
     "Checkpoint",
     "CheckpointDocument",
     "CheckpointStore",
+    "Diff",
+    "DiffDocument",
     "ExplanationDocument",
     "FailedPackage",
     "Graph",
@@ -164,6 +168,7 @@ __all__ = [
     "describe_architectures",
     "describe_op",
     "describe_published",
+    "diff",
     "end_imports",
     "end_point",
     "explanation_csv",
@@ -209,6 +214,8 @@ _LAZY = {
     "Checkpoint": "model_zoo.weights.store",
     "CheckpointDocument": "model_zoo.weights.store",
     "CheckpointStore": "model_zoo.weights.store",
+    "Diff": "model_zoo.reports.diff",
+    "DiffDocument": "model_zoo.reports.diff_documents",
     "ExplanationDocument": "model_zoo.reports.explanation",
     "FailedPackage": "model_zoo.packages",
     "ImportLimits": "model_zoo.weights.reading.contents",
@@ -237,6 +244,7 @@ _LAZY = {
     "describe_architectures": "model_zoo.zoo",
     "describe_op": "model_zoo.zoo",
     "describe_published": "model_zoo.weights.published",
+    "diff": "model_zoo.reports.diff",
     "end_imports": "model_zoo.weights.importing",
     "explanation_csv": "model_zoo.reports.explanation_csv",
     "failed_packages": "model_zoo.zoo",

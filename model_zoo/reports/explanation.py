@@ -180,14 +180,17 @@ def _arguments(call: Call, overrides: Overrides) -> Iterator[ArgumentReport]:
     names = dict.fromkeys([*call.op.parameters, *given, *call.bindings, *call.forced])
     for name in names:
         ranked = setters(call, name, given)
-        if not ranked:
-            if name not in ("scope", "reuse") and name in call.op.defaults:
-                yield ArgumentReport(name, call.op.defaults.get(name), "default", None, ())
+        if ranked:
+            overrides.count(call, ranked)
+        elif name in ("scope", "reuse") or name not in call.op.defaults:
             continue
-        overrides.count(call, ranked)
-        winner, *beaten = ranked
-        yield ArgumentReport(name, winner.value, winner.kind, winner.source, _beat(beaten))
+        yield argument_report(call, name, ranked)
 
 
-def _beat(beaten: Sequence[Setter]) -> tuple[tuple[Any, Source], ...]:
-    return tuple((setter.value, setter.source) for setter in beaten)
+def argument_report(call: Call, name: str, ranked: Sequence[Setter]) -> ArgumentReport:
+    """Return the report of an argument of a call, for which these values were given."""
+    if not ranked:
+        return ArgumentReport(name, call.op.defaults.get(name), "default", None, ())
+    winner, *beaten = ranked
+    beat = tuple((setter.value, setter.source) for setter in beaten)
+    return ArgumentReport(name, winner.value, winner.kind, winner.source, beat)

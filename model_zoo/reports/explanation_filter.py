@@ -28,16 +28,18 @@ def filter_explanation(
     """
     calls, overrides, where = explanation.calls, explanation.overrides, ""
     if layer is not None:
-        _check("layer", layer, _scopes(call.layer for call in calls), where)
+        check_filter("layer", layer, _scopes(call.layer for call in calls), where)
         calls = tuple(call for call in calls if _is_in(call.layer, layer))
         where += f" in layer {layer!r}"
     if op is not None:
-        _check("op", op, {call.op for call in calls}, where)
+        check_filter("op", op, {call.op for call in calls}, where)
         calls = tuple(call for call in calls if fits(call.op, op))
         overrides = tuple(override for override in overrides if fits(override.op, op))
         where += f" of op {op!r}"
     if argument is not None:
-        _check("argument", argument, {a.name for call in calls for a in call.arguments}, where)
+        check_filter(
+            "argument", argument, {a.name for call in calls for a in call.arguments}, where
+        )
         calls = tuple(
             replace(call, arguments=arguments)
             for call in calls
@@ -51,7 +53,7 @@ def _is_in(name: str, layer: str) -> bool:
     return name.startswith(f"{layer}/") or fits(name, layer)
 
 
-def _check(option: str, pattern: str, names: Iterable[str], where: str) -> None:
+def check_filter(option: str, pattern: str, names: Iterable[str], where: str = "") -> None:
     """Raises: OptionError if a pattern fits none of the names."""
     if "*" not in pattern:
         if pattern not in names:

@@ -50,6 +50,13 @@ def test_reports_are_what_their_types_say(spec: dict[str, Any]) -> None:
     check(traced.explanation().to_dict(), model_zoo.ExplanationDocument)
 
 
+@pytest.mark.parametrize("spec", FAMILIES, ids=lambda spec: spec["architecture"])
+def test_diffs_are_what_their_types_say(spec: dict[str, Any]) -> None:
+    a, b = (model_zoo.trace(BuildSpec.read(each)) for each in (spec, {"architecture": "lenet"}))
+    for same in (False, True):
+        check(model_zoo.diff(a, b, same=same).to_dict(), model_zoo.DiffDocument)
+
+
 def test_catalogue_is_what_its_types_say() -> None:
     for row in model_zoo.describe_architectures():
         check(row, model_zoo.ArchitectureRow)
