@@ -1,6 +1,7 @@
 """`model-zoo`: list, explain, export, predict and verify from a terminal.
 
-Results go to standard output, progress to standard error; errors end with status 1.
+Results go to standard output, progress to standard error; errors end with status 1, those of `diff`
+with 2.
 """
 
 import argparse
@@ -13,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from model_zoo.cli.common import add_home, add_spec, materialized, progress, traced
+from model_zoo.cli.diff import add_diff
 from model_zoo.cli.weights import add_commands
 from model_zoo.errors import ZooError
 from model_zoo.reports.explanation_csv import explanation_csv
@@ -35,15 +37,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status: int = options.run(options)
     except ZooError as error:
         print(f"model-zoo: {error}", file=sys.stderr)
-        return 1
+        return int(options.trouble)
     except BrokenPipeError:  # the reader has seen enough: `model-zoo summary ... | head`
         sys.stderr.close()
-        return 0
+        return int(options.broken_pipe)
     return status
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="model-zoo", description=(__doc__ or "").split("\n")[0])
+    parser.set_defaults(trouble=1, broken_pipe=0)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     listing = commands.add_parser("list", help="the catalogue of architectures, or the scoped ops")
@@ -67,6 +70,8 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("--argument", help="only this argument; * is any")
     explain.add_argument("--format", choices=("text", "json", "csv"), default="text")
     explain.set_defaults(run=_explain)
+
+    add_diff(commands.add_parser("diff", help="what differs between two specs, and who set it"))
 
     add_commands(commands.add_parser("weights", help="import, plan, export, fetch weights"))
 

@@ -37,21 +37,22 @@ def add_home(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_spec(parser: argparse.ArgumentParser) -> None:
-    """Add the argument that names a spec, as `read_spec` takes it, and that of saved scopes."""
-    parser.add_argument(
-        "spec",
-        metavar="SPEC",
-        help="what a request would send: JSON, a file of JSON, or - for standard input; or the "
-        "name of an architecture",
-    )
+def add_spec(parser: argparse.ArgumentParser, *names: str) -> None:
+    """Add the argument that names a spec, or several, and that of saved scopes: see `read_spec`."""
+    for name in names or ("spec",):
+        parser.add_argument(
+            name,
+            metavar=name.upper(),
+            help="what a request would send: JSON, a file of JSON, or - for standard input; or "
+            "the name of an architecture",
+        )
     parser.add_argument(
         "--scope",
         metavar="NAME=FILE",
         action="append",
         default=[],
-        help='a saved scope that SPEC names: a JSON file, {"levels": [...]}; may be repeated, and '
-        "name those before it",
+        help='a saved scope that a spec names: a JSON file, {"levels": [...]}; may be repeated, '
+        "and name those before it",
     )
 
 
@@ -119,13 +120,13 @@ class LocalLibrary:
         )
 
 
-def read_spec(options: argparse.Namespace) -> BuildSpec:
+def read_spec(options: argparse.Namespace, argument: str = "spec") -> BuildSpec:
     """Return the spec of JSON, of a JSON file, of standard input (`-`), or of an architecture.
 
-    A file whose name begins with a brace is `./{...`.
+    A file whose name begins with a brace is `./{...`. `argument` is where the options have it.
     Raises: ZooError if it is none of these, or not valid.
     """
-    name = options.spec
+    name = getattr(options, argument)
     scopes = ScopeFiles(options.scope) if options.scope else None
     if name in list_architectures():
         return BuildSpec.read({"architecture": name})
