@@ -18,11 +18,16 @@ from model_zoo import (
     Budget,
     BuildSpec,
     CheckpointStore,
+    Problem,
     SavedScope,
+    SpecError,
     Trace,
+    ZooError,
+    json_pointer,
     plan_restore,
     read_scope,
     trace,
+    unknown_name,
 )
 
 
@@ -82,10 +87,51 @@ class Builds:
     def trace_body(self, body: bytes, timings: Timings) -> Trace:
         """Return the trace of a spec in a JSON body; a rejected spec is counted."""
         with timings.measure("trace"):
+            return self._trace_counted(parse_document(body, self._settings))
+
+    def trace_pair(self, body: bytes, timings: Timings) -> tuple[Trace, Trace]:
+        """Return the traces of the specs `a` and `b` in a JSON body; rejected ones are counted.
+
+        Raises: ZooError, as `trace` does; the mistakes of both specs if neither is valid.
+        """
+        with timings.measure("trace"):
             document = parse_document(body, self._settings)
-            architecture = document.get("architecture") if isinstance(document, dict) else None
-            with self._metrics.refusals(architecture):
-                return self.trace(document)
+            if not isinstance(document, dict):
+                rule = 'The body must be an object with two specs: {"a": {...}, "b": {...}}.'
+                raise SpecError(Problem(rule, "", document))
+            names = ("a", "b")
+            problems = [
+                unknown_name(json_pointer(key), f"There is no key {key!r} here.", key, names)
+                for key in document
+                if key not in names
+            ]
+            traces: list[Trace] = []
+            refusals: list[ZooError] = []
+            for name in names:
+                if name not in document:
+                    rule = f"{name} is required: a spec."
+                    problems.append(Problem(rule, json_pointer(name)))
+                    continue
+                try:
+                    traces.append(self._trace_counted(document[name]))
+                except ZooError as error:
+                    error.move_to(json_pointer(name))
+                    if isinstance(error, SpecError):
+                        problems += error.problems
+                    else:
+                        refusals.append(error)
+            if problems:
+                raise SpecError(*problems)
+            if refusals:
+                raise refusals[0]
+            a, b = traces
+            return a, b
+
+    def _trace_counted(self, spec: object) -> Trace:
+        """Return the trace of a spec from a body; a rejected spec is counted."""
+        architecture = spec.get("architecture") if isinstance(spec, dict) else None
+        with self._metrics.refusals(architecture):
+            return self.trace(spec)
 
     def keep(self, traced: Trace, timings: Timings) -> tuple[Build, bool]:
         """Store a trace as a build; return the build, and whether it is new.

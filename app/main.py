@@ -12,6 +12,7 @@ from app.api import (
     architectures,
     builds,
     compare,
+    diff,
     docs,
     health,
     infer,
@@ -43,6 +44,7 @@ _FOREIGN_ROUTERS = (*open_inference.ROUTERS, *tensorflow_serving.ROUTERS)
 _OWN_ROUTERS = (
     infer.router,
     compare.router,
+    diff.router,
     *builds.ROUTERS,
     architectures.router,
     ops.router,

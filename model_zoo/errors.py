@@ -43,6 +43,13 @@ class ZooError(Exception):
         )
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
+    def move_to(self, pointer: str) -> None:
+        """Put the problems where the document that has them stands in a larger one."""
+        self.problems = tuple(
+            replace(problem, pointer=pointer + problem.pointer) for problem in self.problems
+        )
+        self.args = ("\n".join(str(problem) for problem in self.problems),)
+
 
 class ScopeError(ZooError):
     """An arg scope cannot be entered; the scope that was active stays active."""

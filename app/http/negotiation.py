@@ -42,6 +42,7 @@ REPORT_FORMATS: Mapping[str, str] = {
     "text": "text/plain; charset=utf-8",
     "csv": "text/csv; charset=utf-8",
 }
+DIFF_FORMATS: Mapping[str, str] = {**REPORT_FORMATS, "dot": "text/vnd.graphviz; charset=utf-8"}
 TEXT_FORMATS: Mapping[str, str] = {name: REPORT_FORMATS[name] for name in ("json", "text")}
 Writers = Mapping[str, Callable[[], Any]]
 
@@ -59,7 +60,7 @@ def written(format_name: str, writers: Writers) -> Response:
     content = writers[format_name]()
     if format_name == "json":
         return JSONResponse(content)
-    return Response(content, media_type=REPORT_FORMATS[format_name])
+    return Response(content, media_type=DIFF_FORMATS[format_name])
 
 
 def chosen_format(request: Request, requested: str | None, formats: Mapping[Choice, str]) -> Choice:

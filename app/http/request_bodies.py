@@ -79,6 +79,15 @@ _SPEC_FIELD = {
     "example": json.dumps(_SMALLEST),
 }
 SPEC = json_body("BuildSpec", examples=SPEC_EXAMPLES)
+_ELU = {**_SMALLEST, "scopes": [{"ops": ["conv2d"], "args": {"activation_fn": "elu"}}]}
+TWO_SPECS = _body(
+    {
+        "application/json": {
+            **_object(["a", "b"], a=reference("BuildSpec"), b=reference("BuildSpec")),
+            "example": {"a": _SMALLEST, "b": _ELU},
+        }
+    }
+)
 SOURCES = json_body("Sources", examples=_SOURCE_EXAMPLES)
 INPUTS = _body(
     {

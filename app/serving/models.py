@@ -92,6 +92,13 @@ class Models:
             record = numbered(name, records, version)
         return self.of_record(record, await self._network(record.build, name))
 
+    def find_build_id(self, name: str) -> str:
+        """Return the id of a build that its id names, or a model: that of its highest version.
+
+        Raises: ServiceError (unknown-model) if no model has this name; no build need have the id.
+        """
+        return name if is_build_id(name) else find_records(self.store, name)[0].build
+
     async def versions_of(self, name: str) -> list[ModelVersion]:
         """Return every version of a model, the highest first.
 

@@ -8,6 +8,8 @@ OPERATIONS = {
     "deleteModel": "DELETE /v1/models/{name}",
     "deleteScope": "DELETE /v1/scopes/{name}",
     "deleteWeights": "DELETE /v1/weights/{weights_id}",
+    "diffBuilds": "GET /v1/builds/{a}/diff/{b}",
+    "diffSpecs": "POST /v1/diff",
     "getArchitecture": "GET /v1/architectures/{name}",
     "getBuild": "GET /v1/builds/{build_id}",
     "getBuildExplanation": "GET /v1/builds/{build_id}/explanation",

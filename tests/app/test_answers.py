@@ -44,7 +44,14 @@ MAX_BYTES = 64 * 1024
 ROW = np.zeros((28, 28, 1), np.float32)
 NPY = npy_bytes(ROW)
 WEIGHTS = safetensors.numpy.save({"LeNet/conv1/biases": np.zeros(32, np.float32)})
-NOTHING = {"build_id": "0" * 32, "weights_id": "0" * 64, "name": "nothing", "version": "9"}
+NOTHING = {
+    "a": "nothing",
+    "b": "nothing",
+    "build_id": "0" * 32,
+    "name": "nothing",
+    "version": "9",
+    "weights_id": "0" * 64,
+}
 
 
 class AnsweringEngine(NoEngine):
@@ -154,7 +161,14 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         assert client.put("/v1/models/digits", json=naming).status_code == 201
         assert client.post("/v2/repository/models/digits/load").status_code == 200
         document = client.get("/openapi.json").json()
-        values = {"build_id": made, "weights_id": weights, "name": "digits", "version": "1"}
+        values = {
+            "a": "digits",
+            "b": build(client, params={"num_classes": 7}),
+            "build_id": made,
+            "name": "digits",
+            "version": "1",
+            "weights_id": weights,
+        }
         with TestClient(create_app(small, NoEngine()), follow_redirects=False) as full:
             yield World(client, full, engine, document, values)
 
@@ -168,6 +182,8 @@ INSTANCES = {"instances": [ROW.tolist()]}
 EXAMPLES = {"examples": [{"input": ROW.ravel().tolist()}]}
 LEVELS = {"levels": [{"ops": ["conv2d"], "args": {"activation_fn": "elu"}}]}
 SPEC = as_json({"architecture": "lenet", "weights": {"source": "random", "seed": 1}})
+
+PAIR = as_json({"a": {"architecture": "lenet"}, "b": {"architecture": "cifarnet"}})
 
 
 # Operations that need nothing but their path.
@@ -219,12 +235,16 @@ def calls(world: World) -> dict[str, list[Call]]:
     picture = Call(image_bytes(), {"Content-Type": "image/jpeg"})
     array = Call(NPY, {"Content-Type": "application/x-npy"})
     reports = [Call(), Call(query="format=text")]
+    queries = ("", "format=text", "format=csv", "format=dot", "same=true")
+    diffs = [Call(query=query) for query in queries]
     return {
         **{name: [Call()] for name in PLAIN},
         "buildAndInfer": [form(spec=spec, array=NPY)],
         "compareModels": [replace(array, query=f"builds={first},{second}&end_points=conv1")],
         "createBuild": [SPEC],
         "deleteBuild": [Call(values={"build_id": other_build(world, 2)})],
+        "diffBuilds": diffs,
+        "diffSpecs": [replace(PAIR, query=each.query) for each in diffs],
         "getArchitecture": [Call(values={"name": "inception_v3"})],
         "getBuildExplanation": reports,
         "getBuildProfile": [*reports, Call(query="format=csv")],
