@@ -1,4 +1,4 @@
-"""README and docs/scopes.md do what they say: commands run, answers compared, Python executed."""
+"""README and pages of docs/ do what they say: commands run, answers compared, Python executed."""
 
 import re
 import shutil
@@ -11,8 +11,10 @@ from zoo_server import ROOT, Server
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SCOPES = (ROOT / "docs" / "scopes.md").read_text(encoding="utf-8")
-CONSOLE = re.findall(r"```console\n(.*?)```", README + SCOPES, re.DOTALL)
-PYTHON = re.findall(r"```python\n(.*?)```", README + SCOPES, re.DOTALL)
+EXPERIMENTS = (ROOT / "docs" / "experiments.md").read_text(encoding="utf-8")
+PAGES = README + SCOPES + EXPERIMENTS
+CONSOLE = re.findall(r"```console\n(.*?)```", PAGES, re.DOTALL)
+PYTHON = re.findall(r"```python\n(.*?)```", PAGES, re.DOTALL)
 COMMANDS = [
     (command, answer)
     for block in CONSOLE
@@ -34,7 +36,7 @@ def rounded(text: str) -> str:
 
 
 def test_the_examples_are_found() -> None:
-    assert len(COMMANDS) == (README + SCOPES).count("\n$ ")
+    assert len(COMMANDS) == PAGES.count("\n$ ")
     assert len(COMMANDS) >= 8
 
 
@@ -61,7 +63,7 @@ def test_python_runs(code: str) -> None:
 
 
 def test_files_are_the_ones_shown() -> None:
-    shown = re.findall(r"```json\n(.*?)```", README + SCOPES, re.DOTALL)
+    shown = re.findall(r"```json\n(.*?)```", PAGES, re.DOTALL)
     files = [
         (ROOT / "examples" / f"{name}.json").read_text(encoding="utf-8")
         for name in ("demo", "block_without_batch_norm", "group_norm")
