@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 import sys
@@ -54,6 +55,9 @@ async def _serve(settings: Settings) -> None:
             address, port = listener.getsockname()[:2]
             host = f"[{address}]" if listener.family == socket.AF_INET6 else address
             server = _Server(config, app.state.services.engine.stop_accepting)
+            # What the start made stays. A full collection that looks at it all takes 70 ms.
+            gc.collect()
+            gc.freeze()
             announce(f"Serving on http://{host}:{port} (docs: /docs)")
             await server.serve(sockets=[listener])
 
