@@ -203,7 +203,54 @@ def bench_http() -> list[tuple[str, str, str, str]]:
     ]
 
 
-BENCHES = (bench_imports, bench_scopes, bench_traces, bench_large, bench_http, bench_weights)
+def bench_diff() -> list[tuple[str, str, str, str]]:
+    """The diff of two nasnet_large that differ in every layer, and by ids over HTTP."""
+    import model_zoo
+
+    levels = [
+        {"ops": ["conv2d", "separable_conv2d"], "args": {"activation_fn": "elu"}, "force": True},
+        {"ops": ["batch_norm"], "args": {"decay": 0.9}, "force": True},
+    ]
+    specs: list[dict[str, Any]] = [
+        {"architecture": "nasnet_large"},
+        {"architecture": "nasnet_large", "scopes": levels},
+    ]
+
+    def traces() -> list[model_zoo.Trace]:
+        return [model_zoo.trace(model_zoo.BuildSpec.read(spec)) for spec in specs]
+
+    a, b = traces()
+    tracing = median_seconds(traces, 7)
+    ours = median_seconds(lambda: model_zoo.diff(a, b).to_dict(), 15)
+    with running_service() as service:
+        posted = [service.client.post("/v1/builds", json=spec).json()["id"] for spec in specs]
+        path = f"/v1/builds/{posted[0]}/diff/{posted[1]}"
+        http = median_seconds(lambda: service.client.get(path).raise_for_status(), 15)
+    return [
+        (
+            "diff of two nasnet_large, traces in hand",
+            spell(ours),
+            f"the two traces: {spell(tracing)}",
+            f"{ours / tracing:.2f} times their time",
+        ),
+        (
+            "GET /v1/builds/{a}/diff/{b}, two nasnet_large",
+            spell(http),
+            f"traces and diff in process: {spell(tracing + ours)}",
+            f"{http / (tracing + ours):.2f} times their time",
+        ),
+    ]
+
+
+BENCHES = (
+    bench_imports,
+    bench_scopes,
+    bench_traces,
+    bench_large,
+    bench_diff,
+    bench_http,
+    bench_weights,
+)
 
 
 def main() -> None:

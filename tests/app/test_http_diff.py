@@ -42,6 +42,13 @@ def test_two_specs_are_compared_and_not_kept(client: TestClient) -> None:
     assert client.get(path).json() == body
 
 
+def test_specs_may_name_saved_scopes(client: TestClient) -> None:
+    saved = client.put("/v1/scopes/elu", json={"levels": ELU["scopes"]})
+    assert saved.status_code == 201
+    named = {**LENET, "scopes": [{"include": "elu"}]}
+    assert posted(client, ELU, named).json()["equal"] is True
+
+
 def test_formats_are_chosen_by_accept_or_by_format(client: TestClient) -> None:
     types = {
         "json": "application/json",
