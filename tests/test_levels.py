@@ -381,7 +381,8 @@ def test_a_forced_normalizer_beside_arguments_of_another_names_both_places() -> 
         "normalizer_params {decay: 0.9997, epsilon: 0.001, fused: None, scale: False} passes to "
         "it: normalizer_fn is from /scopes/0/args/normalizer_fn, normalizer_params from "
         f"model_zoo/architectures/inception_v3.py:{line} (inception_v3_arg_scope). Add "
-        '"normalizer_params" to /scopes/0/args: null, or what fits group_norm.'
+        '"normalizer_params" to /scopes/0/args: null, or what fits group_norm. It builds without '
+        "/scopes/0/args/normalizer_fn."
     )
     args = {"normalizer_fn": "group_norm", "normalizer_params": {"groups": 16}}
     assert inception(level(["conv2d"], {**args}, force=True, layers=[BLOCK])).warnings == ()

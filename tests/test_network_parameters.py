@@ -213,7 +213,7 @@ def test_channels_that_do_not_split_are_refused_where_they_are() -> None:
         )
     assert str(caught.value).splitlines()[0] == (
         "MobilenetV2/expanded_conv (expanded_conv): split_divisible_by (=5) must divide the 32 "
-        "channels that are split."
+        "channels that are split. It builds without /scopes/0/args/split_projection."
     )
 
 

@@ -297,7 +297,7 @@ def test_a_default_that_is_set_again_in_some_layers_alone_is_dropped() -> None:
 
 
 def test_patterns_without_a_layer_are_placed_in_the_request_by_errors() -> None:
-    patterns = ["LeNet/conv1", "*", "LeNet/conv9"]
+    patterns = ["LeNet/conv1", "*/conv2", "LeNet/conv9"]
     library = Scopes(house=[{**TANH, "except": ["LeNet/fc9"]}, RELU6])
     scopes = [{"include": "house"}, {**RELU6, "layers": patterns, "force": True}]
     places = refusal(*scopes, library=library, strict=True)

@@ -320,16 +320,16 @@ def test_a_size_that_does_not_fit_comes_with_what_does(
         traced(architecture=name, input_shape=shape, params={**params, **change})
 
 
-def test_a_size_that_only_scopes_make_unfit_comes_without_advice_that_fails() -> None:
+def test_a_size_that_a_scope_makes_unfit_names_the_scope() -> None:
     with pytest.raises(SizeError) as caught:
         traced(
             architecture="lenet",
             scopes=[{"ops": ["conv2d"], "args": {"padding": "VALID", "stride": 15}}],
         )
     assert caught.value.problems[0].message == (
-        POOLING.format(5, 1) + "neither other params of its head nor its own input_shape would "
-        "avoid that."
+        POOLING.format(5, 1) + "it builds without /scopes/0/args/stride."
     )
+    assert caught.value.problems[0].pointer == "/scopes/0/args/stride"
 
 
 def test_group_norm_that_does_not_divide_names_the_layer() -> None:
@@ -343,7 +343,8 @@ def test_group_norm_that_does_not_divide_names_the_layer() -> None:
     error = caught.value
     assert error.layer == "MobilenetV1/Conv2d_0/GroupNorm (group_norm)"
     assert error.problems[0].message == (
-        "groups (=32) must divide the channels (=8) of MobilenetV1/Conv2d_0/Conv2D."
+        "groups (=32) must divide the channels (=8) of MobilenetV1/Conv2d_0/Conv2D. It builds "
+        "without /scopes/0/args/normalizer_fn."
     )
     assert "conv2d.normalizer_fn=group_norm from /scopes/0/args/normalizer_fn" in error.scopes
 
@@ -366,7 +367,7 @@ def test_normalizer_that_lacks_a_default_param_is_refused() -> None:
         "0.001, fused: None, scale: False} passes to it: normalizer_fn is from "
         "/scopes/0/args/normalizer_fn, normalizer_params from "
         f'{default_scope_line("normalizer_params")}. Add "normalizer_params" to /scopes/0/args: '
-        "null, or what fits layer_norm."
+        "null, or what fits layer_norm. It builds without /scopes/0/args/normalizer_fn."
     )
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence, Sized
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -187,7 +187,7 @@ class Overrides:
                 f"To spare them would take more than {MAX_PATTERNS} patterns: limit the level by "
                 '"layers" instead.'
             )
-        return f'"except": {json.dumps(patterns)} would spare {_them(layers)}.'
+        return f'"except": {json.dumps(patterns)} would spare {_them(len(layers))}.'
 
     def unneeded_patterns(self) -> Iterator[Problem]:
         """Yield a problem for each pattern that fits layers, but none where an op is called."""
@@ -256,7 +256,7 @@ class Overrides:
         if not by_request and not any(
             r.scoped_op.is_of_one_call(r.argument, is_forced=True) for r in same
         ):
-            message += f' "force": true in this level would beat {_them(beaten)}.'
+            message += f' "force": true in this level would beat {_them(reached)}.'
         return Problem(message, same[0].pointer, value)
 
     def _why_not_reached(self, level: Level, same: Sequence[OverrideReport], names: str) -> str:
@@ -298,8 +298,8 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _them(things: Sized) -> str:
-    return "it" if len(things) == 1 else "them"
+def _them(number: int) -> str:
+    return "it" if number == 1 else "them"
 
 
 def _joined(names: Sequence[str]) -> str:

@@ -156,7 +156,7 @@ def test_overrides_are_filtered_by_op_and_argument_and_keep_their_counts() -> No
         (
             {"layer": "conv1*"},
             "layer",
-            "layer 'conv1*' fits no layer. Did you mean '*/conv1*' or '*/conv1*/*'?",
+            "layer 'conv1*' fits no layer. Did you mean '*/conv1*'?",
         ),
         (
             {"layer": "LeNet/conv1", "op": "fully_connected"},
