@@ -332,6 +332,17 @@ def test_a_size_that_a_scope_makes_unfit_names_the_scope() -> None:
     assert caught.value.problems[0].pointer == "/scopes/0/args/stride"
 
 
+def test_a_size_that_several_scopes_make_unfit_comes_without_advice_that_fails() -> None:
+    level = {"ops": ["conv2d"], "args": {"stride": 15}, "force": True}
+    with pytest.raises(SizeError) as caught:
+        traced(architecture="lenet", scopes=[level, level])
+    (problem,) = caught.value.problems
+    assert problem.message.endswith(
+        "; neither other params of its head nor its own input_shape would avoid that."
+    )
+    assert problem.pointer == ""
+
+
 def test_group_norm_that_does_not_divide_names_the_layer() -> None:
     with pytest.raises(BuildError) as caught:
         traced(
