@@ -22,7 +22,7 @@ def test_both_sides_say_who_set_the_value_and_what_it_beat() -> None:
     (setting,) = settings(traced(scopes=[ELU]), traced(scopes=[ELU, relu6]))
     own = {
         "value": "relu",
-        "written_at": "model_zoo/architectures/lenet.py:19 (lenet_arg_scope)",
+        "written_at": "model_zoo/architectures/lenet.py:20 (lenet_arg_scope)",
         "level": "default_scope",
     }
     elu = {"value": "elu", "written_at": "/scopes/0/args/activation_fn", "level": "request"}
