@@ -30,8 +30,8 @@ _builds = sa.Table(
     sqlite_autoincrement=True,
 )
 
-# Of builds whose spec named saved scopes when it was last posted. It tells what a client sent, of
-# which a build's id and its spec say nothing.
+# What the last request that posted a build named, and what it was warned of. Equal specs differ in
+# both, so neither may stay from an earlier request. Builds of earlier releases may have no row.
 _uses = sa.Table(
     "build_scopes",
     sa.MetaData(),
@@ -71,8 +71,8 @@ class BuildFacts(TraceFacts):
 class Build:
     """A build: its normalized spec, and facts from its trace (totals, warnings, shapes).
 
-    `saved_scopes` are those that the spec named when it was last posted with such names; the
-    warnings are then of that request.
+    `saved_scopes` are those that the last request that posted it named; the warnings are of that
+    request too.
     """
 
     id: str
@@ -111,15 +111,12 @@ class BuildStore:
                 .on_conflict_do_nothing(index_elements=["id"])
             )
             is_new = result.rowcount == 1
-            if is_new or build.saved_scopes:
-                # A release that knows nothing of scopes may have removed the build alone.
-                connection.execute(sa.delete(_uses).where(_uses.c.build == build.id))
-            if build.saved_scopes:
-                connection.execute(
-                    sa.insert(_uses).values(
-                        build=build.id, uses=build.saved_scopes, warnings=build.facts["warnings"]
-                    )
-                )
+            said = {"uses": build.saved_scopes, "warnings": build.facts["warnings"]}
+            connection.execute(
+                insert(_uses)
+                .values(build=build.id, **said)
+                .on_conflict_do_update(index_elements=["build"], set_=said)
+            )
             return _build(connection.execute(_stored.where(_builds.c.id == build.id)).one()), is_new
 
     def get(self, build_id: str) -> Build | None:

@@ -17,6 +17,11 @@ Make = Callable[..., TestClient]
 ELU = {"ops": ["conv2d"], "args": {"activation_fn": "elu"}}
 TANH = {"ops": ["fully_connected"], "args": {"activation_fn": "tanh"}}
 DECAY = {"ops": ["batch_norm"], "args": {"decay": 0.9}}
+NO_DEFAULT_SCOPE = (
+    "/default_scope: null leaves out lenet_arg_scope; published checkpoints of lenet were made "
+    "inside it. This drops weights_initializer, weights_regularizer of conv2d and fully_connected; "
+    "activation_fn of fully_connected."
+)
 
 
 def put(client: TestClient, name: str, *levels: Any) -> dict[str, Any]:
@@ -242,16 +247,34 @@ def test_an_id_does_not_change_when_a_name_moves(client: TestClient) -> None:
 
 def test_a_build_tells_the_names_that_it_was_last_posted_with(client: TestClient) -> None:
     digest = put(client, "house", ELU)["digest"]
-    assert "saved_scopes" not in post(client, ELU)
+    plain = post(client, ELU)
+    assert "saved_scopes" not in plain
     named = post(client, {"include": "house"})
     assert named["saved_scopes"][0]["name"] == "house"
     put(client, "other", ELU)
     other = post(client, {"include": "other"})
     assert other["saved_scopes"] == [{"name": "other", "digest": digest, "levels": ["/scopes/0"]}]
-    assert post(client, ELU) == other
     assert client.get(other["links"]["self"]).json() == other
-    assert client.delete(other["links"]["self"]).status_code == 204
-    assert "saved_scopes" not in post(client, ELU)
+    assert post(client, ELU) == plain
+    assert client.get(other["links"]["self"]).json() == plain
+
+
+@pytest.mark.parametrize("named_first", [True, False])
+def test_a_spec_that_names_no_scope_is_not_told_of_another_clients(
+    client: TestClient, named_first: bool
+) -> None:
+    put(client, "secret-project", ELU)
+    if not named_first:
+        post(client, ELU, default_scope=None)
+    named = post(client, {"saved": "secret-project"})
+    assert "secret-project" in named["warnings"][0]
+    plain = post(client, ELU, default_scope=None)
+    assert plain["id"] == named["id"]
+    assert "saved_scopes" not in plain
+    assert plain["warnings"] == [NO_DEFAULT_SCOPE]
+    assert client.get(plain["links"]["self"]).json() == plain
+    (item,) = client.get("/v1/builds").json()["builds"]
+    assert item["warnings"] == 1
 
 
 def test_saved_replaces_the_default_scope_and_warns_of_what_it_drops(client: TestClient) -> None:
