@@ -29,7 +29,7 @@ from app.compute.local_engine import LocalEngine
 from app.engine import Engine
 from app.http.admission import Admission
 from app.http.envelope import Envelope
-from app.http.negotiation import refuse_unknown_parameters
+from app.http.negotiation import refuse_unusable_parameters
 from app.http.routing import Routes
 from app.services import wire
 from app.settings import Settings
@@ -105,7 +105,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
     for router in _FOREIGN_ROUTERS:
         app.include_router(router)
     for router in _OWN_ROUTERS:
-        app.include_router(router, dependencies=[Depends(refuse_unknown_parameters)])
+        app.include_router(router, dependencies=[Depends(refuse_unusable_parameters)])
     # Errors pass on to the envelope, the only place that answers them.
     app.exception_handlers.clear()
     app.add_exception_handler(HTTPException, routes.refuse)

@@ -14,8 +14,8 @@ from model_zoo import not_accepted, unknown_name
 Choice = TypeVar("Choice", bound=str)
 
 
-async def refuse_unknown_parameters(request: Request) -> None:
-    """Reject an unknown query parameter, since a misspelled one would silently do nothing."""
+async def refuse_unusable_parameters(request: Request) -> None:
+    """Reject a query parameter that would silently do nothing: a misspelled or a repeated one."""
     own = request.scope["route"].dependant
     known = [field.alias for each in (own, *own.dependencies) for field in each.query_params]
     for name in request.query_params:
@@ -24,6 +24,10 @@ async def refuse_unknown_parameters(request: Request) -> None:
             problem = unknown_name("", rule, name, known)
             received = request.query_params[name]
             raise query_error(name, problem.message, received, problem.suggestion)
+        values = request.query_params.getlist(name)
+        if len(values) > 1:
+            message = f"Query parameter {name} takes one value; received {len(values)}."
+            raise query_error(name, message, values, None)
 
 
 def one_of(name: str, value: str, valid: Sequence[Choice]) -> Choice:

@@ -63,6 +63,42 @@ def test_a_mistyped_query_parameter_is_refused(client: TestClient) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "name"),
+    [
+        ("GET", "/v1/builds", "architecture"),
+        ("GET", "/v1/scopes", "name"),
+        ("GET", "/v1/builds/abc/scopes", "layer"),
+        ("GET", "/v1/builds/abc/weights", "opset"),
+        ("POST", "/v1/builds/abc/predict", "top_k"),
+        ("POST", "/v1/compare", "end_points"),
+    ],
+)
+def test_a_query_parameter_that_is_given_twice_is_refused(
+    client: TestClient, method: str, path: str, name: str
+) -> None:
+    message = f"Query parameter {name} takes one value; received 2."
+    assert problem(client.request(method, f"{path}?{name}=lenet&{name}=2")) == {
+        "type": "/docs#problem-invalid-query",
+        "title": "A query parameter is not valid",
+        "status": 422,
+        "detail": message,
+        "errors": [
+            {
+                "pointer": "",
+                "parameter": name,
+                "message": message,
+                "received": ["lenet", "2"],
+                "suggestion": None,
+            }
+        ],
+    }
+
+
+def test_another_servers_protocol_ignores_a_repeated_query_parameter(client: TestClient) -> None:
+    assert client.get("/v2/health/live?x=1&x=2").status_code == 200
+
+
 def test_a_head_answers_as_a_get_without_its_body(client: TestClient) -> None:
     for path in ("/v1/limits", "/v1/architectures/lenet", "/docs", "/nope"):
         head, get = client.head(path), client.get(path)
