@@ -6,7 +6,7 @@ from model_zoo.errors import Problem, json_pointer, unknown_name
 from model_zoo.level_format import LEVEL_MODELS, ScopeLevel
 from model_zoo.plain_values import spell
 from model_zoo.saved_scopes import IncludeLevel, SavedLevel
-from model_zoo.weight_sources import Part, source_models
+from model_zoo.weight_sources import FEW_STARS, Part, source_models, too_many_stars
 
 # What a value should be or have, by pydantic's type of error, filled in with the error's `ctx`.
 RULES = {
@@ -50,6 +50,8 @@ def format_problems(error: ValidationError, root: type[Part]) -> list[Problem]:
                     f"version: name@sha256: and at least 8 digits; received {spell(received)}."
                 )
                 problems.append(Problem(rule, pointer, received))
+            case "string_pattern_mismatch" if detail["ctx"]["pattern"] == FEW_STARS:
+                problems.append(Problem(too_many_stars(received), pointer, received))
             case "extra_forbidden":
                 name = str(place[-1])
                 valid = [field.alias or key for key, field in owner.model_fields.items()]

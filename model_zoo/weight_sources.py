@@ -19,7 +19,8 @@ MAX_PATTERNS = 32
 _MAX_STARS = 8
 MAX_NAME_CHARACTERS = 256
 _Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARACTERS)]
-Pattern = Annotated[_Name, Field(pattern=rf"^[^*]*(\*[^*]*){{0,{_MAX_STARS}}}$")]
+FEW_STARS = rf"^[^*]*(\*[^*]*){{0,{_MAX_STARS}}}$"
+Pattern = Annotated[_Name, Field(pattern=FEW_STARS)]
 Patterns = Annotated[list[Pattern], Field(max_length=MAX_PATTERNS)]
 # Each of a file's names is given one: without a limit, a long one would be in memory as often.
 _Target = Annotated[str, Field(max_length=MAX_NAME_CHARACTERS)]
@@ -145,7 +146,7 @@ def rename_problems(weights: Source | list[Source]) -> list[Problem]:
         for key, value in source.rename.items():
             stars, taken = key.count("*"), value.count("*")
             if stars > _MAX_STARS:
-                rule = f"A pattern has at most {_MAX_STARS} '*'; this one has {stars}."
+                rule = too_many_stars(key)
             elif taken > stars:
                 rule = (
                     f"Each '*' of the value takes the text of the same '*' of the key; {value!r} "
@@ -156,6 +157,11 @@ def rename_problems(weights: Source | list[Source]) -> list[Problem]:
             pointer = source_pointer(weights, index) + json_pointer("rename", key)
             problems.append(Problem(rule, pointer, value))
     return problems
+
+
+def too_many_stars(pattern: str) -> str:
+    """Return the rule that a pattern with more stars than `FEW_STARS` allows breaks."""
+    return f"A pattern has at most {_MAX_STARS} '*'; this one has {pattern.count('*')}."
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:

@@ -192,8 +192,11 @@ def test_patterns_are_sorted_sets() -> None:
         ),
         (
             {"layers": ["a" + "*b" * 9]},
-            "/scopes/0/layers/0: This should match pattern '^[^*]*(\\*[^*]*){0,8}$'; received "
-            '"a*b*b*b*b*b*b*b*b*b".',
+            "/scopes/0/layers/0: A pattern has at most 8 '*'; this one has 9.",
+        ),
+        (
+            {"layers": ["*"], "except": ["*\n" * 9]},
+            "/scopes/0/except/0: A pattern has at most 8 '*'; this one has 9.",
         ),
         ({"except": "Logits"}, '/scopes/0/except: This should be a list; received "Logits".'),
         ({"force": 1}, "/scopes/0/force: This should be a valid boolean; received 1."),

@@ -143,8 +143,11 @@ SIZE = "an integer of at least 1 or a list of 2, each an integer of at least 1"
         ),
         (
             {**LENET, "weights": {**OTHER_BUILD, "exclude": ["a*" * 9]}},
-            "/weights/exclude/0: This should match pattern '^[^*]*(\\*[^*]*){0,8}$'; received "
-            '"a*a*a*a*a*a*a*a*a*".',
+            "/weights/exclude/0: A pattern has at most 8 '*'; this one has 9.",
+        ),
+        (
+            {**LENET, "weights": {**OTHER_BUILD, "include": ["*", "a*" * 20]}},
+            "/weights/include/1: A pattern has at most 8 '*'; this one has 20.",
         ),
         (
             {**LENET, "weights": {**OTHER_BUILD, "rename": {"a": 1}}},
