@@ -44,6 +44,7 @@ from model_zoo import (
     BuildError,
     InputError,
     OptionError,
+    Problem,
     ScopeError,
     SpecError,
     WeightsError,
@@ -51,6 +52,8 @@ from model_zoo import (
 )
 
 MEDIA_TYPE = "application/problem+json"
+# A body of megabytes can hold many thousands of mistakes, each longer in the answer than there.
+_MAX_ERRORS = 64
 
 
 class ProblemType(NamedTuple):
@@ -178,17 +181,25 @@ def from_library(error: ZooError) -> ServiceError:
     return ServiceError(
         next(kind for base, kind in _LIBRARY_KINDS if isinstance(error, base)),
         detail,
-        errors=[
-            {
-                "pointer": problem.pointer,
-                "message": problem.message,
-                "received": clip(problem.received),
-                "suggestion": problem.suggestion,
-            }
-            for problem in problems
-        ],
+        errors=_items(problems),
         **members,
     )
+
+
+def _items(problems: Sequence[Problem]) -> list[ProblemItem]:
+    """Return the first problems as an answer has them; the last item counts those left out."""
+    shown = list(problems[:_MAX_ERRORS])
+    if more := len(problems) - len(shown):
+        shown.append(Problem("1 more problem." if more == 1 else f"{more:,} more problems."))
+    return [
+        {
+            "pointer": problem.pointer,
+            "message": problem.message,
+            "received": clip(problem.received),
+            "suggestion": problem.suggestion,
+        }
+        for problem in shown
+    ]
 
 
 @contextmanager

@@ -247,6 +247,29 @@ def test_a_build_over_the_budget_is_refused_by_its_exact_figure(
     }
 
 
+@pytest.mark.parametrize(
+    ("mistakes", "more"),
+    [(64, []), (65, ["1 more problem."]), (10_000, ["9,936 more problems."])],
+)
+def test_of_many_mistakes_the_first_are_told_and_the_rest_counted(
+    client: TestClient, mistakes: int, more: list[str]
+) -> None:
+    level = {"include": 1}
+    response = client.post(
+        "/v1/builds", json={"architecture": "lenet", "scopes": [level] * mistakes}
+    )
+    body = problem(response)
+    message = "This should be a valid string; received 1."
+    assert body["detail"] == f"{mistakes} problems; the first: /scopes/0/include: {message}"
+    assert body["errors"][:64] == [
+        {"pointer": f"/scopes/{n}/include", "message": message, "received": 1, "suggestion": None}
+        for n in range(64)
+    ]
+    assert body["errors"][64:] == [
+        {"pointer": "", "message": text, "received": None, "suggestion": None} for text in more
+    ]
+
+
 def test_too_many_scopes_are_refused(client: TestClient) -> None:
     spec = {"architecture": "lenet", "scopes": [{"ops": ["conv2d"], "args": {}}] * 65}
     body = problem(client.post("/v1/builds", json=spec))
