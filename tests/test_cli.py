@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from model_zoo import list_architectures
 from model_zoo.cli import main
 
 SPEC = {
@@ -115,9 +114,9 @@ def test_every_command_that_takes_a_spec_takes_it_as_json(
         (
             "lenett",
             "lenett is neither an architecture, nor a readable file (No such file or directory), "
-            "nor JSON (which begins with a brace); architectures: "
-            f"{', '.join(list_architectures())}.",
+            "nor JSON (which begins with a brace). Did you mean 'lenet' or 'alexnet_v2'?",
         ),
+        ("", "A spec is JSON, a path or an architecture; the path is empty."),
     ],
 )
 def test_what_is_no_spec_is_refused(run: Run, spec: str, message: str) -> None:

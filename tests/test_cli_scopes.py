@@ -21,6 +21,7 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
     def write(name: str, document: Any) -> None:
         Path(name).write_text(json.dumps(document))
 
+    Path("text.txt").write_text("house")
     write("house.json", {"levels": [ELU]})
     write("other.json", {"levels": [{"saved": "house"}]})
     write("spec.json", {"architecture": "lenet", "scopes": [{"include": "other"}]})
@@ -62,7 +63,7 @@ def test_a_spec_may_name_the_scopes_of_the_command_line(run: Run) -> None:
         (
             "spec.json",
             ["--scope", "other=other.json", "--scope", "house=house.json"],
-            "/levels/0/saved: No --scope is named 'house'. There are none.",
+            "other.json: /levels/0/saved: No --scope is named 'house'. There are none.",
         ),
         (
             "old.json",
@@ -76,9 +77,46 @@ def test_a_spec_may_name_the_scopes_of_the_command_line(run: Run) -> None:
             ["--scope", "house=none.json"],
             "none.json cannot be read: No such file or directory.",
         ),
+        (
+            "spec.json",
+            ["--scope", "house="],
+            "--scope takes NAME=FILE; the path of 'house' is empty.",
+        ),
+        (
+            "spec.json",
+            ["--scope", "house=house.json", "--scope", "house=other.json"],
+            "--scope names 'house' twice; a name stands for one file.",
+        ),
+        (
+            "spec.json",
+            ["--scope", "house=spec.json"],
+            "spec.json: /levels: The field 'levels' is required.\n"
+            "spec.json: /architecture: There is no field 'architecture'. Valid: 'left_out', "
+            "'levels'.\n"
+            "spec.json: /scopes: There is no field 'scopes'. Valid: 'left_out', 'levels'.",
+        ),
+        (
+            "spec.json",
+            ["--scope", "house=text.txt"],
+            "text.txt: The JSON is malformed at line 1, column 1: Expecting value.",
+        ),
     ],
 )
-def test_a_scope_that_is_not_there_is_told(
+def test_a_scope_that_cannot_be_used_is_told(
     run: Run, spec: str, options: list[str], message: str
 ) -> None:
     assert run("summary", spec, *options) == (1, "", f"model-zoo: {message}\n")
+
+
+def test_a_scope_that_nothing_names_is_a_warning(run: Run) -> None:
+    scopes = ["--scope", "house=house.json", "--scope", "spare=house.json"]
+    warning = "warning: --scope {}: nothing names this saved scope.\n"
+    for command in ("summary", "explain"):
+        status, _, err = run(command, "lenet", *scopes)
+        assert (status, err) == (0, warning.format("house") + warning.format("spare"))
+    status, _, err = run("diff", "lenet", "spec.json", *scopes, "--scope", "other=other.json")
+    assert status == 1
+    assert err.count("nothing names this saved scope") == 1
+    assert err.endswith(warning.format("spare"))
+    _, _, err = run("summary", "spec.json", *scopes, "--scope", "other=other.json")
+    assert err.startswith(warning.format("spare") + "warning: /default_scope: ")

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from model_zoo.errors import WeightsError, ZooError, unknown_name
+from model_zoo.errors import Problem, WeightsError, ZooError, suggest, unknown_name
 from model_zoo.levels import read_scope
 from model_zoo.packages import why_missing
 from model_zoo.saved_scopes import SCOPE_NAME, SavedScope
@@ -38,7 +38,7 @@ def add_home(parser: argparse.ArgumentParser) -> None:
 
 
 def add_spec(parser: argparse.ArgumentParser, *names: str) -> None:
-    """Add the argument that names a spec, or several, and that of saved scopes: see `read_spec`."""
+    """Add the argument that names a spec, or several, and that of saved scopes: see `spec_of`."""
     for name in names or ("spec",):
         parser.add_argument(
             name,
@@ -62,18 +62,41 @@ class ScopeFiles:
     def __init__(self, options: Sequence[str]) -> None:
         """Read each NAME=FILE.
 
-        Raises: ZooError if a file cannot be read, or is no scope.
+        Raises: ZooError if a file cannot be read, or is no scope, or if two have one name.
         """
         self._scopes: dict[str, SavedScope] = {}
+        self._named: set[str] = set()
         for option in options:
             name, is_pair, path = option.partition("=")
             if not (is_pair and re.fullmatch(SCOPE_NAME, name)):
                 raise ZooError(f"--scope takes NAME=FILE; received {option!r}.")
+            if not path:
+                raise ZooError(f"--scope takes NAME=FILE; the path of {name!r} is empty.")
+            if name in self._scopes:
+                raise ZooError(f"--scope names {name!r} twice; a name stands for one file.")
             try:
                 data = Path(path).read_bytes()
             except OSError as error:
                 raise ZooError(f"{path} cannot be read: {error.strerror}.") from error
-            self._scopes[name] = read_scope(name, read_json(data), self)
+            try:
+                self._scopes[name] = read_scope(name, read_json(data), self)
+            except ZooError as error:
+                raise ZooError(
+                    *(
+                        Problem(f"{path}: {problem}", "", problem.received, problem.suggestion)
+                        for problem in error.problems
+                    )
+                ) from error
+
+    @property
+    def names(self) -> list[str]:
+        return list(self._scopes)
+
+    def warn(self) -> None:
+        """Warn on standard error of each scope that no spec, and no other scope, has named."""
+        for name in self.names:
+            if name not in self._named:
+                print(f"warning: --scope {name}: nothing names this saved scope.", file=sys.stderr)
 
     def scope(self, name: str, digest: str | None) -> SavedScope:
         """Return a scope by its name, if it is the version that is asked for.
@@ -84,6 +107,7 @@ class ScopeFiles:
         if scope is None:
             rule = f"No --scope is named {name!r}."
             raise ZooError(unknown_name("", rule, name, self._scopes))
+        self._named.add(name)
         if digest is not None and not scope.digest.startswith(digest):
             raise ZooError(f"The saved scope {name!r} is {scope.digest} here, not {digest}.")
         return scope
@@ -120,27 +144,38 @@ class LocalLibrary:
         )
 
 
-def read_spec(options: argparse.Namespace, argument: str = "spec") -> BuildSpec:
+def read_spec(options: argparse.Namespace) -> BuildSpec:
+    """Return the spec of a command that takes one; see `spec_of` and `ScopeFiles.warn`."""
+    scopes = ScopeFiles(options.scope)
+    spec = spec_of(options.spec, scopes)
+    scopes.warn()
+    return spec
+
+
+def spec_of(name: str, scopes: ScopeFiles) -> BuildSpec:
     """Return the spec of JSON, of a JSON file, of standard input (`-`), or of an architecture.
 
-    A file whose name begins with a brace is `./{...`. `argument` is where the options have it.
+    A file whose name begins with a brace is `./{...`.
     Raises: ZooError if it is none of these, or not valid.
     """
-    name = getattr(options, argument)
-    scopes = ScopeFiles(options.scope) if options.scope else None
+    return BuildSpec.read(_document(name), scopes if scopes.names else None)
+
+
+def _document(name: str) -> object:
     if name in list_architectures():
-        return BuildSpec.read({"architecture": name})
+        return {"architecture": name}
     if name.lstrip().startswith("{"):
-        return BuildSpec.read(read_json(os.fsencode(name)), scopes)
+        return read_json(os.fsencode(name))
+    if not name:
+        raise ZooError("A spec is JSON, a path or an architecture; the path is empty.")
     try:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except OSError as error:
         raise ZooError(
             f"{name} is neither an architecture, nor a readable file ({error.strerror}), nor JSON "
-            f"(which begins with a brace); architectures: {', '.join(list_architectures())}."
-            f"{why_missing(name)}"
+            f"(which begins with a brace). {suggest(name, list_architectures())}{why_missing(name)}"
         ) from error
-    return BuildSpec.read(read_json(data), scopes)
+    return read_json(data)
 
 
 def traced(options: argparse.Namespace) -> Trace:

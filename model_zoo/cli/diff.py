@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 
-from model_zoo.cli.common import add_spec, read_spec
+from model_zoo.cli.common import ScopeFiles, add_spec, spec_of
 from model_zoo.errors import ZooError
 from model_zoo.reports.diff import diff
 from model_zoo.tracing import Trace, trace
@@ -28,9 +28,10 @@ def add_diff(parser: argparse.ArgumentParser) -> None:
 def _diff(options: argparse.Namespace) -> int:
     if options.a == options.b == "-":
         raise ZooError("Only one of A and B can be read from standard input.")
-    result = diff(
-        _traced(options, "a"), _traced(options, "b"), argument=options.argument, same=options.same
-    )
+    scopes = ScopeFiles(options.scope)
+    a, b = _traced(options.a, "A", scopes), _traced(options.b, "B", scopes)
+    scopes.warn()
+    result = diff(a, b, argument=options.argument, same=options.same)
     status = _SAME if result.is_empty else _DIFFERENT
     options.broken_pipe = status  # whoever stops reading early has the answer too
     if options.format == "json":
@@ -41,15 +42,15 @@ def _diff(options: argparse.Namespace) -> int:
     return status
 
 
-def _traced(options: argparse.Namespace, side: str) -> Trace:
+def _traced(spec: str, side: str, scopes: ScopeFiles) -> Trace:
     """Return the trace of a side's spec, with its warnings on standard error.
 
     Raises: ZooError, with the side before its message.
     """
     try:
-        result = trace(read_spec(options, side))
+        result = trace(spec_of(spec, scopes))
     except ZooError as error:
-        raise ZooError(f"{side.upper()}: {error}") from error
+        raise ZooError(f"{side}: {error}") from error
     for warning in result.warnings:
-        print(f"warning: {side.upper()}: {warning}", file=sys.stderr)
+        print(f"warning: {side}: {warning}", file=sys.stderr)
     return result
