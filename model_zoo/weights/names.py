@@ -8,11 +8,12 @@ from model_zoo.weight_sources import MOVING_AVERAGE
 
 # TensorFlow names the value of the variable `a` so: output 0 of the operation `a`.
 OUTPUT = ":0"
-# What Keras calls a variable that TF-Slim calls otherwise: the last part of their names.
-KERAS_ENDINGS: Mapping[str, tuple[str, ...]] = {
-    "weights": ("kernel",),
+# What Keras (`kernel`) and PyTorch (`weight`) call a variable that TF-Slim calls otherwise, by the
+# last part of their names.
+OTHER_ENDINGS: Mapping[str, tuple[str, ...]] = {
+    "weights": ("kernel", "weight"),
     "biases": ("bias",),
-    "depthwise_weights": ("depthwise_kernel", "kernel"),
+    "depthwise_weights": ("depthwise_kernel", "kernel", "weight"),
     "pointwise_weights": ("pointwise_kernel",),
 }
 
@@ -33,7 +34,7 @@ def spellings(variable: str) -> Iterator[Spelling]:
     ['a/biases', 'a/biases:0', 'a/bias', 'a/bias:0']
     """
     scope, slash, last = variable.rpartition("/")
-    for ending in (last, *KERAS_ENDINGS.get(last, ())):
+    for ending in (last, *OTHER_ENDINGS.get(last, ())):
         name = scope + slash + ending
         pair = None if ending == last else (ending, last)
         yield Spelling(name, pair)

@@ -50,7 +50,7 @@ def spelling_notes(spelt: Sequence[Spelling]) -> Iterator[str]:
         yield f"{_names(outputs)} with ':0', which is left off."
     endings = Counter(spelling.ending for spelling in spelt if spelling.ending is not None)
     for (there, here), count in endings.items():
-        yield f"{_names(count)} with Keras's {there!r}, which is {here!r} here."
+        yield f"{_names(count)} with {there!r}, which is {here!r} here."
 
 
 def _names(count: int) -> str:

@@ -10,7 +10,7 @@ from typing_extensions import TypedDict  # pydantic takes no other before Python
 from model_zoo.graph import Variable
 from model_zoo.weight_sources import MAX_NAME_CHARACTERS
 from model_zoo.weights.causes import Shaped, unused_kind
-from model_zoo.weights.names import KERAS_ENDINGS, OUTPUT, Renames, averaged
+from model_zoo.weights.names import OTHER_ENDINGS, OUTPUT, Renames, averaged
 from model_zoo.weights.shapes import Shape, sizes
 
 _MAX_SUGGESTIONS = 10
@@ -123,10 +123,10 @@ class _Search:
 
 
 def _respelt(name: str) -> Iterator[str]:
-    """Yield a name, and the variables that Keras calls so."""
+    """Yield a name, and the variables that other programs call so."""
     yield name
     scope, slash, last = name.rpartition("/")
-    for ending, others in KERAS_ENDINGS.items():
+    for ending, others in OTHER_ENDINGS.items():
         if last in others:
             yield scope + slash + ending
 

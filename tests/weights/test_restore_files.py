@@ -171,8 +171,8 @@ def test_a_checkpoint_of_a_keras_model_is_restored_by_one_rename(
     assert suggested(plan) == ['"rename": {"digits/*": "LeNet/*"} would fill 8 more variables.']
     tensors = store.restored(taken, LENET, rename={"digits/*": "LeNet/*"})
     assert notes(tensors.plan) == [
-        "4 names in the source end with Keras's 'kernel', which is 'weights' here.",
-        "4 names in the source end with Keras's 'bias', which is 'biases' here.",
+        "4 names in the source end with 'kernel', which is 'weights' here.",
+        "4 names in the source end with 'bias', which is 'biases' here.",
     ]
     source = {"source": "checkpoint", "id": taken.id, "rename": {"digits/*": "LeNet/*"}}
     network = materialize(trace(BuildSpec.read({**LENET, "weights": source})), store)

@@ -67,10 +67,26 @@ def test_names_of_keras_are_matched(arrays: Arrays) -> None:
     tensors = restored(renamed(arrays, keras_name))
     assert_same(values(tensors), arrays)
     assert notes(tensors.plan) == [
-        "15 names in the source end with Keras's 'kernel', which is 'weights' here.",
-        "13 names in the source end with Keras's 'depthwise_kernel', which is 'depthwise_weights' "
+        "15 names in the source end with 'kernel', which is 'weights' here.",
+        "13 names in the source end with 'depthwise_kernel', which is 'depthwise_weights' "
         "here.",
-        "1 name in the source ends with Keras's 'bias', which is 'biases' here.",
+        "1 name in the source ends with 'bias', which is 'biases' here.",
+    ]
+
+
+def test_names_of_pytorch_are_matched(arrays: Arrays) -> None:
+    ends = {"weights": "weight", "depthwise_weights": "weight", "biases": "bias"}
+
+    def pytorch_name(name: str) -> str:
+        scope, _, last = name.rpartition("/")
+        return f"{scope}/{ends.get(last, last)}"
+
+    tensors = restored(renamed(arrays, pytorch_name))
+    assert_same(values(tensors), arrays)
+    assert notes(tensors.plan) == [
+        "15 names in the source end with 'weight', which is 'weights' here.",
+        "13 names in the source end with 'weight', which is 'depthwise_weights' here.",
+        "1 name in the source ends with 'bias', which is 'biases' here.",
     ]
 
 
