@@ -66,22 +66,24 @@ def known_causes(
     rows: Sequence[SourceRow],
     unused: Mapping[str, Shaped],
     *,
+    source: str = "checkpoint",
     moving_averages: bool = False,
 ) -> list[str]:
     """Return a sentence for each known cause of what does not fit.
 
-    `moving_averages` says whether the source was asked for them.
+    `source` is what sentences call the source, and `moving_averages` says whether it was asked for
+    them.
     """
     missing = [row.variable.name for row in rows if row.status == "missing"]
     only_averages = not moving_averages and _holds_only_averages(rows, unused)
     return [
-        *([] if only_averages else _nothing_fits(rows, unused)),
-        *_normalizers(traced, missing, unused),
-        *_gammas(missing, unused),
-        *_classes(traced, rows),
-        *_finegrain(traced, rows),
+        *([] if only_averages else _nothing_fits(rows, unused, source)),
+        *_normalizers(traced, missing, unused, source),
+        *_gammas(missing, unused, source),
+        *_classes(traced, rows, source),
+        *_finegrain(traced, rows, source),
         *_transposed(traced, rows),
-        *_widths(traced, rows),
+        *_widths(traced, rows, source),
         *([] if moving_averages else _moving_averages(unused, only_averages)),
     ]
 
@@ -90,7 +92,9 @@ def _layers(count: int) -> str:
     return "1 layer" if count == 1 else f"{count} layers"
 
 
-def _nothing_fits(rows: Sequence[SourceRow], unused: Mapping[str, Shaped]) -> list[str]:
+def _nothing_fits(
+    rows: Sequence[SourceRow], unused: Mapping[str, Shaped], source: str
+) -> list[str]:
     if not rows or any(row.status != "missing" for row in rows):
         return []
     if any(_OBJECT_BASED in name for name in unused):
@@ -104,19 +108,22 @@ def _nothing_fits(rows: Sequence[SourceRow], unused: Mapping[str, Shaped]) -> li
     scopes = Counter(name.split("/")[0] for name in unused if unused_kind(name) in kinds)
     if not scopes:
         others = "1 other tensor" if len(unused) == 1 else f"{len(unused)} other tensors"
-        return [f"The checkpoint holds no weights, and {others}."]
-    begin = ", ".join(repr(scope) for scope, _ in scopes.most_common(3))
+        return [f"The {source} holds no weights, and {others}."]
+    most = [repr(name) for name, _ in scopes.most_common(3)]
+    begin = " and ".join(filter(None, (", ".join(most[:-1]), most[-1])))
     scope = rows[0].variable.name.split("/")[0]
     if scope in scopes:
         return []
     return [
-        f"None of the {len(rows)} variables is in the checkpoint: its names begin with {begin}, "
-        f"the build's with {scope!r}."
+        f"None of the {len(rows)} variables is in the {source}: its names begin with {begin}, "
+        f"this build's with {scope!r}."
     ]
 
 
-def _normalizers(traced: Trace, missing: Sequence[str], unused: Mapping[str, Shaped]) -> list[str]:
-    """Tell where the checkpoint has another normalizer, or biases in its place."""
+def _normalizers(
+    traced: Trace, missing: Sequence[str], unused: Mapping[str, Shaped], source: str
+) -> list[str]:
+    """Tell where the source has another normalizer, or biases in its place."""
     needed, held = _forms(missing), _forms(unused)
     pairs = Counter(
         (there, here) for layer, here in needed.items() if (there := held.get(layer, here)) != here
@@ -132,7 +139,7 @@ def _normalizers(traced: Trace, missing: Sequence[str], unused: Mapping[str, Sha
             else f"outside of {function}, or with another normalizer_fn"
         )
         causes.append(
-            f"The checkpoint was made {where}: it has {there} where this build has {here} "
+            f"The {source} was made {where}: it has {there} where this build has {here} "
             f"({_layers(count)})."
         )
     return causes
@@ -144,7 +151,7 @@ def _forms(names: Sequence[str] | Mapping[str, Shaped]) -> dict[str, str]:
     return {match[1]: match[2] for match in matches if match}
 
 
-def _gammas(missing: Sequence[str], unused: Mapping[str, Shaped]) -> list[str]:
+def _gammas(missing: Sequence[str], unused: Mapping[str, Shaped], source: str) -> list[str]:
     """Tell where only gamma differs: the scale of batch norm."""
 
     def lone(names: Sequence[str] | Mapping[str, Shaped]) -> int:
@@ -154,18 +161,18 @@ def _gammas(missing: Sequence[str], unused: Mapping[str, Shaped]) -> list[str]:
     causes = []
     if count := lone(missing):
         causes.append(
-            f"The checkpoint's BatchNorm has no gamma, and this build's has ({_layers(count)}): "
+            f"The {source}'s BatchNorm has no gamma, and this build's has ({_layers(count)}): "
             "scale of batch_norm was false when it was made."
         )
     if count := lone(unused):
         causes.append(
-            f"The checkpoint's BatchNorm has gamma, and this build's has none ({_layers(count)}): "
+            f"The {source}'s BatchNorm has gamma, and this build's has none ({_layers(count)}): "
             "scale of batch_norm was true when it was made."
         )
     return causes
 
 
-def _classes(traced: Trace, rows: Sequence[SourceRow]) -> list[str]:
+def _classes(traced: Trace, rows: Sequence[SourceRow], source: str) -> list[str]:
     """Tell where the last layer has another number of classes."""
     entry, here = traced.architecture, traced.spec.resolved().params.get("num_classes")
     heads = [
@@ -181,12 +188,12 @@ def _classes(traced: Trace, rows: Sequence[SourceRow]) -> list[str]:
     background = there == entry.classes and entry.background
     layers = dict.fromkeys(row.variable.name.rsplit("/", 1)[0] + "/*" for row in heads)
     return [
-        f"The checkpoint has {there} classes{', background first' if background else ''}; this "
+        f"The {source} has {there} classes{', background first' if background else ''}; this "
         f"build {here}. Set num_classes to {there}, or exclude {json.dumps(list(layers)[:3])}."
     ]
 
 
-def _finegrain(traced: Trace, rows: Sequence[SourceRow]) -> list[str]:
+def _finegrain(traced: Trace, rows: Sequence[SourceRow], source: str) -> list[str]:
     """Tell where the last layer keeps its width, or does not: another parameter's doing."""
     params = traced.spec.resolved().params
     differ = [row for row in rows if row.status == "shape_mismatch"]
@@ -203,7 +210,7 @@ def _finegrain(traced: Trace, rows: Sequence[SourceRow]) -> list[str]:
     if not fitting:
         return []
     return [
-        f"The checkpoint was made with {_FINEGRAIN} {json.dumps(other)}, which gives "
+        f"The {source} was made with {_FINEGRAIN} {json.dumps(other)}, which gives "
         f"{_variables(len(fitting))} the shapes that it has: {_shapes(fitting[0])}. Set it so in "
         "params."
     ]
@@ -251,7 +258,7 @@ def _is_transposed(row: SourceRow) -> bool:
     )
 
 
-def _widths(traced: Trace, rows: Sequence[SourceRow]) -> list[str]:
+def _widths(traced: Trace, rows: Sequence[SourceRow], source: str) -> list[str]:
     """Tell where most shapes differ: another width of the whole network."""
     weights = [row for row in rows if len(row.variable.shape) >= 2]
     differ = [row for row in weights if row.status == "shape_mismatch" and not _is_transposed(row)]
@@ -267,8 +274,8 @@ def _widths(traced: Trace, rows: Sequence[SourceRow]) -> list[str]:
     )
     return [
         f"{len(differ)} of {len(weights)} weights have other shapes: {row.variable.name} is "
-        f"{list(row.shape or ())} in the checkpoint and {list(row.variable.shape)} in this build."
-        f"{hint}"
+        f"{list(row.shape or ())} in the {source} and {list(row.variable.shape)} in this "
+        f"build.{hint}"
     ]
 
 

@@ -74,7 +74,13 @@ def plan_source(
         unused,
         [
             *_no_floats(no_floats, by_target, infos),
-            *known_causes(traced, rows, unused, moving_averages=averages),
+            *known_causes(
+                traced,
+                rows,
+                unused,
+                source="checkpoint" if isinstance(source, CheckpointWeights) else "source build",
+                moving_averages=averages,
+            ),
         ],
         suggestions(missing, unused, used, moving_averages=averages),
         [

@@ -260,7 +260,7 @@ def test_weights_of_another_prefix_are_restored_by_the_one_rename_that_is_said(
         ("/weights", "This source fills none of the 137 variables that it should."),
         (
             "/weights",
-            "None of the 137 variables is in the checkpoint: its names begin with 'model', the "
+            "None of the 137 variables is in the checkpoint: its names begin with 'model', this "
             "build's with 'MobilenetV1'.",
         ),
         ("/weights", '"rename": {"model/*": "*"} would fill 137 more variables.'),

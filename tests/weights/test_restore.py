@@ -1,5 +1,7 @@
 """Restore plans: what fits is named, what does not is explained, and the values follow the plan."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from restoring import (
@@ -15,7 +17,7 @@ from restoring import (
 )
 
 import model_zoo
-from model_zoo import BuildSpec, WeightsError, trace
+from model_zoo import BuildSpec, Trace, WeightsError, trace
 from model_zoo.weights.random import random_value
 from model_zoo.weights.restore import BuildTensors
 
@@ -111,8 +113,8 @@ def test_gammas_that_one_side_lacks_are_told(arrays: dict[str, np.ndarray]) -> N
 def test_another_network_is_told_by_its_names(arrays: dict[str, np.ndarray]) -> None:
     result = plan({name.replace("MobilenetV1", "Net"): value for name, value in arrays.items()})
     assert causes(result) == [
-        "None of the 137 variables is in the checkpoint: its names begin with 'Net', the build's "
-        "with 'MobilenetV1'."
+        "None of the 137 variables is in the checkpoint: its names begin with 'Net', this "
+        "build's with 'MobilenetV1'."
     ]
     assert [str(each) for each in result.sources[0].suggestions] == [
         '"rename": {"Net/*": "MobilenetV1/*"} would fill 137 more variables.'
@@ -234,6 +236,27 @@ def test_another_build_gives_its_weights_and_what_it_took(arrays: dict[str, np.n
     name = "MobilenetV1/Conv2d_0/weights"
     np.testing.assert_array_equal(tensors.read(name), arrays[name])
     assert tensors.global_step == 5
+
+
+def test_a_source_build_is_called_so_where_it_does_not_fit() -> None:
+    def first_cause(first: Trace, **changes: Any) -> str:
+        source = {"source": "build", "id": first.spec.digest, "policy": "skip_mismatch"}
+        library = Library(**{first.spec.digest: first.spec})
+        return causes(BuildTensors(traced(weights=source, **changes), library).plan)[0]
+
+    lenet = trace(BuildSpec.read({"architecture": "lenet"}))
+    assert first_cause(lenet) == (
+        "None of the 137 variables is in the source build: its names begin with 'LeNet', this "
+        "build's with 'MobilenetV1'."
+    )
+    assert first_cause(traced(), params={"num_classes": 11, "depth_multiplier": 0.25}) == (
+        "The source build has 1001 classes, background first; this build 11. Set num_classes to "
+        '1001, or exclude ["MobilenetV1/Logits/Conv2d_1c_1x1/*"].'
+    )
+    assert first_cause(traced(), default_scope=None) == (
+        "The source build was made inside mobilenet_v1_arg_scope: it has BatchNorm where this "
+        "build has biases (27 layers)."
+    )
 
 
 def test_a_strict_source_that_does_not_fit_is_refused_with_causes_and_variables(

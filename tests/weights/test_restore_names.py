@@ -68,8 +68,7 @@ def test_names_of_keras_are_matched(arrays: Arrays) -> None:
     assert_same(values(tensors), arrays)
     assert notes(tensors.plan) == [
         "15 names in the source end with 'kernel', which is 'weights' here.",
-        "13 names in the source end with 'depthwise_kernel', which is 'depthwise_weights' "
-        "here.",
+        "13 names in the source end with 'depthwise_kernel', which is 'depthwise_weights' here.",
         "1 name in the source ends with 'bias', which is 'biases' here.",
     ]
 
@@ -127,7 +126,7 @@ def test_spellings_of_what_is_no_variable_are_told_apart(arrays: Arrays) -> None
         (lambda name: f"tower_0/{keras_name(name)}:0", "'tower_0'", '{"tower_0/*": "*"}'),
         (
             lambda name: name.removeprefix("MobilenetV1/"),
-            "'Conv2d_0', 'Conv2d_1_depthwise', 'Conv2d_1_pointwise'",
+            "'Conv2d_0', 'Conv2d_1_depthwise' and 'Conv2d_1_pointwise'",
             '{"*": "MobilenetV1/*"}',
         ),
         (
@@ -144,7 +143,7 @@ def test_one_rename_for_the_whole_network_is_suggested_and_fills_it(
     held = renamed(arrays, rename)
     result = plan(held)
     assert causes(result) == [
-        f"None of the 137 variables is in the checkpoint: its names begin with {begin}, the "
+        f"None of the 137 variables is in the checkpoint: its names begin with {begin}, this "
         "build's with 'MobilenetV1'."
     ]
     assert suggested(result) == [f'"rename": {suggestion} would fill 137 more variables.']
@@ -323,7 +322,7 @@ def test_averages_in_another_scope_get_a_rename(arrays: Arrays) -> None:
     held = renamed(arrays, lambda name: f"model/{name}{AVERAGE}:0")
     result = plan(held, checkpoint(moving_averages=True))
     assert causes(result) == [
-        "None of the 137 variables is in the checkpoint: its names begin with 'model', the "
+        "None of the 137 variables is in the checkpoint: its names begin with 'model', this "
         "build's with 'MobilenetV1'."
     ]
     assert suggested(result) == ['"rename": {"model/*": "*"} would fill 137 more variables.']
@@ -378,7 +377,7 @@ def test_a_lenient_source_that_fills_nothing_is_refused_with_the_reason(arrays: 
     assert [str(problem) for problem in refused.value.problems] == [
         "/weights: This source fills none of the 137 variables that it should.",
         "/weights: None of the 137 variables is in the checkpoint: its names begin with 'model', "
-        "the build's with 'MobilenetV1'.",
+        "this build's with 'MobilenetV1'.",
         '/weights: "rename": {"model/*": "*"} would fill 137 more variables.',
     ]
 
