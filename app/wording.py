@@ -1,9 +1,19 @@
-"""Spells received values in messages."""
+"""Spells numbers of things, and received values, in messages."""
 
 import json
 
 # Longer values are cut, so that an answer does not repeat a body of megabytes.
 MAX_RECEIVED_CHARACTERS = 200
+
+
+def counted(count: int, what: str) -> str:
+    """Return a number of things in words.
+
+    >>> counted(1, "class"), counted(2, "class"), counted(2, "name")
+    ('1 class', '2 classes', '2 names')
+    """
+    ending = "" if count == 1 else "es" if what.endswith("s") else "s"
+    return f"{count} {what}{ending}"
 
 
 def clip(value: object) -> object:

@@ -23,7 +23,7 @@ class Budget:
 
     def check_scopes(self, count: int, what: str = "build", pointer: str = "/scopes") -> None:
         """Raises: BudgetError if there are too many scope levels."""
-        self._check({"max_scopes": ("scope levels", count)}, what, pointer)
+        self._check({"max_scopes": ("levels", count)}, what, pointer)
 
     def check(self, totals: Mapping[str, object]) -> None:
         """Raises: BudgetError with a problem for each limit that a summary's totals exceed."""
@@ -48,6 +48,7 @@ class Budget:
             if limit is not None and figure > limit:
                 setting = f"{self.setting_prefix}{name}"
                 setting = setting.upper() if self.setting_prefix else setting
+                unit = unit.removesuffix("s") if figure == 1 else unit
                 problems.append(
                     Problem(
                         f"This {what} has {figure} {unit}; the limit is {limit} ({setting}).",

@@ -148,9 +148,9 @@ def test_scope_that_is_no_variable_scope_is_refused(scope: Any) -> None:
     with pytest.raises(SpecError) as caught:
         BuildSpec.read({"architecture": "lenet", "params": {"scope": scope}})
     assert str(caught.value).startswith(
-        "/params/scope: scope of lenet must be a variable scope: at most 128 of A-Z, a-z, 0-9, "
-        "'.', '_', '-' and '/', begun by none of the last three, without '..', '//', a part '.', "
-        "or '/' at the end; received "
+        "/params/scope: scope of lenet must be a variable scope of 1 to 128 letters (A-Z, a-z), "
+        "digits, '.', '_', '-' and '/', which does not begin with '_', '-' or '/' or end with '/', "
+        "and has no '..', no '//' and no part '.'; received "
     )
 
 

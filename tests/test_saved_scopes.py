@@ -436,7 +436,7 @@ def test_levels_are_counted_after_scopes_are_nested() -> None:
     library = Scopes(house=[RELU6] * 3)
     spec = {"architecture": "lenet", "scopes": [{"include": "house"}, TANH]}
     assert over(spec, library, 3) == (
-        "/scopes: This build has 4 scope levels; the limit is 3 (max_scopes)."
+        "/scopes: This build has 4 levels; the limit is 3 (max_scopes)."
     )
     assert len(BuildSpec.read(spec, library, Budget(max_scopes=4)).resolved().levels) == 4
 
@@ -450,7 +450,7 @@ def test_levels_that_a_saved_scope_replaces_are_not_counted() -> None:
 def test_too_many_names_are_refused_before_one_is_looked_up() -> None:
     spec = {"architecture": "lenet", "scopes": [{"include": "nothing"}] * 65}
     assert over(spec, Scopes(), 64) == (
-        "/scopes: This build has 65 scope levels; the limit is 64 (max_scopes)."
+        "/scopes: This build has 65 levels; the limit is 64 (max_scopes)."
     )
 
 
@@ -464,5 +464,5 @@ def test_scopes_that_double_each_other_end_at_the_limit() -> None:
     with pytest.raises(BudgetError) as caught:
         read_scope("s7", {"levels": [{"include": "s6"}] * 2}, library, budget)
     assert str(caught.value) == (
-        "/levels: This scope has 128 scope levels; the limit is 64 (max_scopes)."
+        "/levels: This scope has 128 levels; the limit is 64 (max_scopes)."
     )

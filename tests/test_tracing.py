@@ -401,7 +401,7 @@ def test_normalizer_that_lacks_a_default_param_is_refused() -> None:
         (Budget(max_layers=9), "This build has 10 layers; the limit is 9 (max_layers)."),
         (
             Budget(max_scopes=0),
-            "/scopes: This build has 1 scope levels; the limit is 0 (max_scopes).",
+            "/scopes: This build has 1 level; the limit is 0 (max_scopes).",
         ),
     ],
 )

@@ -6,6 +6,7 @@ import string
 from typing import Any, TypeGuard
 
 from app.arrays import Buffer
+from app.wording import counted
 
 
 def starts_as_image(data: Buffer) -> bool:
@@ -55,7 +56,8 @@ def base64_bytes(value: object) -> bytes:
     if b"=" in digits:
         raise Base64Error("something follows its padding")
     if len(digits) % 4 == 1:
-        raise Base64Error(f"{len(digits)} characters are not a whole number of bytes")
+        are = "is" if len(digits) == 1 else "are"
+        raise Base64Error(f"{counted(len(digits), 'character')} {are} not a whole number of bytes")
     return base64.b64decode(digits + b"=" * (-len(digits) % 4))
 
 

@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+from app.wording import counted
 from model_zoo import InputError, Problem, ZooError
 
 POINTER = "/class_names"
@@ -59,8 +60,8 @@ def _names_of_file(text: str) -> tuple[str, ...]:
             raise _refused(f"Line {number} of the file names class {index} again.", line)
         if index >= len(lines):
             raise _refused(
-                f"Line {number} of the file names class {index}, but with {len(lines)} names the "
-                f"classes are 0 to {len(lines) - 1}.",
+                f"Line {number} of the file names class {index}, but with "
+                f"{counted(len(lines), 'name')} the last class is {len(lines) - 1}.",
                 line,
             )
         _check_name(name, POINTER, f"Line {number} of the file")
@@ -87,7 +88,8 @@ def check_count(names: Sequence[str], classes: int | None) -> None:
             "The build's output is not one score for each class, so its classes have no names.",
             len(names),
         )
-    rule = f"The build has {classes} classes, and {len(names)} names were given."
+    given = f"{counted(len(names), 'name')} {'was' if len(names) == 1 else 'were'} given"
+    rule = f"The build has {counted(classes, 'class')}, and {given}."
     if len(names) == classes - 1:
         rule += (
             " If its class 0 is the background, as in networks of 1001 classes, name that first."

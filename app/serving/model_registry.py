@@ -19,6 +19,7 @@ from app.serving.models import MAX_VERSION, NAME, find_records, numbered
 from app.settings import Settings, variable
 from app.store.builds import is_build_id
 from app.store.models import ModelStore, VersionRecord
+from app.wording import counted
 from model_zoo import BUILD_ID, Problem, ZooError, json_pointer, unknown_name
 
 # `/v2/models/stats` answers with the statistics of all models.
@@ -157,7 +158,7 @@ class ModelRegistry:
         if len(self._store.all()) >= self._limit:
             raise ServiceError(
                 "store-full",
-                f"The store already has {self._limit} versions of models "
+                f"The store already has {counted(self._limit, 'version')} of models "
                 f"({variable('max_named_models')}). DELETE /v1/models/{{name}} makes room.",
             )
 

@@ -7,6 +7,7 @@ from app.builds import Builds
 from app.errors import ServiceError
 from app.settings import Settings, variable
 from app.store.scopes import ScopeItem, ScopeStore
+from app.wording import counted
 from model_zoo import (
     SCOPE_DIGEST,
     SCOPE_NAME,
@@ -46,7 +47,7 @@ class SavedScopes:
             if self._store.count() >= self._limit and not self._has(scope):
                 raise ServiceError(
                     "store-full",
-                    f"The store already has {self._limit} versions of saved scopes "
+                    f"The store already has {counted(self._limit, 'version')} of saved scopes "
                     f"({variable('max_saved_scopes')}). DELETE /v1/scopes/{{name}} makes room.",
                 )
             item, is_new = self._store.add(scope)

@@ -21,8 +21,9 @@ VariableScope = Annotated[
     str,
     Matching(
         r"(?![/_-])(?!.*(\.\.|//|/$))(?!.*(^|/)\.(/|$))[A-Za-z0-9_./-]{1,128}",
-        "a variable scope: at most 128 of A-Z, a-z, 0-9, '.', '_', '-' and '/', begun by none of "
-        "the last three, without '..', '//', a part '.', or '/' at the end",
+        "a variable scope of 1 to 128 letters (A-Z, a-z), digits, '.', '_', '-' and '/', which "
+        "does not begin with '_', '-' or '/' or end with '/', and has no '..', no '//' and no part "
+        "'.'",
     ),
 ]
 # The bound keeps widths finite; a build within any budget has far less.

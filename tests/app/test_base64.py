@@ -53,6 +53,7 @@ FAULTS: dict[str, tuple[object, str]] = {
     ),
     "two files": (f"{'YQ=='}{TEXT}", "something follows its padding"),
     "an odd length": ("YWJjY", "5 characters are not a whole number of bytes"),
+    "one character": ("Y", "1 character is not a whole number of bytes"),
 }
 
 

@@ -156,7 +156,7 @@ REFUSED: dict[str, tuple[list[str] | str, str, str]] = {
     "a gap": (
         "0:a\n2:b",
         "/class_names",
-        "Line 2 of the file names class 2, but with 2 names the classes are 0 to 1.",
+        "Line 2 of the file names class 2, but with 2 names the last class is 1.",
     ),
 }
 
@@ -282,6 +282,13 @@ WRONG: dict[str, tuple[dict[str, Any], Any, str, str]] = {
         "leave it out: this build has no such class.",
     ),
     "half": ({}, NAMES[:5], "/class_names", "The build has 10 classes, and 5 names were given."),
+    "one": ({}, NAMES[:1], "/class_names", "The build has 10 classes, and 1 name was given."),
+    "three for one": (
+        {"num_classes": 1},
+        NAMES[:3],
+        "/class_names",
+        "The build has 1 class, and 3 names were given.",
+    ),
     "features": (
         {"num_classes": 0},
         NAMES,

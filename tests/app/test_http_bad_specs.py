@@ -274,7 +274,7 @@ def test_too_many_scopes_are_refused(client: TestClient) -> None:
     spec = {"architecture": "lenet", "scopes": [{"ops": ["conv2d"], "args": {}}] * 65}
     body = problem(client.post("/v1/builds", json=spec))
     assert body["detail"] == (
-        "/scopes: This build has 65 scope levels; the limit is 64 (ZOO_MAX_SCOPES)."
+        "/scopes: This build has 65 levels; the limit is 64 (ZOO_MAX_SCOPES)."
     )
     assert body["status"] == 422
 

@@ -199,7 +199,7 @@ def test_a_full_store_takes_no_other_version_but_those_it_has(make_client: Make)
     response = client.put("/v1/scopes/house", json={"levels": [TANH]})
     assert response.status_code == 503
     assert problem(response)["detail"] == (
-        "The store already has 1 versions of saved scopes (ZOO_MAX_SAVED_SCOPES). DELETE "
+        "The store already has 1 version of saved scopes (ZOO_MAX_SAVED_SCOPES). DELETE "
         "/v1/scopes/{name} makes room."
     )
 
@@ -335,14 +335,14 @@ def test_nested_levels_are_counted(make_client: Make) -> None:
     spec = {"architecture": "lenet", "scopes": [{"include": "house"}] * 2}
     assert refusal(client.post("/v1/builds", json=spec)) == {
         "pointer": "/scopes",
-        "message": "This build has 6 scope levels; the limit is 4 (ZOO_MAX_SCOPES).",
+        "message": "This build has 6 levels; the limit is 4 (ZOO_MAX_SCOPES).",
         "received": 6,
         "suggestion": None,
     }
     levels = {"levels": [{"include": "house"}] * 2}
     assert refusal(client.put("/v1/scopes/other", json=levels)) == {
         "pointer": "/levels",
-        "message": "This scope has 6 scope levels; the limit is 4 (ZOO_MAX_SCOPES).",
+        "message": "This scope has 6 levels; the limit is 4 (ZOO_MAX_SCOPES).",
         "received": 6,
         "suggestion": None,
     }

@@ -277,7 +277,7 @@ def test_more_versions_than_the_limit_are_refused(make_client: Make) -> None:
     body = refusal(put(client, "digits", two))
     assert (body["status"], body["detail"]) == (
         503,
-        "The store already has 1 versions of models (ZOO_MAX_NAMED_MODELS). "
+        "The store already has 1 version of models (ZOO_MAX_NAMED_MODELS). "
         "DELETE /v1/models/{name} makes room.",
     )
     assert put(client, "digits", one, labels=["still"]).status_code == 200
