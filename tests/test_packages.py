@@ -157,8 +157,8 @@ def test_a_command_that_names_a_missing_architecture_says_why(site: Path) -> Non
     done = run(site, "-m", "model_zoo.cli", "summary", "exited_net")
     assert done.returncode == 1
     assert without_lines(done.stderr).endswith(
-        "xception_71. The package exits was left out, because its module exits failed: "
-        "SystemExit: 3 (exits.py:LINE).\n"
+        "Did you mean 'shared_net'? The package exits was left out, because its module exits "
+        "failed: SystemExit: 3 (exits.py:LINE).\n"
     )
 
 
