@@ -3,13 +3,12 @@
 Sources apply in order, and later ones override earlier ones. What none of them fills is random.
 """
 
-from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from model_zoo.errors import Problem, json_pointer
-from model_zoo.patterns import fits
+from model_zoo.patterns import Names
 
 CHECKPOINT_ID = "^[0-9a-f]{64}$"
 BUILD_ID = "^[0-9a-f]{32}$"
@@ -65,7 +64,7 @@ class _StoredWeights(Part):
 
     def selects(self, variable: str) -> bool:
         """Return whether this source is to fill a variable of the build."""
-        return _matches(variable, self.include) and not _matches(variable, self.exclude)
+        return variable in Names(self.include, self.exclude)
 
 
 class CheckpointWeights(_StoredWeights):
@@ -162,7 +161,3 @@ def rename_problems(weights: Source | list[Source]) -> list[Problem]:
 def too_many_stars(pattern: str) -> str:
     """Return the rule that a pattern with more stars than `FEW_STARS` allows breaks."""
     return f"A pattern has at most {_MAX_STARS} '*'; this one has {pattern.count('*')}."
-
-
-def _matches(name: str, patterns: Sequence[str]) -> bool:
-    return any(fits(name, pattern) for pattern in patterns)

@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from model_zoo.arg_scope import scoped_op
-from model_zoo.errors import Problem, json_pointer
+from model_zoo.errors import Problem, json_pointer, spell_names
 from model_zoo.levels import Level
 from model_zoo.patterns import Names, covering_patterns, fits, nearest_patterns
 from model_zoo.provenance import Call, Pointer, ScopedOp
@@ -192,11 +192,13 @@ class Overrides:
     def unneeded_patterns(self) -> Iterator[Problem]:
         """Yield a problem for each pattern that fits layers, but none where an op is called."""
         for level in self._levels:
-            names = _joined([scoped_op(op).name for op in level.ops])
-            ops = {scoped_op(op) for op in level.ops}
-            where = list(dict.fromkeys(call.place for call in self._calls if call.op in ops))
-            if level.layers is None or not any(level.reaches(layer) for layer in where):
+            if level.layers is None:
                 continue
+            ops = [scoped_op(op) for op in level.ops]
+            where = self._layers_of(ops)
+            if not any(map(level.reaches, where)):
+                continue
+            names = _joined([op.name for op in ops])
             limit = Names(level.layers.patterns)
             for pointer, pattern in level.patterns():
                 layers = [layer for layer in self.layers if fits(layer, pattern)]
@@ -225,7 +227,7 @@ class Overrides:
                 if close:
                     suggestion = f"Did you mean {' or '.join(map(repr, close))}?"
                 else:
-                    suggestion = f"Among its layers are {_listed(self.layers)}."
+                    suggestion = f"Among its layers are {spell_names(self.layers, _NAMED)}."
                 yield Problem(f"{rule} {suggestion}", pointer, pattern, close[0] if close else None)
 
     def _lost(self, level: Level, same: Sequence[OverrideReport]) -> Problem:
@@ -260,8 +262,7 @@ class Overrides:
         return Problem(message, same[0].pointer, value)
 
     def _why_not_reached(self, level: Level, same: Sequence[OverrideReport], names: str) -> str:
-        ops = {report.scoped_op for report in same}
-        where = list(dict.fromkeys(call.place for call in self._calls if call.op in ops))
+        where = self._layers_of([report.scoped_op for report in same])
         if level.layers is None or not where:
             return f"{self._architecture} calls no {names} here."
         layers = [layer for layer in self.layers if level.reaches(layer)]
@@ -269,8 +270,12 @@ class Overrides:
         inside = [layer for layer in where if _is_inside(layer, layers)]
         return (
             f"the level's patterns fit {_counted(layers)}, where no {names} is called; "
-            f"{names} is called in {_listed(inside or where)}."
+            f"{names} is called in {spell_names(inside or where, _NAMED)}."
         )
+
+    def _layers_of(self, ops: Sequence[ScopedOp]) -> list[str]:
+        """Return the layers of the calls of these ops."""
+        return list(dict.fromkeys(call.place for call in self._calls if call.op in ops))
 
 
 def _by_pointer(reports: Iterable[OverrideReport]) -> list[list[OverrideReport]]:
@@ -285,13 +290,8 @@ def _is_inside(layer: str, others: Sequence[str]) -> bool:
     return any(layer.startswith(other + "/") for other in others)
 
 
-def _listed(layers: Sequence[str]) -> str:
-    more = f" and {len(layers) - _NAMED} more" if len(layers) > _NAMED else ""
-    return ", ".join(layers[:_NAMED]) + more
-
-
 def _counted(layers: Sequence[str]) -> str:
-    return f"{_count(len(layers), 'layer')} ({_listed(layers)})"
+    return f"{_count(len(layers), 'layer')} ({spell_names(layers, _NAMED)})"
 
 
 def _count(number: int, noun: str) -> str:
