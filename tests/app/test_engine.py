@@ -70,6 +70,23 @@ def is_running(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
 
 
+def stop(pid: int) -> None:
+    """Stop a process, and wait until every thread of it stands still.
+
+    The signal reaches one thread, which then tells the others: those may still answer a task.
+    """
+    os.kill(pid, signal.SIGSTOP)
+    poll(lambda: all(state == "T" for state in thread_states(pid)))
+
+
+def thread_states(pid: int) -> list[str]:
+    return [
+        # The name of the program, in brackets, may hold spaces.
+        (task / "stat").read_text().rpartition(")")[2].split()[0]
+        for task in Path(f"/proc/{pid}/task").iterdir()
+    ]
+
+
 def test_a_worker_killed_during_a_request_costs_that_request_only(tmp_path: Path) -> None:
     # TensorFlow has one lane: ONNX Runtime may take a second batch beside the first.
     server = Server(tmp_path, engine="tensorflow")
@@ -78,7 +95,7 @@ def test_a_worker_killed_during_a_request_costs_that_request_only(tmp_path: Path
         worker = server.worker_pid()
         client.post(path, content=ROW)
         # A stopped worker holds the request in flight for as long as the test needs.
-        os.kill(worker, signal.SIGSTOP)
+        stop(worker)
         answer = in_thread(lambda: client.post(path, content=ROW))
         with server.client() as other:
             poll(lambda: in_flight(other))
@@ -104,7 +121,7 @@ def test_a_worker_killed_during_a_request_costs_that_request_only(tmp_path: Path
 
         # The end: what is in flight is finished, the status is 0, and no process is left.
         worker = server.worker_pid(2)
-        os.kill(worker, signal.SIGSTOP)
+        stop(worker)
         last = in_thread(lambda: httpx.post(server.url + path, content=ROW, timeout=60))
         poll(lambda: in_flight(client))
         server.process.terminate()
@@ -122,7 +139,7 @@ def test_a_request_whose_client_has_gone_leaves_the_queue(tmp_path: Path) -> Non
         path = f"/v1/builds/{build(client)}/predict"
         worker = server.worker_pid()
         client.post(path, content=ROW)
-        os.kill(worker, signal.SIGSTOP)
+        stop(worker)
         try:
             answer = in_thread(lambda: httpx.post(server.url + path, content=ROW, timeout=60))
             poll(lambda: in_flight(client))
@@ -248,7 +265,7 @@ def test_a_task_that_takes_too_long_ends_the_worker() -> None:
             while not engine.status().ready:
                 await asyncio.sleep(0.01)
         (worker,) = engine.worker_pids
-        os.kill(worker, signal.SIGSTOP)
+        stop(worker)
         with pytest.raises(DeadlineError) as refusal:
             await engine.run(TASK)
         assert str(refusal.value) == (
