@@ -21,12 +21,24 @@ class Source(NamedTuple):
 
 
 class Setter(NamedTuple):
-    """A value that was given for an argument; `origin` is the scope's, None for the call's own."""
+    """A value that was given for an argument of a call.
+
+    `origin` is the scope's, None for the call's own. Where that is in words is found when asked
+    for: warnings look at thousands of values, and tell of a few.
+    """
 
     kind: Kind
     value: Any
-    source: Source
     origin: Origin | None
+    call: Call
+    argument: str
+
+    @property
+    def source(self) -> Source:
+        """Where the value was written."""
+        if self.origin is None:
+            return _source_of_given(self.call, self.argument)
+        return _source(self.origin, self.argument)
 
 
 def setters(call: Call, name: str, given: dict[str, Any] | None = None) -> list[Setter]:
@@ -41,7 +53,7 @@ def setters(call: Call, name: str, given: dict[str, Any] | None = None) -> list[
     if name in call.forced:
         ranked += _scoped("forced", call, name)
     if name in given:
-        ranked.append(Setter("call", given[name], _source_of_given(call, name), None))
+        ranked.append(Setter("call", given[name], None, call, name))
     if name in call.bindings:
         ranked += _scoped("scope", call, name)
     return ranked
@@ -49,7 +61,7 @@ def setters(call: Call, name: str, given: dict[str, Any] | None = None) -> list[
 
 def _scoped(kind: Literal["forced", "scope"], call: Call, name: str) -> list[Setter]:
     binding = (call.forced if kind == "forced" else call.bindings)[name]
-    return [Setter(kind, b.value, _source(b.origin, name), b.origin) for b in binding.chain()]
+    return [Setter(kind, b.value, b.origin, call, name) for b in binding.chain()]
 
 
 def _source(origin: Origin, name: str) -> Source:
@@ -74,8 +86,8 @@ def _source_of_given(call: Call, name: str) -> Source:
     if parent is not None and "normalizer_params" in parent.op.parameters:
         carriers = setters(parent, "normalizer_params")
         if carriers and carriers[0].value and name in carriers[0].value:
-            _, _, source, origin = carriers[0]
-            if isinstance(origin, Pointer):
+            source = carriers[0].source
+            if isinstance(carriers[0].origin, Pointer):
                 return Source(source.written_at + json_pointer(name), source.level)
             carrier = f"normalizer_params of {parent.op.name}"
             return Source(f"{source.written_at}, {carrier}", source.level)

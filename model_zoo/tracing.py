@@ -10,6 +10,7 @@ from model_zoo.graph import Graph, Node
 from model_zoo.network_runs import run_network
 from model_zoo.remedies import with_remedy
 from model_zoo.reports.explanation import Explanation, explain
+from model_zoo.reports.overrides import Overrides
 from model_zoo.reports.scope_at_layer import LayerScopeDocument, scope_at_layer
 from model_zoo.reports.summary import Summary, layer_nodes, summarize
 from model_zoo.spec import BuildSpec, Resolved
@@ -56,8 +57,13 @@ class Trace:
 
     @functools.cached_property
     def _explanation(self) -> Explanation:
+        return explain(self.graph.calls, self.overrides)
+
+    @functools.cached_property
+    def overrides(self) -> Overrides:
+        """What became of the spec's overrides: calls reached and won, and who beat them."""
         levels = self.spec.resolved().levels
-        return explain(self.graph.calls, self.spec.architecture, levels)
+        return Overrides(self.spec.architecture, levels, self.graph.calls)
 
     def scope_at(self, layer: str) -> LayerScopeDocument:
         """Return the scope in force at a layer, as the body of a saved scope.
@@ -73,12 +79,11 @@ class Trace:
         A default scope left out, parameters and levels without effect, nulls that a forced level
         replaced, and layers that train although the spec does not.
         """
-        explanation = self._explanation
         problems = [
             *self.graph.notes,
-            *explanation.without_effect(),
-            *explanation.fates.unneeded_patterns(),
-            *explanation.replaced_nulls(),
+            *self.overrides.without_effect(),
+            *self.overrides.unneeded_patterns(),
+            *self.overrides.replaced_nulls(),
         ]
         warnings = [str(problem) for problem in problems]
         if self.spec.resolved().default_scope is None:
@@ -185,7 +190,7 @@ def _traced(spec: BuildSpec, budget: Budget) -> Trace:
     budget.check(result.summary().totals)
     if spec.strict:
         replaced = spec.resolved().scopes.without_effect()
-        problems = [*replaced, *result.explanation().without_effect()]
+        problems = [*replaced, *result.overrides.without_effect()]
         if problems:
             raise SpecError(*problems)
     return result

@@ -7,9 +7,7 @@ from typing import Any, NotRequired
 from pydantic import JsonValue
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
-from model_zoo.errors import Problem
 from model_zoo.graph import Tensor
-from model_zoo.levels import Level as ScopeLevel
 from model_zoo.provenance import Call, Level
 from model_zoo.reports.overrides import OverrideDocument, OverrideReport, Overrides
 from model_zoo.setters import Kind, Setter, Source, setters
@@ -118,7 +116,6 @@ class Explanation:
 
     calls: tuple[CallReport, ...]
     overrides: tuple[OverrideReport, ...]
-    fates: Overrides
 
     def to_dict(self) -> ExplanationDocument:
         """Return the explanation, JSON-ready."""
@@ -156,35 +153,23 @@ class Explanation:
             )
         return "\n".join(lines) + "\n"
 
-    def without_effect(self) -> Iterator[Problem]:
-        """Yield a problem for each pattern without a layer, and each override that won nowhere."""
-        return self.fates.without_effect()
 
-    def replaced_nulls(self) -> Iterator[Problem]:
-        """Yield a problem for each forced override that replaced nulls of the network."""
-        return self.fates.replaced_nulls()
-
-
-def explain(calls: Sequence[Call], architecture: str, levels: Sequence[ScopeLevel]) -> Explanation:
-    """Return the explanation of a trace's calls, for a request of these levels."""
-    overrides = Overrides(architecture, levels, calls)
+def explain(calls: Sequence[Call], overrides: Overrides) -> Explanation:
+    """Return the explanation of a trace's calls, and of what became of the request's overrides."""
     reports = tuple(
-        CallReport(call.place, call.op.name, str(call.location), tuple(_arguments(call, overrides)))
+        CallReport(call.place, call.op.name, str(call.location), tuple(_arguments(call)))
         for call in calls
     )
-    return Explanation(reports, overrides.reports, overrides)
+    return Explanation(reports, overrides.reports)
 
 
-def _arguments(call: Call, overrides: Overrides) -> Iterator[ArgumentReport]:
+def _arguments(call: Call) -> Iterator[ArgumentReport]:
     given = call.given
     names = dict.fromkeys([*call.op.parameters, *given, *call.bindings, *call.forced])
     for name in names:
         ranked = setters(call, name, given)
-        if ranked:
-            overrides.count(call, ranked)
-        elif name in ("scope", "reuse") or name not in call.op.defaults:
-            continue
-        yield argument_report(call, name, ranked)
+        if ranked or (name not in ("scope", "reuse") and name in call.op.defaults):
+            yield argument_report(call, name, ranked)
 
 
 def argument_report(call: Call, name: str, ranked: Sequence[Setter]) -> ArgumentReport:

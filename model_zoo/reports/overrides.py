@@ -14,7 +14,7 @@ from model_zoo.errors import Problem, json_pointer, spell_names
 from model_zoo.levels import Level
 from model_zoo.patterns import Names, covering_patterns, fits, nearest_patterns
 from model_zoo.provenance import Call, Pointer, ScopedOp
-from model_zoo.setters import Kind, Setter, Source
+from model_zoo.setters import Kind, Setter, Source, setters
 from model_zoo.signatures import to_wire
 from model_zoo.weight_sources import MAX_PATTERNS
 
@@ -116,7 +116,7 @@ class Overrides:
         self._by_level: list[list[OverrideReport]] = []
         self._by_key: dict[tuple[str, str], OverrideReport] = {}
         for level in levels:
-            matched = sum(level.reaches(layer) for layer in self.layers)
+            matched = sum(map(level.reaches, self.layers))
             reports = [
                 OverrideReport(
                     level.pointer + json_pointer("args", name), scoped_op(op), name, value, matched
@@ -126,12 +126,22 @@ class Overrides:
             ]
             self._by_level.append(reports)
             self._by_key.update({(report.pointer, report.op): report for report in reports})
+        self._count_calls()
 
     @property
     def reports(self) -> tuple[OverrideReport, ...]:
         return tuple(self._by_key.values())
 
-    def count(self, call: Call, ranked: Sequence[Setter]) -> None:
+    def _count_calls(self) -> None:
+        names: dict[ScopedOp, set[str]] = {}
+        for report in self.reports:
+            names.setdefault(report.scoped_op, set()).add(report.argument)
+        for call in self._calls:
+            for name in names.get(call.op, ()):
+                if name in call.bindings or name in call.forced:
+                    self._count_setters(call, setters(call, name))
+
+    def _count_setters(self, call: Call, ranked: Sequence[Setter]) -> None:
         """Count what was given for an argument of a call, the winner first."""
         for index, setter in enumerate(ranked):
             if not isinstance(setter.origin, Pointer):
