@@ -3,10 +3,10 @@
 Names follow TensorFlow's variable scopes, because TF-Slim's published checkpoints do.
 """
 
-import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any
 
 from model_zoo.errors import BuildError, Problem, ZooError
@@ -227,28 +227,6 @@ class GraphBuilder:
         self.variables[path] = variable
         return variable
 
-    @contextlib.contextmanager
-    def variable_scope(
-        self, name: str | None, default: str | None = None, reuse: bool | None = None
-    ) -> Iterator[str]:
-        """Enter a variable scope; a default name is made unique, a given one is taken as it is."""
-        outer, outer_reuse = self.scope, self.reuse
-        if name is None and default is None:
-            raise BuildError("A variable scope needs a name or a default name.")
-        counts = self.record.scope_counts
-        counted = self.record.scope_path(name or default)
-        self.record.scope = self.record.scope_path(name, default or "")
-        counts[counted] = counts.get(counted, 0) + 1
-        self.reuse = outer_reuse or bool(reuse)
-        try:
-            yield self.scope
-        finally:
-            # As in TensorFlow, default names inside a scope start anew when it is entered again.
-            inside = self.scope + "/"
-            for path in [path for path in counts if path.startswith(inside)]:
-                del counts[path]
-            self.record.scope, self.reuse = outer, outer_reuse
-
 
 _builder: ContextVar[GraphBuilder | None] = ContextVar("graph_builder", default=None)
 
@@ -287,42 +265,75 @@ def scoped_end_point(name: str, tensor: Tensor) -> Tensor:
     return end_point(f"{scope}/{name}" if scope else name, tensor)
 
 
-@contextlib.contextmanager
-def variable_scope(
-    name: str | None, default: str | None = None, *, reuse: bool | None = None
-) -> Iterator[str]:
-    """Put variables and nodes made inside under a name, as TensorFlow's `variable_scope` does."""
-    with current_graph().variable_scope(name, default, reuse) as path:
-        yield path
+class variable_scope:  # noqa: N801 - TensorFlow's name, used like a function
+    """Put variables and nodes made inside under a name, as TensorFlow's `variable_scope` does.
+
+    A default name is made unique, a given one is taken as it is. `as path` gives the scope's path.
+    """
+
+    __slots__ = ("_default", "_graph", "_name", "_outer", "_outer_reuse", "_reuse")
+
+    def __init__(
+        self, name: str | None, default: str | None = None, *, reuse: bool | None = None
+    ) -> None:
+        self._name = name
+        self._default = default
+        self._reuse = reuse
+
+    def __enter__(self) -> str:
+        graph = self._graph = current_graph()
+        if self._name is None and self._default is None:
+            raise BuildError("A variable scope needs a name or a default name.")
+        self._outer = graph.record.enter_scope(self._name, self._default or "")
+        self._outer_reuse = graph.reuse
+        graph.reuse = graph.reuse or bool(self._reuse)
+        return graph.scope
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._graph.record.leave_scope(self._outer)
+        self._graph.reuse = self._outer_reuse
 
 
-@contextlib.contextmanager
-def layer_scope(
-    scope: str | None, default: str | None = None, reuse: bool | None = None
-) -> Iterator[str]:
+class layer_scope(variable_scope):  # noqa: N801 - used like a function, as variable_scope is
     """Enter the variable scope of a scoped op and make it the layer name of the running call.
 
     The default name is the one that the op declared, unless it is given here.
     Raises: BuildError where levels with patterns were chosen by another name.
     """
-    call = current_call()
-    if scope is None and default is None and call is not None:
-        default = call.op.default_layer(call.arguments)
-    with current_graph().variable_scope(scope, default, reuse) as path:
-        if call is not None:
-            if call.matched not in (None, path):
-                raise BuildError(
-                    f"{call.op.name} is the layer {path!r}, but scope levels with patterns took it "
-                    f"for {call.matched!r}; its author should declare the default name of its "
-                    f"layer: @register_op(layer={default!r})."
-                )
-            call.layer = path
-        try:
-            yield path
-        except Exception:
-            graph = current_graph()
-            graph.failed = graph.failed or call
-            raise
+
+    __slots__ = ("_call",)
+
+    def __enter__(self) -> str:
+        call = self._call = current_call()
+        if call is None:
+            return super().__enter__()
+        if self._name is None and self._default is None:
+            self._default = call.default_layer
+        path = super().__enter__()
+        if call.matched not in (None, path):
+            super().__exit__(None, None, None)
+            raise BuildError(
+                f"{call.op.name} is the layer {path!r}, but scope levels with patterns took it "
+                f"for {call.matched!r}; its author should declare the default name of its "
+                f"layer: @register_op(layer={self._default!r})."
+            )
+        call.layer = path
+        return path
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if isinstance(error, Exception):
+            self._graph.failed = self._graph.failed or self._call
+        super().__exit__(kind, error, traceback)
 
 
 def build_graph(

@@ -30,7 +30,9 @@ def sizes(value: int | Sequence[int], count: int, what: str) -> Sizes:
 
     Raises: BuildError unless all are integers of at least 1.
     """
-    each = (value,) * count if isinstance(value, int) else tuple(value)
+    if type(value) is int and value >= 1:
+        return (value,) * count
+    each = (value,) if isinstance(value, int) else tuple(value)
     if len(each) != count or not all(type(size) is int and size >= 1 for size in each):
         raise BuildError(
             f"{what} takes an integer of at least 1, or {_COUNTS[count]} of them; "

@@ -112,10 +112,6 @@ class ScopedOp:
         """Return whether an argument feeds or names one call; a scope may still set `reuse`."""
         return name == "scope" or name in self.tensors or (is_forced and name == "reuse")
 
-    def default_layer(self, arguments: Mapping[str, Any]) -> str | None:
-        """Return the default name of the layer that a call with these arguments is, if any."""
-        return self.layer(arguments) if callable(self.layer) else self.layer
-
     def __repr__(self) -> str:
         return f"<scoped op {self.name}>"
 
@@ -202,6 +198,12 @@ class Call:
         return {**scoped, **self.given, **forced}
 
     @property
+    def default_layer(self) -> str | None:
+        """The default name of the layer that the call is, if any."""
+        layer = self.op.layer
+        return layer(self.arguments) if callable(layer) else layer
+
+    @property
     def location(self) -> Location:
         """Where the call stands."""
         return Location(self._code, self._line, self._module, self._level)
@@ -214,19 +216,36 @@ def given_arguments(
     return {**dict(zip(op.positional, positional, strict=False)), **keywords}
 
 
+class _VariableScope:
+    """A variable scope: how often it was entered, and the scopes entered inside it by name."""
+
+    __slots__ = ("count", "inside")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.inside: dict[str, _VariableScope] = {}
+
+    def at(self, name: str) -> "_VariableScope":
+        """Return the scope of a name inside this one, which may be a path."""
+        scope = self
+        for part in name.split("/"):
+            inner = scope.inside.get(part)
+            if inner is None:
+                inner = scope.inside[part] = _VariableScope()
+            scope = inner
+        return scope
+
+
 class Recording:
-    """The calls of scoped ops made so far, the one that is running, the variable scope it is in.
+    """The calls of scoped ops made so far, the one that is running, the variable scope it is in."""
 
-    `scope_counts` counts how often each variable scope was entered: default names are made unique.
-    """
-
-    __slots__ = ("calls", "current", "scope", "scope_counts")
+    __slots__ = ("_scope", "calls", "current", "scope")
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
         self.current: Call | None = None
         self.scope = ""
-        self.scope_counts: dict[str, int] = {}
+        self._scope = _VariableScope()
 
     def scope_path(self, name: str | None, default: str = "") -> str:
         """Return the path of a variable scope entered here: of a name, or of a default, numbered.
@@ -236,15 +255,32 @@ class Recording:
         prefix = f"{self.scope}/" if self.scope else ""
         if name is not None:
             return prefix + name
-        count = self.scope_counts.get(prefix + default, 0)
+        count = self._scope.at(default).count
         return f"{prefix}{default}_{count}" if count else prefix + default
+
+    def enter_scope(self, name: str | None, default: str) -> "tuple[str, _VariableScope]":
+        """Enter a variable scope, of a name or of a default one; return what `leave_scope` takes."""
+        outer = (self.scope, self._scope)
+        path = self.scope_path(name, default)
+        self._scope.at(default if name is None else name).count += 1
+        self._scope = self._scope.at(path[len(self.scope) + 1 :] if self.scope else path)
+        self.scope = path
+        return outer
+
+    def leave_scope(self, outer: "tuple[str, _VariableScope]") -> None:
+        """Leave a variable scope.
+
+        As in TensorFlow, default names inside a scope start anew when it is entered again.
+        """
+        self._scope.inside.clear()
+        self.scope, self._scope = outer
 
     def layer_of(self, op: ScopedOp, arguments: Mapping[str, Any]) -> str:
         """Return the layer that a call made here will be, or else the variable scope it stands in.
 
         `arguments` are what the call gives, over what scopes without patterns do.
         """
-        default = op.default_layer(arguments)
+        default = op.layer(arguments) if callable(op.layer) else op.layer
         if default is None:
             return self.scope
         if "scope" not in op.parameters:

@@ -34,8 +34,8 @@ def _parameters(
     regularizers: ParamRegularizers = None,
 ) -> dict[str, Variable]:
     """Create a normalizer's variables by role; the moving averages are never trained."""
-    given = {**(initializers or {}), **dict.fromkeys(regularizers or {})}
-    for name in given:
+    initializers, regularizers = initializers or {}, regularizers or {}
+    for name in (*initializers, *regularizers):
         if name not in _INITIALIZERS:
             raise BuildError(
                 f"param_initializers and param_regularizers have no entry {name!r}. "
@@ -47,8 +47,8 @@ def _parameters(
         name: graph.variable(
             name,
             shape,
-            (initializers or {}).get(name, _INITIALIZERS[name]),
-            (regularizers or {}).get(name),
+            initializers.get(name, _INITIALIZERS[name]),
+            regularizers.get(name),
             trainable=trainable and not name.startswith("moving_"),
         )
         for name in names

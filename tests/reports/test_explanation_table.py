@@ -12,6 +12,7 @@ from model_zoo import BuildSpec, OptionError, explanation_csv, filter_explanatio
 from model_zoo.graph import build_graph, variable_scope
 from model_zoo.layers import conv2d
 from model_zoo.reports.explanation import Explanation, explain
+from model_zoo.reports.overrides import Overrides
 from model_zoo.tables import csv_table
 
 SCOPES = [
@@ -83,7 +84,7 @@ def test_a_layer_whose_name_is_a_formula_is_harmless_in_a_spreadsheet() -> None:
 
     graph = build_graph(network, (4, 4, 3))
     assert graph.calls[0].layer == "=HYPERLINK(A1)/Conv"
-    table = rows(explanation_csv(explain(graph.calls, "own", [])))
+    table = rows(explanation_csv(explain(graph.calls, Overrides("own", [], graph.calls))))
     assert {row["layer"] for row in table} == {"'=HYPERLINK(A1)/Conv"}
 
 
