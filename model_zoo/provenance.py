@@ -259,7 +259,7 @@ class Recording:
         return f"{prefix}{default}_{count}" if count else prefix + default
 
     def enter_scope(self, name: str | None, default: str) -> "tuple[str, _VariableScope]":
-        """Enter a variable scope, of a name or of a default one; return what `leave_scope` takes."""
+        """Enter a scope of a name or of a default one; return what `leave_scope` takes."""
         outer = (self.scope, self._scope)
         path = self.scope_path(name, default)
         self._scope.at(default if name is None else name).count += 1

@@ -56,6 +56,7 @@ DIRECTION = (
     "network_runs",
     "remedies",
     "tracing",
+    "sweeps",
     "onnx_options",
     "onnx_lowering",
     "weights",

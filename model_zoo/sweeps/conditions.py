@@ -1,0 +1,58 @@
+"""Conditions on the totals of a row: `parameters < 5000000`."""
+
+import operator
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from model_zoo.errors import Problem, SpecError, unknown_name
+from model_zoo.reports.summary import Totals
+
+_OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
+    "<=": operator.le,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    ">": operator.gt,
+}
+_CONDITION = re.compile(
+    rf"\s*([A-Za-z_]+)\s*({'|'.join(_OPERATORS)})\s*([0-9][0-9_]*(?:\.[0-9]*)?(?:[eE][+-]?[0-9]{{1,3}})?)\s*"
+)
+TOTALS = tuple(Totals.__annotations__)
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A total, a comparison and a number."""
+
+    name: str
+    comparison: str
+    number: float
+
+    def __str__(self) -> str:
+        number = int(self.number) if self.number.is_integer() else self.number
+        return f"{self.name} {self.comparison} {number}"
+
+    def holds(self, totals: Totals) -> bool:
+        """Return whether a row's totals meet it."""
+        figures: Mapping[str, int] = totals  # type: ignore[assignment]  # all of them are integers
+        return _OPERATORS[self.comparison](figures[self.name], self.number)
+
+
+def read_condition(text: str) -> Condition:
+    """Return the condition that a text says.
+
+    Raises: SpecError.
+    """
+    match = _CONDITION.fullmatch(text)
+    if match is None:
+        rule = (
+            f"A condition is a total, a comparison ({', '.join(_OPERATORS)}) and a number, such as "
+            f"'parameters < 5000000'; received {text!r}."
+        )
+        raise SpecError(Problem(rule, "", text))
+    name, comparison, number = match.groups()
+    if name not in TOTALS:
+        raise SpecError(unknown_name("", f"There is no total {name!r}.", name, TOTALS))
+    return Condition(name, comparison, float(number.replace("_", "")))

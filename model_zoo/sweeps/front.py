@@ -1,0 +1,75 @@
+"""The Pareto front: the rows that no other row beats in every objective."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from model_zoo.errors import OptionError, Problem, unknown_name
+from model_zoo.sweeps.conditions import TOTALS
+
+Direction = Literal["minimize", "maximize"]
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """A total, and whether less of it is better."""
+
+    name: str
+    direction: Direction
+
+    def cost(self, figure: float) -> float:
+        """Return what is better the smaller it is."""
+        return figure if self.direction == "minimize" else -figure
+
+
+def read_objectives(option: str, text: str) -> tuple[Objective, ...]:
+    """Return the objectives of `parameters:minimize,multiply_adds:minimize`.
+
+    Raises: OptionError.
+    """
+    objectives: list[Objective] = []
+    for item in text.split(","):
+        name, _, direction = item.strip().partition(":")
+        if name not in TOTALS:
+            rule = f"{option}: there is no total {name!r}."
+            raise OptionError(option, unknown_name("", rule, name, TOTALS))
+        if direction not in get_args(Direction):
+            rule = (
+                f"{option}: {name} is either {name}:minimize or {name}:maximize; received {item!r}."
+            )
+            raise OptionError(option, Problem(rule, "", item, f"{name}:minimize"))
+        if name in (other.name for other in objectives):
+            raise OptionError(option, Problem(f"{option} names {name} twice.", "", text))
+        objectives.append(Objective(name, "minimize" if direction == "minimize" else "maximize"))
+    if len(objectives) < 2:
+        rule = f"{option} takes two totals or more, as parameters:minimize,multiply_adds:minimize."
+        raise OptionError(option, Problem(rule, "", text))
+    return tuple(objectives)
+
+
+def pareto_front(costs: Sequence[Sequence[float]]) -> set[int]:
+    """Return the numbers of the points that no other dominates; the smaller a cost, the better.
+
+    A point dominates another if it is nowhere worse and somewhere better, so equal points stay or
+    fall together. Two costs take one sort; with more, each point is compared with the front so far.
+
+    >>> sorted(pareto_front([(1, 4), (2, 2), (2, 3), (4, 1), (2, 2)]))
+    [0, 1, 3, 4]
+    """
+    order = sorted(range(len(costs)), key=lambda number: tuple(costs[number]))
+    best: list[int] = []
+    if costs and len(costs[0]) == 2:
+        for number in order:
+            last = costs[best[-1]] if best else None
+            if last is None or costs[number][1] < last[1] or tuple(costs[number]) == tuple(last):
+                best.append(number)
+        return set(best)
+    for number in order:
+        # What comes later in the order is nowhere better than all of what came before.
+        if not any(_dominates(costs[other], costs[number]) for other in best):
+            best.append(number)
+    return set(best)
+
+
+def _dominates(a: Sequence[float], b: Sequence[float]) -> bool:
+    return tuple(a) != tuple(b) and all(x <= y for x, y in zip(a, b, strict=True))

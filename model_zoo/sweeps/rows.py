@@ -1,0 +1,151 @@
+"""The rows of a sweep: what one configuration came to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import JsonValue
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
+
+from model_zoo.budget import Budget
+from model_zoo.errors import BuildError, ZooError
+from model_zoo.plain_values import spell
+from model_zoo.reports.summary import Totals
+from model_zoo.saved_scopes import ScopeLibrary
+from model_zoo.spec import BuildSpec
+from model_zoo.tracing import trace
+
+Status = Literal["traced", "refused", "duplicate", "filtered"]
+
+
+class RowProblem(TypedDict):
+    """Why a row was refused: the first mistake, with its place in the row's spec.
+
+    `layer` is the one that refused, `received` what stands at the place as JSON, `more` how many
+    mistakes there are besides.
+    """
+
+    pointer: str
+    message: str
+    layer: str | None
+    received: str | None
+    suggestion: str | None
+    more: int
+
+
+class SweepRowDocument(TypedDict):
+    """A configuration and what it came to.
+
+    `values` are those of the axes, by place. `build` is the id that a build of the row's spec has,
+    null where the spec is not valid. A duplicate means the same as the row `duplicate_of`; a row is
+    filtered where its totals do not meet a condition.
+    """
+
+    index: int
+    build: str | None
+    status: Status
+    values: dict[str, JsonValue]
+    totals: Totals | None
+    warnings: int
+    problem: RowProblem | None
+    duplicate_of: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RowOutcome:
+    """What a spec comes to, whatever sweep it is in: totals and warnings, or a problem."""
+
+    build: str | None
+    totals: Totals | None = None
+    warnings: tuple[str, ...] = ()
+    problem: RowProblem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SweepRow:
+    """A row of a sweep."""
+
+    index: int
+    values: Mapping[str, JsonValue]
+    status: Status
+    outcome: RowOutcome
+    duplicate_of: int | None = None
+
+    @property
+    def build(self) -> str | None:
+        """The id of the row's build; None where the spec is not valid."""
+        return self.outcome.build
+
+    @property
+    def totals(self) -> Totals | None:
+        """The totals of the summary; None where the row was refused."""
+        return self.outcome.totals
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the build's warnings say."""
+        return self.outcome.warnings
+
+    @property
+    def problem(self) -> RowProblem | None:
+        """Why the row was refused."""
+        return self.outcome.problem
+
+    def to_dict(self) -> SweepRowDocument:
+        """Return the row, JSON-ready."""
+        return {
+            "index": self.index,
+            "build": self.build,
+            "status": self.status,
+            "values": dict(self.values),
+            "totals": self.totals,
+            "warnings": len(self.warnings),
+            "problem": self.problem,
+            "duplicate_of": self.duplicate_of,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """A spec that was read, with the id of its build; or else the problem."""
+
+    spec: BuildSpec | None
+    outcome: RowOutcome
+
+    @property
+    def key(self) -> tuple[str, bool] | None:
+        """Equal for specs that come to the same; None where the spec is not valid."""
+        if self.spec is None or self.outcome.build is None:
+            return None
+        return self.outcome.build, self.spec.strict
+
+
+def identify_row(spec: object, scopes: ScopeLibrary, budget: Budget) -> Identified:
+    """Return a spec with the id of its build, or the problem why it has none."""
+    try:
+        read = BuildSpec.read(spec, scopes, budget)
+    except ZooError as error:
+        return Identified(None, RowOutcome(None, problem=problem_of(error)))
+    return Identified(read, RowOutcome(read.digest))
+
+
+def trace_row(spec: BuildSpec, budget: Budget) -> RowOutcome:
+    """Trace a spec, and return what it comes to."""
+    try:
+        traced = trace(spec, budget)
+    except ZooError as error:
+        return RowOutcome(spec.digest, problem=problem_of(error))
+    return RowOutcome(spec.digest, traced.summary().totals, traced.warnings)
+
+
+def problem_of(error: ZooError) -> RowProblem:
+    """Return the first problem of an error, and how many more there are."""
+    problem = error.problems[0]
+    return {
+        "pointer": problem.pointer,
+        "message": problem.message,
+        "layer": error.layer if isinstance(error, BuildError) else None,
+        "received": None if problem.received is None else spell(problem.received),
+        "suggestion": problem.suggestion,
+        "more": len(error.problems) - 1,
+    }

@@ -1,0 +1,255 @@
+"""Sweeps: read a document, number its rows, and trace them.
+
+>>> document = {
+...     "spec": {"architecture": "mobilenet_v1", "input_shape": [128, 128, 3]},
+...     "axes": {"/params/depth_multiplier": [0.25, 0.5, 1]},
+... }
+>>> for row in sweep(document):
+...     print(row.values, row.totals["parameters"])
+{'/params/depth_multiplier': 0.25} 475801
+{'/params/depth_multiplier': 0.5} 1343049
+{'/params/depth_multiplier': 1} 4254889
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import JsonValue
+
+from model_zoo.budget import Budget
+from model_zoo.errors import BudgetError, Problem, SpecError, json_pointer
+from model_zoo.saved_scopes import ScopeLibrary
+from model_zoo.sweeps.conditions import Condition, read_condition
+from model_zoo.sweeps.format import SweepRequest, read_request
+from model_zoo.sweeps.rows import RowOutcome, SweepRow, identify_row, trace_row
+from model_zoo.sweeps.scopes import PinnedScopes, ScopePinner
+from model_zoo.sweeps.spaces import Space, read_space
+
+# Part of the digest: a change of meaning gives every sweep a new id.
+SWEEP_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """A sweep that was read: its rows are numbered, and none is traced yet.
+
+    `document` is a request for the same sweep, in which every name whose meaning may change is
+    resolved: those of saved scopes are whole references, and a glob is the names that it fits.
+    """
+
+    document: Mapping[str, Any]
+    spaces: tuple[Space, ...]
+    conditions: tuple[Condition, ...]
+    scopes: PinnedScopes
+    budget: Budget
+
+    @property
+    def id(self) -> str:
+        """The digest of the document: equal for sweeps of the same rows in the same order."""
+        meaning = {"version": SWEEP_VERSION, **self.document}
+        meaning["spaces"] = [(space.base, space.ordered_axes()) for space in self.spaces]
+        for name in ("spec", "axes", "union"):
+            meaning.pop(name, None)
+        text = json.dumps(meaning, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return sum(space.rows for space in self.spaces)
+
+    @property
+    def rows_in_words(self) -> str:
+        """How many rows there are, and why.
+
+        >>> sweep(
+        ...     {
+        ...         "spec": {"architecture": "lenet"},
+        ...         "axes": {"/params/num_classes": [2, 3], "/is_training": [True, False]},
+        ...     }
+        ... ).rows_in_words
+        '4 = 2 x 2'
+        """
+        return _in_words(self.spaces)
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The places that rows set, in the order of the document."""
+        return tuple(dict.fromkeys(place for space in self.spaces for place in space.places))
+
+    def values(self, index: int) -> dict[str, JsonValue]:
+        """Return what a row sets, by place."""
+        space, row = self._at(index)
+        return space.values(row)
+
+    def spec(self, index: int) -> dict[str, Any]:
+        """Return the spec of a row."""
+        space, row = self._at(index)
+        return space.spec(space.values(row))
+
+    def _at(self, index: int) -> tuple[Space, int]:
+        row = index
+        for space in self.spaces:
+            if row < space.rows:
+                return space, row
+            row -= space.rows
+        raise IndexError(f"The sweep has {self.rows} rows, numbered from 0; received {index}.")
+
+    def __len__(self) -> int:
+        return self.rows
+
+    def __iter__(self) -> Iterator[SweepRow]:
+        """Trace the rows, one after the other."""
+        rows = SweepRows(self)
+        for index in range(self.rows):
+            identified = identify_row(self.spec(index), self.scopes, self.budget)
+            duplicate = rows.duplicate(index, identified.key)
+            if duplicate is not None:
+                yield duplicate
+                continue
+            spec = identified.spec
+            outcome = identified.outcome if spec is None else trace_row(spec, self.budget)
+            yield rows.row(index, identified.key, outcome)
+
+
+class SweepRows:
+    """Makes the rows of a sweep, in their order, of what their specs came to."""
+
+    def __init__(self, sweep: Sweep) -> None:
+        self._sweep = sweep
+        self._first: dict[tuple[str, bool], SweepRow] = {}
+
+    def duplicate(self, index: int, key: tuple[str, bool] | None) -> SweepRow | None:
+        """Return the row if one before it means the same, else None."""
+        first = None if key is None else self._first.get(key)
+        if first is None:
+            return None
+        values = self._sweep.values(index)
+        return SweepRow(index, values, "duplicate", first.outcome, duplicate_of=first.index)
+
+    def row(self, index: int, key: tuple[str, bool] | None, outcome: RowOutcome) -> SweepRow:
+        """Return the row of an outcome."""
+        row = SweepRow(index, self._sweep.values(index), "traced", outcome)
+        if outcome.totals is None:
+            row = SweepRow(index, row.values, "refused", outcome)
+        elif not all(condition.holds(outcome.totals) for condition in self._sweep.conditions):
+            row = SweepRow(index, row.values, "filtered", outcome)
+        if key is not None:
+            self._first[key] = row
+        return row
+
+
+def sweep(
+    document: object,
+    scopes: ScopeLibrary | None = None,
+    budget: Budget | None = None,
+    max_rows: int | None = None,
+) -> Sweep:
+    """Return the sweep of a document; iterating over it traces its rows.
+
+    The document is an object: `spec`, a build spec; `axes`, what varies, by its place in the spec;
+    and `method`, `union`, `where`, `run_cap`, `seed`. `scopes` has the saved scopes that it names.
+    A configuration that is refused, or over the budget, is a row too, and stops no other.
+
+    Raises: SpecError with a problem for each mistake; BudgetError if there are more rows than
+    `run_cap` or `max_rows`.
+    """
+    request = read_request(document)
+    budget = budget or Budget()
+    pinner = ScopePinner(scopes)
+    problems: list[Problem] = list(_misplaced(request))
+    spaces: list[Space] = []
+    draws = request.run_cap if request.method == "random" else None
+    for base, axes, where, spec_at in _spaces(request):
+        try:
+            spec = pinner.spec(base)
+        except SpecError as error:
+            error.move_to(spec_at)
+            problems += error.problems
+            continue
+        try:
+            spaces.append(read_space(spec, axes, where, pinner, request.seed, draws))
+        except SpecError as error:
+            problems += error.problems
+    conditions: list[Condition] = []
+    for index, text in enumerate(request.where):
+        try:
+            conditions.append(read_condition(text))
+        except SpecError as error:
+            error.move_to(json_pointer("where", index))
+            problems += error.problems
+    if problems:
+        raise SpecError(*problems)
+    _check_rows(spaces, request.run_cap, max_rows, budget)
+    return Sweep(
+        _resolved(request, spaces, conditions),
+        tuple(spaces),
+        tuple(conditions),
+        pinner.pinned,
+        budget,
+    )
+
+
+def _misplaced(request: SweepRequest) -> Iterator[Problem]:
+    """Yield a problem for each field that goes with no other one of the request."""
+    if request.union and request.axes:
+        rule = "A sweep has axes, or a union of spaces with axes of their own, but not both."
+        yield Problem(rule, "/axes")
+    if request.method == "random":
+        if request.run_cap is None:
+            yield Problem("A random sweep needs run_cap: how many rows it draws.", "/run_cap")
+        if request.union:
+            yield Problem("A union is of grids; a random sweep has axes alone.", "/union")
+
+
+def _spaces(
+    request: SweepRequest,
+) -> Iterator[tuple[dict[str, JsonValue], dict[str, JsonValue], str, str]]:
+    """Yield the base and the axes of each space, with the pointers of the axes and of the base."""
+    if not request.union:
+        yield request.spec, request.axes, "/axes", "/spec"
+    for index, space in enumerate(request.union):
+        base, where = (request.spec, "/spec")
+        if space.spec is not None:
+            base, where = space.spec, json_pointer("union", index, "spec")
+        yield base, space.axes, json_pointer("union", index, "axes"), where
+
+
+def _check_rows(
+    spaces: list[Space], run_cap: int | None, max_rows: int | None, budget: Budget
+) -> None:
+    """Raises: BudgetError if the spaces have more rows than a limit."""
+    rows = sum(space.rows for space in spaces)
+    setting = f"{budget.setting_prefix}max_sweep_rows"
+    limits = {
+        "run_cap": run_cap,
+        setting.upper() if budget.setting_prefix else setting: max_rows,
+    }
+    for name, limit in limits.items():
+        if limit is not None and rows > limit:
+            rule = f"This sweep has {_in_words(spaces)} rows; the limit is {limit} ({name})."
+            raise BudgetError(Problem(rule, "", rows))
+
+
+def _in_words(spaces: Sequence[Space]) -> str:
+    products = [" x ".join(map(str, space.counts)) or "1" for space in spaces]
+    rows, terms = str(sum(space.rows for space in spaces)), " + ".join(products)
+    return rows if terms == rows else f"{rows} = {terms}"
+
+
+def _resolved(
+    request: SweepRequest, spaces: Sequence[Space], conditions: Sequence[Condition]
+) -> dict[str, Any]:
+    """Return a request for the same sweep, with every default filled in and every name resolved."""
+    own = [{"spec": space.base, "axes": space.to_dict()} for space in spaces]
+    return {
+        "method": request.method,
+        **(own[0] if not request.union else {"union": own}),
+        "where": [str(condition) for condition in conditions],
+        # A grid of no more rows is the same with it.
+        **({"run_cap": request.run_cap} if request.method == "random" else {}),
+        "seed": request.seed,
+    }
