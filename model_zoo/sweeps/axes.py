@@ -324,8 +324,8 @@ def _zipped(name: str, data: Mapping[str, Any]) -> Dimension:
         axes[place] = axis
     counts = {place: axis.count for place, axis in axes.items()}
     if len(set(counts.values())) > 1:
-        told = ", ".join(f"{place} has {count}" for place, count in counts.items())
-        rule = f"The axes of the group {name!r} must have the same number of values: {told}."
+        lengths = ", ".join(f"{place} has {count}" for place, count in counts.items())
+        rule = f"The axes of the group {name!r} must have the same number of values: {lengths}."
         raise SpecError(Problem(rule, "/zip", counts))
     return Dimension(name, axes)
 
