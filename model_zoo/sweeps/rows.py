@@ -105,6 +105,10 @@ class SweepRow:
         }
 
 
+# The id of a build, and whether its spec is strict: equal for specs that come to the same.
+RowKey = tuple[str, bool]
+
+
 @dataclass(frozen=True, slots=True)
 class Identified:
     """A spec that was read, with the id of its build; or else the problem."""
@@ -113,8 +117,8 @@ class Identified:
     outcome: RowOutcome
 
     @property
-    def key(self) -> tuple[str, bool] | None:
-        """Equal for specs that come to the same; None where the spec is not valid."""
+    def key(self) -> RowKey | None:
+        """The key of the spec; None where it is not valid."""
         if self.spec is None or self.outcome.build is None:
             return None
         return self.outcome.build, self.spec.strict

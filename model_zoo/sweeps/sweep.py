@@ -24,7 +24,7 @@ from model_zoo.errors import BudgetError, Problem, SpecError, json_pointer
 from model_zoo.saved_scopes import ScopeLibrary
 from model_zoo.sweeps.conditions import Condition, read_condition
 from model_zoo.sweeps.format import SweepRequest, read_request
-from model_zoo.sweeps.rows import RowOutcome, SweepRow, identify_row, trace_row
+from model_zoo.sweeps.rows import RowKey, RowOutcome, SweepRow, identify_row, trace_row
 from model_zoo.sweeps.scopes import PinnedScopes, ScopePinner
 from model_zoo.sweeps.spaces import Space, read_space
 
@@ -104,15 +104,15 @@ class Sweep:
     def __iter__(self) -> Iterator[SweepRow]:
         """Trace the rows, one after the other."""
         rows = SweepRows(self)
+        known: dict[RowKey, RowOutcome] = {}
         for index in range(self.rows):
             identified = identify_row(self.spec(index), self.scopes, self.budget)
-            duplicate = rows.duplicate(index, identified.key)
-            if duplicate is not None:
-                yield duplicate
-                continue
-            spec = identified.spec
-            outcome = identified.outcome if spec is None else trace_row(spec, self.budget)
-            yield rows.row(index, identified.key, outcome)
+            key, spec, outcome = identified.key, identified.spec, identified.outcome
+            if key is not None and spec is not None:
+                if key not in known:
+                    known[key] = trace_row(spec, self.budget)
+                outcome = known[key]
+            yield rows.row(index, key, outcome)
 
 
 class SweepRows:
@@ -120,26 +120,18 @@ class SweepRows:
 
     def __init__(self, sweep: Sweep) -> None:
         self._sweep = sweep
-        self._first: dict[tuple[str, bool], SweepRow] = {}
+        self._first: dict[RowKey, int] = {}
 
-    def duplicate(self, index: int, key: tuple[str, bool] | None) -> SweepRow | None:
-        """Return the row if one before it means the same, else None."""
-        first = None if key is None else self._first.get(key)
-        if first is None:
-            return None
+    def row(self, index: int, key: RowKey | None, outcome: RowOutcome) -> SweepRow:
+        """Return the next row: what its spec came to, or that a row before it means the same."""
         values = self._sweep.values(index)
-        return SweepRow(index, values, "duplicate", first.outcome, duplicate_of=first.index)
-
-    def row(self, index: int, key: tuple[str, bool] | None, outcome: RowOutcome) -> SweepRow:
-        """Return the row of an outcome."""
-        row = SweepRow(index, self._sweep.values(index), "traced", outcome)
+        first = index if key is None else self._first.setdefault(key, index)
+        if first != index:
+            return SweepRow(index, values, "duplicate", outcome, duplicate_of=first)
         if outcome.totals is None:
-            row = SweepRow(index, row.values, "refused", outcome)
-        elif not all(condition.holds(outcome.totals) for condition in self._sweep.conditions):
-            row = SweepRow(index, row.values, "filtered", outcome)
-        if key is not None:
-            self._first[key] = row
-        return row
+            return SweepRow(index, values, "refused", outcome)
+        meets = all(condition.holds(outcome.totals) for condition in self._sweep.conditions)
+        return SweepRow(index, values, "traced" if meets else "filtered", outcome)
 
 
 def sweep(
