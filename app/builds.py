@@ -7,7 +7,7 @@ from typing import Any
 
 from app.documents import parse_document
 from app.errors import ServiceError
-from app.settings import PREFIX, Settings
+from app.settings import Settings
 from app.store.builds import Build, BuildFacts, BuildStore
 from app.store.models import ModelStore
 from app.store.scopes import ScopeStore
@@ -15,11 +15,11 @@ from app.store.sources import WeightSources
 from app.telemetry.metrics import Metrics
 from app.telemetry.timings import Timings
 from model_zoo import (
-    Budget,
     BuildSpec,
     CheckpointStore,
     Problem,
     SavedScope,
+    ScopeLibrary,
     SpecError,
     Trace,
     ZooError,
@@ -50,25 +50,18 @@ class Builds:
         self._scopes = scopes
         self._checkpoints = checkpoints
         self._metrics = metrics
-        self._budget = Budget(
-            max_parameters=settings.max_parameters,
-            max_multiply_adds=settings.max_multiply_adds,
-            max_activation_bytes=settings.max_activation_bytes,
-            max_layers=settings.max_layers,
-            max_scopes=settings.max_scopes,
-            setting_prefix=PREFIX,
-        )
+        self._budget = settings.budget
         # Held while a build or a model is stored, and while something that it may use is removed.
         self.references_lock = threading.Lock()
 
-    def trace(self, spec: object) -> Trace:
+    def trace(self, spec: object, scopes: ScopeLibrary | None = None) -> Trace:
         """Return the trace of a spec as a client sends it.
 
-        All are read here, so that each may name saved scopes.
+        All are read here, so that each may name saved scopes, those of today or those given.
 
         Raises: ZooError if the spec is invalid, rejected by its network, or over the budget.
         """
-        return trace(BuildSpec.read(spec, self._scopes, self._budget), self._budget)
+        return trace(BuildSpec.read(spec, scopes or self._scopes, self._budget), self._budget)
 
     def trace_stored(self, spec: Mapping[str, Any]) -> Trace:
         """Return the trace of a spec as a build stores it.

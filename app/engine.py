@@ -22,7 +22,7 @@ from app.arrays import Array, Buffer
 RuntimeName = Literal["auto", "tensorflow", "onnxruntime"]
 Precision = Literal["float32", "bfloat16"]
 DeviceName = Literal["cpu", "gpu"]
-ProcessRole = Literal["worker", "reader"]
+ProcessRole = Literal["worker", "reader", "tracer"]
 # Why a model has left memory: for another model, on request, or because memory ran out.
 UnloadReason = Literal["room", "request", "memory"]
 WorkerState = Literal["starting", "ready", "restarting", "stopped"]
@@ -79,6 +79,10 @@ class Task(msgspec.Struct, Generic[Result], frozen=True, tag=True):
 
 class ReadingTask(Task[Result], frozen=True):
     """Work for a reader process: to read what a client sent."""
+
+
+class TracingTask(Task[Result], frozen=True):
+    """Work for a process that traces: it needs neither a device nor weights."""
 
 
 class WorkerTask(Task[Result], frozen=True):
@@ -214,6 +218,13 @@ class Engine(Protocol):
 
     async def read(self, task: ReadingTask[Result], buffers: Sequence[Buffer]) -> Reply[Result]:
         """Read what a client sent, in a process that holds nothing else."""
+
+    async def trace(self, task: TracingTask[Result]) -> Reply[Result]:
+        """Trace networks, in a process that stays for a while. Raises EngineError."""
+
+    @property
+    def tracers(self) -> int:
+        """How many tracing tasks are done at once; others wait their turn."""
 
     async def run(self, task: WorkerTask[Result]) -> Reply[Result]:
         """Do a task in the worker. Raises EngineError, or a ZooError for what does not fit."""

@@ -19,6 +19,7 @@ ProblemKind = Literal[
     "unknown-model",
     "unknown-name",
     "unknown-scope",
+    "unknown-sweep",
     "unknown-weights",
     "method-not-allowed",
     "not-acceptable",

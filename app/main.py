@@ -22,6 +22,7 @@ from app.api import (
     open_inference,
     ops,
     scopes,
+    sweeps,
     tensorflow_serving,
     weights,
 )
@@ -45,6 +46,7 @@ _OWN_ROUTERS = (
     infer.router,
     compare.router,
     diff.router,
+    *sweeps.ROUTERS,
     *builds.ROUTERS,
     architectures.router,
     ops.router,
@@ -82,6 +84,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
         finally:
             end_imports()  # their threads would keep the process alive until they finish
             await services.loads.close()
+            await services.sweeps.close()
             await engine.close()
             if spans is not None:
                 await spans.close()

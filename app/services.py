@@ -12,6 +12,7 @@ from app.serving.models import Models
 from app.serving.networks import NetworkCache
 from app.serving.profile import Profiler
 from app.serving.saved_scopes import SavedScopes
+from app.serving.sweeps import Sweeps
 from app.serving.weight_exports import WeightExports
 from app.serving.weight_imports import WeightImports
 from app.settings import Settings
@@ -21,6 +22,7 @@ from app.store.errors import StoreError
 from app.store.files import WeightFiles
 from app.store.models import ModelStore
 from app.store.scopes import ScopeStore
+from app.store.sweeps import SweepStore
 from app.telemetry.metrics import Metrics
 from app.telemetry.statistics import Statistics
 from model_zoo import CheckpointStore
@@ -36,6 +38,7 @@ class Services:
     checkpoints: CheckpointStore
     builds: Builds
     saved_scopes: SavedScopes
+    sweeps: Sweeps
     loads: BackgroundLoads
     models: Models
     registry: ModelRegistry
@@ -68,6 +71,9 @@ def wire(settings: Settings, engine: Engine, statistics: Statistics) -> Services
         checkpoints=checkpoints,
         builds=builds,
         saved_scopes=SavedScopes(settings, scope_store, builds),
+        sweeps=Sweeps(
+            settings, SweepStore(database, settings.max_sweeps_bytes), scope_store, builds, engine
+        ),
         loads=loads,
         models=Models(settings, model_store, networks, loads, statistics),
         registry=ModelRegistry(settings, model_store, builds),

@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from model_zoo import unknown_name
+from model_zoo import Budget, unknown_name
 
 PREFIX = "ZOO_"
 MIB = 2**20
@@ -69,6 +69,9 @@ class Settings(BaseSettings):
     readers: int = Field(
         0, ge=0, description="Processes that decode images and JSON; 0 means one per two cores."
     )
+    tracers: int = Field(
+        0, ge=0, description="Processes that trace the rows of sweeps; 0 means one per core."
+    )
     batch_rows: int = Field(
         8, ge=1, description="Rows computed at once, from one request or from several."
     )
@@ -122,6 +125,11 @@ class Settings(BaseSettings):
     max_checkpoints_bytes: int = _limit(
         32 * GIB, "Bytes of the uploaded weights kept under ZOO_HOME."
     )
+    max_sweep_rows: int = _limit(10_000, "Rows of a sweep.")
+    max_sweeps_bytes: int = _limit(
+        256 * MIB, "Bytes of the sweeps kept under ZOO_HOME; the oldest make room."
+    )
+    max_running_sweeps: int = _limit(16, "Sweeps that are traced at once.")
     max_named_models: int = _limit(1000, "Versions of named models.")
     max_saved_scopes: int = _limit(1000, "Versions of saved scopes.")
     max_concurrency: int = _limit(
@@ -147,6 +155,18 @@ class Settings(BaseSettings):
     drain_s: int = _limit(
         8, "Seconds that requests in progress have to finish after SIGTERM.", minimum=0
     )
+
+    @property
+    def budget(self) -> Budget:
+        """The limits of a build."""
+        return Budget(
+            max_parameters=self.max_parameters,
+            max_multiply_adds=self.max_multiply_adds,
+            max_activation_bytes=self.max_activation_bytes,
+            max_layers=self.max_layers,
+            max_scopes=self.max_scopes,
+            setting_prefix=PREFIX,
+        )
 
     @property
     def body_limit(self) -> Limit[int]:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from app.arrays import RowShape
-from app.engine import DeviceName, Precision, ReadingTask, RuntimeName, WorkerTask
+from app.engine import DeviceName, Precision, ReadingTask, RuntimeName, TracingTask, WorkerTask
 from app.protocols.open_inference.request import InferRequest
 from app.protocols.open_inference.signature import ModelSignature
 from app.protocols.tensorflow_serving.reading import BodyContents, ExpectedBody
@@ -76,6 +76,27 @@ class Specs(msgspec.Struct, frozen=True):
         """The specs of the other builds, by id."""
         sources: dict[str, dict[str, Any]] = json.loads(self.sources_json)
         return sources
+
+
+class SweepPart(msgspec.Struct, frozen=True):
+    """Rows of a sweep, by number: its document, and the saved scopes that it names, as JSON."""
+
+    sweep: str
+    document_json: bytes
+    scopes_json: bytes
+    rows: tuple[int, ...]
+
+
+class IdentifyRows(TracingTask[bytes], frozen=True):
+    """Read the specs of rows; the result is JSON, the outcome of each as far as reading tells."""
+
+    part: SweepPart
+
+
+class TraceRows(TracingTask[bytes], frozen=True):
+    """Trace the specs of rows; the result is JSON, the outcome of each."""
+
+    part: SweepPart
 
 
 class SavedWeights(msgspec.Struct, frozen=True):

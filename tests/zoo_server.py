@@ -1,5 +1,6 @@
 """What the tests of the service share: the real program, and ways to ask it."""
 
+import asyncio
 import io
 import json
 import os
@@ -16,7 +17,9 @@ import httpx
 import numpy as np
 from PIL import Image
 
+from app.compute.tracer.tracer_tasks import TracerTasks
 from app.engine import Answer, EngineFigures, EngineStatus, ModelRef, ModelState, Reply, Rows
+from app.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 START_SECONDS = 60
@@ -48,6 +51,12 @@ class NoEngine:
 
     async def run(self, task: Any) -> Reply[Any]:
         raise AssertionError(f"{task} reached the engine")
+
+    tracers = 2
+
+    async def trace(self, task: Any) -> Reply[Any]:
+        """Trace as the process apart does, which needs no device."""
+        return await asyncio.to_thread(TracerTasks(Settings()).run, task)
 
     def status(self) -> EngineStatus:
         return EngineStatus(True, "ready", "cpu", 0, 0, 0, None)

@@ -12,6 +12,7 @@ from app.errors import ServiceError
 from app.http.openapi import TEXT, answer, finished, schemas_of, spec_schemas
 from app.http.request_bodies import SPEC, Instances
 from app.serving.model_registry import ModelRequest
+from app.serving.sweeps import SweepRowNumbers
 
 router = APIRouter(tags=["service"])
 
@@ -71,6 +72,7 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
         requests = {
             "Naming": ModelRequest,
             "Instances": Instances,
+            "SweepRowNumbers": SweepRowNumbers,
             **open_inference.REQUESTS,
             **tensorflow_serving.REQUESTS,
         }

@@ -14,6 +14,8 @@ from app.engine import Reply, Result, Task
 from app.settings import Limit
 
 Answer = tuple[CallResult | CallFailure, Sequence[Buffer]]
+# How long a call that nobody waits for any more may go on.
+_ABANDONED_SECONDS = 1.0
 
 
 class Connection:
@@ -53,6 +55,25 @@ class Connection:
             reason = f"was ended: a task took longer than {limit.value:g} s ({limit.setting})"
             self.process.kill(reason)
             raise ProcessGoneError(reason) from None
+
+    async def call_or_end(
+        self, task: Task[Result], buffers: Sequence[Buffer], what: str
+    ) -> Reply[Result]:
+        """Return the answer to a call of a process that does one at a time.
+
+        If the caller gives up, the call may still end for a moment; then the process is killed,
+        since nothing else interrupts it. `what` was too slow is the reason that is told.
+        """
+        call = asyncio.create_task(self.call(task, buffers))
+        try:
+            return await asyncio.shield(call)
+        except asyncio.CancelledError:
+            if not call.done():
+                await asyncio.wait({call}, timeout=_ABANDONED_SECONDS)
+                if not call.done():
+                    self.process.kill(f"was ended: {what} took too long")
+                await asyncio.gather(call, return_exceptions=True)
+            raise
 
     async def listen(self) -> None:
         """Hand each answer to its caller, until the process is gone.

@@ -18,6 +18,7 @@ from app.compute.batching import PendingRequest, RequestQueue
 from app.compute.device_worker import DeviceWorker, OnBatch
 from app.compute.reader_pool import ReaderPool
 from app.compute.supervisor import Supervisor
+from app.compute.tracer_pool import TracerPool
 from app.engine import (
     Answer,
     DeadlineError,
@@ -31,6 +32,7 @@ from app.engine import (
     Reply,
     Result,
     Rows,
+    TracingTask,
     UnloadReason,
     WorkerTask,
     WorkerUnavailableError,
@@ -54,6 +56,7 @@ class LocalEngine:
         self._is_closed = False
         self._seconds_per_request = 0.0
         self._readers = ReaderPool(settings)
+        self._tracers = TracerPool(settings)
         self._workers = [
             DeviceWorker(settings, self._arena, self._queue, on_batch, self._release, gpu)
             for gpu in _gpus(settings.device)
@@ -107,7 +110,11 @@ class LocalEngine:
         if self._is_closed:
             return
         self._is_closed, self._accepting = True, False
-        await asyncio.gather(*(worker.close() for worker in self._workers), self._readers.close())
+        await asyncio.gather(
+            *(worker.close() for worker in self._workers),
+            self._readers.close(),
+            self._tracers.close(),
+        )
         for pending in list(self._blocks):
             self._queue.remove(pending)
             pending.fail(WorkerUnavailableError("The service is stopping."))
@@ -225,6 +232,15 @@ class LocalEngine:
         """Read what a client sent; see `Engine.read`."""
         return await self._readers.read(task, buffers)
 
+    async def trace(self, task: TracingTask[Result]) -> Reply[Result]:
+        """Trace networks; see `Engine.trace`."""
+        return await self._tracers.trace(task)
+
+    @property
+    def tracers(self) -> int:
+        """How many tracing tasks are done at once."""
+        return self._tracers.count
+
     async def run(self, task: WorkerTask[Result]) -> Reply[Result]:
         """Do a task in the first worker that is up; see `Engine.run`."""
         workers = self._workers
@@ -258,7 +274,11 @@ class LocalEngine:
         )
 
     def _pids(self) -> dict[ProcessRole, list[int]]:
-        return {"worker": self.worker_pids, "reader": self._readers.pids}
+        return {
+            "worker": self.worker_pids,
+            "reader": self._readers.pids,
+            "tracer": self._tracers.pids,
+        }
 
 
 def _unavailable(supervisor: Supervisor, limit: str) -> WorkerUnavailableError:

@@ -25,12 +25,14 @@ from app.engine import (
 )
 from app.store.errors import StoreError
 from app.tasks import (
+    IdentifyRows,
     MeasureProfile,
     ReadInputs,
     ReadOpenInference,
     ReadTensorFlowServing,
     SaveWeights,
     Specs,
+    TraceRows,
 )
 from app.wording import clip
 from model_zoo import InputError, Problem, WeightsError, ZooError
@@ -87,6 +89,7 @@ class Compute(WorkerTask[tuple[tuple[int, ...], ...]], frozen=True):
 
 AnyWorkerTask = Load | Unload | Compute | SaveWeights | MeasureProfile
 AnyReadingTask = ReadInputs | ReadOpenInference | ReadTensorFlowServing
+AnyTracingTask = IdentifyRows | TraceRows
 
 
 # Calls ----------------------------------------------------------------------------------------
@@ -129,6 +132,7 @@ encode = _encoder.encode
 first_message = Decoder(Ready | Refused).decode
 worker_call = Decoder(Call[AnyWorkerTask]).decode
 reading_call = Decoder(Call[AnyReadingTask]).decode
+tracing_call = Decoder(Call[AnyTracingTask]).decode
 answer_of_call = Decoder(CallResult | CallFailure).decode
 
 

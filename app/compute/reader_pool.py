@@ -5,7 +5,6 @@ They hold no network and no other client's data: a hostile file can break only o
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
 
 from app.arrays import Buffer
 from app.compute.child_process import ChildProcess, ProcessGoneError
@@ -69,26 +68,12 @@ class ReaderPool:
 async def _read(
     connection: Connection, task: ReadingTask[Result], buffers: Sequence[Buffer]
 ) -> Reply[Result]:
-    call = asyncio.create_task(connection.call(task, buffers))
     try:
-        return await asyncio.shield(call)
-    except asyncio.CancelledError:
-        # The process cannot be interrupted: either it ends soon, or it is killed.
-        if not call.done():
-            await _end_soon(call, connection.process)
-        raise
+        return await connection.call_or_end(task, buffers, "an input")
     except ProcessGoneError as gone:
         raise WorkerDiedError(
             f"The process that reads inputs {gone} while it read this one. It is started again."
         ) from None
-
-
-async def _end_soon(call: "asyncio.Task[Any]", process: ChildProcess) -> None:
-    """Let an abandoned call end, or kill its process."""
-    await asyncio.wait({call}, timeout=1)
-    if not call.done():
-        process.kill("was ended: an input took too long")
-    await asyncio.gather(call, return_exceptions=True)
 
 
 async def _spawn() -> ChildProcess:

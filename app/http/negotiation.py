@@ -48,6 +48,12 @@ REPORT_FORMATS: Mapping[str, str] = {
 }
 DIFF_FORMATS: Mapping[str, str] = {**REPORT_FORMATS, "dot": "text/vnd.graphviz; charset=utf-8"}
 TEXT_FORMATS: Mapping[str, str] = {name: REPORT_FORMATS[name] for name in ("json", "text")}
+ROW_FORMATS: Mapping[str, str] = {
+    "json": "application/json",
+    "ndjson": "application/x-ndjson",
+    "csv": REPORT_FORMATS["csv"],
+    "parquet": "application/vnd.apache.parquet",
+}
 Writers = Mapping[str, Callable[[], Any]]
 
 

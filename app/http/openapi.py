@@ -15,7 +15,7 @@ from app.errors import ForeignProblemBody, ProblemBody, ProblemKind, ProblemKind
 from app.http.foreign_problems import MEDIA_TYPE as FOREIGN_MEDIA_TYPE
 from app.http.foreign_problems import foreign_status, is_foreign
 from app.http.problems import MEDIA_TYPE, PROBLEM_TYPES
-from model_zoo import BuildSpec, ScopeRequest, list_architectures, list_ops
+from model_zoo import BuildSpec, ScopeRequest, SweepRequest, list_architectures, list_ops
 
 Schema = dict[str, Any]
 Responses = dict[int | str, Schema]
@@ -95,7 +95,9 @@ def schemas_of(types: Mapping[str, Any]) -> dict[str, Schema]:
 
 def spec_schemas() -> dict[str, Schema]:
     """Return the schemas of a spec, with the names of the catalogue; `Sources` is its `weights`."""
-    schemas = schemas_of({"BuildSpec": BuildSpec, "ScopeLevels": ScopeRequest})
+    schemas = schemas_of(
+        {"BuildSpec": BuildSpec, "ScopeLevels": ScopeRequest, "SweepRequest": SweepRequest}
+    )
     properties = schemas["BuildSpec"]["properties"]
     properties["architecture"]["enum"] = list(list_architectures())
     schemas["ScopeLevel"]["properties"]["ops"]["items"]["enum"] = list(list_ops())

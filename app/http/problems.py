@@ -72,6 +72,7 @@ PROBLEM_TYPES: Mapping[ProblemKind, ProblemType] = {
     "unknown-model": ProblemType(404, "There is no such model"),
     "unknown-name": ProblemType(404, "There is no such name in the catalogue"),
     "unknown-scope": ProblemType(404, "There is no such saved scope"),
+    "unknown-sweep": ProblemType(404, "There is no such sweep"),
     "method-not-allowed": ProblemType(405, "The route does not support the method"),
     "unknown-weights": ProblemType(404, "There are no such weights"),
     "not-acceptable": ProblemType(406, "None of the accepted types is available"),

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from app.settings import Settings
 
-Process = Literal["api", "worker", "reader"]
+Process = Literal["api", "worker", "reader", "tracer"]
 
 # The fields of the request that a line is about: request_id, trace_id.
 _NO_FIELDS: Mapping[str, Any] = MappingProxyType({})
@@ -22,6 +22,7 @@ _TEXT: dict[Process, str] = {
     "api": "%(asctime)s %(levelname)s %(message)s",
     "worker": "%(levelname)s worker %(process)d: %(message)s",
     "reader": "%(levelname)s reader %(process)d: %(message)s",
+    "tracer": "%(levelname)s tracer %(process)d: %(message)s",
 }
 
 

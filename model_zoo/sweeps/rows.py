@@ -2,20 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, NotRequired, Self
 
 from pydantic import JsonValue
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from model_zoo.budget import Budget
-from model_zoo.errors import BuildError, ZooError
+from model_zoo.errors import BuildError, Problem, ZooError
 from model_zoo.plain_values import spell
 from model_zoo.reports.summary import Totals
 from model_zoo.saved_scopes import ScopeLibrary
 from model_zoo.spec import BuildSpec
 from model_zoo.tracing import trace
 
-Status = Literal["traced", "refused", "duplicate", "filtered"]
+RowStatus = Literal["traced", "refused", "duplicate", "filtered"]
 
 
 class RowProblem(TypedDict):
@@ -38,17 +38,20 @@ class SweepRowDocument(TypedDict):
 
     `values` are those of the axes, by place. `build` is the id that a build of the row's spec has,
     null where the spec is not valid. A duplicate means the same as the row `duplicate_of`; a row is
-    filtered where its totals do not meet a condition.
+    filtered where its totals do not meet a condition. `front` is there if a Pareto front was asked
+    for, and `spec` if the rows' specs were.
     """
 
     index: int
     build: str | None
-    status: Status
+    status: RowStatus
     values: dict[str, JsonValue]
     totals: Totals | None
     warnings: int
     problem: RowProblem | None
     duplicate_of: int | None
+    front: NotRequired[bool]
+    spec: NotRequired[dict[str, JsonValue]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,16 @@ class RowOutcome:
     warnings: tuple[str, ...] = ()
     problem: RowProblem | None = None
 
+    @classmethod
+    def stored(cls, document: Mapping[str, Any]) -> Self:
+        """Return the outcome of its JSON."""
+        return cls(
+            document["build"],
+            document["totals"],
+            tuple(document["warnings"]),
+            document["problem"],
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class SweepRow:
@@ -67,7 +80,7 @@ class SweepRow:
 
     index: int
     values: Mapping[str, JsonValue]
-    status: Status
+    status: RowStatus
     outcome: RowOutcome
     duplicate_of: int | None = None
 
@@ -144,12 +157,18 @@ def trace_row(spec: BuildSpec, budget: Budget) -> RowOutcome:
 
 def problem_of(error: ZooError) -> RowProblem:
     """Return the first problem of an error, and how many more there are."""
-    problem = error.problems[0]
+    layer = error.layer if isinstance(error, BuildError) else None
+    return row_problem(error.problems[0], layer, more=len(error.problems) - 1)
+
+
+def row_problem(problem: Problem | str, layer: str | None = None, more: int = 0) -> RowProblem:
+    """Return a problem as a row has it."""
+    problem = Problem(problem) if isinstance(problem, str) else problem
     return {
         "pointer": problem.pointer,
         "message": problem.message,
-        "layer": error.layer if isinstance(error, BuildError) else None,
+        "layer": layer,
         "received": None if problem.received is None else spell(problem.received),
         "suggestion": problem.suggestion,
-        "more": len(error.problems) - 1,
+        "more": more,
     }

@@ -13,7 +13,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,14 @@ from model_zoo.errors import BudgetError, Problem, SpecError, json_pointer
 from model_zoo.saved_scopes import ScopeLibrary
 from model_zoo.sweeps.conditions import Condition, read_condition
 from model_zoo.sweeps.format import SweepRequest, read_request
-from model_zoo.sweeps.rows import RowKey, RowOutcome, SweepRow, identify_row, trace_row
+from model_zoo.sweeps.rows import (
+    RowKey,
+    RowOutcome,
+    SweepRow,
+    SweepRowDocument,
+    identify_row,
+    trace_row,
+)
 from model_zoo.sweeps.scopes import PinnedScopes, ScopePinner
 from model_zoo.sweeps.spaces import Space, read_space
 
@@ -121,6 +128,13 @@ class SweepRows:
     def __init__(self, sweep: Sweep) -> None:
         self._sweep = sweep
         self._first: dict[RowKey, int] = {}
+
+    def meet(self, rows: Iterable[SweepRowDocument]) -> None:
+        """Take rows of an earlier run, with which the next ones are compared."""
+        for row in rows:
+            if row["build"] is not None and row["status"] != "duplicate":
+                is_strict = self._sweep.spec(row["index"]).get("strict") is True
+                self._first.setdefault((row["build"], is_strict), row["index"])
 
     def row(self, index: int, key: RowKey | None, outcome: RowOutcome) -> SweepRow:
         """Return the next row: what its spec came to, or that a row before it means the same."""

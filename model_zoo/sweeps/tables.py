@@ -9,9 +9,10 @@ from model_zoo.sweeps.rows import RowProblem, SweepRowDocument
 from model_zoo.tables import csv_table
 
 
-def sweep_columns(places: Sequence[str]) -> tuple[str, ...]:
+def sweep_columns(places: Sequence[str], *, front: bool = False) -> tuple[str, ...]:
     """Return the names of the columns; `places` are what the sweep's axes set."""
-    return ("index", "build", "status", *places, *TOTALS, "problem", "warnings", "duplicate_of")
+    last = ("problem", "warnings", "duplicate_of", *(("front",) if front else ()))
+    return ("index", "build", "status", *places, *TOTALS, *last)
 
 
 def cells(row: SweepRowDocument, places: Sequence[str]) -> list[object]:
@@ -26,12 +27,15 @@ def cells(row: SweepRowDocument, places: Sequence[str]) -> list[object]:
         None if row["problem"] is None else problem_text(row["problem"]),
         row["warnings"],
         row["duplicate_of"],
+        *((row["front"],) if "front" in row else ()),
     ]
 
 
 def sweep_csv(rows: Iterable[SweepRowDocument], places: Sequence[str]) -> str:
     """Return rows as CSV with a header; refused rows are in it."""
-    return csv_table(sweep_columns(places), (cells(row, places) for row in rows))
+    rows = list(rows)
+    header = sweep_columns(places, front=bool(rows) and "front" in rows[0])
+    return csv_table(header, (cells(row, places) for row in rows))
 
 
 def problem_text(problem: RowProblem) -> str:

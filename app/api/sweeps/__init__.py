@@ -1,0 +1,5 @@
+"""`/v1/sweeps`: many builds that differ along axes."""
+
+from app.api.sweeps import builds, collection, rows
+
+ROUTERS = (collection.router, rows.router, builds.router)

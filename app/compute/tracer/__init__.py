@@ -1,0 +1,1 @@
+"""The process that traces rows of sweeps."""

@@ -1,0 +1,265 @@
+"""The sweeps: starts and ends them, finds them and their rows, and makes builds of rows."""
+
+import asyncio
+import itertools
+import json
+import logging
+import re
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
+
+from app.builds import Builds
+from app.documents import parse_document
+from app.engine import Engine, EngineError
+from app.errors import ServiceError
+from app.serving.known_outcomes import KnownOutcomes
+from app.serving.sweep_progress import SweepProgress
+from app.serving.sweep_run import SweepRun
+from app.settings import Settings, variable
+from app.store.builds import Build
+from app.store.errors import StoreError
+from app.store.scopes import ScopeStore
+from app.store.sweeps import StoredSweep, SweepStore
+from app.telemetry.timings import Timings
+from model_zoo import (
+    BUILD_ID,
+    BudgetError,
+    PinnedScopes,
+    Problem,
+    SpecError,
+    Sweep,
+    SweepRowDocument,
+    Trace,
+    ZooError,
+    json_pointer,
+    sweep,
+)
+
+log = logging.getLogger(__name__)
+
+SweepState = Literal["running", "done", "stopped"]
+_ID = re.compile(BUILD_ID)  # digests of sweeps have the form of those of builds
+_MAX_BUILDS = 100
+
+
+class SweepRowNumbers(TypedDict):
+    """The rows of a sweep to keep as builds."""
+
+    rows: Annotated[list[int], Field(max_length=_MAX_BUILDS)]
+
+
+@dataclass(frozen=True, slots=True)
+class SweepView:
+    """A sweep, and how far it is; `reason` is why it stopped before the end."""
+
+    stored: StoredSweep
+    sweep: Sweep
+    progress: SweepProgress
+    state: SweepState
+    reason: str | None
+
+    @property
+    def done(self) -> int:
+        """How many rows are traced."""
+        return self.progress.rows
+
+
+class Sweeps:
+    """The sweeps that are kept, and those that are running."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: SweepStore,
+        scopes: ScopeStore,
+        builds: Builds,
+        engine: Engine,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._scopes = scopes
+        self._builds = builds
+        self._engine = engine
+        self._outcomes = KnownOutcomes()
+        self._runs: dict[str, tuple[SweepRun, asyncio.Task[None]]] = {}
+        self._reasons: dict[str, str] = {}
+
+    def read(self, body: bytes) -> Sweep:
+        """Return the sweep of a JSON body.
+
+        Raises: ZooError if it is not valid, or has too many rows.
+        """
+        document = parse_document(body, self._settings)
+        settings = self._settings
+        return sweep(document, self._scopes, settings.budget, settings.max_sweep_rows)
+
+    async def start(self, sweep: Sweep, *, fail_fast: bool) -> None:
+        """Trace the rows of a sweep that are not stored yet, in the background.
+
+        Raises: ServiceError if too many sweeps are running.
+        """
+        if sweep.id in self._runs:
+            return
+        limit = self._settings.max_running_sweeps
+        if len(self._runs) >= limit:
+            raise ServiceError(
+                "overloaded",
+                f"{len(self._runs)} sweeps are being traced already; the limit is {limit} "
+                f"({variable('max_running_sweeps')}).",
+            )
+        document_json, scopes_json = json.dumps(sweep.document), json.dumps(sweep.scopes.to_dict())
+        stored = await asyncio.to_thread(
+            self._store.add, sweep.id, sweep.rows, document_json, scopes_json
+        )
+        if sweep.id in self._runs:  # another request was faster
+            return
+
+        async def store(rows: Sequence[SweepRowDocument], progress: dict[str, Any]) -> None:
+            running = list(self._runs)
+            await asyncio.to_thread(self._store.append, sweep.id, rows, progress, running)
+
+        run = SweepRun(sweep, stored, self._engine, self._outcomes, store, fail_fast=fail_fast)
+        self._runs[sweep.id] = run, asyncio.create_task(self._run(sweep.id, run))
+
+    async def _run(self, sweep_id: str, run: SweepRun) -> None:
+        self._reasons.pop(sweep_id, None)
+        try:
+            reason = await run.run(await asyncio.to_thread(self.rows, sweep_id))
+            if reason is not None:
+                self._reasons[sweep_id] = reason
+        except (EngineError, StoreError) as error:
+            self._reasons[sweep_id] = str(error)
+            log.warning("Sweep %s stopped: %s", sweep_id, error)
+        except Exception:
+            self._reasons[sweep_id] = "internal error"
+            log.exception("Sweep %s stopped.", sweep_id)
+        finally:
+            del self._runs[sweep_id]
+
+    async def wait(self, sweep_id: str, seconds: float) -> None:
+        """Wait for the end of a sweep, or for some seconds."""
+        if sweep_id in self._runs:
+            await asyncio.wait({self._runs[sweep_id][1]}, timeout=seconds)
+
+    async def follow(self, sweep_id: str) -> AsyncIterator[list[SweepRowDocument]]:
+        """Yield the rows of a sweep in their order, those that are traced meanwhile too."""
+        count = 0
+        while True:
+            # Asked before the rows are read: what it stores meanwhile is read the next time.
+            run = self._runs.get(sweep_id)
+            rows = await asyncio.to_thread(self._next_rows, sweep_id, count)
+            if rows:
+                yield rows
+                count += len(rows)
+            elif run is None:
+                return
+            else:
+                await run[0].more_than(count)
+
+    def _next_rows(self, sweep_id: str, start: int) -> list[SweepRowDocument]:
+        return next(self._store.rows(sweep_id, start), [])
+
+    def first_rows(self, sweep_id: str, limit: int, start: int = 0) -> list[SweepRowDocument]:
+        """Return at most so many rows from a number on, in their order."""
+        parts = self._store.rows(sweep_id, start)
+        return list(itertools.islice(itertools.chain.from_iterable(parts), limit))
+
+    def rows(self, sweep_id: str) -> list[SweepRowDocument]:
+        """Return the rows that are traced, in their order."""
+        return [row for rows in self._store.rows(sweep_id) for row in rows]
+
+    def get(self, sweep_id: str) -> SweepView:
+        """Return a sweep.
+
+        Raises: ServiceError (unknown-sweep) if there is none of this id.
+        """
+        stored = self._store.get(sweep_id) if _ID.fullmatch(sweep_id) else None
+        if stored is None:
+            shown = sweep_id if len(sweep_id) <= 64 else sweep_id[:64] + "..."
+            raise ServiceError(
+                "unknown-sweep", f"There is no sweep {shown!r}. GET /v1/sweeps lists them."
+            )
+        return self._view(stored)
+
+    def _view(self, stored: StoredSweep) -> SweepView:
+        progress = SweepProgress.stored(stored.progress)
+        scopes = PinnedScopes.stored(json.loads(stored.scopes_json))
+        read = sweep(json.loads(stored.document_json), scopes, self._settings.budget)
+        state: SweepState = "done" if progress.rows == stored.row_count else "stopped"
+        if stored.id in self._runs:
+            state = "running"
+        reason = None
+        if state == "stopped":
+            reason = self._reasons.get(stored.id, "It was interrupted.")
+        return SweepView(stored, read, progress, state, reason)
+
+    def page(self, *, before: int | None, limit: int) -> list[StoredSweep]:
+        """Return sweeps, newest first; `before` is the sequence number that they follow."""
+        return self._store.list(before=before, limit=limit)
+
+    async def remove(self, sweep_id: str) -> None:
+        """End a sweep, and delete it and its rows.
+
+        Raises: ServiceError (unknown-sweep) if there is none of this id.
+        """
+        await asyncio.to_thread(self.get, sweep_id)
+        if sweep_id in self._runs:
+            _, task = self._runs[sweep_id]
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        await asyncio.to_thread(self._store.remove, sweep_id)
+
+    def keep_builds(
+        self, sweep_id: str, body: bytes, timings: Timings
+    ) -> list[tuple[int, Build, bool]]:
+        """Make builds of the rows that a JSON body names; return them, and whether they are new.
+
+        Raises: ServiceError, or a ZooError with the place in the body.
+        """
+        view = self.get(sweep_id)
+        traces: dict[int, Trace] = {}
+        for number in _numbers(parse_document(body, self._settings), view.stored.row_count):
+            try:
+                spec = view.sweep.spec(number)
+                traces[number] = self._builds.trace(spec, view.sweep.scopes)
+            except ZooError as error:
+                # Its pointers are places in the row's spec, which the body does not have.
+                rule = f"Row {number} is refused, so it has no build: {error}"
+                raise SpecError(Problem(rule, "/rows", number)) from error
+        return [(number, *self._builds.keep(traced, timings)) for number, traced in traces.items()]
+
+    async def close(self) -> None:
+        """End every sweep; posted again, it goes on where it was."""
+        tasks = [task for _, task in self._runs.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _numbers(document: object, row_count: int) -> list[int]:
+    """Return the numbers of the rows that `{"rows": [...]}` names, each once.
+
+    Raises: SpecError, BudgetError.
+    """
+    numbers = document.get("rows") if isinstance(document, dict) else None
+    if not isinstance(numbers, list) or not isinstance(document, dict) or len(document) > 1:
+        raise SpecError(Problem('The body is {"rows": [...]}: numbers of rows.', "", document))
+    if len(numbers) > _MAX_BUILDS:
+        rule = f"These are {len(numbers)} rows; the limit of one request is {_MAX_BUILDS}."
+        raise BudgetError(Problem(rule, "/rows", len(numbers)))
+    problems = [
+        Problem(
+            f"A row is a number from 0 to {row_count - 1}; received {number!r}.",
+            json_pointer("rows", index),
+            number,
+        )
+        for index, number in enumerate(numbers)
+        if type(number) is not int or not 0 <= number < row_count
+    ]
+    if problems:
+        raise SpecError(*problems)
+    return list(dict.fromkeys(numbers))

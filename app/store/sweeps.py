@@ -1,0 +1,174 @@
+"""The sweeps: their documents, and the rows that are traced so far. They share the database.
+
+Rows are stored in their order, some at a time, so what is stored is always the beginning of a
+sweep. Every method blocks, so the API calls them in threads.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+
+from app.store.database import Database, now
+from model_zoo import SweepRowDocument
+
+_sweeps = sa.Table(
+    "sweeps",
+    sa.MetaData(),
+    # The order of arrival, which is the cursor of a listing; a number is never reused.
+    sa.Column("sequence", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("id", sa.String, unique=True, nullable=False),
+    sa.Column("created", sa.String, nullable=False),
+    sa.Column("row_count", sa.Integer, nullable=False),
+    sa.Column("document", sa.String, nullable=False),  # JSON, in which the order of keys counts
+    sa.Column("scopes", sa.String, nullable=False),
+    sa.Column("progress", sa.JSON, nullable=False),
+    sa.Column("bytes", sa.Integer, nullable=False),
+    sqlite_autoincrement=True,
+)
+_rows = sa.Table(
+    "sweep_rows",
+    sa.MetaData(),
+    sa.Column("sweep", sa.String, primary_key=True),
+    sa.Column("first", sa.Integer, primary_key=True),
+    sa.Column("rows", sa.String, nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSweep:
+    """A sweep as it is stored; `progress` is what its runs said of the rows so far."""
+
+    sequence: int
+    id: str
+    created: str
+    row_count: int
+    document_json: str
+    scopes_json: str
+    progress: Mapping[str, Any]
+
+
+class SweepStore:
+    """Stores the sweeps, within a limit of bytes."""
+
+    def __init__(self, database: Database, max_bytes: int) -> None:
+        """Use a database; create the tables if they do not exist.
+
+        Raises: StoreError if the database cannot be used.
+        """
+        self._database = database
+        self._max_bytes = max_bytes
+        database.create(_sweeps)
+        database.create(_rows)
+
+    def add(
+        self, sweep_id: str, row_count: int, document_json: str, scopes_json: str
+    ) -> StoredSweep:
+        """Store a sweep without rows, unless it is there; return it as it is stored."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                insert(_sweeps)
+                .values(
+                    id=sweep_id,
+                    created=now(),
+                    row_count=row_count,
+                    document=document_json,
+                    scopes=scopes_json,
+                    progress={},
+                    bytes=len(document_json) + len(scopes_json),
+                )
+                .on_conflict_do_nothing(index_elements=["id"])
+            )
+            return _sweep(connection.execute(_selected(sweep_id)).one())
+
+    def append(
+        self,
+        sweep_id: str,
+        rows: Sequence[SweepRowDocument],
+        progress: Mapping[str, Any],
+        running: Sequence[str],
+    ) -> list[str]:
+        """Store the next rows of a sweep; return the ids of sweeps that made room for them.
+
+        The oldest go first; those that are running, among them this one, stay.
+        """
+        text = json.dumps(rows, separators=(",", ":"))
+        with self._database.transaction() as connection:
+            connection.execute(
+                sa.insert(_rows).values(sweep=sweep_id, first=rows[0]["index"], rows=text)
+            )
+            connection.execute(
+                sa.update(_sweeps)
+                .where(_sweeps.c.id == sweep_id)
+                .values(progress=progress, bytes=_sweeps.c.bytes + len(text))
+            )
+            return self._make_room(connection, running)
+
+    def _make_room(self, connection: sa.Connection, running: Sequence[str]) -> list[str]:
+        total = connection.scalar(sa.select(sa.func.sum(_sweeps.c.bytes))) or 0
+        oldest = sa.select(_sweeps.c.id, _sweeps.c.bytes).order_by(_sweeps.c.sequence)
+        removed: list[str] = []
+        if total > self._max_bytes:
+            for row in connection.execute(oldest).all():
+                if total <= self._max_bytes:
+                    break
+                if row.id not in running:
+                    _remove(connection, row.id)
+                    total -= row.bytes
+                    removed.append(row.id)
+        return removed
+
+    def get(self, sweep_id: str) -> StoredSweep | None:
+        """Return a sweep, or None if no sweep has this id."""
+        with self._database.transaction() as connection:
+            row = connection.execute(_selected(sweep_id)).first()
+            return _sweep(row) if row else None
+
+    def rows(self, sweep_id: str, start: int = 0) -> Iterator[list[SweepRowDocument]]:
+        """Yield the rows from a number on, in their order, some at a time."""
+        while True:
+            query = (
+                sa.select(_rows.c.first, _rows.c.rows)
+                .where(_rows.c.sweep == sweep_id, _rows.c.first <= start)
+                .order_by(_rows.c.first.desc())
+                .limit(1)
+            )
+            with self._database.transaction() as connection:
+                row = connection.execute(query).first()
+            rows: list[SweepRowDocument] = [] if row is None else json.loads(row.rows)
+            rows = [] if row is None else rows[start - row.first :]
+            if not rows:
+                return
+            yield rows
+            start += len(rows)
+
+    def list(self, *, before: int | None, limit: int) -> list[StoredSweep]:
+        """Return sweeps, newest first; `before` is the sequence number that they follow."""
+        query = sa.select(_sweeps).order_by(_sweeps.c.sequence.desc()).limit(limit)
+        if before is not None:
+            query = query.where(_sweeps.c.sequence < before)
+        with self._database.transaction() as connection:
+            return [_sweep(row) for row in connection.execute(query)]
+
+    def remove(self, sweep_id: str) -> None:
+        """Delete a sweep and its rows."""
+        with self._database.transaction() as connection:
+            _remove(connection, sweep_id)
+
+
+def _selected(sweep_id: str) -> sa.Select[Any]:
+    return sa.select(_sweeps).where(_sweeps.c.id == sweep_id)
+
+
+def _remove(connection: sa.Connection, sweep_id: str) -> None:
+    connection.execute(sa.delete(_rows).where(_rows.c.sweep == sweep_id))
+    connection.execute(sa.delete(_sweeps).where(_sweeps.c.id == sweep_id))
+
+
+def _sweep(row: Any) -> StoredSweep:
+    return StoredSweep(
+        row.sequence, row.id, row.created, row.row_count, row.document, row.scopes, row.progress
+    )
