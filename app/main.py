@@ -84,6 +84,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
         finally:
             end_imports()  # their threads would keep the process alive until they finish
             await services.loads.close()
+            await services.sweep_measurements.close()
             await services.sweeps.close()
             await engine.close()
             if spans is not None:

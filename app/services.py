@@ -12,6 +12,7 @@ from app.serving.models import Models
 from app.serving.networks import NetworkCache
 from app.serving.profile import Profiler
 from app.serving.saved_scopes import SavedScopes
+from app.serving.sweep_measurements import SweepMeasurements
 from app.serving.sweeps import Sweeps
 from app.serving.weight_exports import WeightExports
 from app.serving.weight_imports import WeightImports
@@ -39,6 +40,7 @@ class Services:
     builds: Builds
     saved_scopes: SavedScopes
     sweeps: Sweeps
+    sweep_measurements: SweepMeasurements
     loads: BackgroundLoads
     models: Models
     registry: ModelRegistry
@@ -64,6 +66,9 @@ def wire(settings: Settings, engine: Engine, statistics: Statistics) -> Services
     networks = NetworkCache(builds)
     loads = BackgroundLoads(engine)
     files = WeightFiles(settings.home, settings.max_files_bytes)
+    inference = Inference(engine, settings, statistics)
+    sweep_store = SweepStore(database, settings.max_sweeps_bytes)
+    sweeps = Sweeps(settings, sweep_store, scope_store, builds, engine)
     return Services(
         settings=settings,
         database=database,
@@ -71,13 +76,12 @@ def wire(settings: Settings, engine: Engine, statistics: Statistics) -> Services
         checkpoints=checkpoints,
         builds=builds,
         saved_scopes=SavedScopes(settings, scope_store, builds),
-        sweeps=Sweeps(
-            settings, SweepStore(database, settings.max_sweeps_bytes), scope_store, builds, engine
-        ),
+        sweeps=sweeps,
+        sweep_measurements=SweepMeasurements(sweeps, sweep_store, builds, inference),
         loads=loads,
         models=Models(settings, model_store, networks, loads, statistics),
         registry=ModelRegistry(settings, model_store, builds),
-        inference=Inference(engine, settings, statistics),
+        inference=inference,
         profiler=Profiler(engine, settings),
         weight_exports=WeightExports(engine, files, builds.sources),
         weight_imports=WeightImports(settings, checkpoints),

@@ -15,6 +15,7 @@ from app.serving.model_registry import ModelRegistry
 from app.serving.models import Models
 from app.serving.profile import Profiler
 from app.serving.saved_scopes import SavedScopes
+from app.serving.sweep_measurements import SweepMeasurements
 from app.serving.sweeps import Sweeps
 from app.serving.weight_exports import WeightExports
 from app.serving.weight_imports import WeightImports
@@ -40,6 +41,9 @@ SettingsDep = Annotated[Settings, _part(lambda services: services.settings)]
 EngineDep = Annotated[Engine, _part(lambda services: services.engine)]
 BuildsDep = Annotated[Builds, _part(lambda services: services.builds)]
 SavedScopesDep = Annotated[SavedScopes, _part(lambda services: services.saved_scopes)]
+SweepMeasurementsDep = Annotated[
+    SweepMeasurements, _part(lambda services: services.sweep_measurements)
+]
 SweepsDep = Annotated[Sweeps, _part(lambda services: services.sweeps)]
 CheckpointsDep = Annotated[CheckpointStore, _part(lambda services: services.checkpoints)]
 ModelsDep = Annotated[Models, _part(lambda services: services.models)]

@@ -44,7 +44,16 @@ async def read_inputs(request: Request, settings: Settings) -> Sequence[Input]:
 
     Raises: ServiceError if the type or the form is not accepted.
     """
+    return await _inputs(request, await read_body(request, settings), settings)
+
+
+async def read_inputs_if_any(request: Request, settings: Settings) -> Sequence[Input]:
+    """Return the inputs of a body, as `read_inputs` does; of an empty body, none."""
     body = await read_body(request, settings)
+    return await _inputs(request, body, settings) if body else ()
+
+
+async def _inputs(request: Request, body: bytes, settings: Settings) -> Sequence[Input]:
     content_type = request.headers.get("content-type", "")
     kind = _kind(content_type.partition(";")[0].strip().lower(), body)
     if kind != "form":

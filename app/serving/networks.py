@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from app.arrays import OUTPUT, PROBABILITIES, RowShape
 from app.builds import Builds
 from app.engine import ModelRef, Precision, RuntimeName
 from app.settings import Limit, Settings, variable
-from model_zoo import Node
+from model_zoo import Node, SpecDocument, Trace
 
 # Python objects beside the weights, in the worker; measured on mobilenet_v1 and inception_v3.
 _BYTES_PER_LAYER = 128 * 1024
@@ -126,26 +126,38 @@ class NetworkCache:
     def _read(self, build_id: str) -> Network:
         build = self._builds.get(build_id)
         traced = self._builds.trace(build.spec)
-        graph, totals = traced.graph, traced.summary().totals
-        return Network(
-            build=build.id,
-            architecture=build.architecture,
-            spec=build.spec,
-            source_specs=self._builds.sources.specs_of_sources(build.spec),
-            input_shape=traced.spec.input_shape,
-            preprocessing=traced.architecture.preprocessing,
-            end_points={name: _row(tensor.shape) for name, tensor in graph.end_points.items()},
-            output_shape=_row(graph.output.shape),
-            classes=traced.classes,
-            batch_statistics=_names(graph.batch_statistics_nodes),
-            random_layers=_names(graph.random_nodes),
-            parameters=totals["parameters"],
-            multiply_adds=totals["multiply_adds"],
-            weight_bytes=totals["weight_bytes"],
-            peak_activation_bytes=totals["peak_activation_bytes"],
-            layers=totals["layers"],
-            warnings=tuple(build.facts["warnings"]),
-        )
+        sources = self._builds.sources.specs_of_sources(build.spec)
+        return network_of(build.id, traced, build.spec, sources, build.facts["warnings"])
+
+
+def network_of(
+    build_id: str,
+    traced: Trace,
+    spec: SpecDocument,
+    source_specs: Mapping[str, Any],
+    warnings: Sequence[str] = (),
+) -> Network:
+    """Return the network of a trace; `spec` is its normalized spec."""
+    graph, totals = traced.graph, traced.summary().totals
+    return Network(
+        build=build_id,
+        architecture=traced.spec.architecture,
+        spec=spec,
+        source_specs=source_specs,
+        input_shape=traced.spec.input_shape,
+        preprocessing=traced.architecture.preprocessing,
+        end_points={name: _row(tensor.shape) for name, tensor in graph.end_points.items()},
+        output_shape=_row(graph.output.shape),
+        classes=traced.classes,
+        batch_statistics=_names(graph.batch_statistics_nodes),
+        random_layers=_names(graph.random_nodes),
+        parameters=totals["parameters"],
+        multiply_adds=totals["multiply_adds"],
+        weight_bytes=totals["weight_bytes"],
+        peak_activation_bytes=totals["peak_activation_bytes"],
+        layers=totals["layers"],
+        warnings=tuple(warnings),
+    )
 
 
 def _names(nodes: Iterable[Node]) -> tuple[str, ...]:

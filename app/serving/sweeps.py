@@ -163,14 +163,21 @@ class Sweeps:
     def _next_rows(self, sweep_id: str, start: int) -> list[SweepRowDocument]:
         return next(self._store.rows(sweep_id, start), [])
 
-    def first_rows(self, sweep_id: str, limit: int, start: int = 0) -> list[SweepRowDocument]:
-        """Return at most so many rows from a number on, in their order."""
+    def rows(
+        self, sweep_id: str, start: int = 0, limit: int | None = None
+    ) -> list[SweepRowDocument]:
+        """Return the rows that are traced, in their order, with what was measured of them."""
         parts = self._store.rows(sweep_id, start)
-        return list(itertools.islice(itertools.chain.from_iterable(parts), limit))
+        rows = list(itertools.islice(itertools.chain.from_iterable(parts), limit))
+        measured = self._store.measured(sweep_id)
+        return [
+            {**row, "measured": measured[row["index"]]} if row["index"] in measured else row
+            for row in rows
+        ]
 
-    def rows(self, sweep_id: str) -> list[SweepRowDocument]:
-        """Return the rows that are traced, in their order."""
-        return [row for rows in self._store.rows(sweep_id) for row in rows]
+    def traced_rows(self, sweep_id: str) -> list[int]:
+        """Return the numbers of the rows that have a build which no row before them has."""
+        return [row["index"] for row in self.rows(sweep_id) if row["status"] == "traced"]
 
     def get(self, sweep_id: str) -> SweepView:
         """Return a sweep.

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
 from app.store.database import Database, now
-from model_zoo import SweepRowDocument
+from model_zoo import MeasuredDocument, SweepRowDocument
 
 _sweeps = sa.Table(
     "sweeps",
@@ -35,6 +35,14 @@ _rows = sa.Table(
     sa.Column("sweep", sa.String, primary_key=True),
     sa.Column("first", sa.Integer, primary_key=True),
     sa.Column("rows", sa.String, nullable=False),
+)
+
+_measured = sa.Table(
+    "sweep_measurements",
+    sa.MetaData(),
+    sa.Column("sweep", sa.String, primary_key=True),
+    sa.Column("row", sa.Integer, primary_key=True),
+    sa.Column("measured", sa.JSON, nullable=False),
 )
 
 
@@ -63,6 +71,7 @@ class SweepStore:
         self._max_bytes = max_bytes
         database.create(_sweeps)
         database.create(_rows)
+        database.create(_measured)
 
     def add(
         self, sweep_id: str, row_count: int, document_json: str, scopes_json: str
@@ -145,6 +154,24 @@ class SweepStore:
             yield rows
             start += len(rows)
 
+    def measure(self, sweep_id: str, row: int, measured: MeasuredDocument) -> None:
+        """Store what was measured of a row, in place of what was before."""
+        values = {"sweep": sweep_id, "row": row, "measured": measured}
+        with self._database.transaction() as connection:
+            connection.execute(
+                insert(_measured)
+                .values(**values)
+                .on_conflict_do_update(index_elements=["sweep", "row"], set_=values)
+            )
+
+    def measured(self, sweep_id: str) -> dict[int, MeasuredDocument]:
+        """Return what was measured of the rows, by their numbers."""
+        query = sa.select(_measured.c.row, _measured.c.measured).where(
+            _measured.c.sweep == sweep_id
+        )
+        with self._database.transaction() as connection:
+            return {row.row: row.measured for row in connection.execute(query)}
+
     def list(self, *, before: int | None, limit: int) -> list[StoredSweep]:
         """Return sweeps, newest first; `before` is the sequence number that they follow."""
         query = sa.select(_sweeps).order_by(_sweeps.c.sequence.desc()).limit(limit)
@@ -164,7 +191,8 @@ def _selected(sweep_id: str) -> sa.Select[Any]:
 
 
 def _remove(connection: sa.Connection, sweep_id: str) -> None:
-    connection.execute(sa.delete(_rows).where(_rows.c.sweep == sweep_id))
+    for table in (_rows, _measured):
+        connection.execute(sa.delete(table).where(table.c.sweep == sweep_id))
     connection.execute(sa.delete(_sweeps).where(_sweeps.c.id == sweep_id))
 
 

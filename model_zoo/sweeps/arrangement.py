@@ -2,10 +2,9 @@
 
 import json
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any
 
 from model_zoo.errors import OptionError, unknown_name
-from model_zoo.sweeps.conditions import TOTALS
+from model_zoo.sweeps.figures import MEASURED, TOTALS, figure
 from model_zoo.sweeps.front import Objective, pareto_front
 from model_zoo.sweeps.rows import RowStatus, SweepRowDocument
 
@@ -21,9 +20,10 @@ def arrange(
 ) -> list[SweepRowDocument]:
     """Return the rows of some statuses, or of all, in an order.
 
-    `sort` is `index`, a total or a place that the axes set; a `-` before it turns the order round,
-    and rows that lack it come last. With objectives, each row says whether it is on the Pareto
-    front of the traced rows; without `include_dominated`, only those that are stay.
+    `sort` is `index`, a total, what was measured, or a place that the axes set; a `-` before it
+    turns the order round, and rows that lack it come last. With objectives, each row says whether
+    it is on the Pareto front of the traced rows that have them all; without `include_dominated`,
+    only those that are stay.
 
     Raises: OptionError for a `sort` that no row has.
     """
@@ -43,10 +43,11 @@ def _with_front(
     traced: list[int] = []
     costs: list[list[float]] = []
     for row in rows:
-        totals: Any = row["totals"]
-        if row["status"] == "traced":
+        figures = [figure(row, each.name) for each in objectives]
+        if row["status"] == "traced" and None not in figures:
             traced.append(row["index"])
-            costs.append([each.cost(totals[each.name]) for each in objectives])
+            pairs = zip(objectives, figures, strict=True)
+            costs.append([each.cost(value or 0.0) for each, value in pairs])
     best = {traced[number] for number in pareto_front(costs)}
     return [{**row, "front": row["index"] in best} for row in rows]
 
@@ -55,7 +56,7 @@ def _sorted(
     rows: Sequence[SweepRowDocument], places: Sequence[str], sort: str
 ) -> list[SweepRowDocument]:
     name = sort.removeprefix("-")
-    names = ("index", *TOTALS, *places)
+    names = ("index", *TOTALS, *MEASURED, *places)
     if name not in names:
         raise OptionError("sort", unknown_name("", f"sort does not accept {sort!r}.", name, names))
     keys = [(_key(row, name), row) for row in rows]
@@ -68,10 +69,12 @@ def _key(row: SweepRowDocument, name: str) -> tuple[int, float, str] | None:
     """Return what a row is sorted by; numbers come before text, and text before other JSON."""
     if name == "index":
         return 0, row["index"], ""
-    values: Any = row["values"] if name.startswith("/") else row["totals"] or {}
-    if name not in values:
+    if not name.startswith("/"):
+        number = figure(row, name)
+        return None if number is None else (0, number, "")
+    if name not in row["values"]:
         return None
-    value = values[name]
+    value = row["values"][name]
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return 0, value, ""
     if isinstance(value, str):

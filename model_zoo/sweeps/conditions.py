@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from model_zoo.errors import Problem, SpecError, unknown_name
 from model_zoo.reports.summary import Totals
+from model_zoo.sweeps.figures import TOTALS
 
 _OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
@@ -19,7 +20,6 @@ _OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
 _CONDITION = re.compile(
     rf"\s*([A-Za-z_]+)\s*({'|'.join(_OPERATORS)})\s*([0-9][0-9_]*(?:\.[0-9]*)?(?:[eE][+-]?[0-9]{{1,3}})?)\s*"
 )
-TOTALS = tuple(Totals.__annotations__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from model_zoo.errors import OptionError, Problem, unknown_name
-from model_zoo.sweeps.conditions import TOTALS
+from model_zoo.sweeps.figures import MEASURED, TOTALS
 
 Direction = Literal["minimize", "maximize"]
 
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """A total, and whether less of it is better."""
+    """A total or what was measured, and whether less of it is better."""
 
     name: str
     direction: Direction
@@ -30,9 +30,9 @@ def read_objectives(option: str, text: str) -> tuple[Objective, ...]:
     objectives: list[Objective] = []
     for item in text.split(","):
         name, _, direction = item.strip().partition(":")
-        if name not in TOTALS:
-            rule = f"{option}: there is no total {name!r}."
-            raise OptionError(option, unknown_name("", rule, name, TOTALS))
+        if name not in (*TOTALS, *MEASURED):
+            rule = f"{option}: no row has {name!r}."
+            raise OptionError(option, unknown_name("", rule, name, (*TOTALS, *MEASURED)))
         if direction not in get_args(Direction):
             rule = (
                 f"{option}: {name} is either {name}:minimize or {name}:maximize; received {item!r}."

@@ -33,13 +33,34 @@ class RowProblem(TypedDict):
     more: int
 
 
+class MeasuredDocument(TypedDict, total=False):
+    """What was measured of a row's network; what was not asked for is not there.
+
+    `latency_s` is the median of the seconds that a batch of `batch_rows` took to compute, without
+    reading and waiting. The outputs are compared with those of the sweep's base on the same input:
+    the share of rows with the same most probable class, the largest difference, and the mean
+    Kullback-Leibler divergence in nats; null where they cannot be compared. `failure` says why
+    nothing was measured.
+    """
+
+    engine: str | None
+    batch_rows: int
+    latency_s: float
+    output_mean: float | None
+    output_std: float | None
+    same_top_1: float | None
+    largest_difference: float | None
+    mean_kl_divergence: float | None
+    failure: str
+
+
 class SweepRowDocument(TypedDict):
     """A configuration and what it came to.
 
     `values` are those of the axes, by place. `build` is the id that a build of the row's spec has,
     null where the spec is not valid. A duplicate means the same as the row `duplicate_of`; a row is
     filtered where its totals do not meet a condition. `front` is there if a Pareto front was asked
-    for, and `spec` if the rows' specs were.
+    for, `spec` if the rows' specs were, and `measured` if something was measured.
     """
 
     index: int
@@ -52,6 +73,7 @@ class SweepRowDocument(TypedDict):
     duplicate_of: int | None
     front: NotRequired[bool]
     spec: NotRequired[dict[str, JsonValue]]
+    measured: NotRequired[MeasuredDocument]
 
 
 @dataclass(frozen=True, slots=True)

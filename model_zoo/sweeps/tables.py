@@ -4,38 +4,39 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from model_zoo.sweeps.conditions import TOTALS
+from model_zoo.sweeps.figures import MEASURED, TOTALS
 from model_zoo.sweeps.rows import RowProblem, SweepRowDocument
 from model_zoo.tables import csv_table
 
 
-def sweep_columns(places: Sequence[str], *, front: bool = False) -> tuple[str, ...]:
-    """Return the names of the columns; `places` are what the sweep's axes set."""
-    last = ("problem", "warnings", "duplicate_of", *(("front",) if front else ()))
+def sweep_columns(places: Sequence[str], rows: Sequence[SweepRowDocument] = ()) -> tuple[str, ...]:
+    """Return the names of the columns; `places` are what the sweep's axes set.
+
+    Rows that were measured, or that say whether they are on the front, have columns for it.
+    """
+    measured = (*MEASURED, "failure") if any("measured" in row for row in rows) else ()
+    front = ("front",) if any("front" in row for row in rows) else ()
+    last = ("problem", "warnings", "duplicate_of", *measured, *front)
     return ("index", "build", "status", *places, *TOTALS, *last)
 
 
-def cells(row: SweepRowDocument, places: Sequence[str]) -> list[object]:
+def cells(row: SweepRowDocument, columns: Sequence[str]) -> list[object]:
     """Return the cells of a row; None is an empty one, which differs from a null of an axis."""
-    values, totals = row["values"], row["totals"]
-    return [
-        row["index"],
-        row["build"],
-        row["status"],
-        *(_cell(values[place]) if place in values else None for place in places),
-        *((None,) * len(TOTALS) if totals is None else totals.values()),
-        None if row["problem"] is None else problem_text(row["problem"]),
-        row["warnings"],
-        row["duplicate_of"],
-        *((row["front"],) if "front" in row else ()),
-    ]
+    by_name: dict[str, object] = {
+        **{place: _cell(value) for place, value in row["values"].items()},
+        **row,
+        **(row["totals"] or {}),
+        **row.get("measured", {}),
+        "problem": None if row["problem"] is None else problem_text(row["problem"]),
+    }
+    return [by_name.get(column) for column in columns]
 
 
 def sweep_csv(rows: Iterable[SweepRowDocument], places: Sequence[str]) -> str:
     """Return rows as CSV with a header; refused rows are in it."""
     rows = list(rows)
-    header = sweep_columns(places, front=bool(rows) and "front" in rows[0])
-    return csv_table(header, (cells(row, places) for row in rows))
+    columns = sweep_columns(places, rows)
+    return csv_table(columns, (cells(row, columns) for row in rows))
 
 
 def problem_text(problem: RowProblem) -> str:

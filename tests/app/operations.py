@@ -2,6 +2,7 @@
 
 OPERATIONS = {
     "buildAndInfer": "POST /v1/infer",
+    "cancelSweepMeasurement": "DELETE /v1/sweeps/{sweep_id}/measurements",
     "compareModels": "POST /v1/compare",
     "createBuild": "POST /v1/builds",
     "createSweep": "POST /v1/sweeps",
@@ -28,6 +29,7 @@ OPERATIONS = {
     "getRestorePlan": "GET /v1/builds/{build_id}/restore-plan",
     "getScope": "GET /v1/scopes/{name}",
     "getSweep": "GET /v1/sweeps/{sweep_id}",
+    "getSweepMeasurement": "GET /v1/sweeps/{sweep_id}/measurements",
     "getWeights": "GET /v1/weights/{weights_id}",
     "listArchitectures": "GET /v1/architectures",
     "listBuilds": "GET /v1/builds",
@@ -39,6 +41,7 @@ OPERATIONS = {
     "listSweepRows": "GET /v1/sweeps/{sweep_id}/rows",
     "listSweeps": "GET /v1/sweeps",
     "listWeights": "GET /v1/weights",
+    "measureSweep": "POST /v1/sweeps/{sweep_id}/measurements",
     "predict": "POST /v1/builds/{build_id}/predict",
     "putModel": "PUT /v1/models/{name}",
     "putScope": "PUT /v1/scopes/{name}",

@@ -214,7 +214,7 @@ def _head(read: Sweep) -> _SweepHead:
 def _body(sweeps: Sweeps, view: SweepView, limit: int) -> SweepBody:
     stored, progress = view.stored, view.progress
     path = f"/v1/sweeps/{stored.id}"
-    rows = sweeps.first_rows(stored.id, limit)
+    rows = sweeps.rows(stored.id, limit=limit)
     return {
         **_head(view.sweep),
         "created": stored.created,
@@ -227,7 +227,12 @@ def _body(sweeps: Sweeps, view: SweepView, limit: int) -> SweepBody:
         "sweep": dict(view.sweep.document),
         "rows": rows,
         "next": next_page(f"{path}/rows", len(rows), view.done, limit),
-        "links": {"self": path, "rows": f"{path}/rows", "builds": f"{path}/builds"},
+        "links": {
+            "self": path,
+            "rows": f"{path}/rows",
+            "builds": f"{path}/builds",
+            "measurements": f"{path}/measurements",
+        },
     }
 
 

@@ -103,7 +103,7 @@ async def list_rows(
         content = await asyncio.to_thread(_table, arranged, view.sweep.places, format_name)
         return Response(content, media_type=ROW_FORMATS[format_name])
     if sort is None and not objectives and not statuses:
-        page, count = await asyncio.to_thread(sweeps.first_rows, sweep_id, limit, start), view.done
+        page, count = await asyncio.to_thread(sweeps.rows, sweep_id, start, limit), view.done
     else:
         rows = await asyncio.to_thread(arranged)
         page, count = rows[start : start + limit], len(rows)
