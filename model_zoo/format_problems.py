@@ -19,6 +19,7 @@ RULES = {
     "list_type": "be a list",
     "literal_error": "be {expected}",
     "model_type": "be an object",
+    "number_type": "be a number",
     "recursion_loop": "not contain itself",
     "string_pattern_mismatch": "match pattern '{pattern}'",
     "string_too_long": "have at most {max_length} character{s}",

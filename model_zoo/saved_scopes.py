@@ -159,7 +159,7 @@ def flatten(
         place = pointer + json_pointer(key)
         try:
             # Once for each reference: a name that moves meanwhile stands for one version.
-            scope = scopes[reference] = scopes.get(reference) or _look_up(reference, library)
+            scope = scopes[reference] = scopes.get(reference) or look_up(reference, library)
         except ZooError as error:
             problems += [Problem(p.message, place, reference, p.suggestion) for p in error.problems]
             continue
@@ -178,7 +178,11 @@ def flatten(
     return Flattened(tuple(levels), tuple(uses), replacement, tuple(requested[:outside]))
 
 
-def _look_up(reference: str, library: ScopeLibrary | None) -> SavedScope:
+def look_up(reference: str, library: ScopeLibrary | None) -> SavedScope:
+    """Return the scope that a reference names.
+
+    Raises: ZooError if there is none.
+    """
     if library is None:
         raise ZooError(
             "Saved scopes are kept by the service, under /v1/scopes; elsewhere they are passed: "

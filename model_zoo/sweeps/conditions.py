@@ -4,6 +4,7 @@ import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 
 from model_zoo.errors import Problem, SpecError, unknown_name
 from model_zoo.reports.summary import Totals
@@ -18,8 +19,10 @@ _OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
 }
 _CONDITION = re.compile(
-    rf"\s*([A-Za-z_]+)\s*({'|'.join(_OPERATORS)})\s*([0-9][0-9_]*(?:\.[0-9]*)?(?:[eE][+-]?[0-9]{{1,3}})?)\s*"
+    rf"\s*([A-Za-z_]+)\s*({'|'.join(_OPERATORS)})\s*([0-9][0-9_]{{0,30}}(?:\.[0-9]{{0,30}})?(?:[eE][+-]?[0-9]{{1,3}})?)\s*"
 )
+# No network's total comes near; every number below it can be written and read again.
+_LIMIT = 10**30
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +31,10 @@ class Condition:
 
     name: str
     comparison: str
-    number: float
+    number: int | float
 
     def __str__(self) -> str:
-        number = int(self.number) if self.number.is_integer() else self.number
-        return f"{self.name} {self.comparison} {number}"
+        return f"{self.name} {self.comparison} {self.number}"
 
     def holds(self, totals: Totals) -> bool:
         """Return whether a row's totals meet it."""
@@ -55,4 +57,12 @@ def read_condition(text: str) -> Condition:
     name, comparison, number = match.groups()
     if name not in TOTALS:
         raise SpecError(unknown_name("", f"There is no total {name!r}.", name, TOTALS))
-    return Condition(name, comparison, float(number.replace("_", "")))
+    # Exactly: totals are integers, and a float has no more than 53 bits of one.
+    value = Fraction(number.replace("_", ""))
+    if value.denominator != 1:
+        value = Fraction(float(value))
+    if value >= _LIMIT:
+        raise SpecError(
+            Problem(f"The number of a condition is below 1e30; received {text!r}.", "", text)
+        )
+    return Condition(name, comparison, int(value) if value.denominator == 1 else float(value))

@@ -1,5 +1,6 @@
 """A sweep as a request writes it."""
 
+import json
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue, ValidationError
@@ -66,6 +67,11 @@ def read_request(data: object) -> SweepRequest:
     if not isinstance(data, dict):
         raise SpecError(Problem(f"A sweep is a JSON object; received {spell(data)}.", "", data))
     try:
-        return SweepRequest.model_validate(data)
+        request = SweepRequest.model_validate(data)
     except ValidationError as error:
         raise SpecError(*format_problems(error, SweepRequest)) from error
+    try:
+        json.dumps(data, allow_nan=False)
+    except (ValueError, RecursionError) as error:
+        raise SpecError(f"A sweep must be possible to write as JSON: {error}.") from error
+    return request

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from model_zoo.errors import Problem, SpecError, ZooError, json_pointer, unknown_name
-from model_zoo.saved_scopes import SavedScope, ScopeLibrary
+from model_zoo.saved_scopes import SavedScope, ScopeLibrary, look_up
 
 _KEYS = ("include", "saved")
 
@@ -66,41 +66,41 @@ class ScopePinner:
 
         Raises: SpecError for a name that stands for nothing.
         """
-        if "scopes" not in spec:
-            return dict(spec)
-        return {**spec, "scopes": self._pin(("scopes",), spec["scopes"])}
+        problems: list[Problem] = []
+        pinned = self._pin((), spec, problems)
+        if problems:
+            raise SpecError(*problems)
+        return dict(pinned)
 
     def value(self, place: tuple[str, ...], value: Any) -> Any:
         """Return a value of an axis with whole references.
 
         A name that stands for nothing stays: the rows that have it are refused, and no others.
         """
-        try:
-            return self._pin(place, value)
-        except SpecError:
-            return value
+        return self._pin(place, value, [])
 
-    def _pin(self, place: tuple[str, ...], value: Any) -> Any:
+    def _pin(self, place: tuple[str, ...], value: Any, problems: list[Problem]) -> Any:
         match place:
+            case () | ("scopes", _) if isinstance(value, Mapping):
+                return {
+                    key: self._pin((*place, key), inner, problems) for key, inner in value.items()
+                }
             case ("scopes",) if isinstance(value, list):
-                return [self._pin((*place, str(index)), level) for index, level in enumerate(value)]
-            case ("scopes", _) if isinstance(value, Mapping):
-                return {key: self._pin((*place, key), inner) for key, inner in value.items()}
+                return [
+                    self._pin((*place, str(index)), level, problems)
+                    for index, level in enumerate(value)
+                ]
             case ("scopes", _, key) if key in _KEYS and isinstance(value, str):
-                return self._reference(place, value)
+                return self._reference(place, value, problems)
         return value
 
-    def _reference(self, place: tuple[str, ...], reference: str) -> str:
-        name, _, digest = reference.partition("@")
-        if self._library is None:
-            return reference  # refused where the spec is read, with what would help
+    def _reference(self, place: tuple[str, ...], reference: str, problems: list[Problem]) -> str:
         try:
-            scope = self._library.scope(name, digest or None)
+            scope = look_up(reference, self._library)
         except ZooError as error:
             where = json_pointer(*place)
-            raise SpecError(
-                *(Problem(p.message, where, reference, p.suggestion) for p in error.problems)
-            ) from error
-        whole = f"{name}@{scope.digest}"
+            problems += [Problem(p.message, where, reference, p.suggestion) for p in error.problems]
+            return reference
+        whole = f"{reference.partition('@')[0]}@{scope.digest}"
         self._scopes[whole] = scope
         return whole

@@ -9,7 +9,8 @@ from pydantic import JsonValue
 
 from model_zoo.errors import Problem, SpecError, json_pointer, unknown_name
 from model_zoo.spec import BuildSpec
-from model_zoo.sweeps.axes import Dimension, Draws, Values, read_dimension
+from model_zoo.sweeps.axes import Dimension, Values, read_dimension
+from model_zoo.sweeps.draws import Draws
 from model_zoo.sweeps.places import split_pointer, with_value
 from model_zoo.sweeps.scopes import ScopePinner
 
@@ -98,7 +99,7 @@ def read_space(
         try:
             dimension = read_dimension(name, data)
             for place in dimension.axes:
-                _check_place(spec, place)
+                _check_place(spec, place, "" if place == name else json_pointer("zip", place))
             if draws is None and dimension.count is None:
                 rule = (
                     "A grid takes so many draws as count says; give one, or values or steps, or "
@@ -122,12 +123,17 @@ def read_space(
     return Space(spec, tuple(dimensions), seed, draws)
 
 
-def _check_place(spec: Mapping[str, Any], pointer: str) -> None:
-    place = split_pointer(pointer)
-    if place[0] not in _FIELDS:
-        rule = f"A spec has no field {place[0]!r}."
-        raise SpecError(unknown_name("", rule, place[0], _FIELDS))
-    with_value(spec, place, None)
+def _check_place(spec: Mapping[str, Any], pointer: str, where: str) -> None:
+    """Raises: SpecError at `where` if no spec, or not this one, can have a value at a place."""
+    try:
+        place = split_pointer(pointer)
+        if place[0] not in _FIELDS:
+            rule = f"A spec has no field {place[0]!r}."
+            raise SpecError(unknown_name("", rule, place[0], _FIELDS))
+        with_value(spec, place, None)
+    except SpecError as error:
+        error.move_to(where)
+        raise
 
 
 def _overlaps(places: list[str], where: str) -> list[Problem]:

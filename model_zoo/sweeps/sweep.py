@@ -100,7 +100,7 @@ class Sweep:
     def _at(self, index: int) -> tuple[Space, int]:
         row = index
         for space in self.spaces:
-            if row < space.rows:
+            if 0 <= row < space.rows:
                 return space, row
             row -= space.rows
         raise IndexError(f"The sweep has {self.rows} rows, numbered from 0; received {index}.")
@@ -174,7 +174,8 @@ def sweep(
             spec = pinner.spec(base)
         except SpecError as error:
             error.move_to(spec_at)
-            problems += error.problems
+            # Spaces without a spec of their own share this one, and its mistakes.
+            problems += [problem for problem in error.problems if problem not in problems]
             continue
         try:
             spaces.append(read_space(spec, axes, where, pinner, request.seed, draws))
@@ -204,6 +205,9 @@ def _misplaced(request: SweepRequest) -> Iterator[Problem]:
     if request.union and request.axes:
         rule = "A sweep has axes, or a union of spaces with axes of their own, but not both."
         yield Problem(rule, "/axes")
+    if request.union and request.spec and all(space.spec is not None for space in request.union):
+        rule = "Each space of the union has a spec of its own, so none starts from this one."
+        yield Problem(rule, "/spec")
     if request.method == "random":
         if request.run_cap is None:
             yield Problem("A random sweep needs run_cap: how many rows it draws.", "/run_cap")
