@@ -60,6 +60,11 @@ class Matching:
 
 
 @dataclass(frozen=True, slots=True)
+class NumbersOnly:
+    """Marks an argument's type: it changes numbers, and neither a network's layers nor shapes."""
+
+
+@dataclass(frozen=True, slots=True)
 class OfOneCall:
     """Marks an argument's type: it feeds one call, as a tensor does, so no scope can set it."""
 

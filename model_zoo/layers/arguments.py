@@ -13,6 +13,7 @@ from model_zoo.values import (
     Initializer,
     NormalizerArguments,
     NormalizerByName,
+    NumbersOnly,
     Regularizer,
 )
 
@@ -38,8 +39,8 @@ Count = Annotated[int, Ge(1)]
 Size = Count | Annotated[Sequence[Count], Len(2, 2)]
 Size3D = Count | Annotated[Sequence[Count], Len(3, 3)]
 Axis = Annotated[int, Ge(-5), Le(5)]
-Decay = Annotated[float, Ge(0), Le(1)]
-Epsilon = Annotated[float, Gt(0)]
+Decay = Annotated[float, Ge(0), Le(1), NumbersOnly()]
+Epsilon = Annotated[float, Gt(0), NumbersOnly()]
 KeepProbability = Annotated[float, Gt(0), Le(1)]
 ActivationFn = Annotated[Callable[[Tensor], Tensor] | None, ByName("activation")]
 InitializerFn = Annotated[Initializer, ByName("initializer")]

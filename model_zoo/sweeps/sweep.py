@@ -24,14 +24,8 @@ from model_zoo.errors import BudgetError, Problem, SpecError, json_pointer
 from model_zoo.saved_scopes import ScopeLibrary
 from model_zoo.sweeps.conditions import Condition, read_condition
 from model_zoo.sweeps.format import SweepRequest, read_request
-from model_zoo.sweeps.rows import (
-    RowKey,
-    RowOutcome,
-    SweepRow,
-    SweepRowDocument,
-    identify_row,
-    trace_row,
-)
+from model_zoo.sweeps.reuse import RowTracer
+from model_zoo.sweeps.rows import RowKey, RowOutcome, SweepRow, SweepRowDocument, identify_row
 from model_zoo.sweeps.scopes import PinnedScopes, ScopePinner
 from model_zoo.sweeps.spaces import Space, read_space
 
@@ -110,14 +104,14 @@ class Sweep:
 
     def __iter__(self) -> Iterator[SweepRow]:
         """Trace the rows, one after the other."""
-        rows = SweepRows(self)
+        rows, tracer = SweepRows(self), RowTracer(self.budget)
         known: dict[RowKey, RowOutcome] = {}
         for index in range(self.rows):
             identified = identify_row(self.spec(index), self.scopes, self.budget)
             key, spec, outcome = identified.key, identified.spec, identified.outcome
             if key is not None and spec is not None:
                 if key not in known:
-                    known[key] = trace_row(spec, self.budget)
+                    known[key] = tracer.outcome(spec)
                 outcome = known[key]
             yield rows.row(index, key, outcome)
 
