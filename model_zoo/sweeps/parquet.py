@@ -1,9 +1,82 @@
-"""The rows of a sweep as Parquet; replaced by the merge."""
+"""The rows of a sweep as Parquet: the columns of the CSV, with types."""
 
+import io
+import json
 from collections.abc import Iterable, Sequence
+from typing import Any
 
+from model_zoo.errors import OptionError, Problem
 from model_zoo.sweeps.rows import SweepRowDocument
+from model_zoo.sweeps.tables import problem_text, sweep_columns
+
+_INT64 = range(-(2**63), 2**63)
+_MISSING = object()
 
 
 def sweep_parquet(rows: Iterable[SweepRowDocument], places: Sequence[str]) -> bytes:
-    raise NotImplementedError
+    """Return rows as a Parquet file.
+
+    A place's column is of integers, floats, booleans or strings if all of its values are, and else
+    of JSON. Where a row lacks a value, and where an axis has null, the cell is null; a column in
+    which both occur is JSON.
+
+    Raises: OptionError without the package pyarrow, which the extra `parquet` installs.
+    """
+    try:
+        # Imported here: it is an extra, and takes a while.
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        rule = (
+            "format does not accept 'parquet' here: it needs the package pyarrow. Install the "
+            "extra: pip install 'model-zoo-service[parquet]'."
+        )
+        raise OptionError("format", Problem(rule, "", "parquet", "csv")) from error
+
+    rows = list(rows)
+    names = sweep_columns(places, front=any("front" in row for row in rows))
+    columns = [_column(name, [_cell(row, name) for row in rows]) for name in names]
+    arrays = [pa.array(cells, getattr(pa, kind)()) for kind, cells in columns]
+    file = io.BytesIO()
+    pq.write_table(pa.Table.from_arrays(arrays, names=list(names)), file)
+    return file.getvalue()
+
+
+def _cell(row: SweepRowDocument, name: str) -> Any:
+    if name.startswith("/"):
+        return row["values"].get(name, _MISSING)
+    if name == "problem":
+        return None if row["problem"] is None else problem_text(row["problem"])
+    cells: dict[str, Any] = {**row, **(row["totals"] or {})}
+    return cells.get(name)
+
+
+# The columns that are no places and hold no integers.
+_KINDS = {"build": "string", "status": "string", "problem": "string", "front": "bool_"}
+
+
+def _column(name: str, cells: Sequence[Any]) -> tuple[str, list[Any]]:
+    """Return the name of a column's type, and its cells in that type."""
+    if not name.startswith("/"):
+        return _KINDS.get(name, "int64"), list(cells)
+    given = [cell for cell in cells if cell is not _MISSING]
+    kind = _kind([cell for cell in given if cell is not None])
+    if kind is None or (None in given and len(given) < len(cells)):
+        return "string", [None if cell is _MISSING else json.dumps(cell) for cell in cells]
+    present = [None if cell is _MISSING else cell for cell in cells]
+    if kind == "float64":
+        present = [None if cell is None else float(cell) for cell in present]
+    return kind, present
+
+
+def _kind(values: Sequence[Any]) -> str | None:
+    """Return the name of the type of all values, or None if they have none in common."""
+    kinds = {type(value) for value in values}
+    if kinds == {bool}:
+        return "bool_"
+    if kinds == {int} and all(value in _INT64 for value in values):
+        return "int64"
+    # A float has every integer up to 2**53; other numbers stay exact as text.
+    if kinds and kinds <= {int, float} and all(float(value) == value for value in values):
+        return "float64"
+    return "string" if kinds <= {str} else None
