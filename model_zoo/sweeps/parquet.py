@@ -10,6 +10,7 @@ from model_zoo.sweeps.rows import SweepRowDocument
 from model_zoo.sweeps.tables import problem_text, sweep_columns
 
 _INT64 = range(-(2**63), 2**63)
+_EXACT = range(-(2**53), 2**53 + 1)
 _MISSING = object()
 
 
@@ -76,7 +77,7 @@ def _kind(values: Sequence[Any]) -> str | None:
         return "bool_"
     if kinds == {int} and all(value in _INT64 for value in values):
         return "int64"
-    # A float has every integer up to 2**53; other numbers stay exact as text.
-    if kinds and kinds <= {int, float} and all(float(value) == value for value in values):
+    # A float has every integer up to 2**53; larger ones stay exact as text.
+    if kinds and kinds <= {int, float} and all(isinstance(v, float) or v in _EXACT for v in values):
         return "float64"
     return "string" if kinds <= {str} else None
