@@ -1,7 +1,7 @@
 """`model-zoo`: list, explain, export, predict and verify from a terminal.
 
 Results go to standard output, progress to standard error; errors end with status 1, those of `diff`
-with 2.
+and `sweep` with 2.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from model_zoo.cli.common import add_home, add_spec, materialized, progress, traced
 from model_zoo.cli.diff import add_diff
+from model_zoo.cli.sweep import add_sweep
 from model_zoo.cli.weights import add_commands
 from model_zoo.errors import ZooError
 from model_zoo.reports.explanation_csv import explanation_csv
@@ -72,6 +73,8 @@ def _parser() -> argparse.ArgumentParser:
     explain.set_defaults(run=_explain)
 
     add_diff(commands.add_parser("diff", help="what differs between two specs, and who set it"))
+
+    add_sweep(commands.add_parser("sweep", help="many builds that differ along axes, as a table"))
 
     add_commands(commands.add_parser("weights", help="import, plan, export, fetch weights"))
 

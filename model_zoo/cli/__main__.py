@@ -4,4 +4,5 @@ import sys
 
 from model_zoo.cli import main
 
-sys.exit(main())
+if __name__ == "__main__":  # processes that trace rows import it under another name
+    sys.exit(main())

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from model_zoo.errors import Problem, WeightsError, ZooError, suggest, unknown_name
 from model_zoo.levels import read_scope
@@ -37,12 +37,15 @@ def add_home(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_spec(parser: argparse.ArgumentParser, *names: str) -> None:
+def add_spec(
+    parser: argparse.ArgumentParser, *names: str, nargs: Literal["?"] | None = None
+) -> None:
     """Add the argument that names a spec, or several, and that of saved scopes: see `spec_of`."""
     for name in names or ("spec",):
         parser.add_argument(
             name,
             metavar=name.upper(),
+            nargs=nargs,
             help="what a request would send: JSON, a file of JSON, or - for standard input; or "
             "the name of an architecture",
         )
@@ -158,10 +161,11 @@ def spec_of(name: str, scopes: ScopeFiles) -> BuildSpec:
     A file whose name begins with a brace is `./{...`.
     Raises: ZooError if it is none of these, or not valid.
     """
-    return BuildSpec.read(_document(name), scopes if scopes.names else None)
+    return BuildSpec.read(read_document(name), scopes if scopes.names else None)
 
 
-def _document(name: str) -> object:
+def read_document(name: str) -> object:
+    """Return the JSON of a spec, or that of an architecture's name; see `spec_of`."""
     if name in list_architectures():
         return {"architecture": name}
     if name.lstrip().startswith("{"):
