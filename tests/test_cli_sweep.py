@@ -308,6 +308,14 @@ def test_saved_scopes_are_passed_as_files(run: Run, tmp_path: Path) -> None:
             ("lenet", "--pareto", "layers:minimize"),
             "--pareto takes two totals or more, as parameters:minimize,multiply_adds:minimize.",
         ),
+        (
+            ("lenet", "--pareto", "parameters:minimize,latency_s:minimize"),
+            "latency_s is measured by the service; here rows have totals alone.",
+        ),
+        (
+            ("lenet", "--sort=-latency_s"),
+            "latency_s is measured by the service; here rows have totals alone.",
+        ),
         (("lenet", "--only-front"), "--only-front needs --pareto, which says what is better."),
         (
             ("lenet", "--dry-run", "--sort", "layers"),

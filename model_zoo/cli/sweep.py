@@ -13,6 +13,7 @@ from model_zoo.cli.sweep_run import SweepRun
 from model_zoo.errors import SpecError, ZooError, json_pointer
 from model_zoo.strict_json import read_json
 from model_zoo.sweeps.arrangement import arrange
+from model_zoo.sweeps.figures import MEASURED
 from model_zoo.sweeps.front import read_objectives
 from model_zoo.sweeps.sweep import Sweep, sweep
 
@@ -110,6 +111,10 @@ def _check(options: argparse.Namespace) -> None:
         if value is not None and value < 1:
             option = name.replace("_", "-")
             raise ZooError(f"--{option} takes a number of at least 1; received {value}.")
+    named = [name.partition(":")[0].strip() for name in (options.pareto or "").split(",")]
+    for name in (*named, (options.sort or "").removeprefix("-")):
+        if name in MEASURED:
+            raise ZooError(f"{name} is measured by the service; here rows have totals alone.")
     if options.only_front and not options.pareto:
         raise ZooError("--only-front needs --pareto, which says what is better.")
     if options.random is not None and options.run_cap is not None:

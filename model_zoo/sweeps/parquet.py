@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from model_zoo.errors import OptionError, Problem
+from model_zoo.sweeps.figures import MEASURED
 from model_zoo.sweeps.rows import SweepRowDocument
 from model_zoo.sweeps.tables import problem_text, sweep_columns
 
@@ -35,7 +36,7 @@ def sweep_parquet(rows: Iterable[SweepRowDocument], places: Sequence[str]) -> by
         raise OptionError("format", Problem(rule, "", "parquet", "csv")) from error
 
     rows = list(rows)
-    names = sweep_columns(places, front=any("front" in row for row in rows))
+    names = sweep_columns(places, rows)
     columns = [_column(name, [_cell(row, name) for row in rows]) for name in names]
     arrays = [pa.array(cells, getattr(pa, kind)()) for kind, cells in columns]
     file = io.BytesIO()
@@ -48,12 +49,16 @@ def _cell(row: SweepRowDocument, name: str) -> Any:
         return row["values"].get(name, _MISSING)
     if name == "problem":
         return None if row["problem"] is None else problem_text(row["problem"])
-    cells: dict[str, Any] = {**row, **(row["totals"] or {})}
-    return cells.get(name)
+    columns: dict[str, Any] = {**row, **(row["totals"] or {}), **row.get("measured", {})}
+    return columns.get(name)
 
 
 # The columns that are no places and hold no integers.
-_KINDS = {"build": "string", "status": "string", "problem": "string", "front": "bool_"}
+_KINDS = {
+    **dict.fromkeys(MEASURED, "float64"),
+    **dict.fromkeys(("build", "status", "problem", "failure"), "string"),
+    "front": "bool_",
+}
 
 
 def _column(name: str, cells: Sequence[Any]) -> tuple[str, list[Any]]:

@@ -36,12 +36,14 @@ def test_objectives_are_totals_with_a_direction() -> None:
     [
         (
             "",
-            "pareto: there is no total ''. Valid: 'activation_bytes', 'layers', 'multiply_adds', "
-            "'parameters', 'peak_activation_bytes', 'trainable_parameters', 'weight_bytes'.",
+            "pareto: no row has ''. Valid, among 13: 'activation_bytes', 'largest_difference', "
+            "'latency_s', 'layers', 'mean_kl_divergence', 'multiply_adds', 'output_mean', "
+            "'output_std', 'parameters', 'peak_activation_bytes', 'same_top_1', "
+            "'trainable_parameters', ...",
         ),
         (
             "params:minimize,layers:minimize",
-            "pareto: there is no total 'params'. Did you mean 'parameters'?",
+            "pareto: no row has 'params'. Did you mean 'parameters'?",
         ),
         (
             "parameters,layers:minimize",

@@ -86,6 +86,19 @@ def test_refused_rows_are_in_it_and_the_front_is_marked() -> None:
     assert table.column("front").to_pylist() == [False, True, False]
 
 
+def test_what_was_measured_is_in_columns_of_floats() -> None:
+    rows = over({CLASSES: [2, 3]})
+    first, second = (row.to_dict() for row in rows)
+    first["measured"] = {"latency_s": 0.5, "same_top_1": None, "batch_rows": 8}
+    second["measured"] = {"failure": "It ended."}
+    file = io.BytesIO(sweep_parquet([first, second], rows.places))
+    table = pyarrow.parquet.read_table(file)
+    assert tuple(table.column_names) == sweep_columns(rows.places, [first, second])
+    assert str(table.column("same_top_1").type) == "double"
+    assert table.column("latency_s").to_pylist() == [0.5, None]
+    assert table.column("failure").to_pylist() == [None, "It ended."]
+
+
 def test_no_rows_are_a_table_too() -> None:
     table = pyarrow.parquet.read_table(io.BytesIO(sweep_parquet([], [CLASSES])))
     assert (table.num_rows, tuple(table.column_names)) == (0, sweep_columns([CLASSES]))
