@@ -172,7 +172,7 @@ def _read(options: argparse.Namespace, scopes: ScopeFiles) -> Sweep:
     try:
         return sweep(document, library)
     except SpecError as error:
-        messages = (_told(str(each), each.pointer, texts) for each in error.problems)
+        messages = (_of_argument(str(each), each.pointer, texts) for each in error.problems)
         raise ZooError("\n".join(messages)) from error
 
 
@@ -190,7 +190,7 @@ def _axes(
         yield AxisText(name, {"zip": dict(members)}), " ".join(["--zip", name, *texts])
 
 
-def _told(message: str, pointer: str, texts: Mapping[str, str]) -> str:
+def _of_argument(message: str, pointer: str, texts: Mapping[str, str]) -> str:
     """Return a problem of the document as one of the argument that it comes from."""
     for place, text in texts.items():
         if f"{pointer}/".startswith(f"{place}/"):

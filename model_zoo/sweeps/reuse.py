@@ -30,7 +30,7 @@ from model_zoo.sweeps.rows import RowOutcome, trace_row
 from model_zoo.values import NumbersOnly
 
 # An outcome is seven numbers and its warnings, so these are a few hundred kilobytes.
-_KEPT = 256
+_MAX_OUTCOMES = 256
 
 
 class RowTracer:
@@ -38,23 +38,23 @@ class RowTracer:
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
-        self._kept: OrderedDict[str, RowOutcome] = OrderedDict()
+        self._outcomes: OrderedDict[str, RowOutcome] = OrderedDict()
 
     def outcome(self, spec: BuildSpec) -> RowOutcome:
         """Return what a spec comes to: what `trace_row` returns."""
         key = _structure(spec)
         if key is None:
             return trace_row(spec, self._budget)
-        kept = self._kept.get(key)
-        if kept is not None:
-            self._kept.move_to_end(key)
-            return replace(kept, build=spec.digest)
+        known = self._outcomes.get(key)
+        if known is not None:
+            self._outcomes.move_to_end(key)
+            return replace(known, build=spec.digest)
         outcome = trace_row(spec, self._budget)
         # A problem may quote any value, so each refused row has its own.
         if outcome.problem is None:
-            self._kept[key] = outcome
-            if len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
+            self._outcomes[key] = outcome
+            if len(self._outcomes) > _MAX_OUTCOMES:
+                self._outcomes.popitem(last=False)
         return outcome
 
 

@@ -163,7 +163,7 @@ def test_a_row_that_is_used_again_has_the_id_of_its_own_build(
 
 
 def test_only_the_latest_outcomes_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model_zoo.sweeps.reuse, "_KEPT", 2)
+    monkeypatch.setattr(model_zoo.sweeps.reuse, "_MAX_OUTCOMES", 2)
     tracer, traced = RowTracer(Budget()), traces(monkeypatch)
     one, two, three = specs("lenet", {"/params/num_classes": [1, 2, 3]})
     for spec in (one, two, one, three, one, two):
