@@ -10,7 +10,7 @@ from app.compute.messages import AnyTracingTask
 from app.engine import Reply
 from app.settings import Settings
 from app.tasks import TraceRows
-from model_zoo import PinnedScopes, Sweep, identify_row, sweep, trace_row
+from model_zoo import PinnedScopes, RowTracer, Sweep, identify_row, sweep
 
 # Sweeps that are traced side by side; each is read once.
 _SWEEPS = 4
@@ -21,6 +21,7 @@ class TracerTasks:
 
     def __init__(self, settings: Settings) -> None:
         self._budget = settings.budget
+        self._tracer = RowTracer(settings.budget)
         self._read = functools.lru_cache(_SWEEPS)(self._read_sweep)
 
     def run(self, task: AnyTracingTask) -> Reply[Any]:
@@ -39,5 +40,5 @@ class TracerTasks:
         identified = identify_row(rows.spec(row), rows.scopes, self._budget)
         outcome, spec = identified.outcome, identified.spec
         if is_traced and spec is not None:
-            outcome = trace_row(spec, self._budget)
+            outcome = self._tracer.outcome(spec)
         return {"is_strict": spec is not None and spec.strict, **asdict(outcome)}
