@@ -44,7 +44,7 @@ def build_answers(client: Any, build_id: str) -> dict[str, Any]:
     return {
         "build": get_json(client, path),
         "restore-plan": digest(client, f"{path}/restore-plan", _without_warnings),
-        "summary": digest(client, f"{path}/summary"),
+        "summary": digest(client, f"{path}/summary", _without_later_columns),
         "explanation": digest(client, f"{path}/explanation", _as_first_published),
     }
 
@@ -56,6 +56,15 @@ def _as_first_published(explanation: dict[str, Any]) -> dict[str, Any]:
         for winner in override["beaten_by"]:
             del winner["kind"]
     return explanation
+
+
+def _without_later_columns(summary: dict[str, Any]) -> dict[str, Any]:
+    """Return a summary without the fields that later releases added."""
+    del summary["peak"]
+    for layer in summary["layers"]:
+        for name in ("peak_activation_bytes", "receptive_field", "effective_stride"):
+            del layer[name]
+    return summary
 
 
 def _without_warnings(plan: dict[str, Any]) -> dict[str, Any]:

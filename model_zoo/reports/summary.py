@@ -1,18 +1,28 @@
 """The summary of a graph: per layer and in total, what it holds and what it costs."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
 
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
-from model_zoo.graph import Graph, Node, Shape, Tensor
+from model_zoo.graph import Graph, Node, Shape
+from model_zoo.reports.activation_memory import BYTES, PeakDocument, alive_at, bytes_alive
+from model_zoo.reports.receptive_field import receptive_fields
 from model_zoo.tables import aligned_table, csv_table, spell_shape
 
-BYTES = 4  # float32, the only type that networks compute in
+Value = TypeVar("Value")
 
 
 class LayerDocument(TypedDict):
-    """One layer of a summary, for one example; the batch in its shape is null."""
+    """One layer of a summary, for one example; the batch in its shape is null.
+
+    `peak_activation_bytes` are the most that are alive at once while it runs. `receptive_field`
+    and `effective_stride` are in positions of the input, and have a value for each axis of it, the
+    largest over all paths; null is an axis of which all positions are seen, as after a global pool,
+    and stands for all of them where each is such.
+    """
 
     name: str
     op: str
@@ -21,6 +31,9 @@ class LayerDocument(TypedDict):
     multiply_adds: int
     weight_bytes: int
     activation_bytes: int
+    peak_activation_bytes: int
+    receptive_field: list[int | None] | None
+    effective_stride: list[float | None] | None
 
 
 class Totals(TypedDict):
@@ -36,17 +49,18 @@ class Totals(TypedDict):
 
 
 class SummaryDocument(TypedDict):
-    """A network's layers in the order of the calls, and the totals."""
+    """A network's layers in the order of the calls, the totals, and where activations peak."""
 
     layers: list[LayerDocument]
     totals: Totals
+    peak: PeakDocument
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One layer: a call of a scoped op, or a computation outside of any.
 
-    `activation_bytes` are those of the layer's output for one example.
+    `activation_bytes` are those of the layer's output for one example. The receptive field and the
+    effective stride are None after a global reduction.
     """
 
     name: str
@@ -56,6 +70,9 @@ class Row:
     multiply_adds: int
     weight_bytes: int
     activation_bytes: int
+    peak_activation_bytes: int
+    receptive_field: tuple[int | None, ...] | None
+    effective_stride: tuple[float | None, ...] | None
 
     def to_dict(self) -> LayerDocument:
         """Return the layer, JSON-ready."""
@@ -67,28 +84,94 @@ class Row:
             "multiply_adds": self.multiply_adds,
             "weight_bytes": self.weight_bytes,
             "activation_bytes": self.activation_bytes,
+            "peak_activation_bytes": self.peak_activation_bytes,
+            "receptive_field": _listed(self.receptive_field),
+            "effective_stride": _listed(self.effective_stride),
         }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Summary:
     """Rows in the order of the calls; every variable and node is in exactly one."""
 
-    rows: tuple[Row, ...]
+    graph: Graph
     totals: Totals
+
+    # Many a caller needs the totals alone, which are ten times as fast.
+    @functools.cached_property
+    def rows(self) -> tuple[Row, ...]:
+        """The layers."""
+        fields = receptive_fields(self.graph)
+        alive = dict(zip(self.graph.nodes, bytes_alive(self.graph), strict=True))
+        counted: set[str] = set()
+        rows = []
+        for nodes in layer_nodes(self.graph):
+            last = nodes[-1]
+            size, stride = fields[last.output]
+            is_global = not any(size)
+            parameters = _parameters(nodes, counted)
+            rows.append(
+                Row(
+                    name=layer_name(last),
+                    op=last.op if last.call is None else last.call.op.name,
+                    output_shape=last.output.shape,
+                    parameters=parameters,
+                    multiply_adds=sum([node.multiply_adds for node in nodes]),
+                    weight_bytes=parameters * BYTES,
+                    activation_bytes=last.output.size * BYTES,
+                    peak_activation_bytes=max([alive[node] for node in nodes]),
+                    receptive_field=None if is_global else size,
+                    effective_stride=None if is_global else stride,
+                )
+            )
+        return tuple(rows)
+
+    def peak(self) -> PeakDocument:
+        """Return where the most bytes of activations are alive at once, and which these are."""
+        peak = self.totals["peak_activation_bytes"]
+        node = self.graph.nodes[list(bytes_alive(self.graph)).index(peak)]
+        return {
+            "layer": layer_name(node),
+            "node": node.output.name,
+            "bytes": peak,
+            "alive": [
+                {"node": tensor.name, "bytes": tensor.size * BYTES}
+                for tensor in alive_at(self.graph, node)
+            ],
+        }
 
     def to_dict(self) -> SummaryDocument:
         """Return the summary, JSON-ready."""
-        return {"layers": [row.to_dict() for row in self.rows], "totals": self.totals}
+        return {
+            "layers": [row.to_dict() for row in self.rows],
+            "totals": self.totals,
+            "peak": self.peak(),
+        }
 
     def to_csv(self) -> str:
-        """Return the rows as CSV with a header."""
-        rows = (asdict(row) | {"output_shape": spell_shape(row.output_shape)} for row in self.rows)
-        return csv_table(tuple(Row.__dataclass_fields__), (tuple(row.values()) for row in rows))
+        """Return the rows as CSV with a header; a cell is empty after a global reduction."""
+        spelled = {
+            "output_shape": spell_shape,
+            "receptive_field": _spell_axes,
+            "effective_stride": _spell_axes,
+        }
+        return csv_table(
+            Row._fields,
+            (
+                [
+                    spelled[name](value) if name in spelled else value
+                    for name, value in row._asdict().items()
+                ]
+                for row in self.rows
+            ),
+        )
 
     def to_text(self) -> str:
         """Return the rows as an aligned table, with the totals below."""
-        header = ("layer", "op", "output", "parameters", "multiply-adds")
+        header = (
+            *("layer", "op", "output", "parameters", "multiply-adds"),
+            *("receptive field", "stride"),
+        )
         rows = [
             (
                 row.name,
@@ -96,12 +179,14 @@ class Summary:
                 spell_shape(row.output_shape),
                 f"{row.parameters:,}",
                 f"{row.multiply_adds:,}",
+                _spell_axes(row.receptive_field) or "-",
+                _spell_axes(row.effective_stride) or "-",
             )
             for row in self.rows
         ]
-        lines = aligned_table(header, rows, right=(3, 4))
+        lines = aligned_table(header, rows, right=(3, 4, 5, 6))
         totals = [f"{name.replace('_', ' ')}: {value:,}" for name, value in self.totals.items()]
-        return "\n".join([*lines, "", *totals]) + "\n"
+        return "\n".join([*lines, "", *totals, f"peak at: {self.peak()['layer']}"]) + "\n"
 
 
 def summarize(graph: Graph) -> Summary:
@@ -109,72 +194,58 @@ def summarize(graph: Graph) -> Summary:
 
     Multiply-adds are those of convolutions and matrix products for one example.
     """
-    counted: set[str] = set()
-    rows = tuple(_row(nodes, counted) for nodes in layer_nodes(graph))
-    return Summary(rows, _totals(graph, rows))
+    # The last output of each layer; see `layer_nodes`.
+    outputs = {_layer_key(index, node): node.output for index, node in enumerate(graph.nodes)}
+    parameters = sum(variable.size for variable in graph.variables)
+    totals: Totals = {
+        "layers": len(outputs),
+        "parameters": parameters,
+        "trainable_parameters": sum(v.size for v in graph.variables if v.trainable),
+        "multiply_adds": sum(node.multiply_adds for node in graph.nodes),
+        "weight_bytes": parameters * BYTES,
+        "activation_bytes": sum(output.size for output in outputs.values()) * BYTES,
+        "peak_activation_bytes": max(bytes_alive(graph)),
+    }
+    return Summary(graph, totals)
 
 
 def layer_nodes(graph: Graph) -> tuple[tuple[Node, ...], ...]:
     """Return the nodes of each layer, in the order of the summary's rows."""
     groups: dict[int, list[Node]] = {}
-    order = {id(call): index for index, call in enumerate(graph.calls)}
     for index, node in enumerate(graph.nodes):
-        # A node outside of any call is a row of its own; negative keys cannot meet a call's index.
-        key = -1 - index if node.call is None else order[id(node.call)]
-        groups.setdefault(key, []).append(node)
+        groups.setdefault(_layer_key(index, node), []).append(node)
     return tuple(map(tuple, groups.values()))
 
 
-def _row(nodes: Sequence[Node], counted: set[str]) -> Row:
-    last = nodes[-1]
+def _layer_key(index: int, node: Node) -> int:
+    """Return what the nodes of one layer share: their call; one outside of any is by itself."""
+    return -1 - index if node.call is None else id(node.call)
+
+
+def layer_name(node: Node) -> str:
+    """Return the name of the layer that a node is of, as the summary has it."""
+    return node.output.name if node.call is None else node.call.layer or node.output.name
+
+
+def _parameters(nodes: Sequence[Node], counted: set[str]) -> int:
+    """Return the parameters of a layer; a shared variable counts once, in the first that has it."""
     parameters = 0
     for node in nodes:
         for variable in node.variables.values():
-            # A shared variable counts once, in the layer that made it.
             if variable.name not in counted:
                 counted.add(variable.name)
                 parameters += variable.size
-    call = last.call
-    return Row(
-        last.output.name if call is None else call.layer or last.output.name,
-        last.op if call is None else call.op.name,
-        last.output.shape,
-        parameters,
-        sum(node.multiply_adds for node in nodes),
-        parameters * BYTES,
-        last.output.size * BYTES,
-    )
+    return parameters
 
 
-def _totals(graph: Graph, rows: Iterable[Row]) -> Totals:
-    parameters = sum(variable.size for variable in graph.variables)
-    rows = tuple(rows)
-    return {
-        "layers": len(rows),
-        "parameters": parameters,
-        "trainable_parameters": sum(v.size for v in graph.variables if v.trainable),
-        "multiply_adds": sum(row.multiply_adds for row in rows),
-        "weight_bytes": parameters * BYTES,
-        "activation_bytes": sum(row.activation_bytes for row in rows),
-        "peak_activation_bytes": peak_activation_bytes(graph),
-    }
+def _listed(values: tuple[Value, ...] | None) -> list[Value] | None:
+    return None if values is None else list(values)
 
 
-def peak_activation_bytes(graph: Graph) -> int:
-    """Return the most bytes alive at once for one example, running nodes in order.
+def _spell_axes(values: Sequence[float | None] | None) -> str:
+    """Return a value for each axis as one word, nothing if there is none.
 
-    A tensor lives from the node that makes it to the last that reads it, the output to the end; an
-    implementation that computes in place needs less.
+    >>> _spell_axes((107, None, None)), _spell_axes((0.5, 2)), _spell_axes(None)
+    ('107x-x-', '0.5x2', '')
     """
-    last_use: dict[Tensor, int] = {graph.output: len(graph.nodes)}
-    for index, node in enumerate(graph.nodes):
-        for tensor in node.inputs:
-            last_use[tensor] = max(index, last_use.get(tensor, 0))
-    alive = peak = 0
-    for index, node in enumerate(graph.nodes):
-        alive += node.output.size
-        peak = max(peak, alive)
-        for tensor in {*node.inputs, node.output}:
-            if last_use.get(tensor, index) <= index:
-                alive -= tensor.size
-    return peak * BYTES
+    return "x".join("-" if value is None else f"{value:.10g}" for value in values or ())

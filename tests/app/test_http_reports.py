@@ -20,8 +20,13 @@ def test_a_summary_is_json_by_default(client: TestClient) -> None:
         "multiply_adds": 627200,
         "weight_bytes": 3328,
         "activation_bytes": 100352,
+        "peak_activation_bytes": 200704,
+        "receptive_field": [5, 5],
+        "effective_stride": [1, 1],
     }
+    assert body["layers"][5]["receptive_field"] is None
     assert body["totals"]["parameters"] == 3_274_634
+    assert (body["peak"]["layer"], body["peak"]["bytes"]) == ("LeNet/conv1", 200704)
 
 
 def test_a_summary_comes_as_text_or_csv_by_accept_or_by_format(client: TestClient) -> None:
@@ -34,6 +39,8 @@ def test_a_summary_comes_as_text_or_csv_by_accept_or_by_format(client: TestClien
         "Nx28x28x32",
         "832",
         "627,200",
+        "5x5",
+        "1x1",
     ]
     assert client.get(f"{path}?format=text").text == text.text
     table = client.get(path, headers={"Accept": "text/csv;q=0.9, text/plain;q=0.1"})
