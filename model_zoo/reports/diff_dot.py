@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from model_zoo.reports.diff_documents import EdgeStatus, LayerStatus
 from model_zoo.reports.diff_layers import EdgeDiff, LayerDiff
+from model_zoo.reports.dot import quoted
 from model_zoo.tables import spell_shape
 
 _FILLS: dict[LayerStatus, str] = {
@@ -61,15 +62,4 @@ def _label(layer: LayerDiff) -> str:
     lines = [name, f"{row.op} {spell_shape(row.output_shape)}"]
     if layer.status == "changed":
         lines.append(f"changed: {', '.join(layer.changes).replace('_', ' ')}")
-    label = "\\n".join(map(_escaped, lines))
-    return f'"{label}"'
-
-
-def _escaped(text: str) -> str:
-    """Return a text that a label shows as it is: Graphviz reads escapes and entities in it.
-
-    >>> print(_escaped('a"b\\\\N &lt;'))
-    a\\"b\\\\N &amp;lt;
-    """
-    text = text.replace("\\", "\\\\").replace('"', '\\"').replace("&", "&amp;")
-    return text.replace("\r", "").replace("\n", "\\n")
+    return quoted(lines)
