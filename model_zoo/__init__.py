@@ -65,6 +65,14 @@ if TYPE_CHECKING:
     from model_zoo.reports.explanation import ExplanationDocument
     from model_zoo.reports.explanation_csv import explanation_csv
     from model_zoo.reports.explanation_filter import filter_explanation
+    from model_zoo.reports.graph_documents import GraphDocument
+    from model_zoo.reports.graph_report import GraphReport
+    from model_zoo.reports.model_explorer import (
+        NODE_METRICS,
+        ModelExplorerDocument,
+        NodeDataDocument,
+        NodeMetric,
+    )
     from model_zoo.reports.scope_at_layer import LayerScopeDocument
     from model_zoo.reports.summary import SummaryDocument, Totals
     from model_zoo.saved_scopes import (
@@ -105,6 +113,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BUILD_ID",
     "CHECKPOINT_ID",
+    "NODE_METRICS",
     "SCOPE_DIGEST",
     "SCOPE_NAME",
     "WEIGHT_FORMATS",
@@ -125,14 +134,19 @@ __all__ = [
     "ExplanationDocument",
     "FailedPackage",
     "Graph",
+    "GraphDocument",
+    "GraphReport",
     "ImportLimits",
     "InputError",
     "LayerScopeDocument",
     "LevelDocument",
     "MeasuredDocument",
     "Model",
+    "ModelExplorerDocument",
     "NamedFile",
     "Node",
+    "NodeDataDocument",
+    "NodeMetric",
     "OpDescription",
     "OptionError",
     "PinnedScopes",
@@ -226,6 +240,7 @@ __all__ = [
 _LAZY = {
     "BUILD_ID": "model_zoo.weight_sources",
     "CHECKPOINT_ID": "model_zoo.weight_sources",
+    "NODE_METRICS": "model_zoo.reports.model_explorer",
     "SCOPE_DIGEST": "model_zoo.saved_scopes",
     "SCOPE_NAME": "model_zoo.saved_scopes",
     "ArchitectureDescription": "model_zoo.zoo",
@@ -240,12 +255,17 @@ _LAZY = {
     "DiffDocument": "model_zoo.reports.diff_documents",
     "ExplanationDocument": "model_zoo.reports.explanation",
     "FailedPackage": "model_zoo.packages",
+    "GraphDocument": "model_zoo.reports.graph_documents",
+    "GraphReport": "model_zoo.reports.graph_report",
     "ImportLimits": "model_zoo.weights.reading.contents",
     "LayerScopeDocument": "model_zoo.reports.scope_at_layer",
     "LevelDocument": "model_zoo.zoo",
     "MeasuredDocument": "model_zoo.sweeps.rows",
     "Model": "model_zoo.lowering",
+    "ModelExplorerDocument": "model_zoo.reports.model_explorer",
     "NamedFile": "model_zoo.weights.reading.contents",
+    "NodeDataDocument": "model_zoo.reports.model_explorer",
+    "NodeMetric": "model_zoo.reports.model_explorer",
     "OpDescription": "model_zoo.zoo",
     "PinnedScopes": "model_zoo.sweeps.scopes",
     "PublishedDescription": "model_zoo.weights.published",

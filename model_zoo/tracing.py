@@ -10,6 +10,8 @@ from model_zoo.graph import Graph, Node
 from model_zoo.network_runs import run_network
 from model_zoo.remedies import with_remedy
 from model_zoo.reports.explanation import Explanation, explain
+from model_zoo.reports.graph_report import GraphReport
+from model_zoo.reports.network_graph import NetworkGraph
 from model_zoo.reports.overrides import Overrides
 from model_zoo.reports.scope_at_layer import LayerScopeDocument, scope_at_layer
 from model_zoo.reports.summary import Summary, layer_nodes, summarize
@@ -64,6 +66,13 @@ class Trace:
         """What became of the spec's overrides: calls reached and won, and who beat them."""
         levels = self.spec.resolved().levels
         return Overrides(self.spec.architecture, levels, self.graph.calls)
+
+    def graph_report(self, depth: int | None = None) -> GraphReport:
+        """Return nodes, edges, scopes and layers; `depth` draws deeper scopes as one node each.
+
+        Raises: OptionError if the depth is below 1.
+        """
+        return GraphReport(NetworkGraph(self, depth))
 
     def scope_at(self, layer: str) -> LayerScopeDocument:
         """Return the scope in force at a layer, as the body of a saved scope.

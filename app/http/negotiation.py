@@ -47,6 +47,12 @@ REPORT_FORMATS: Mapping[str, str] = {
     "csv": "text/csv; charset=utf-8",
 }
 DIFF_FORMATS: Mapping[str, str] = {**REPORT_FORMATS, "dot": "text/vnd.graphviz; charset=utf-8"}
+GRAPH_FORMATS: Mapping[str, str] = {
+    "json": "application/json",
+    "dot": DIFF_FORMATS["dot"],
+    "model-explorer": "application/x-model-explorer+json",
+    "node-data": "application/x-model-explorer-node-data+json",
+}
 TEXT_FORMATS: Mapping[str, str] = {name: REPORT_FORMATS[name] for name in ("json", "text")}
 ROW_FORMATS: Mapping[str, str] = {
     "json": "application/json",
@@ -66,11 +72,12 @@ def format_query(formats: Iterable[str]) -> Any:
 
 
 def written(format_name: str, writers: Writers) -> Response:
-    """Return a report in a format; the writer for JSON returns a document, the others text."""
+    """Return a report in a format; the writers of JSON return a document, the others text."""
     content = writers[format_name]()
-    if format_name == "json":
-        return JSONResponse(content)
-    return Response(content, media_type=DIFF_FORMATS[format_name])
+    media_type = {**DIFF_FORMATS, **GRAPH_FORMATS}[format_name]
+    if media_type.endswith("json"):
+        return JSONResponse(content, media_type=media_type)
+    return Response(content, media_type=media_type)
 
 
 def chosen_format(request: Request, requested: str | None, formats: Mapping[Choice, str]) -> Choice:

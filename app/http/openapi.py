@@ -54,10 +54,20 @@ _BODIES: list[Any] = []
 _BODY = "x-body"
 
 
-def answer(description: str, body: Any, media_types: Iterable[str] = ()) -> Schema:
-    """Return the description of an answer in JSON, and of the other types that it has."""
-    content: Schema = {_JSON: {_BODY: len(_BODIES)}}
-    _BODIES.append(body)
+def answer(
+    description: str,
+    body: Any,
+    media_types: Iterable[str] = (),
+    json_bodies: Mapping[str, Any] | None = None,
+) -> Schema:
+    """Return the description of an answer in JSON, and of the other types that it has.
+
+    `json_bodies` are those that are JSON of another form.
+    """
+    content: Schema = {}
+    for media_type, each in {_JSON: body, **(json_bodies or {})}.items():
+        content[media_type] = {_BODY: len(_BODIES)}
+        _BODIES.append(each)
     for media_type in media_types:
         name = media_type.partition(";")[0]
         content.setdefault(name, TEXT if name.startswith("text/") else {})

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from model_zoo.cli.common import add_home, add_spec, materialized, progress, traced
 from model_zoo.cli.diff import add_diff
+from model_zoo.cli.graph import add_graph
 from model_zoo.cli.sweep import add_sweep
 from model_zoo.cli.weights import add_commands
 from model_zoo.errors import ZooError
@@ -75,6 +76,8 @@ def _parser() -> argparse.ArgumentParser:
     add_diff(commands.add_parser("diff", help="what differs between two specs, and who set it"))
 
     add_sweep(commands.add_parser("sweep", help="many builds that differ along axes, as a table"))
+
+    add_graph(commands.add_parser("graph", help="draw the network: dot, JSON, Model Explorer"))
 
     add_commands(commands.add_parser("weights", help="import, plan, export, fetch weights"))
 

@@ -86,6 +86,16 @@ class ArgumentReport:
             argument["more_beaten"] = len(self.beat) - MAX_BEATEN
         return argument
 
+    def to_text(self) -> str:
+        """Return the value, who set it, and what it beat."""
+        where = "" if self.source is None else f" from {self.source}"
+        beat = "".join(
+            f"; beat {_wire(value)} from {source}" for value, source in self.beat[:MAX_BEATEN]
+        )
+        if len(self.beat) > MAX_BEATEN:
+            beat += f"; and {len(self.beat) - MAX_BEATEN} more"
+        return f"{_wire(self.value)}  [{self.kind}{where}{beat}]"
+
 
 @dataclass(frozen=True, slots=True)
 class CallReport:
@@ -129,17 +139,7 @@ class Explanation:
         lines: list[str] = []
         for call in self.calls:
             lines.append(f"{call.layer} ({call.op}), called at {call.called_at}")
-            for argument in call.arguments:
-                where = "" if argument.source is None else f" from {argument.source}"
-                beat = "".join(
-                    f"; beat {_wire(value)} from {source}"
-                    for value, source in argument.beat[:MAX_BEATEN]
-                )
-                if len(argument.beat) > MAX_BEATEN:
-                    beat += f"; and {len(argument.beat) - MAX_BEATEN} more"
-                lines.append(
-                    f"    {argument.name} = {_wire(argument.value)}  [{argument.kind}{where}{beat}]"
-                )
+            lines += (f"    {each.name} = {each.to_text()}" for each in call.arguments)
         if self.overrides:
             lines += ["", "Overrides"]
         for override in self.overrides:

@@ -17,6 +17,7 @@ OPERATIONS = {
     "getArchitecture": "GET /v1/architectures/{name}",
     "getBuild": "GET /v1/builds/{build_id}",
     "getBuildExplanation": "GET /v1/builds/{build_id}/explanation",
+    "getBuildGraph": "GET /v1/builds/{build_id}/graph",
     "getBuildProfile": "GET /v1/builds/{build_id}/profile",
     "getBuildScopes": "GET /v1/builds/{build_id}/scopes",
     "getBuildSummary": "GET /v1/builds/{build_id}/summary",

@@ -247,6 +247,10 @@ def calls(world: World) -> dict[str, list[Call]]:
         "diffSpecs": [replace(PAIR, query=each.query) for each in diffs],
         "getArchitecture": [Call(values={"name": "inception_v3"})],
         "getBuildExplanation": reports,
+        "getBuildGraph": [
+            Call(query=query)
+            for query in ("", "depth=2", "format=dot", "format=model-explorer", "format=node-data")
+        ],
         "getBuildProfile": [*reports, Call(query="format=csv")],
         "getBuildScopes": [Call(query="layer=LeNet/conv1")],
         "getBuildSummary": [*reports, Call(query="format=csv")],

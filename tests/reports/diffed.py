@@ -5,6 +5,8 @@ from typing import Any
 
 from model_zoo import BuildSpec, Graph, Tensor
 from model_zoo.graph import build_graph
+from model_zoo.reports.explanation import Explanation, explain
+from model_zoo.reports.overrides import Overrides
 from model_zoo.reports.summary import Summary, summarize
 
 
@@ -23,6 +25,10 @@ class Made:
 
     def summary(self) -> Summary:
         return self._summary
+
+    def explanation(self) -> Explanation:
+        calls = self.graph.calls
+        return explain(calls, Overrides(self.spec.architecture, (), calls))
 
 
 SWAPPED = {"added": "removed", "removed": "added"}

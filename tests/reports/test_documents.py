@@ -57,6 +57,16 @@ def test_diffs_are_what_their_types_say(spec: dict[str, Any]) -> None:
         check(model_zoo.diff(a, b, same=same).to_dict(), model_zoo.DiffDocument)
 
 
+@pytest.mark.parametrize("spec", FAMILIES, ids=lambda spec: spec["architecture"])
+def test_graphs_are_what_their_types_say(spec: dict[str, Any]) -> None:
+    traced = model_zoo.trace(BuildSpec.read(spec))
+    for depth in (None, 2):
+        report = traced.graph_report(depth)
+        check(report.to_dict(), model_zoo.GraphDocument)
+        check(report.to_model_explorer(), model_zoo.ModelExplorerDocument)
+        check(report.to_node_data("parameters"), model_zoo.NodeDataDocument)
+
+
 def test_catalogue_is_what_its_types_say() -> None:
     for row in model_zoo.describe_architectures():
         check(row, model_zoo.ArchitectureRow)
