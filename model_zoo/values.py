@@ -5,6 +5,7 @@ functions here spell TF-Slim's names, so a network reads `l2_regularizer(0.0001)
 writes `{"name": "l2_regularizer", "scale": 0.0001}`. A normalizer is a scoped op, not a value.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar, get_args
@@ -202,6 +203,18 @@ def variance_scaling_initializer(
 def center_initializer() -> Initializer:
     """Ones where the window's centre links a channel to itself, else zeros (arXiv:1712.04851)."""
     return Initializer("center_initializer")
+
+
+def fans(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Return TF-Slim's fan-in and fan-out of a variable.
+
+    >>> fans((3, 3, 16, 32)), fans((10,)), fans(())
+    ((144, 288), (10, 10), (1, 1))
+    """
+    if not shape:
+        return 1, 1
+    window = math.prod(shape[:-2])
+    return window * shape[max(-2, -len(shape))], window * shape[-1]
 
 
 @_regularizer

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from model_zoo.errors import WeightsError, unknown_name
 from model_zoo.graph import Variable
-from model_zoo.values import Initializer
+from model_zoo.values import Initializer, fans
 
 Array = NDArray[np.float32]
 Rule = Callable[[np.random.Philox, tuple[int, ...], Initializer], Array]
@@ -107,18 +107,6 @@ def _center(_bits: np.random.Philox, shape: tuple[int, ...], _initializer: Initi
     if len(shape) >= 2:
         values[tuple(size // 2 for size in shape[:-2])] = np.eye(shape[-2], shape[-1])
     return values
-
-
-def fans(shape: tuple[int, ...]) -> tuple[int, int]:
-    """Return TF-Slim's fan-in and fan-out of a variable.
-
-    >>> fans((3, 3, 16, 32)), fans((10,)), fans(())
-    ((144, 288), (10, 10), (1, 1))
-    """
-    if not shape:
-        return 1, 1
-    window = math.prod(shape[:-2])
-    return window * shape[max(-2, -len(shape))], window * shape[-1]
 
 
 RULES: Mapping[str, Rule] = {

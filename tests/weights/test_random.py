@@ -10,8 +10,8 @@ import pytest
 from model_zoo import values
 from model_zoo.errors import WeightsError
 from model_zoo.graph import Variable
-from model_zoo.values import Initializer
-from model_zoo.weights.random import RULES, fans, random_value
+from model_zoo.values import Initializer, fans
+from model_zoo.weights.random import RULES, random_value
 
 CONV = (3, 3, 40, 60)
 
