@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from model_zoo.onnx_lowering import onnx_model
     from model_zoo.packages import FailedPackage
     from model_zoo.plain_values import ArgumentDescription
+    from model_zoo.predicted_signal.prediction import PredictedSignal, PredictedSignalDocument
     from model_zoo.preprocessing import preprocess
     from model_zoo.reports.diff import Diff, diff
     from model_zoo.reports.diff_documents import DiffDocument
@@ -150,6 +151,8 @@ __all__ = [
     "OpDescription",
     "OptionError",
     "PinnedScopes",
+    "PredictedSignal",
+    "PredictedSignalDocument",
     "Problem",
     "PublishedDescription",
     "RestoreDocument",
@@ -268,6 +271,8 @@ _LAZY = {
     "NodeMetric": "model_zoo.reports.model_explorer",
     "OpDescription": "model_zoo.zoo",
     "PinnedScopes": "model_zoo.sweeps.scopes",
+    "PredictedSignal": "model_zoo.predicted_signal.prediction",
+    "PredictedSignalDocument": "model_zoo.predicted_signal.prediction",
     "PublishedDescription": "model_zoo.weights.published",
     "RestoreDocument": "model_zoo.weights.plan_documents",
     "RestorePlan": "model_zoo.weights.plan",

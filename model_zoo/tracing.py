@@ -8,6 +8,7 @@ from model_zoo.budget import Budget
 from model_zoo.errors import BuildError, SpecError, spell_names
 from model_zoo.graph import Graph, Node
 from model_zoo.network_runs import run_network
+from model_zoo.predicted_signal.prediction import PredictedSignal, predict_signal
 from model_zoo.remedies import with_remedy
 from model_zoo.reports.explanation import Explanation, explain
 from model_zoo.reports.graph_report import GraphReport
@@ -52,6 +53,14 @@ class Trace:
     def layer_nodes(self) -> tuple[tuple[Node, ...], ...]:
         """Return the nodes of each layer, in the order of the summary's rows."""
         return layer_nodes(self.graph)
+
+    def predicted_signal(self) -> PredictedSignal:
+        """Return the size of the signal at each layer at initialization, without TensorFlow."""
+        return self._predicted_signal
+
+    @functools.cached_property
+    def _predicted_signal(self) -> PredictedSignal:
+        return predict_signal(self.graph, self.spec.weights)
 
     def explanation(self) -> Explanation:
         """Return who set each argument of each call, and what became of each override."""

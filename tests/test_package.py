@@ -53,6 +53,7 @@ DIRECTION = (
     "levels",
     "spec",
     "reports",
+    "predicted_signal",
     "network_runs",
     "remedies",
     "tracing",

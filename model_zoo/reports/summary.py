@@ -1,13 +1,13 @@
 """The summary of a graph: per layer and in total, what it holds and what it costs."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
-from model_zoo.graph import Graph, Node, Shape
+from model_zoo.graph import Graph, Node, Shape, Tensor
 from model_zoo.reports.activation_memory import BYTES, PeakDocument, alive_at, bytes_alive
 from model_zoo.reports.receptive_field import receptive_fields
 from model_zoo.tables import aligned_table, csv_table, spell_shape
@@ -215,6 +215,21 @@ def layer_nodes(graph: Graph) -> tuple[tuple[Node, ...], ...]:
     for index, node in enumerate(graph.nodes):
         groups.setdefault(_layer_key(index, node), []).append(node)
     return tuple(map(tuple, groups.values()))
+
+
+def layer_inputs(nodes: Sequence[Node]) -> tuple[Tensor, ...]:
+    """Return the tensors that a layer reads: those that its call was given, or its node reads."""
+    call = nodes[-1].call
+    given = () if call is None else tuple(_tensors(call.arguments.values()))
+    return given or nodes[0].inputs
+
+
+def _tensors(values: Iterable[object]) -> Iterator[Tensor]:
+    for value in values:
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, list | tuple):
+            yield from _tensors(value)
 
 
 def _layer_key(index: int, node: Node) -> int:

@@ -1,0 +1,1 @@
+"""The size of a network's signal at initialization, from its trace alone."""
