@@ -10,7 +10,7 @@ Function = Callable[[float], float]
 
 
 def _relu6(x: float) -> float:
-    return 0.0 if x < 0.0 else min(x, 6.0)
+    return 0.0 if x < 0.0 else x if x < 6.0 else 6.0  # min() takes twice as long
 
 
 def _sigmoid(x: float) -> float:

@@ -1,6 +1,7 @@
 """Mean and variance of a variable's initial values, as `model_zoo.weights.random` draws them."""
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 from model_zoo.values import Initializer, fans
 
@@ -10,6 +11,7 @@ Moments = tuple[float, float]  # mean, variance
 TRUNCATED_VARIANCE = 0.7737413035
 
 
+@lru_cache(1024)
 def initial_moments(initializer: Initializer, shape: tuple[int, ...]) -> Moments | None:
     """Return the mean and the variance of one value of a variable; None if nobody knows them.
 

@@ -18,7 +18,7 @@ from model_zoo.reports.summary import layer_inputs, layer_nodes, summarize
 from model_zoo.weight_sources import Source, source_pointer, stored
 
 # A float32 beyond its root is infinite.
-_MAX_SQUARE = (2.0 - 2.0**-23) ** 2 * 2.0**254
+_MAX_SQUARE = ((2.0 - 2.0**-23) * 2.0**127) ** 2
 
 
 class PredictedLayerDocument(TypedDict):
@@ -161,10 +161,11 @@ def predict_signal(graph: Graph, weights: Source | list[Source] | None = None) -
     reasons: dict[Tensor, str] = {}
     for node in graph.nodes:
         output = node.output
-        earlier = next((reasons[each] for each in node.inputs if each in reasons), None)
-        if earlier is not None:
-            reasons[output] = earlier
-            continue
+        if reasons:
+            earlier = next((reasons[each] for each in node.inputs if each in reasons), None)
+            if earlier is not None:
+                reasons[output] = earlier
+                continue
         try:
             _check_variables(node, restored, used)
             signals[output] = _signal(node, signals)
@@ -175,16 +176,19 @@ def predict_signal(graph: Graph, weights: Source | list[Source] | None = None) -
 
 def _check_variables(node: Node, restored: Mapping[str, str], used: set[str]) -> None:
     """Raise Unpredictable unless a node's variables are as initialized, and its weights its own."""
-    for role, variable in node.variables.items():
-        if variable.name in restored:
-            raise Unpredictable(restored[variable.name])
-        if role == "weights":
-            if variable.name in used:
-                raise Unpredictable(
-                    f"it shares {variable.name} with a layer before, so that what the two make is "
-                    "not independent"
-                )
-            used.add(variable.name)
+    if restored:
+        for variable in node.variables.values():
+            if variable.name in restored:
+                raise Unpredictable(restored[variable.name])
+    weights = node.variables.get("weights")
+    if weights is None:
+        return
+    if weights.name in used:
+        raise Unpredictable(
+            f"it shares {weights.name} with a layer before, so that what the two make is not "
+            "independent"
+        )
+    used.add(weights.name)
 
 
 def _signal(node: Node, signals: Mapping[Tensor, Signal]) -> Signal:
@@ -197,14 +201,13 @@ def _signal(node: Node, signals: Mapping[Tensor, Signal]) -> Signal:
     rule = RULES.get(node.op)
     if rule is None:
         raise Unpredictable(f"what {node.op} makes of its inputs is not known")
-    too_large = Unpredictable("the signal is too large for float32")
     try:
         signal = rule(node, [signals[tensor] for tensor in node.inputs])
     except OverflowError:
-        raise too_large from None
-    # Also refuses what is not a number.
-    if not signal.square <= _MAX_SQUARE:
-        raise too_large
+        signal = None
+    # What is not a number is not less, either.
+    if signal is None or not signal.square <= _MAX_SQUARE:
+        raise Unpredictable("the signal is too large for float32")
     return signal
 
 

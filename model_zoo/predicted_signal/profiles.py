@@ -14,7 +14,7 @@ from model_zoo.primitives import Padding, split_padding
 
 Line = tuple[float, ...]
 # Networks have few sizes of maps and windows; a line takes as many bytes as a size eightfold.
-_KEPT = 512
+_CACHE_SIZE = 512
 
 # Pairs of positions that are a share u of a dimension apart: Gauss's two nodes for their density,
 # 2 (1 - u), and the weights of these. They stay as far apart when a window moves over both.
@@ -55,7 +55,7 @@ class Spread(NamedTuple):
     alone: float = 1.0
 
 
-@lru_cache(_KEPT)
+@lru_cache(_CACHE_SIZE)
 def even(size: int) -> Profile:
     """Return the profile of a dimension whose positions are alike."""
     return Profile(*((1.0,) * count for count in _counts(size)))
@@ -120,7 +120,7 @@ def _sums(line: Line, count: int, windows: _Windows) -> Line:
     return tuple(sums)
 
 
-@lru_cache(_KEPT)
+@lru_cache(_CACHE_SIZE)
 def convolved(profile: Profile, kernel: int, stride: int, rate: int, padding: Padding) -> Spread:
     """Return what sums over windows have, each position times a weight of its own, over kernel."""
     windows = _windows(profile.size, kernel, stride, rate, padding)
@@ -131,7 +131,7 @@ def convolved(profile: Profile, kernel: int, stride: int, rate: int, padding: Pa
     return _spread(profile, means, windows.number)
 
 
-@lru_cache(_KEPT)
+@lru_cache(_CACHE_SIZE)
 def pooled(profile: Profile, kernel: int, stride: int, padding: Padding) -> Spread:
     """Return what means over windows have, to which padding does not count."""
     windows = _windows(profile.size, kernel, stride, 1, padding)
@@ -147,7 +147,7 @@ def pooled(profile: Profile, kernel: int, stride: int, padding: Padding) -> Spre
     return _spread(profile, means, windows.number)._replace(alone=alone)
 
 
-@lru_cache(_KEPT)
+@lru_cache(_CACHE_SIZE)
 def transposed(profile: Profile, kernel: int, stride: int, padding: Padding) -> Spread:
     """Return what a transposed convolution has, over kernel."""
     surplus = max(kernel - stride, 0)
@@ -166,7 +166,7 @@ def transposed(profile: Profile, kernel: int, stride: int, padding: Padding) -> 
     return spread._replace(near=spread.near / stride, far=spread.far / stride)
 
 
-@lru_cache(_KEPT)
+@lru_cache(_CACHE_SIZE)
 def padded(profile: Profile, before: int, after: int) -> Spread:
     """Return what is left on the mean when zeros come around."""
 
@@ -181,7 +181,7 @@ def cropped(profile: Profile, before: int, after: int) -> Spread:
     return centred(profile, before, after, 1)
 
 
-@lru_cache(_KEPT)
+@lru_cache(_CACHE_SIZE)
 def centred(profile: Profile, before: int, after: int, stride: int) -> Spread:
     """Return what positions between others have, each a stride from the next."""
 
@@ -191,7 +191,7 @@ def centred(profile: Profile, before: int, after: int, stride: int) -> Spread:
     return _spread(profile, inside, -(-(profile.size - before - after) // stride))
 
 
-@lru_cache(_KEPT)
+@lru_cache(_CACHE_SIZE)
 def resized(profile: Profile, size: int) -> Spread:
     """Return what linear interpolation with aligned corners has; it mixes two neighbours."""
     alone = 0.0

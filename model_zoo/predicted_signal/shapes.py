@@ -138,9 +138,9 @@ def _flatten(node: Node, inputs: Sequence[Signal]) -> Signal:
 @rule("squeeze")
 def _squeeze(node: Node, inputs: Sequence[Signal]) -> Signal:
     axes = node.attributes["axes"]
-    kept = [p for index, p in enumerate(inputs[0].profiles, start=1) if index not in axes]
+    profiles = [each for index, each in enumerate(inputs[0].profiles, 1) if index not in axes]
     # The channels may be what goes; then the last of the others takes their place.
-    return inputs[0]._replace(profiles=tuple(kept[: node.output.rank - 2]))
+    return inputs[0]._replace(profiles=tuple(profiles[: node.output.rank - 2]))
 
 
 @rule("slice_channels")

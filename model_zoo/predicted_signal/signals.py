@@ -75,8 +75,12 @@ class Signal(NamedTuple):
         profiles: tuple[Profile, ...] | None = None,
     ) -> "Signal":
         """Return a signal of other moments that is like this one in what is not given."""
-        kept = self.profiles if profiles is None else profiles
-        return Signal(*moments, kept, self.chance if chance is None else chance, source)
+        return Signal(
+            *moments,
+            self.profiles if profiles is None else profiles,
+            self.chance if chance is None else chance,
+            source,
+        )
 
     def affine(self, factor: MeanAndSquare, offset: MeanAndSquare, source: Tensor) -> "Signal":
         """Return `factor * x + offset`, of which each channel has its own."""
