@@ -80,7 +80,7 @@ def _depthwise_conv2d(node: Node, inputs: Sequence[Signal]) -> Signal:
     (x,) = inputs
     kernel = node.variables["weights"].shape[:2]
     terms = math.prod(kernel)
-    chance = x.chance.weighted_anew(_likeness(x, terms), x.chance.channels)
+    chance = x.chance.weighted_anew(_likeness(x, terms))
     return _gather(x, node, _windows(x, node, kernel), terms, chance)
 
 

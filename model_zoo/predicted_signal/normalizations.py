@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from model_zoo.graph import Node
-from model_zoo.predicted_signal.chance import Chance
+from model_zoo.predicted_signal.chance import NO_LOADS, Chance
 from model_zoo.predicted_signal.normal_values import Moments
 from model_zoo.predicted_signal.rules import NOTHING, ONE, initial_values, rule
 from model_zoo.predicted_signal.signals import Signal, Unpredictable
@@ -31,7 +31,7 @@ def _batch_norm(node: Node, inputs: Sequence[Signal]) -> Signal:
         variance = max(x.square - x.far, 0.0)
         scale = 1.0 / (variance + epsilon)
         moments = Moments(0.0, variance * scale, max(x.near - x.far, 0.0) * scale, 0.0)
-        chance = Chance(channels=node.output.channels)
+        chance = Chance(channels=node.output.channels, key=object())
         return _scale_and_shift(x.plain(moments, node.output, chance=chance), node)
     moved = node.variables["moving_variance"]
     (average, average_square), (variance, square) = map(
@@ -77,7 +77,7 @@ def _normalised(node: Node, x: Signal, positions: int, channels: int) -> Signal:
     moments = Moments(
         0.0, variance * scale, max(near - far / channels, 0.0) * scale, far * others * scale
     )
-    chance = x.chance._replace(inherited=0.0)
+    chance = x.chance._replace(inherited=0.0, loads=NO_LOADS)
     return _scale_and_shift(x.plain(moments, node.output, chance=chance), node)
 
 

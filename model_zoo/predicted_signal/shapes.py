@@ -6,7 +6,7 @@ from operator import mul
 from typing import Any
 
 from model_zoo.graph import Node
-from model_zoo.predicted_signal.chance import Chance, joined, summed
+from model_zoo.predicted_signal.chance import Chance, joined, multiplied, summed
 from model_zoo.predicted_signal.functions import find_function
 from model_zoo.predicted_signal.normal_values import Moments, Normal, maximum_of, pass_through
 from model_zoo.predicted_signal.profiles import (
@@ -127,7 +127,7 @@ def _softmax(node: Node, inputs: Sequence[Signal]) -> Signal:
     mean = 1.0 / classes
     spreads = (min(max(each - constant, 0.0), variance) for each in x[1:4])
     moments = Moments(mean, *(math.exp(each) * mean * mean for each in spreads))
-    return x.plain(moments, node.output, chance=Chance(channels=classes))
+    return x.plain(moments, node.output, chance=Chance(channels=classes, key=object()))
 
 
 @rule("flatten")
@@ -225,7 +225,7 @@ def _add(node: Node, inputs: Sequence[Signal]) -> Signal:
         x.mean + y.mean,
         *(a + b + 2 * c for a, b, c in zip(x[1:4], y[1:4], products[1:], strict=True)),
     )
-    chance = summed([x.chance, y.chance], _shares([x.square, y.square]))
+    chance = summed(x.chance, y.chance, _shares([x.square, y.square])[0])
     return Signal(*moments, _loudest(inputs).profiles, chance, node.output)
 
 
@@ -233,7 +233,5 @@ def _add(node: Node, inputs: Sequence[Signal]) -> Signal:
 def _multiply(node: Node, inputs: Sequence[Signal]) -> Signal:
     x, y = inputs
     moments = Moments(*(a * b for a, b in zip(x.moments, y.moments, strict=True)))
-    chance = x.chance._replace(
-        inherited=x.chance.inherited + y.chance.inherited, scale=x.chance.scale + y.chance.own
-    )
+    chance = multiplied(x.chance, y.chance)
     return x.plain(moments, node.output, chance=chance)

@@ -123,4 +123,6 @@ class Signal(NamedTuple):
 def input_signal(tensor: Tensor) -> Signal:
     """Return the signal of an input of independent values of mean 0 and variance 1."""
     profiles = tuple([even(size or 1) for size in tensor.shape[1:-1]])
-    return Signal(0.0, 1.0, 0.0, 0.0, profiles, Chance(channels=tensor.channels), tensor)
+    return Signal(
+        0.0, 1.0, 0.0, 0.0, profiles, Chance(channels=tensor.channels, key=object()), tensor
+    )

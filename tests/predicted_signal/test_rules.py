@@ -121,7 +121,7 @@ EXACT: dict[str, Network] = {
     "layer_norm of channels": lambda x: relu(layer_norm(straight(x), begin_norm_axis=-1)),
     "group_norm": lambda x: relu(group_norm(straight(x), groups=16, epsilon=0.2)),
     "group_norm of rows": lambda x: relu(group_norm(straight(x), groups=64, reduction_axes=[1])),
-    "instance_norm": lambda x: instance_norm(bent(x), epsilon=0.2),
+    "instance_norm": lambda x: instance_norm(straight(x), epsilon=0.2),
     "local_response_normalization": lambda x: primitives.local_response_normalization(
         bent(x), depth_radius=4, bias=1.0, alpha=0.05, beta=0.75
     ),
