@@ -4,7 +4,7 @@ import functools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import cast
+from typing import NamedTuple, cast
 
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
@@ -67,14 +67,22 @@ class PredictedLayer:
         return cast(PredictedLayerDocument, asdict(self))
 
 
+class PredictedValues(NamedTuple):
+    """The values of a tensor in the median network, and the spread of their rms over networks."""
+
+    mean: float
+    rms: float
+    spread: float
+
+
 class PredictedSignal:
-    """What is predicted of each tensor of a graph: the median over random weights."""
+    """What is predicted of each tensor of a graph, with the reason where nothing is."""
 
     def __init__(
-        self, graph: Graph, signals: Mapping[Tensor, Signal], reasons: Mapping[Tensor, str]
+        self, graph: Graph, values: Mapping[Tensor, PredictedValues], reasons: Mapping[Tensor, str]
     ) -> None:
         self.graph = graph
-        self._signals = signals
+        self._values = values
         self._reasons = reasons
 
     @property
@@ -93,16 +101,13 @@ class PredictedSignal:
     @property
     def spread(self) -> float | None:
         """The factor of the gain, up or down, within which two networks of three are."""
-        return self._spread(scores(self.graph))
+        values = self._values.get(scores(self.graph))
+        return None if values is None else values.spread
 
     def rms(self, tensor: Tensor) -> float | None:
         """Return a tensor's root mean square; None if it cannot be predicted."""
-        signal = self._signals.get(tensor)
-        return None if signal is None else math.sqrt(signal.square) * signal.median_scale
-
-    def _spread(self, tensor: Tensor) -> float | None:
-        signal = self._signals.get(tensor)
-        return None if signal is None else math.exp(math.sqrt(signal.chance.total) / 2)
+        values = self._values.get(tensor)
+        return None if values is None else values.rms
 
     @functools.cached_property
     def layers(self) -> tuple[PredictedLayer, ...]:
@@ -111,15 +116,13 @@ class PredictedSignal:
         return tuple(self._layer(row.name, row.op, nodes) for row, nodes in rows)
 
     def _layer(self, name: str, op: str, nodes: Sequence[Node]) -> PredictedLayer:
-        output = nodes[-1].output
-        signal, rms = self._signals.get(output), self.rms(output)
-        if signal is None or rms is None:
+        values = self._values.get(nodes[-1].output)
+        if values is None:
             return PredictedLayer(name, op)
-        scale = signal.median_scale
-        std = math.sqrt(max(signal.square - signal.mean * signal.mean, 0.0)) * scale
+        mean, rms, spread = values
+        std = math.sqrt(max(rms * rms - mean * mean, 0.0))
         before = self._rms_of(layer_inputs(nodes))
-        gain = rms / before if before else None
-        return PredictedLayer(name, op, signal.mean * scale, std, rms, gain, self._spread(output))
+        return PredictedLayer(name, op, mean, std, rms, rms / before if before else None, spread)
 
     def _rms_of(self, tensors: Iterable[Tensor]) -> float | None:
         """Return the root mean square of all values of tensors together."""
@@ -171,7 +174,15 @@ def predict_signal(graph: Graph, weights: Source | list[Source] | None = None) -
             signals[output] = _signal(node, signals)
         except Unpredictable as unpredictable:
             reasons[output] = f"{node.name}: {unpredictable}."
-    return PredictedSignal(graph, signals, reasons)
+    values = {tensor: _median_values(signal) for tensor, signal in signals.items()}
+    return PredictedSignal(graph, values, reasons)
+
+
+def _median_values(signal: Signal) -> PredictedValues:
+    deviation = math.sqrt(signal.chance.total) / 2  # of the logarithm of the rms
+    scale = math.exp(-deviation * deviation)
+    rms = math.sqrt(signal.square) * scale
+    return PredictedValues(signal.mean * scale, rms, math.exp(deviation))
 
 
 def _check_variables(node: Node, restored: Mapping[str, str], used: set[str]) -> None:

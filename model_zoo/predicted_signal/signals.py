@@ -1,6 +1,5 @@
 """What is known of a tensor before there are numbers: the moments of its values."""
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -60,11 +59,6 @@ class Signal(NamedTuple):
     def likeness(self) -> float:
         """The squared correlation of two values of a channel, about 0."""
         return (self.far / self.square) ** 2 if self.square else 0.0
-
-    @property
-    def median_scale(self) -> float:
-        """What the root of a mean square is multiplied by to get that of the median network."""
-        return math.exp(-self.chance.total / 4)
 
     def plain(
         self,

@@ -247,4 +247,4 @@ def test_dropout_raises_the_square_only_in_training() -> None:
 def test_bias_add_by_itself() -> None:
     graph = build_graph(lambda x: bias_add(x, initializer=constant_initializer(2.0)), MAP)
     (_, layer) = predict_signal(graph).layers
-    assert (layer.mean, layer.std, layer.rms) == (2.0, 1.0, pytest.approx(5**0.5))
+    assert (layer.mean, layer.std, layer.rms) == pytest.approx((2.0, 1.0, 5**0.5))
