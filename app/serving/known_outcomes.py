@@ -19,11 +19,14 @@ class KnownOutcomes:
     def __init__(self) -> None:
         self._outcomes: OrderedDict[RowKey, RowOutcome] = OrderedDict()
 
-    def get(self, key: RowKey | None) -> RowOutcome | None:
-        """Return what a spec came to, or None if that is not known."""
+    def get(self, key: RowKey | None, *, predicted: bool) -> RowOutcome | None:
+        """Return what a spec came to, or None if that is not known; with its gain if asked for."""
         outcome = None if key is None else self._outcomes.get(key)
-        if outcome is not None and key is not None:
-            self._outcomes.move_to_end(key)
+        if outcome is None or key is None:
+            return None
+        if predicted and outcome.problem is None and outcome.predicted is None:
+            return None
+        self._outcomes.move_to_end(key)
         return outcome
 
     def add(self, key: RowKey | None, outcome: RowOutcome) -> None:

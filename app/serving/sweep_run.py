@@ -122,7 +122,7 @@ class SweepRun:
     async def _outcomes_of(self, numbers: Sequence[int]) -> list[_Outcome]:
         outcomes = await self._call(IdentifyRows, numbers)
         for index, (key, _) in enumerate(outcomes):
-            known = self._outcomes.get(key)
+            known = self._outcomes.get(key, predicted=self._sweep.predicts)
             if known is not None:
                 outcomes[index] = (key, known)
         unknown = [

@@ -60,6 +60,11 @@ def add_sweep(parser: argparse.ArgumentParser) -> None:
         metavar="CONDITION",
         help="keep rows whose totals meet it, as 'parameters < 5e6'; may be repeated",
     )
+    parser.add_argument(
+        "--predict-gain",
+        action="store_true",
+        help="add the gain of the initialized network, predicted from its trace",
+    )
     parser.add_argument("--random", type=int, metavar="N", help="draw N rows from the axes")
     parser.add_argument("--seed", type=int, metavar="N", help="decides what is drawn or shuffled")
     parser.add_argument(
@@ -130,7 +135,7 @@ def _check(options: argparse.Namespace) -> None:
         if options.spec is None:
             raise ZooError("A sweep takes a SPEC and axes, or --document FILE.")
         return
-    for name in ("spec", "axes", "zip", "where", "random", "seed", "run_cap"):
+    for name in ("spec", "axes", "zip", "where", "predict_gain", "random", "seed", "run_cap"):
         if getattr(options, name):
             shown = name.upper() if name in ("spec", "axes") else "--" + name.replace("_", "-")
             raise ZooError(f"The document of --document says all of the sweep; leave out {shown}.")
@@ -166,6 +171,7 @@ def _read(options: argparse.Namespace, scopes: ScopeFiles) -> Sweep:
         "method": "random" if is_random else "grid",
         "axes": axes,
         "where": options.where,
+        "columns": ["predicted_gain"] if options.predict_gain else [],
         "run_cap": options.random if is_random else options.run_cap or _MAX_ROWS,
         "seed": seed,
     }

@@ -11,7 +11,7 @@ from model_zoo.errors import ZooError
 from model_zoo.sweeps.parquet import sweep_parquet
 from model_zoo.sweeps.rows import SweepRowDocument
 from model_zoo.sweeps.sweep import Sweep
-from model_zoo.sweeps.tables import problem_text, sweep_csv
+from model_zoo.sweeps.tables import problem_text, sweep_columns, sweep_csv
 from model_zoo.tables import aligned_table, csv_table
 
 FORMATS = ("text", "csv", "json", "ndjson", "parquet")
@@ -46,14 +46,14 @@ class Stream:
         self._places = rows.places
         self._form = form
         self._file = file
-        self._header = sweep_csv([], rows.places)
-        if form == "csv":
-            file.write(self._header)
+        self._header = ""
 
     def write(self, row: SweepRowDocument) -> None:
         """Write a row."""
         if self._form == "csv":
-            self._file.write(sweep_csv([row], self._places)[len(self._header) :])
+            table = sweep_csv([row], self._places)  # all rows have the columns of the first
+            self._file.write(table[len(self._header) :])
+            self._header = csv_table(sweep_columns(self._places, [row]), [])
         else:
             self._file.write(json.dumps(row) + "\n")
         self._file.flush()
@@ -106,11 +106,13 @@ def _json(rows: Sweep, documents: Sequence[Any]) -> str:
 def _text(rows: Sweep, documents: Sequence[SweepRowDocument]) -> str:
     """Return rows as a table, and below it why some were refused."""
     has_front = any("front" in row for row in documents)
+    has_gain = any("predicted" in row for row in documents)
     header = (
         "index",
         "status",
         *rows.places,
         *(name.replace("_", " ") for name in _FIGURES),
+        *(("predicted gain",) if has_gain else ()),
         "build",
         *(("front",) if has_front else ()),
     )
@@ -120,13 +122,14 @@ def _text(rows: Sweep, documents: Sequence[SweepRowDocument]) -> str:
             row["status"],
             *_spelt(row["values"], rows.places),
             *_figures(row["totals"]),
+            *((_gain(row["predicted"]["predicted_gain"]),) if has_gain else ()),
             row["build"] or "",
             *(("*" if row["front"] else "",) if has_front else ()),
         )
         for row in documents
     ]
     first = 2 + len(rows.places)
-    right = (0, *range(first, first + len(_FIGURES)))
+    right = (0, *range(first, first + len(_FIGURES) + has_gain))
     refused = [
         f"{row['index']}: {problem_text(row['problem'])}"
         for row in documents
@@ -134,6 +137,10 @@ def _text(rows: Sweep, documents: Sequence[SweepRowDocument]) -> str:
     ]
     below = ["", "Refused:", *(f"    {line}" for line in refused)] if refused else []
     return "\n".join([*aligned_table(header, cells, right=right), *below]) + "\n"
+
+
+def _gain(gain: float | None) -> str:
+    return "" if gain is None else f"{gain:.2g}"
 
 
 def _figures(totals: Any) -> list[str]:

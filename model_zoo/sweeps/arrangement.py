@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection, Iterable, Sequence
 
 from model_zoo.errors import OptionError, unknown_name
-from model_zoo.sweeps.figures import MEASURED, TOTALS, figure
+from model_zoo.sweeps.figures import FIGURES, figure
 from model_zoo.sweeps.front import Objective, pareto_front
 from model_zoo.sweeps.rows import RowStatus, SweepRowDocument
 
@@ -56,7 +56,7 @@ def _sorted(
     rows: Sequence[SweepRowDocument], places: Sequence[str], sort: str
 ) -> list[SweepRowDocument]:
     name = sort.removeprefix("-")
-    names = ("index", *TOTALS, *MEASURED, *places)
+    names = ("index", *FIGURES, *places)
     if name not in names:
         raise OptionError("sort", unknown_name("", f"sort does not accept {sort!r}.", name, names))
     keys = [(_key(row, name), row) for row in rows]

@@ -1,14 +1,15 @@
-"""Conditions on the totals of a row: `parameters < 5000000`."""
+"""Conditions on the figures of a row: `parameters < 5000000`."""
 
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 from model_zoo.errors import Problem, SpecError, unknown_name
-from model_zoo.reports.summary import Totals
-from model_zoo.sweeps.figures import TOTALS
+from model_zoo.sweeps.figures import PREDICTED, TOTALS
+from model_zoo.sweeps.rows import RowOutcome
 
 _OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
@@ -27,7 +28,7 @@ _LIMIT = 10**30
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A total, a comparison and a number."""
+    """A total or the predicted gain, a comparison and a number."""
 
     name: str
     comparison: str
@@ -36,14 +37,15 @@ class Condition:
     def __str__(self) -> str:
         return f"{self.name} {self.comparison} {self.number}"
 
-    def holds(self, totals: Totals) -> bool:
-        """Return whether a row's totals meet it."""
-        figures: Mapping[str, int] = totals  # type: ignore[assignment]  # all of them are integers
-        return _OPERATORS[self.comparison](figures[self.name], self.number)
+    def holds(self, outcome: RowOutcome) -> bool:
+        """Return whether a traced row meets it; a gain that cannot be predicted meets none."""
+        figures: Mapping[str, Any] = {**(outcome.totals or {}), **(outcome.predicted or {})}
+        figure = figures[self.name]
+        return figure is not None and _OPERATORS[self.comparison](figure, self.number)
 
 
-def read_condition(text: str) -> Condition:
-    """Return the condition that a text says.
+def read_condition(text: str, columns: Sequence[str]) -> Condition:
+    """Return the condition that a text says; `columns` are those that the sweep has besides totals.
 
     Raises: SpecError.
     """
@@ -55,8 +57,12 @@ def read_condition(text: str) -> Condition:
         )
         raise SpecError(Problem(rule, "", text))
     name, comparison, number = match.groups()
-    if name not in TOTALS:
-        raise SpecError(unknown_name("", f"There is no total {name!r}.", name, TOTALS))
+    if name in PREDICTED and name not in columns:
+        rule = f'Rows have {name} where the sweep asks for it: "columns": ["{name}"].'
+        raise SpecError(Problem(rule, "", text))
+    if name not in (*TOTALS, *columns):
+        rule = f"There is no total {name!r}."
+        raise SpecError(unknown_name("", rule, name, (*TOTALS, *columns)))
     # Exactly: totals are integers, and a float has no more than 53 bits of one.
     value = Fraction(number.replace("_", ""))
     if value.denominator != 1:

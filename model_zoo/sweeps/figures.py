@@ -1,4 +1,4 @@
-"""The figures of a row, by which rows are compared: its totals, and what was measured of it."""
+"""The figures by which rows are compared: totals, the predicted gain, and what was measured."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,6 +7,7 @@ from model_zoo.reports.summary import Totals
 from model_zoo.sweeps.rows import SweepRowDocument
 
 TOTALS = tuple(Totals.__annotations__)
+PREDICTED = ("predicted_gain",)
 MEASURED = (
     "latency_s",
     "output_mean",
@@ -15,10 +16,15 @@ MEASURED = (
     "largest_difference",
     "mean_kl_divergence",
 )
+FIGURES = (*TOTALS, *PREDICTED, *MEASURED)
 
 
 def figure(row: SweepRowDocument, name: str) -> float | None:
     """Return a figure of a row; None if it has none of this name."""
-    columns: Mapping[str, Any] = {**(row["totals"] or {}), **row.get("measured", {})}
+    columns: Mapping[str, Any] = {
+        **(row["totals"] or {}),
+        **row.get("predicted", {}),
+        **row.get("measured", {}),
+    }
     value = columns.get(name)
     return None if value is None else float(value)

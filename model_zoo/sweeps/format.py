@@ -49,6 +49,11 @@ class SweepRequest(Part):
         description="Conditions on totals, all of which the rows meet that are not filtered.",
         examples=[["parameters < 5000000"]],
     )
+    columns: Annotated[list[Literal["predicted_gain"]], Field(max_length=1)] = Field(
+        default=[],
+        description="Figures of each row besides the totals. predicted_gain: how much larger the "
+        "scores of the initialized network are than its input, told from the trace.",
+    )
     run_cap: Annotated[int, Field(ge=1)] | None = Field(
         default=None,
         description="How many rows random draws. A grid with more rows is refused, never cut.",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from model_zoo.errors import OptionError, Problem, unknown_name
-from model_zoo.sweeps.figures import MEASURED, TOTALS
+from model_zoo.sweeps.figures import FIGURES
 
 Direction = Literal["minimize", "maximize"]
 
@@ -30,9 +30,9 @@ def read_objectives(option: str, text: str) -> tuple[Objective, ...]:
     objectives: list[Objective] = []
     for item in text.split(","):
         name, _, direction = item.strip().partition(":")
-        if name not in (*TOTALS, *MEASURED):
+        if name not in FIGURES:
             rule = f"{option}: no row has {name!r}."
-            raise OptionError(option, unknown_name("", rule, name, (*TOTALS, *MEASURED)))
+            raise OptionError(option, unknown_name("", rule, name, FIGURES))
         if direction not in get_args(Direction):
             rule = (
                 f"{option}: {name} is either {name}:minimize or {name}:maximize; received {item!r}."

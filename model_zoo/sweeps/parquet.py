@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from model_zoo.errors import OptionError, Problem
-from model_zoo.sweeps.figures import MEASURED
+from model_zoo.sweeps.figures import MEASURED, PREDICTED
 from model_zoo.sweeps.rows import SweepRowDocument
 from model_zoo.sweeps.tables import problem_text, sweep_columns
 
@@ -49,14 +49,19 @@ def _cell(row: SweepRowDocument, name: str) -> Any:
         return row["values"].get(name, _MISSING)
     if name == "problem":
         return None if row["problem"] is None else problem_text(row["problem"])
-    columns: dict[str, Any] = {**row, **(row["totals"] or {}), **row.get("measured", {})}
+    columns: dict[str, Any] = {
+        **row,
+        **(row["totals"] or {}),
+        **row.get("predicted", {}),
+        **row.get("measured", {}),
+    }
     return columns.get(name)
 
 
 # The columns that are no places and hold no integers.
 _KINDS = {
-    **dict.fromkeys(MEASURED, "float64"),
-    **dict.fromkeys(("build", "status", "problem", "failure"), "string"),
+    **dict.fromkeys((*PREDICTED, *MEASURED), "float64"),
+    **dict.fromkeys(("build", "status", "problem", "unpredictable", "failure"), "string"),
     "front": "bool_",
 }
 

@@ -81,7 +81,11 @@ def _trace(numbers: range) -> list[_Outcome]:
     outcomes: list[_Outcome] = []
     for number in numbers:
         read = identify_row(sweep.spec(number), sweep.scopes, sweep.budget)
-        outcome = read.outcome if read.spec is None else tracer.outcome(read.spec)
+        outcome = (
+            read.outcome
+            if read.spec is None
+            else tracer.outcome(read.spec, predicts=sweep.predicts)
+        )
         outcomes.append((read.key, outcome))
     gc.collect()
     return outcomes

@@ -40,11 +40,12 @@ class RowTracer:
         self._budget = budget
         self._outcomes: OrderedDict[str, RowOutcome] = OrderedDict()
 
-    def outcome(self, spec: BuildSpec) -> RowOutcome:
+    def outcome(self, spec: BuildSpec, *, predicts: bool = False) -> RowOutcome:
         """Return what a spec comes to: what `trace_row` returns."""
-        key = _structure(spec)
+        # Initializers and epsilons decide the gain.
+        key = None if predicts else _structure(spec)
         if key is None:
-            return trace_row(spec, self._budget)
+            return trace_row(spec, self._budget, predicts=predicts)
         known = self._outcomes.get(key)
         if known is not None:
             self._outcomes.move_to_end(key)

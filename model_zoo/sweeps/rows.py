@@ -33,6 +33,16 @@ class RowProblem(TypedDict):
     more: int
 
 
+class PredictedDocument(TypedDict):
+    """The gain that is predicted for a row's network; null where it cannot be, and why and where.
+
+    See `Trace.predicted_signal`.
+    """
+
+    predicted_gain: float | None
+    unpredictable: str | None
+
+
 class MeasuredDocument(TypedDict, total=False):
     """What was measured of a row's network; what was not asked for is not there.
 
@@ -60,7 +70,8 @@ class SweepRowDocument(TypedDict):
     `values` are those of the axes, by place. `build` is the id that a build of the row's spec has,
     null where the spec is not valid. A duplicate means the same as the row `duplicate_of`; a row is
     filtered where its totals do not meet a condition. `front` is there if a Pareto front was asked
-    for, `spec` if the rows' specs were, and `measured` if something was measured.
+    for, `spec` if the rows' specs were, `predicted` if the sweep has that column, and `measured` if
+    something was measured.
     """
 
     index: int
@@ -73,6 +84,7 @@ class SweepRowDocument(TypedDict):
     duplicate_of: int | None
     front: NotRequired[bool]
     spec: NotRequired[dict[str, JsonValue]]
+    predicted: NotRequired[PredictedDocument]
     measured: NotRequired[MeasuredDocument]
 
 
@@ -84,6 +96,7 @@ class RowOutcome:
     totals: Totals | None = None
     warnings: tuple[str, ...] = ()
     problem: RowProblem | None = None
+    predicted: PredictedDocument | None = None
 
     @classmethod
     def stored(cls, document: Mapping[str, Any]) -> Self:
@@ -93,6 +106,7 @@ class RowOutcome:
             document["totals"],
             tuple(document["warnings"]),
             document["problem"],
+            document["predicted"],
         )
 
 
@@ -128,7 +142,7 @@ class SweepRow:
 
     def to_dict(self) -> SweepRowDocument:
         """Return the row, JSON-ready."""
-        return {
+        document: SweepRowDocument = {
             "index": self.index,
             "build": self.build,
             "status": self.status,
@@ -138,6 +152,9 @@ class SweepRow:
             "problem": self.problem,
             "duplicate_of": self.duplicate_of,
         }
+        if self.outcome.predicted is not None:
+            document["predicted"] = self.outcome.predicted
+        return document
 
 
 # The id of a build, and whether its spec is strict: equal for specs that come to the same.
@@ -168,13 +185,17 @@ def identify_row(spec: object, scopes: ScopeLibrary, budget: Budget) -> Identifi
     return Identified(read, RowOutcome(read.digest))
 
 
-def trace_row(spec: BuildSpec, budget: Budget) -> RowOutcome:
-    """Trace a spec, and return what it comes to."""
+def trace_row(spec: BuildSpec, budget: Budget, *, predicts: bool = False) -> RowOutcome:
+    """Trace a spec, and return what it comes to, with the predicted gain if that is asked for."""
     try:
         traced = trace(spec, budget)
     except ZooError as error:
         return RowOutcome(spec.digest, problem=problem_of(error))
-    return RowOutcome(spec.digest, traced.summary().totals, traced.warnings)
+    predicted: PredictedDocument | None = None
+    if predicts:
+        signal = traced.predicted_signal()
+        predicted = {"predicted_gain": signal.gain, "unpredictable": signal.reason}
+    return RowOutcome(spec.digest, traced.summary().totals, traced.warnings, predicted=predicted)
 
 
 def problem_of(error: ZooError) -> RowProblem:

@@ -14,7 +14,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import JsonValue
@@ -25,7 +25,14 @@ from model_zoo.saved_scopes import ScopeLibrary
 from model_zoo.sweeps.conditions import Condition, read_condition
 from model_zoo.sweeps.format import SweepRequest, read_request
 from model_zoo.sweeps.reuse import RowTracer
-from model_zoo.sweeps.rows import RowKey, RowOutcome, SweepRow, SweepRowDocument, identify_row
+from model_zoo.sweeps.rows import (
+    PredictedDocument,
+    RowKey,
+    RowOutcome,
+    SweepRow,
+    SweepRowDocument,
+    identify_row,
+)
 from model_zoo.sweeps.scopes import PinnedScopes, ScopePinner
 from model_zoo.sweeps.spaces import Space, read_space
 
@@ -77,6 +84,11 @@ class Sweep:
         return _in_words(self.spaces)
 
     @property
+    def predicts(self) -> bool:
+        """Whether its rows have a predicted gain."""
+        return "predicted_gain" in self.document.get("columns", ())
+
+    @property
     def places(self) -> tuple[str, ...]:
         """The places that rows set, in the order of the document."""
         return tuple(dict.fromkeys(place for space in self.spaces for place in space.places))
@@ -111,7 +123,7 @@ class Sweep:
             key, spec, outcome = identified.key, identified.spec, identified.outcome
             if key is not None and spec is not None:
                 if key not in known:
-                    known[key] = tracer.outcome(spec)
+                    known[key] = tracer.outcome(spec, predicts=self.predicts)
                 outcome = known[key]
             yield rows.row(index, key, outcome)
 
@@ -133,12 +145,16 @@ class SweepRows:
     def row(self, index: int, key: RowKey | None, outcome: RowOutcome) -> SweepRow:
         """Return the next row: what its spec came to, or that a row before it means the same."""
         values = self._sweep.values(index)
+        if self._sweep.predicts != (outcome.predicted is not None):
+            # A refused row has the column too, and one that is known from another sweep lacks it.
+            nothing: PredictedDocument = {"predicted_gain": None, "unpredictable": None}
+            outcome = replace(outcome, predicted=nothing if self._sweep.predicts else None)
         first = index if key is None else self._first.setdefault(key, index)
         if first != index:
             return SweepRow(index, values, "duplicate", outcome, duplicate_of=first)
         if outcome.totals is None:
             return SweepRow(index, values, "refused", outcome)
-        meets = all(condition.holds(outcome.totals) for condition in self._sweep.conditions)
+        meets = all(condition.holds(outcome) for condition in self._sweep.conditions)
         return SweepRow(index, values, "traced" if meets else "filtered", outcome)
 
 
@@ -151,7 +167,8 @@ def sweep(
     """Return the sweep of a document; iterating over it traces its rows.
 
     The document is an object: `spec`, a build spec; `axes`, what varies, by its place in the spec;
-    and `method`, `union`, `where`, `run_cap`, `seed`. `scopes` has the saved scopes that it names.
+    and `method`, `union`, `where`, `columns`, `run_cap`, `seed`. `scopes` has the saved scopes that
+    it names.
     A configuration that is refused, or over the budget, is a row too, and stops no other.
 
     Raises: SpecError with a problem for each mistake; BudgetError if there are more rows than
@@ -178,7 +195,7 @@ def sweep(
     conditions: list[Condition] = []
     for index, text in enumerate(request.where):
         try:
-            conditions.append(read_condition(text))
+            conditions.append(read_condition(text, request.columns))
         except SpecError as error:
             error.move_to(json_pointer("where", index))
             problems += error.problems
@@ -253,6 +270,7 @@ def _resolved(
         "method": request.method,
         **(own[0] if not request.union else {"union": own}),
         "where": [str(condition) for condition in conditions],
+        **({"columns": request.columns} if request.columns else {}),
         # A grid of no more rows is the same with it.
         **({"run_cap": request.run_cap} if request.method == "random" else {}),
         "seed": request.seed,

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from model_zoo.sweeps.figures import MEASURED, TOTALS
+from model_zoo.sweeps.figures import MEASURED, PREDICTED, TOTALS
 from model_zoo.sweeps.rows import RowProblem, SweepRowDocument
 from model_zoo.tables import csv_table
 
@@ -12,11 +12,12 @@ from model_zoo.tables import csv_table
 def sweep_columns(places: Sequence[str], rows: Sequence[SweepRowDocument] = ()) -> tuple[str, ...]:
     """Return the names of the columns; `places` are what the sweep's axes set.
 
-    Rows that were measured, or that say whether they are on the front, have columns for it.
+    Rows with a predicted gain, with measured figures, or with the front have columns for these.
     """
+    predicted = (*PREDICTED, "unpredictable") if any("predicted" in row for row in rows) else ()
     measured = (*MEASURED, "failure") if any("measured" in row for row in rows) else ()
     front = ("front",) if any("front" in row for row in rows) else ()
-    last = ("problem", "warnings", "duplicate_of", *measured, *front)
+    last = ("problem", "warnings", "duplicate_of", *predicted, *measured, *front)
     return ("index", "build", "status", *places, *TOTALS, *last)
 
 
@@ -26,6 +27,7 @@ def cells(row: SweepRowDocument, columns: Sequence[str]) -> list[object]:
         **{place: _cell(value) for place, value in row["values"].items()},
         **row,
         **(row["totals"] or {}),
+        **row.get("predicted", {}),
         **row.get("measured", {}),
         "problem": None if row["problem"] is None else problem_text(row["problem"]),
     }

@@ -36,10 +36,10 @@ def test_objectives_are_totals_with_a_direction() -> None:
     [
         (
             "",
-            "pareto: no row has ''. Valid, among 13: 'activation_bytes', 'largest_difference', "
+            "pareto: no row has ''. Valid, among 14: 'activation_bytes', 'largest_difference', "
             "'latency_s', 'layers', 'mean_kl_divergence', 'multiply_adds', 'output_mean', "
-            "'output_std', 'parameters', 'peak_activation_bytes', 'same_top_1', "
-            "'trainable_parameters', ...",
+            "'output_std', 'parameters', 'peak_activation_bytes', 'predicted_gain', "
+            "'same_top_1', ...",
         ),
         (
             "params:minimize,layers:minimize",

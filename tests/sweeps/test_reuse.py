@@ -29,9 +29,9 @@ def traces(monkeypatch: pytest.MonkeyPatch) -> list[BuildSpec]:
     """Return the list to which every spec is added that is really traced."""
     traced: list[BuildSpec] = []
 
-    def counted(spec: BuildSpec, budget: Budget) -> Any:
+    def counted(spec: BuildSpec, budget: Budget, **options: Any) -> Any:
         traced.append(spec)
-        return trace_row(spec, budget)
+        return trace_row(spec, budget, **options)
 
     monkeypatch.setattr(model_zoo.sweeps.reuse, "trace_row", counted)
     return traced

@@ -40,5 +40,5 @@ class TracerTasks:
         identified = identify_row(rows.spec(row), rows.scopes, self._budget)
         outcome, spec = identified.outcome, identified.spec
         if is_traced and spec is not None:
-            outcome = self._tracer.outcome(spec)
+            outcome = self._tracer.outcome(spec, predicts=rows.predicts)
         return {"is_strict": spec is not None and spec.strict, **asdict(outcome)}
