@@ -85,6 +85,26 @@ if TYPE_CHECKING:
     )
     from model_zoo.saving import save_weights, weight_writer
     from model_zoo.spec import BuildSpec, SpecDocument
+    from model_zoo.sweeps.arrangement import arrange
+    from model_zoo.sweeps.format import SweepRequest
+    from model_zoo.sweeps.front import pareto_front, read_objectives
+    from model_zoo.sweeps.parquet import sweep_parquet
+    from model_zoo.sweeps.reuse import RowTracer
+    from model_zoo.sweeps.rows import (
+        MeasuredDocument,
+        RowKey,
+        RowOutcome,
+        RowProblem,
+        RowStatus,
+        SweepRow,
+        SweepRowDocument,
+        identify_row,
+        row_problem,
+        trace_row,
+    )
+    from model_zoo.sweeps.scopes import PinnedScopes
+    from model_zoo.sweeps.sweep import Sweep, SweepRows, sweep
+    from model_zoo.sweeps.tables import sweep_columns, sweep_csv
     from model_zoo.tracing import Trace, trace
     from model_zoo.weight_sources import BUILD_ID, CHECKPOINT_ID
     from model_zoo.weights.files import FORMATS as WEIGHT_FORMATS

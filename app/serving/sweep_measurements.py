@@ -145,7 +145,7 @@ class SweepMeasurements:
         }
         if measurement.base is not None:
             agreed = await asyncio.to_thread(agreement, measurement.base, outputs.output)
-            measured |= agreed
+            measured = {**measured, **agreed}
         return measured
 
     def _network(self, view: SweepView, spec: Any) -> Network:
