@@ -42,6 +42,7 @@ from model_zoo.graph import (
     Node,
     Tensor,
     Variable,
+    build_graph,
     end_point,
     layer_scope,
     variable_scope,
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from model_zoo.plain_values import ArgumentDescription
     from model_zoo.predicted_signal.prediction import PredictedSignal, PredictedSignalDocument
     from model_zoo.preprocessing import preprocess
+    from model_zoo.reports.code.styles import CODE_STYLES
     from model_zoo.reports.diff import Diff, diff
     from model_zoo.reports.diff_documents import DiffDocument
     from model_zoo.reports.explanation import ExplanationDocument
@@ -134,6 +136,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BUILD_ID",
     "CHECKPOINT_ID",
+    "CODE_STYLES",
     "NODE_METRICS",
     "SCOPE_DIGEST",
     "SCOPE_NAME",
@@ -209,6 +212,7 @@ __all__ = [
     "arg_scope",
     "arg_scoped_arguments",
     "arrange",
+    "build_graph",
     "build_weights",
     "class_probabilities",
     "csv_table",
@@ -264,6 +268,7 @@ _LAZY = {
     "BUILD_ID": "model_zoo.weight_sources",
     "CHECKPOINT_ID": "model_zoo.weight_sources",
     "NODE_METRICS": "model_zoo.reports.model_explorer",
+    "CODE_STYLES": "model_zoo.reports.code.styles",
     "SCOPE_DIGEST": "model_zoo.saved_scopes",
     "SCOPE_NAME": "model_zoo.saved_scopes",
     "ArchitectureDescription": "model_zoo.zoo",

@@ -10,6 +10,7 @@ from model_zoo.graph import Graph, Node
 from model_zoo.network_runs import run_network
 from model_zoo.predicted_signal.prediction import PredictedSignal, predict_signal
 from model_zoo.remedies import with_remedy
+from model_zoo.reports.code.styles import write_code
 from model_zoo.reports.explanation import Explanation, explain
 from model_zoo.reports.graph_report import GraphReport
 from model_zoo.reports.network_graph import NetworkGraph
@@ -89,6 +90,17 @@ class Trace:
         Raises: ZooError if there is no such layer.
         """
         return scope_at_layer(self.graph.calls, layer)
+
+    def code(self, style: str = "python") -> str:
+        """Return the code of the build: scopes around the network's call.
+
+        Style `python` is for this library: its `graph` is this trace's, and each argument of each
+        call has the same value. Style `tf-slim` is for TF-Slim and its networks.
+
+        Raises: OptionError for another style; ZooError with a problem for each part of the spec
+        that TF-Slim cannot express.
+        """
+        return write_code(self.spec, style)
 
     @functools.cached_property
     def warnings(self) -> tuple[str, ...]:

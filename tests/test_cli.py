@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from model_zoo import BuildSpec, trace
 from model_zoo.cli import main
 
 SPEC = {
@@ -43,6 +44,23 @@ def test_an_explanation_is_filtered_and_comes_in_three_formats(run: Run) -> None
     assert [(a["name"], a["value"]) for a in call["arguments"]] == [("activation_fn", "relu6")]
     _, table, _ = run("explain", INLINE, "--op", "*pool2d", "--format", "csv")
     assert {row["op"] for row in csv.DictReader(io.StringIO(table))} == {"max_pool2d"}
+
+
+def test_a_build_is_printed_as_code_of_either_style(run: Run) -> None:
+    for options, style in (((), "python"), (("--style", "tf-slim"), "tf-slim")):
+        code = trace(BuildSpec.read(SPEC)).code(style)
+        assert run("code", INLINE, *options) == (0, code, "")
+
+
+def test_code_that_tf_slim_cannot_express_is_refused_by_its_place(run: Run) -> None:
+    scopes = [{"ops": ["conv2d"], "args": {"activation_fn": "elu"}, "force": True}]
+    spec = json.dumps({"architecture": "lenet", "scopes": scopes})
+    assert run("code", spec, "--style", "tf-slim") == (
+        1,
+        "",
+        "model-zoo: /scopes/0/force: TF-Slim cannot force a scope: what the network passes to a "
+        "call beats it.\n",
+    )
 
 
 @pytest.mark.parametrize(
@@ -86,6 +104,7 @@ def test_a_spec_comes_from_a_file_from_standard_input_or_from_the_command_itself
     [
         ("summary",),
         ("explain",),
+        ("code",),
         ("predict", "picture.jpg"),
         ("weights", "plan"),
         ("weights", "export", "out.npz"),

@@ -1,4 +1,4 @@
-"""`model-zoo`: list, explain, export, predict and verify from a terminal.
+"""`model-zoo`: list, explain, write as code, export, predict and verify from a terminal.
 
 Results go to standard output, progress to standard error; errors end with status 1, those of `diff`
 and `sweep` with 2.
@@ -19,6 +19,7 @@ from model_zoo.cli.graph import add_graph
 from model_zoo.cli.sweep import add_sweep
 from model_zoo.cli.weights import add_commands
 from model_zoo.errors import ZooError
+from model_zoo.reports.code.styles import CODE_STYLES
 from model_zoo.reports.explanation_csv import explanation_csv
 from model_zoo.reports.explanation_filter import filter_explanation
 from model_zoo.tables import aligned_table, markdown_table, spell_shape
@@ -72,6 +73,12 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("--argument", help="only this argument; * is any")
     explain.add_argument("--format", choices=("text", "json", "csv"), default="text")
     explain.set_defaults(run=_explain)
+
+    code = commands.add_parser("code", help="a build as code: scopes around the network's call")
+    add_spec(code)
+    styles = tuple(CODE_STYLES)
+    code.add_argument("--style", choices=styles, default=styles[0], help="tf-slim is for TF-Slim")
+    code.set_defaults(run=_code)
 
     add_diff(commands.add_parser("diff", help="what differs between two specs, and who set it"))
 
@@ -154,6 +161,11 @@ def _explain(options: argparse.Namespace) -> int:
         print(explanation_csv(explanation), end="")
     else:
         print(explanation.to_text(), end="")
+    return 0
+
+
+def _code(options: argparse.Namespace) -> int:
+    print(traced(options).code(options.style), end="")
     return 0
 
 

@@ -1,0 +1,1 @@
+"""A build as code: nested scopes around the network's call."""
