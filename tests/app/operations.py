@@ -16,6 +16,7 @@ OPERATIONS = {
     "diffSpecs": "POST /v1/diff",
     "getArchitecture": "GET /v1/architectures/{name}",
     "getBuild": "GET /v1/builds/{build_id}",
+    "getBuildCode": "GET /v1/builds/{build_id}/code",
     "getBuildExplanation": "GET /v1/builds/{build_id}/explanation",
     "getBuildGraph": "GET /v1/builds/{build_id}/graph",
     "getBuildProfile": "GET /v1/builds/{build_id}/profile",

@@ -246,6 +246,7 @@ def calls(world: World) -> dict[str, list[Call]]:
         "diffBuilds": diffs,
         "diffSpecs": [replace(PAIR, query=each.query) for each in diffs],
         "getArchitecture": [Call(values={"name": "inception_v3"})],
+        "getBuildCode": [Call(), Call(query="style=tf-slim")],
         "getBuildExplanation": reports,
         "getBuildGraph": [
             Call(query=query)

@@ -153,3 +153,74 @@ def test_four_nested_levels_on_inception_v3_say_which_won(client: TestClient) ->
     ]
     override = next(o for o in found["overrides"] if o["pointer"] == "/scopes/1/args/decay")
     assert (override["reached"], override["won"]) == (96, 0)
+
+
+def test_code_is_of_this_library_by_default_and_of_tf_slim_on_request(client: TestClient) -> None:
+    scopes = [{"ops": ["conv2d"], "args": {"activation_fn": "elu"}}]
+    path = f"/v1/builds/{build(client, scopes=scopes)}/code"
+    ours = client.get(path)
+    assert ours.headers["content-type"] == "text/x-python; charset=utf-8"
+    assert ours.text == (
+        "from model_zoo import arg_scope, build_graph\n"
+        "from model_zoo.activations import elu\n"
+        "from model_zoo.architectures.lenet import lenet, lenet_arg_scope\n"
+        "from model_zoo.layers import conv2d\n"
+        "\n"
+        "\n"
+        "def network(inputs):\n"
+        "    with arg_scope(lenet_arg_scope()), arg_scope([conv2d], activation_fn=elu):\n"
+        "        return lenet(inputs, num_classes=10, is_training=False)\n"
+        "\n"
+        "\n"
+        "graph = build_graph(network, (28, 28, 1))\n"
+    )
+    assert client.get(f"{path}?style=python").text == ours.text
+    assert client.get(f"{path}?style=tf-slim").text == (
+        "import tensorflow.compat.v1 as tf\n"
+        "import tf_slim as slim\n"
+        "from nets import lenet\n"
+        "\n"
+        "tf.disable_v2_behavior()\n"
+        "\n"
+        "images = tf.placeholder(tf.float32, [None, 28, 28, 1])\n"
+        "with slim.arg_scope(lenet.lenet_arg_scope()):\n"
+        "    with slim.arg_scope([slim.conv2d], activation_fn=tf.nn.elu):\n"
+        "        net, end_points = lenet.lenet(images, num_classes=10, is_training=False)\n"
+    )
+
+
+def test_what_tf_slim_cannot_express_is_a_problem_with_its_place(client: TestClient) -> None:
+    scopes = [{"ops": ["conv2d"], "args": {"rate": 1}, "layers": ["*1"], "force": True}]
+    path = f"/v1/builds/{build(client, scopes=scopes)}/code"
+    assert client.get(path).status_code == 200
+    assert problem(client.get(f"{path}?style=tf-slim")) == {
+        "type": "/docs#problem-unprocessable",
+        "title": "The request cannot be carried out",
+        "status": 422,
+        "detail": "2 problems; the first: /scopes/0/layers: TF-Slim cannot limit a scope to "
+        "layers: it reaches every call of its ops.",
+        "errors": [
+            {
+                "pointer": "/scopes/0/layers",
+                "message": "TF-Slim cannot limit a scope to layers: it reaches every call of its "
+                "ops.",
+                "received": ["*1"],
+                "suggestion": None,
+            },
+            {
+                "pointer": "/scopes/0/force",
+                "message": "TF-Slim cannot force a scope: what the network passes to a call beats "
+                "it.",
+                "received": True,
+                "suggestion": None,
+            },
+        ],
+    }
+
+
+def test_an_unknown_style_is_refused_with_the_nearest(client: TestClient) -> None:
+    body = problem(client.get(f"/v1/builds/{build(client)}/code?style=tf_slim"))
+    assert body["type"] == "/docs#problem-invalid-query"
+    assert body["detail"] == (
+        "Query parameter style does not accept 'tf_slim'. Did you mean 'tf-slim'?"
+    )
