@@ -162,7 +162,7 @@ def test_weights_that_the_code_leaves_out_are_named() -> None:
 
 
 def test_more_scopes_than_python_can_nest_are_entered_one_by_one(tmp_path: Path) -> None:
-    scopes = [*LEVELS, *FORCED] * 4
+    scopes = [*LEVELS, *FORCED] * 2
     build = traced(architecture="cifarnet", scopes=scopes)
     code = assert_same(build)
     assert code.startswith("import contextlib\n\nfrom model_zoo import arg_scope, build_graph\n")
