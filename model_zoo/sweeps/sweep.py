@@ -13,6 +13,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -38,31 +39,25 @@ from model_zoo.sweeps.spaces import Space, read_space
 
 # Part of the digest: a change of meaning gives every sweep a new id.
 SWEEP_VERSION = 1
+# Above it, a number of rows is told by its size: Python writes none of thousands of digits.
+_MOST_SPELLED = 10**15
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
     """A sweep that was read: its rows are numbered, and none is traced yet.
 
+    `id` is the digest of the document: equal for sweeps of the same rows in the same order.
     `document` is a request for the same sweep, in which every name whose meaning may change is
     resolved: those of saved scopes are whole references, and a glob is the names that it fits.
     """
 
+    id: str
     document: Mapping[str, Any]
     spaces: tuple[Space, ...]
     conditions: tuple[Condition, ...]
     scopes: PinnedScopes
     budget: Budget
-
-    @property
-    def id(self) -> str:
-        """The digest of the document: equal for sweeps of the same rows in the same order."""
-        meaning = {"version": SWEEP_VERSION, **self.document}
-        meaning["spaces"] = [(space.base, space.ordered_axes()) for space in self.spaces]
-        for name in ("spec", "axes", "union"):
-            meaning.pop(name, None)
-        text = json.dumps(meaning, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     @property
     def rows(self) -> int:
@@ -180,16 +175,18 @@ def sweep(
     problems: list[Problem] = list(_misplaced(request))
     spaces: list[Space] = []
     draws = request.run_cap if request.method == "random" else None
+    specs: dict[str, dict[str, Any]] = {}
     for base, axes, where, spec_at in _spaces(request):
         try:
-            spec = pinner.spec(base)
+            if spec_at not in specs:
+                specs[spec_at] = pinner.spec(base)
         except SpecError as error:
             error.move_to(spec_at)
             # Spaces without a spec of their own share this one, and its mistakes.
             problems += [problem for problem in error.problems if problem not in problems]
             continue
         try:
-            spaces.append(read_space(spec, axes, where, pinner, request.seed, draws))
+            spaces.append(read_space(specs[spec_at], axes, where, pinner, request.seed, draws))
         except SpecError as error:
             problems += error.problems
     conditions: list[Condition] = []
@@ -202,8 +199,10 @@ def sweep(
     if problems:
         raise SpecError(*problems)
     _check_rows(spaces, request.run_cap, max_rows, budget)
+    document = _resolved(request, spaces, conditions)
     return Sweep(
-        _resolved(request, spaces, conditions),
+        _digest(document, spaces),
+        document,
         tuple(spaces),
         tuple(conditions),
         pinner.pinned,
@@ -252,26 +251,56 @@ def _check_rows(
     for name, limit in limits.items():
         if limit is not None and rows > limit:
             rule = f"This sweep has {_in_words(spaces)} rows; the limit is {limit} ({name})."
-            raise BudgetError(Problem(rule, "", rows))
+            raise BudgetError(Problem(rule, "", rows if rows < _MOST_SPELLED else None))
 
 
 def _in_words(spaces: Sequence[Space]) -> str:
-    products = [" x ".join(map(str, space.counts)) or "1" for space in spaces]
-    rows, terms = str(sum(space.rows for space in spaces)), " + ".join(products)
+    products = [" x ".join(map(_spelled, space.counts)) or "1" for space in spaces]
+    rows, terms = _spelled(sum(space.rows for space in spaces)), " + ".join(products)
     return rows if terms == rows else f"{rows} = {terms}"
+
+
+def _spelled(count: int) -> str:
+    """Return a number of rows in words."""
+    return str(count) if count < _MOST_SPELLED else f"about 10^{round(math.log10(count))}"
 
 
 def _resolved(
     request: SweepRequest, spaces: Sequence[Space], conditions: Sequence[Condition]
 ) -> dict[str, Any]:
     """Return a request for the same sweep, with every default filled in and every name resolved."""
-    own = [{"spec": space.base, "axes": space.to_dict()} for space in spaces]
+    base: dict[str, Any] = {"spec": spaces[0].base, "axes": spaces[0].to_dict()}
+    if request.union:
+        # A base that spaces share stands there once: 32 of them may name one of a megabyte.
+        pairs = list(zip(request.union, spaces, strict=True))
+        shared = [space.base for asked, space in pairs if asked.spec is None]
+        base = {"spec": shared[0]} if shared else {}
+        base["union"] = [
+            {**({} if asked.spec is None else {"spec": space.base}), "axes": space.to_dict()}
+            for asked, space in pairs
+        ]
     return {
         "method": request.method,
-        **(own[0] if not request.union else {"union": own}),
+        **base,
         "where": [str(condition) for condition in conditions],
         **({"columns": request.columns} if request.columns else {}),
         # A grid of no more rows is the same with it.
         **({"run_cap": request.run_cap} if request.method == "random" else {}),
         "seed": request.seed,
     }
+
+
+def _digest(document: Mapping[str, Any], spaces: Sequence[Space]) -> str:
+    """Return the id of a sweep; spaces that share a base mean the same as with one each."""
+    distinct = {id(space.base): space.base for space in spaces}
+    bases = {number: _hash(base) for number, base in distinct.items()}
+    meaning = {"version": SWEEP_VERSION, **document}
+    meaning["spaces"] = [(bases[id(space.base)], space.ordered_axes()) for space in spaces]
+    for name in ("spec", "axes", "union"):
+        meaning.pop(name, None)
+    return _hash(meaning)[:32]
+
+
+def _hash(value: object) -> str:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
