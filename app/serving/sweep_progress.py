@@ -10,6 +10,8 @@ from model_zoo import RowStatus
 
 # Different warnings that a sweep tells of; the rows of others are counted.
 _WARNINGS = 50
+# They quote names from the spec, which may be of any length.
+_MAX_CHARACTERS = 1_000
 
 
 class SweepWarningBody(TypedDict):
@@ -54,7 +56,7 @@ class SweepProgress:
     def count(self, status: RowStatus, number: int, warnings: Sequence[str]) -> None:
         """Count a row."""
         self.statuses[status] += 1
-        for message in dict.fromkeys(warnings):
+        for message in dict.fromkeys(warning[:_MAX_CHARACTERS] for warning in warnings):
             if message in self._warnings:
                 self._warnings[message]["rows"] += 1
             elif len(self._warnings) < _WARNINGS:

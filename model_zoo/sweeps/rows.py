@@ -15,6 +15,9 @@ from model_zoo.saved_scopes import ScopeLibrary
 from model_zoo.spec import BuildSpec
 from model_zoo.tracing import trace
 
+# Problems quote names from the spec, which may be of any length, once in each row.
+_MAX_CHARACTERS = 1_000
+
 RowStatus = Literal["traced", "refused", "duplicate", "filtered"]
 
 
@@ -208,10 +211,14 @@ def row_problem(problem: Problem | str, layer: str | None = None, more: int = 0)
     """Return a problem as a row has it."""
     problem = Problem(problem) if isinstance(problem, str) else problem
     return {
-        "pointer": problem.pointer,
-        "message": problem.message,
+        "pointer": _cut(problem.pointer),
+        "message": _cut(problem.message),
         "layer": layer,
         "received": None if problem.received is None else spell(problem.received),
         "suggestion": problem.suggestion,
         "more": more,
     }
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MAX_CHARACTERS else text[:_MAX_CHARACTERS] + "..."
