@@ -1,11 +1,19 @@
 """Processes that trace the rows of sweeps: started when there is work, ended when there is none."""
 
 import asyncio
+from collections.abc import Sequence
 
 from app.compute.child_process import ChildProcess, ProcessGoneError
 from app.compute.cores import cores
 from app.compute.supervisor import Supervisor
-from app.engine import DeadlineError, Reply, Result, TracingTask, WorkerDiedError
+from app.engine import (
+    DeadlineError,
+    Reply,
+    Result,
+    TracingTask,
+    WorkerDiedError,
+    WorkerUnavailableError,
+)
 from app.settings import Settings, variable
 
 _MODULE = "app.compute.tracer"
@@ -55,17 +63,25 @@ class TracerPool:
 
     async def _trace(self, supervisor: Supervisor, task: TracingTask[Result]) -> Reply[Result]:
         limit_s = self._settings.request_timeout_s
+        limit = f"{limit_s:g} s ({variable('request_timeout_s')})"
         try:
             async with asyncio.timeout(limit_s):
                 connection = await supervisor.up()
+        except TimeoutError:  # which says nothing of the task
+            raise WorkerUnavailableError(
+                f"The process that traces did not come up within {limit}."
+            ) from None
+        try:
+            async with asyncio.timeout(limit_s):
                 return await connection.call_or_end(task, (), "a task")
         except TimeoutError:
-            setting = variable("request_timeout_s")
-            raise DeadlineError(f"It was not traced within {limit_s:g} s ({setting}).") from None
+            raise DeadlineError(f"It was not traced within {limit}.") from None
         except ProcessGoneError as gone:
             raise WorkerDiedError(f"The process that traces {gone}. It is started again.") from None
 
     def _supervisor(self, slot: int) -> Supervisor:
+        if self._is_closed:
+            raise WorkerUnavailableError("The service is stopping.")
         supervisor = self._slots[slot]
         if supervisor is None:
             supervisor = self._slots[slot] = Supervisor("tracer", _spawn, self._settings)
@@ -73,21 +89,26 @@ class TracerPool:
         return supervisor
 
     def _end_idle(self) -> None:
-        self._ending = asyncio.create_task(self._end())
+        self._ending = asyncio.create_task(_closed(self._taken()))
 
-    async def _end(self) -> None:
+    def _taken(self) -> list[Supervisor]:
+        """Return the processes, of which no later task gets one."""
         supervisors = [each for each in self._slots if each is not None]
         self._slots = [None] * self.count
-        await asyncio.gather(*(supervisor.close() for supervisor in supervisors))
+        return supervisors
 
     async def close(self) -> None:
         """End the processes."""
         self._is_closed = True
         if self._idle is not None:
             self._idle.cancel()
-        await self._end()
+        await _closed(self._taken())
         if self._ending is not None:
             await self._ending
+
+
+async def _closed(supervisors: Sequence[Supervisor]) -> None:
+    await asyncio.gather(*(supervisor.close() for supervisor in supervisors))
 
 
 async def _spawn() -> ChildProcess:

@@ -1,7 +1,9 @@
 """The tasks of a tracer: to read the specs of rows, and to trace them."""
 
 import functools
+import hashlib
 import json
+import logging
 import time
 from dataclasses import asdict
 from typing import Any
@@ -10,7 +12,18 @@ from app.compute.messages import AnyTracingTask
 from app.engine import Reply
 from app.settings import Settings
 from app.tasks import TraceRows
-from model_zoo import PinnedScopes, RowTracer, Sweep, identify_row, sweep
+from model_zoo import (
+    BuildSpec,
+    PinnedScopes,
+    RowOutcome,
+    RowTracer,
+    Sweep,
+    identify_row,
+    row_problem,
+    sweep,
+)
+
+log = logging.getLogger("app.tracer")
 
 # Sweeps that are traced side by side; each is read once.
 _SWEEPS = 4
@@ -37,8 +50,20 @@ class TracerTasks:
         return sweep(json.loads(document_json), scopes, self._budget)
 
     def _outcome(self, rows: Sweep, row: int, is_traced: bool) -> dict[str, Any]:
-        identified = identify_row(rows.spec(row), rows.scopes, self._budget)
-        outcome, spec = identified.outcome, identified.spec
-        if is_traced and spec is not None:
-            outcome = self._tracer.outcome(spec, predicts=rows.predicts)
-        return {"is_strict": spec is not None and spec.strict, **asdict(outcome)}
+        written = rows.spec(row)
+        spec: BuildSpec | None = None
+        try:
+            identified = identify_row(written, rows.scopes, self._budget)
+            outcome, spec = identified.outcome, identified.spec
+            if is_traced and spec is not None:
+                outcome = self._tracer.outcome(spec, predicts=rows.predicts)
+        except Exception:  # a fault of ours, or of an installed network, costs this row alone
+            log.exception("Row %d of a sweep failed.", row)
+            build = None if spec is None else spec.digest
+            outcome = RowOutcome(build, problem=row_problem("internal error"))
+        levels = json.dumps([written.get("scopes"), rows.predicts]).encode()
+        return {
+            "is_strict": spec is not None and spec.strict,
+            "spelling": hashlib.sha256(levels).hexdigest()[:16],
+            **asdict(outcome),
+        }
