@@ -54,7 +54,7 @@ async def _serve(settings: Settings) -> None:
         async with app.router.lifespan_context(app):
             address, port = listener.getsockname()[:2]
             host = f"[{address}]" if listener.family == socket.AF_INET6 else address
-            server = _Server(config, app.state.services.engine.stop_accepting)
+            server = _Server(config, app.state.services.stop_accepting)
             # What the start made stays. A full collection that looks at it all takes 70 ms.
             gc.collect()
             gc.freeze()

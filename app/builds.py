@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.documents import parse_document
@@ -131,26 +131,37 @@ class Builds:
 
         Raises: WeightsError if the sources of its weights do not fit.
         """
-        architecture = traced.spec.architecture
-        with self._metrics.refusals(architecture):
-            with timings.measure("plan"):
-                build = self._build_of(traced)
-            with timings.measure("store"), self.references_lock:
-                # The sources existed when the plan was made, but may have been removed since.
-                self.sources.check(build.spec)
-                stored, is_new = self._store.add(build)
-        self._metrics.built(architecture, is_new=is_new, seconds=timings.seconds)
-        return stored, is_new
+        with timings.measure("plan"):
+            build = self.planned(traced)
+        (kept,) = self.keep_planned([build], timings)
+        return kept
 
-    def _build_of(self, traced: Trace) -> Build:
+    def keep_planned(self, builds: Sequence[Build], timings: Timings) -> list[tuple[Build, bool]]:
+        """Store builds, all of them or none; return each, and whether it is new.
+
+        Raises: WeightsError if a source of weights is gone.
+        """
+        with timings.measure("store"), self.references_lock:
+            for build in builds:
+                # The sources existed when the plan was made, but may have been removed since.
+                with self._metrics.refusals(build.architecture):
+                    self.sources.check(build.spec)
+            kept = self._store.add(builds)
+        share = {phase: seconds / len(builds) for phase, seconds in timings.seconds.items()}
+        for build, is_new in kept:
+            self._metrics.built(build.architecture, is_new=is_new, seconds=share)
+        return kept
+
+    def planned(self, traced: Trace) -> Build:
         """Return the build of a trace, with the facts that a listing shows without tracing again.
 
         Raises: WeightsError if a source of the weights does not exist, or is strict and does not
         fit.
         """
         spec, graph = traced.spec, traced.graph
-        plan = plan_restore(traced, self.sources)
-        plan.check()
+        with self._metrics.refusals(spec.architecture):
+            plan = plan_restore(traced, self.sources)
+            plan.check()
         facts: BuildFacts = {
             "input_shape": list(spec.input_shape),
             "output_shape": list(graph.output.shape),

@@ -51,6 +51,11 @@ class Services:
     statistics: Statistics
     metrics: Metrics
 
+    def stop_accepting(self) -> None:
+        """Report not ready from now on, and end what a later request resumes."""
+        self.engine.stop_accepting()
+        self.sweeps.stop()
+
 
 def wire(settings: Settings, engine: Engine, statistics: Statistics) -> Services:
     """Return the parts, connected to the engine and to each other.
@@ -67,7 +72,7 @@ def wire(settings: Settings, engine: Engine, statistics: Statistics) -> Services
     loads = BackgroundLoads(engine)
     files = WeightFiles(settings.home, settings.max_files_bytes)
     inference = Inference(engine, settings, statistics)
-    sweep_store = SweepStore(database, settings.max_sweeps_bytes)
+    sweep_store = SweepStore(database, settings.sweeps_limit)
     sweeps = Sweeps(settings, sweep_store, scope_store, builds, engine)
     return Services(
         settings=settings,

@@ -184,6 +184,11 @@ class Settings(BaseSettings):
         return Limit(self.max_upload_bytes, variable("max_upload_bytes"))
 
     @property
+    def sweeps_limit(self) -> Limit[int]:
+        """The limit on the bytes of the sweeps that are kept."""
+        return Limit(self.max_sweeps_bytes, variable("max_sweeps_bytes"))
+
+    @property
     def request_time(self) -> Limit[float]:
         """The limit on the seconds that a request may wait and compute."""
         return Limit(self.request_timeout_s, variable("request_timeout_s"))

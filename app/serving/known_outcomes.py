@@ -2,11 +2,16 @@
 
 from collections import OrderedDict
 
-from model_zoo import RowKey, RowOutcome
+from model_zoo import RowOutcome
 
 _MAX_OUTCOMES = 10_000
 # With longer ones, what is kept would have no bound worth the name.
 _MAX_CHARACTERS = 4_096
+
+# The id of a build, whether its spec is strict, and a digest of how its levels are spelled and of
+# what the sweep asks for: warnings say where the levels stand in the spec, which differs between a
+# saved scope and the levels that it has.
+OutcomeKey = tuple[str, bool, str]
 
 
 class KnownOutcomes:
@@ -17,23 +22,18 @@ class KnownOutcomes:
     """
 
     def __init__(self) -> None:
-        self._outcomes: OrderedDict[RowKey, RowOutcome] = OrderedDict()
+        self._outcomes: OrderedDict[OutcomeKey, RowOutcome] = OrderedDict()
 
-    def get(self, key: RowKey | None, *, predicted: bool) -> RowOutcome | None:
-        """Return what a spec came to, or None if that is not known; with its gain if asked for."""
-        outcome = None if key is None else self._outcomes.get(key)
-        if outcome is None or key is None:
-            return None
-        if predicted and outcome.problem is None and outcome.predicted is None:
-            return None
-        self._outcomes.move_to_end(key)
+    def get(self, key: OutcomeKey) -> RowOutcome | None:
+        """Return what a spec came to, or None if that is not known."""
+        outcome = self._outcomes.get(key)
+        if outcome is not None:
+            self._outcomes.move_to_end(key)
         return outcome
 
-    def add(self, key: RowKey | None, outcome: RowOutcome) -> None:
-        """Keep what a spec came to."""
-        problem = outcome.problem
-        texts = [*outcome.warnings, *((problem["message"],) if problem else ())]
-        if key is None or sum(map(len, texts)) > _MAX_CHARACTERS:
+    def add(self, key: OutcomeKey, outcome: RowOutcome) -> None:
+        """Keep what a spec came to, unless it was refused: problems quote the spec as written."""
+        if outcome.problem is not None or sum(map(len, outcome.warnings)) > _MAX_CHARACTERS:
             return
         self._outcomes[key] = outcome
         if len(self._outcomes) > _MAX_OUTCOMES:

@@ -5,12 +5,12 @@ import json
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from app.engine import DeadlineError, Engine, WorkerDiedError
-from app.serving.known_outcomes import KnownOutcomes
+from app.serving.known_outcomes import KnownOutcomes, OutcomeKey
 from app.serving.sweep_progress import SweepProgress
 from app.store.sweeps import StoredSweep
 from app.tasks import IdentifyRows, SweepPart, TraceRows
@@ -23,6 +23,17 @@ _STORED_TOGETHER = 64
 _STORED_EVERY_S = 0.5
 
 _Outcome = tuple[RowKey | None, RowOutcome]
+
+
+class _Answer(NamedTuple):
+    """What a tracer says of a row; the key is None where its spec is not valid."""
+
+    key: OutcomeKey | None
+    outcome: RowOutcome
+
+    @property
+    def row_key(self) -> RowKey | None:
+        return None if self.key is None else self.key[:2]
 
 
 class SweepRun:
@@ -96,8 +107,8 @@ class SweepRun:
                     if self._fail_fast and row.status == "refused":
                         return _failed_fast(number)
                 if len(waiting) >= _STORED_TOGETHER or time.monotonic() - last > _STORED_EVERY_S:
-                    await self._keep(waiting)
-                    waiting, last = [], time.monotonic()
+                    rows, waiting, last = waiting, [], time.monotonic()
+                    await self._keep(rows)
         finally:
             for _, task in pending:
                 task.cancel()
@@ -106,43 +117,61 @@ class SweepRun:
                 await self._keep(waiting)
 
     async def _keep(self, rows: Sequence[SweepRowDocument]) -> None:
-        await self._store(rows, self._progress.to_dict())
+        writing = asyncio.ensure_future(self._store(rows, self._progress.to_dict()))
+        try:
+            await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            # A thread writes, which nothing calls back: whoever ends the run must find it done.
+            await asyncio.wait({writing})
+            raise
         self._stored += len(rows)
         self._tell()
 
     async def _traced(self, numbers: Sequence[int]) -> list[_Outcome]:
         """Return what rows come to; one that ends its process, or takes too long, is refused."""
         try:
-            return await self._outcomes_of(numbers)
-        except (DeadlineError, WorkerDiedError) as error:
-            if len(numbers) > 1:
-                return [outcome for number in numbers for outcome in await self._traced([number])]
-            return [(None, RowOutcome(None, problem=row_problem(str(error))))]
+            return await self._outcomes_of(numbers, await self._call(IdentifyRows, numbers))
+        except (DeadlineError, WorkerDiedError):
+            # Any of them may be to blame, or none: processes also end because memory runs out.
+            return [await self._traced_alone(number) for number in numbers]
 
-    async def _outcomes_of(self, numbers: Sequence[int]) -> list[_Outcome]:
-        outcomes = await self._call(IdentifyRows, numbers)
-        for index, (key, _) in enumerate(outcomes):
-            known = self._outcomes.get(key, predicted=self._sweep.predicts)
-            if known is not None:
-                outcomes[index] = (key, known)
-        unknown = [
-            index
-            for index, (key, outcome) in enumerate(outcomes)
-            if key is not None and outcome.totals is None and outcome.problem is None
+    async def _traced_alone(self, number: int) -> _Outcome:
+        key: RowKey | None = None
+        try:
+            identified = await self._call(IdentifyRows, [number])
+            key = identified[0].row_key
+            (outcome,) = await self._outcomes_of([number], identified)
+            return outcome
+        except (DeadlineError, WorkerDiedError) as error:
+            build = None if key is None else key[0]
+            return key, RowOutcome(build, problem=row_problem(str(error)))
+
+    async def _outcomes_of(
+        self, numbers: Sequence[int], identified: Sequence[_Answer]
+    ) -> list[_Outcome]:
+        outcomes = [
+            each.outcome if each.key is None else self._outcomes.get(each.key)
+            for each in identified
         ]
+        unknown = [index for index, outcome in enumerate(outcomes) if outcome is None]
         if unknown:
             traced = await self._call(TraceRows, [numbers[index] for index in unknown])
             for index, (key, outcome) in zip(unknown, traced, strict=True):
-                self._outcomes.add(key, outcome)
-                outcomes[index] = (key, outcome)
-        return outcomes
+                if key is not None:
+                    self._outcomes.add(key, outcome)
+                outcomes[index] = outcome
+        return [
+            (each.row_key, outcome)
+            for each, outcome in zip(identified, outcomes, strict=True)
+            if outcome is not None
+        ]
 
     async def _call(
         self, task: type[IdentifyRows] | type[TraceRows], numbers: Sequence[int]
-    ) -> list[_Outcome]:
+    ) -> list[_Answer]:
         part = msgspec.structs.replace(self._part, rows=tuple(numbers))
         reply = await self._engine.trace(task(part))
-        return [_outcome(document) for document in json.loads(reply.result)]
+        return [_answer(document) for document in json.loads(reply.result)]
 
 
 def _failed_fast(number: int) -> str:
@@ -154,7 +183,8 @@ def _chunks(start: int, stop: int) -> Iterator[range]:
         yield range(first, min(first + _CHUNK, stop))
 
 
-def _outcome(document: Mapping[str, Any]) -> _Outcome:
+def _answer(document: Mapping[str, Any]) -> _Answer:
     outcome = RowOutcome.stored(document)
-    key = None if outcome.build is None else (outcome.build, bool(document["is_strict"]))
-    return key, outcome
+    if outcome.build is None:
+        return _Answer(None, outcome)
+    return _Answer((outcome.build, document["is_strict"], document["spelling"]), outcome)

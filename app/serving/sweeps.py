@@ -5,7 +5,7 @@ import itertools
 import json
 import logging
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -14,17 +14,18 @@ from typing_extensions import TypedDict  # pydantic takes no other before Python
 
 from app.builds import Builds
 from app.documents import parse_document
-from app.engine import Engine, EngineError
+from app.engine import Engine, EngineError, WorkerUnavailableError
 from app.errors import ServiceError
 from app.serving.known_outcomes import KnownOutcomes
 from app.serving.sweep_progress import SweepProgress
 from app.serving.sweep_run import SweepRun
-from app.settings import Settings, variable
+from app.settings import MIB, Settings, variable
 from app.store.builds import Build
 from app.store.errors import StoreError
 from app.store.scopes import ScopeStore
-from app.store.sweeps import StoredSweep, SweepStore
+from app.store.sweeps import ListedSweep, StoredSweep, SweepStore
 from app.telemetry.timings import Timings
+from app.wording import clip
 from model_zoo import (
     BUILD_ID,
     BudgetError,
@@ -33,7 +34,6 @@ from model_zoo import (
     SpecError,
     Sweep,
     SweepRowDocument,
-    Trace,
     ZooError,
     json_pointer,
     sweep,
@@ -44,6 +44,9 @@ log = logging.getLogger(__name__)
 SweepState = Literal["running", "done", "stopped"]
 _ID = re.compile(BUILD_ID)  # digests of sweeps have the form of those of builds
 _MAX_BUILDS = 100
+_MAX_CHARACTERS = 1_000
+# A sort, a front and a table have all rows of a sweep in memory.
+_MAX_VALUE_BYTES = 32 * MIB
 
 
 class SweepRowNumbers(TypedDict):
@@ -85,58 +88,70 @@ class Sweeps:
         self._builds = builds
         self._engine = engine
         self._outcomes = KnownOutcomes()
+        self._is_stopping = False
         self._runs: dict[str, tuple[SweepRun, asyncio.Task[None]]] = {}
-        self._reasons: dict[str, str] = {}
+        # Held while a sweep is stored or deleted: requests for the same one may come at once.
+        self._changing = asyncio.Lock()
 
     def read(self, body: bytes) -> Sweep:
         """Return the sweep of a JSON body.
 
         Raises: ZooError if it is not valid, or has too many rows.
         """
-        document = parse_document(body, self._settings)
         settings = self._settings
-        return sweep(document, self._scopes, settings.budget, settings.max_sweep_rows)
+        document = parse_document(body, settings)
+        read = sweep(document, self._scopes, settings.budget, settings.max_sweep_rows)
+        _check_values(read)
+        return read
 
     async def start(self, sweep: Sweep, *, fail_fast: bool) -> None:
         """Trace the rows of a sweep that are not stored yet, in the background.
 
-        Raises: ServiceError if too many sweeps are running.
+        Raises: ServiceError if too many sweeps are running; StoreError.
         """
-        if sweep.id in self._runs:
-            return
-        limit = self._settings.max_running_sweeps
-        if len(self._runs) >= limit:
-            raise ServiceError(
-                "overloaded",
-                f"{len(self._runs)} sweeps are being traced already; the limit is {limit} "
-                f"({variable('max_running_sweeps')}).",
-            )
+        async with self._changing:
+            if sweep.id in self._runs:
+                return
+            if self._is_stopping:
+                raise WorkerUnavailableError("The service is stopping.")
+            limit = self._settings.max_running_sweeps
+            if len(self._runs) >= limit:
+                raise ServiceError(
+                    "overloaded",
+                    f"{len(self._runs)} sweeps are being traced already; the limit is {limit} "
+                    f"({variable('max_running_sweeps')}).",
+                )
+            stored = await asyncio.to_thread(self._stored, sweep)
+
+            async def store(rows: Sequence[SweepRowDocument], progress: dict[str, Any]) -> None:
+                running = set(self._runs)
+                await asyncio.to_thread(self._store.append, sweep.id, rows, progress, running)
+
+            run = SweepRun(sweep, stored, self._engine, self._outcomes, store, fail_fast=fail_fast)
+            self._runs[sweep.id] = run, asyncio.create_task(self._run(sweep.id, run))
+
+    def _stored(self, sweep: Sweep) -> StoredSweep:
         document_json, scopes_json = json.dumps(sweep.document), json.dumps(sweep.scopes.to_dict())
-        stored = await asyncio.to_thread(
-            self._store.add, sweep.id, sweep.rows, document_json, scopes_json
-        )
-        if sweep.id in self._runs:  # another request was faster
-            return
-
-        async def store(rows: Sequence[SweepRowDocument], progress: dict[str, Any]) -> None:
-            running = list(self._runs)
-            await asyncio.to_thread(self._store.append, sweep.id, rows, progress, running)
-
-        run = SweepRun(sweep, stored, self._engine, self._outcomes, store, fail_fast=fail_fast)
-        self._runs[sweep.id] = run, asyncio.create_task(self._run(sweep.id, run))
+        running = set(self._runs)
+        return self._store.add(sweep.id, sweep.rows, document_json, scopes_json, running)
 
     async def _run(self, sweep_id: str, run: SweepRun) -> None:
-        self._reasons.pop(sweep_id, None)
         try:
-            reason = await run.run(await asyncio.to_thread(self.rows, sweep_id))
-            if reason is not None:
-                self._reasons[sweep_id] = reason
+            known = await asyncio.to_thread(lambda: list(self.rows(sweep_id)))
+            reason = await run.run(known)
         except (EngineError, StoreError) as error:
-            self._reasons[sweep_id] = str(error)
+            reason = str(error)
             log.warning("Sweep %s stopped: %s", sweep_id, error)
+        except asyncio.CancelledError:
+            reason = "The service was stopping." if self._is_stopping else None
         except Exception:
-            self._reasons[sweep_id] = "internal error"
+            reason = "internal error"
             log.exception("Sweep %s stopped.", sweep_id)
+        try:
+            if reason is not None:
+                await asyncio.to_thread(self._store.stop, sweep_id, reason)
+        except StoreError as error:
+            log.warning("Sweep %s: %s", sweep_id, error)
         finally:
             del self._runs[sweep_id]
 
@@ -164,16 +179,17 @@ class Sweeps:
         return next(self._store.rows(sweep_id, start), [])
 
     def rows(
-        self, sweep_id: str, start: int = 0, limit: int | None = None
-    ) -> list[SweepRowDocument]:
-        """Return the rows that are traced, in their order, with what was measured of them."""
-        parts = self._store.rows(sweep_id, start)
-        rows = list(itertools.islice(itertools.chain.from_iterable(parts), limit))
+        self, sweep_id: str, start: int = 0, stop: int | None = None
+    ) -> Iterator[SweepRowDocument]:
+        """Yield the rows that are traced, in their order, with what was measured of them.
+
+        `start` and `stop` are row numbers.
+        """
+        rows = itertools.chain.from_iterable(self._store.rows(sweep_id, start))
         measured = self._store.measured(sweep_id)
-        return [
-            {**row, "measured": measured[row["index"]]} if row["index"] in measured else row
-            for row in rows
-        ]
+        for row in itertools.islice(rows, None if stop is None else max(0, stop - start)):
+            found = measured.get(row["index"])
+            yield row if found is None else {**row, "measured": found}
 
     def traced_rows(self, sweep_id: str) -> list[int]:
         """Return the numbers of the rows that have a build which no row before them has."""
@@ -201,10 +217,10 @@ class Sweeps:
             state = "running"
         reason = None
         if state == "stopped":
-            reason = self._reasons.get(stored.id, "It was interrupted.")
+            reason = stored.reason or "It was interrupted."
         return SweepView(stored, read, progress, state, reason)
 
-    def page(self, *, before: int | None, limit: int) -> list[StoredSweep]:
+    def page(self, *, before: int | None, limit: int) -> list[ListedSweep]:
         """Return sweeps, newest first; `before` is the sequence number that they follow."""
         return self._store.list(before=before, limit=limit)
 
@@ -214,11 +230,12 @@ class Sweeps:
         Raises: ServiceError (unknown-sweep) if there is none of this id.
         """
         await asyncio.to_thread(self.get, sweep_id)
-        if sweep_id in self._runs:
-            _, task = self._runs[sweep_id]
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-        await asyncio.to_thread(self._store.remove, sweep_id)
+        async with self._changing:
+            if sweep_id in self._runs:
+                _, task = self._runs[sweep_id]
+                task.cancel()
+                await asyncio.wait({task})
+            await asyncio.to_thread(self._store.remove, sweep_id)
 
     def keep_builds(
         self, sweep_id: str, body: bytes, timings: Timings
@@ -228,23 +245,56 @@ class Sweeps:
         Raises: ServiceError, or a ZooError with the place in the body.
         """
         view = self.get(sweep_id)
-        traces: dict[int, Trace] = {}
-        for number in _numbers(parse_document(body, self._settings), view.stored.row_count):
+        numbers = _numbers(parse_document(body, self._settings), view.stored.row_count)
+        builds: list[Build] = []
+        for number in numbers:
             try:
-                spec = view.sweep.spec(number)
-                traces[number] = self._builds.trace(spec, view.sweep.scopes)
+                traced = self._builds.trace(view.sweep.spec(number), view.sweep.scopes)
+                builds.append(self._builds.planned(traced))
             except ZooError as error:
                 # Its pointers are places in the row's spec, which the body does not have.
-                rule = f"Row {number} is refused, so it has no build: {error}"
+                rule = f"Row {number} is refused, so it has no build: {str(error)[:_MAX_CHARACTERS]}"
                 raise SpecError(Problem(rule, "/rows", number)) from error
-        return [(number, *self._builds.keep(traced, timings)) for number, traced in traces.items()]
+        kept = self._builds.keep_planned(builds, timings)
+        return [(number, *each) for number, each in zip(numbers, kept, strict=True)]
+
+    def stop(self) -> None:
+        """Begin to end every sweep; posted again, each goes on where it was."""
+        self._is_stopping = True
+        for _, task in self._runs.values():
+            task.cancel()
 
     async def close(self) -> None:
-        """End every sweep; posted again, it goes on where it was."""
-        tasks = [task for _, task in self._runs.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """End every sweep."""
+        self.stop()
+        await asyncio.gather(*(task for _, task in self._runs.values()))
+
+
+def _check_values(sweep: Sweep) -> None:
+    """Raises: BudgetError if what the axes set would, repeated in each row, take too much."""
+    spaces: Sequence[Any] = sweep.document.get("union") or [sweep.document]
+    total = sum(
+        space.rows * sum(map(_value_bytes, written["axes"].items()))
+        for space, written in zip(sweep.spaces, spaces, strict=True)
+    )
+    if total > _MAX_VALUE_BYTES:
+        raise BudgetError(
+            Problem(
+                f"The values of this sweep's {sweep.rows} rows take up to {total} bytes as JSON; "
+                f"the limit is {_MAX_VALUE_BYTES}. Name long ones by saved scopes.",
+                received=total,
+            )
+        )
+
+
+def _value_bytes(axis: tuple[str, Any]) -> int:
+    """Return the most bytes that an axis has in a row, or the axes of a group."""
+    place, written = axis
+    if "zip" in written:
+        return sum(map(_value_bytes, written["zip"].items()))
+    return len(place) + max(
+        (len(json.dumps(value)) for value in written.get("values", ())), default=0
+    )
 
 
 def _numbers(document: object, row_count: int) -> list[int]:
@@ -260,7 +310,7 @@ def _numbers(document: object, row_count: int) -> list[int]:
         raise BudgetError(Problem(rule, "/rows", len(numbers)))
     problems = [
         Problem(
-            f"A row is a number from 0 to {row_count - 1}; received {number!r}.",
+            f"A row is a number from 0 to {row_count - 1}; received {clip(number)!r}.",
             json_pointer("rows", index),
             number,
         )

@@ -96,28 +96,10 @@ class BuildStore:
         database.create(_builds)
         database.create(_uses)
 
-    def add(self, build: Build) -> tuple[Build, bool]:
-        """Store a build; return it as it is stored, and whether it is new."""
+    def add(self, builds: Sequence[Build]) -> list[tuple[Build, bool]]:
+        """Store builds, all or none; return each as it is stored, and whether it is new."""
         with self._database.transaction() as connection:
-            result = connection.execute(
-                insert(_builds)
-                .values(
-                    id=build.id,
-                    architecture=build.architecture,
-                    created=now(),
-                    spec=build.spec,
-                    facts=build.facts,
-                )
-                .on_conflict_do_nothing(index_elements=["id"])
-            )
-            is_new = result.rowcount == 1
-            said = {"uses": build.saved_scopes, "warnings": build.facts["warnings"]}
-            connection.execute(
-                insert(_uses)
-                .values(build=build.id, **said)
-                .on_conflict_do_update(index_elements=["build"], set_=said)
-            )
-            return _build(connection.execute(_stored.where(_builds.c.id == build.id)).one()), is_new
+            return [_added(connection, build) for build in builds]
 
     def get(self, build_id: str) -> Build | None:
         """Return a build, or None if no build has this id."""
@@ -158,6 +140,28 @@ class BuildStore:
             connection.execute(sa.delete(_uses).where(_uses.c.build == build_id))
             result = connection.execute(sa.delete(_builds).where(_builds.c.id == build_id))
             return result.rowcount == 1
+
+
+def _added(connection: sa.Connection, build: Build) -> tuple[Build, bool]:
+    result = connection.execute(
+        insert(_builds)
+        .values(
+            id=build.id,
+            architecture=build.architecture,
+            created=now(),
+            spec=build.spec,
+            facts=build.facts,
+        )
+        .on_conflict_do_nothing(index_elements=["id"])
+    )
+    is_new = result.rowcount == 1
+    said = {"uses": build.saved_scopes, "warnings": build.facts["warnings"]}
+    connection.execute(
+        insert(_uses)
+        .values(build=build.id, **said)
+        .on_conflict_do_update(index_elements=["build"], set_=said)
+    )
+    return _build(connection.execute(_stored.where(_builds.c.id == build.id)).one()), is_new
 
 
 def _build(row: Any) -> Build:

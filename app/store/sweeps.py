@@ -5,14 +5,16 @@ sweep. Every method blocks, so the API calls them in threads.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
+from app.settings import Limit
 from app.store.database import Database, now
+from app.store.errors import StoreError
 from model_zoo import MeasuredDocument, SweepRowDocument
 
 _sweeps = sa.Table(
@@ -23,11 +25,18 @@ _sweeps = sa.Table(
     sa.Column("id", sa.String, unique=True, nullable=False),
     sa.Column("created", sa.String, nullable=False),
     sa.Column("row_count", sa.Integer, nullable=False),
+    sa.Column("bytes", sa.Integer, nullable=False),
+    sa.Column("progress", sa.JSON, nullable=False),
+    sa.Column("reason", sa.String),  # why the last run stopped before the end
+    sqlite_autoincrement=True,
+)
+# Apart, since SQLite writes a whole row anew where one column changes, as it does with each rows.
+_documents = sa.Table(
+    "sweep_documents",
+    sa.MetaData(),
+    sa.Column("sweep", sa.String, primary_key=True),
     sa.Column("document", sa.String, nullable=False),  # JSON, in which the order of keys counts
     sa.Column("scopes", sa.String, nullable=False),
-    sa.Column("progress", sa.JSON, nullable=False),
-    sa.Column("bytes", sa.Integer, nullable=False),
-    sqlite_autoincrement=True,
 )
 _rows = sa.Table(
     "sweep_rows",
@@ -46,95 +55,122 @@ _measured = sa.Table(
 )
 
 
+# What a sweep takes besides its document and its rows: its places in the tables, its progress.
+_OVERHEAD_BYTES = 4_096
+
+
 @dataclass(frozen=True, slots=True)
-class StoredSweep:
-    """A sweep as it is stored; `progress` is what its runs said of the rows so far."""
+class ListedSweep:
+    """A sweep as a listing has it; `progress` is what its runs said of the rows so far."""
 
     sequence: int
     id: str
     created: str
     row_count: int
+    progress: Mapping[str, Any]
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSweep(ListedSweep):
+    """A sweep as it is stored."""
+
     document_json: str
     scopes_json: str
-    progress: Mapping[str, Any]
 
 
 class SweepStore:
     """Stores the sweeps, within a limit of bytes."""
 
-    def __init__(self, database: Database, max_bytes: int) -> None:
+    def __init__(self, database: Database, limit: Limit[int]) -> None:
         """Use a database; create the tables if they do not exist.
 
         Raises: StoreError if the database cannot be used.
         """
         self._database = database
-        self._max_bytes = max_bytes
-        database.create(_sweeps)
-        database.create(_rows)
-        database.create(_measured)
+        self._limit, self._max_bytes = limit, limit.value
+        for table in (_sweeps, _documents, _rows, _measured):
+            database.create(table)
 
     def add(
-        self, sweep_id: str, row_count: int, document_json: str, scopes_json: str
+        self,
+        sweep_id: str,
+        row_count: int,
+        document_json: str,
+        scopes_json: str,
+        running: Collection[str],
     ) -> StoredSweep:
-        """Store a sweep without rows, unless it is there; return it as it is stored."""
+        """Store a sweep that is to run; return it as it is stored, with the rows it has already.
+
+        Raises: StoreError if it does not fit beside those that are running.
+        """
         with self._database.transaction() as connection:
+            size = _OVERHEAD_BYTES + len(document_json) + len(scopes_json)
             connection.execute(
                 insert(_sweeps)
-                .values(
-                    id=sweep_id,
-                    created=now(),
-                    row_count=row_count,
-                    document=document_json,
-                    scopes=scopes_json,
-                    progress={},
-                    bytes=len(document_json) + len(scopes_json),
-                )
-                .on_conflict_do_nothing(index_elements=["id"])
+                .values(id=sweep_id, created=now(), row_count=row_count, progress={}, bytes=size)
+                .on_conflict_do_update(index_elements=["id"], set_={"reason": None})
             )
-            return _sweep(connection.execute(_selected(sweep_id)).one())
+            connection.execute(
+                insert(_documents)
+                .values(sweep=sweep_id, document=document_json, scopes=scopes_json)
+                .on_conflict_do_nothing()
+            )
+            self._make_room(connection, {*running, sweep_id})
+            return _stored(connection.execute(_selected(sweep_id)).one())
 
     def append(
         self,
         sweep_id: str,
         rows: Sequence[SweepRowDocument],
         progress: Mapping[str, Any],
-        running: Sequence[str],
-    ) -> list[str]:
-        """Store the next rows of a sweep; return the ids of sweeps that made room for them.
+        running: Collection[str],
+    ) -> None:
+        """Store the next rows of a sweep; the oldest sweeps that are not running make room.
 
-        The oldest go first; those that are running, among them this one, stay.
+        Raises: StoreError if the sweep is not there any more, or does not fit.
         """
         text = json.dumps(rows, separators=(",", ":"))
         with self._database.transaction() as connection:
-            connection.execute(
-                sa.insert(_rows).values(sweep=sweep_id, first=rows[0]["index"], rows=text)
-            )
-            connection.execute(
+            updated = connection.execute(
                 sa.update(_sweeps)
                 .where(_sweeps.c.id == sweep_id)
                 .values(progress=progress, bytes=_sweeps.c.bytes + len(text))
             )
-            return self._make_room(connection, running)
+            if not updated.rowcount:
+                raise StoreError("The sweep was deleted.")
+            connection.execute(
+                sa.insert(_rows).values(sweep=sweep_id, first=rows[0]["index"], rows=text)
+            )
+            self._make_room(connection, {*running, sweep_id})
 
-    def _make_room(self, connection: sa.Connection, running: Sequence[str]) -> list[str]:
+    def stop(self, sweep_id: str, reason: str) -> None:
+        """Store why a sweep stopped before its end."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                sa.update(_sweeps).where(_sweeps.c.id == sweep_id).values(reason=reason)
+            )
+
+    def _make_room(self, connection: sa.Connection, running: Collection[str]) -> None:
         total = connection.scalar(sa.select(sa.func.sum(_sweeps.c.bytes))) or 0
+        if total <= self._max_bytes:
+            return
         oldest = sa.select(_sweeps.c.id, _sweeps.c.bytes).order_by(_sweeps.c.sequence)
-        removed: list[str] = []
-        if total > self._max_bytes:
-            for row in connection.execute(oldest).all():
+        for row in connection.execute(oldest).all():
+            if row.id not in running:
+                _remove(connection, row.id)
+                total -= row.bytes
                 if total <= self._max_bytes:
-                    break
-                if row.id not in running:
-                    _remove(connection, row.id)
-                    total -= row.bytes
-                    removed.append(row.id)
-        return removed
+                    return
+        raise StoreError(
+            f"The sweeps that are running take {total} bytes; the limit is {self._limit}."
+        )
 
     def get(self, sweep_id: str) -> StoredSweep | None:
         """Return a sweep, or None if no sweep has this id."""
         with self._database.transaction() as connection:
             row = connection.execute(_selected(sweep_id)).first()
-            return _sweep(row) if row else None
+            return _stored(row) if row else None
 
     def rows(self, sweep_id: str, start: int = 0) -> Iterator[list[SweepRowDocument]]:
         """Yield the rows from a number on, in their order, some at a time."""
@@ -155,9 +191,14 @@ class SweepStore:
             start += len(rows)
 
     def measure(self, sweep_id: str, row: int, measured: MeasuredDocument) -> None:
-        """Store what was measured of a row, in place of what was before."""
+        """Store what was measured of a row, in place of what was before.
+
+        Raises: StoreError if the sweep is not there any more.
+        """
         values = {"sweep": sweep_id, "row": row, "measured": measured}
         with self._database.transaction() as connection:
+            if connection.execute(_selected(sweep_id)).first() is None:
+                raise StoreError("The sweep was deleted.")
             connection.execute(
                 insert(_measured)
                 .values(**values)
@@ -172,13 +213,13 @@ class SweepStore:
         with self._database.transaction() as connection:
             return {row.row: row.measured for row in connection.execute(query)}
 
-    def list(self, *, before: int | None, limit: int) -> list[StoredSweep]:
+    def list(self, *, before: int | None, limit: int) -> list[ListedSweep]:
         """Return sweeps, newest first; `before` is the sequence number that they follow."""
         query = sa.select(_sweeps).order_by(_sweeps.c.sequence.desc()).limit(limit)
         if before is not None:
             query = query.where(_sweeps.c.sequence < before)
         with self._database.transaction() as connection:
-            return [_sweep(row) for row in connection.execute(query)]
+            return [ListedSweep(**_listed(row)) for row in connection.execute(query)]
 
     def remove(self, sweep_id: str) -> None:
         """Delete a sweep and its rows."""
@@ -187,16 +228,21 @@ class SweepStore:
 
 
 def _selected(sweep_id: str) -> sa.Select[Any]:
-    return sa.select(_sweeps).where(_sweeps.c.id == sweep_id)
+    both = _sweeps.join(_documents, _sweeps.c.id == _documents.c.sweep)
+    columns = (_sweeps, _documents.c.document, _documents.c.scopes)
+    return sa.select(*columns).select_from(both).where(_sweeps.c.id == sweep_id)
 
 
 def _remove(connection: sa.Connection, sweep_id: str) -> None:
-    for table in (_rows, _measured):
+    for table in (_rows, _measured, _documents):
         connection.execute(sa.delete(table).where(table.c.sweep == sweep_id))
     connection.execute(sa.delete(_sweeps).where(_sweeps.c.id == sweep_id))
 
 
-def _sweep(row: Any) -> StoredSweep:
-    return StoredSweep(
-        row.sequence, row.id, row.created, row.row_count, row.document, row.scopes, row.progress
-    )
+def _listed(row: Any) -> dict[str, Any]:
+    names = ("sequence", "id", "created", "row_count", "progress", "reason")
+    return {name: getattr(row, name) for name in names}
+
+
+def _stored(row: Any) -> StoredSweep:
+    return StoredSweep(**_listed(row), document_json=row.document, scopes_json=row.scopes)

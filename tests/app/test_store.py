@@ -45,7 +45,7 @@ def test_a_database_that_goes_away_is_an_error_fit_for_a_client(tmp_path: Path) 
     connection.execute("DROP TABLE builds")
     connection.close()
     with pytest.raises(StoreError) as refusal:
-        store.add(Build("a", "lenet", {}, {"warnings": []}))
+        store.add([Build("a", "lenet", {}, {"warnings": []})])
     assert str(refusal.value) == "The database cannot be read or written now."
     database.close()
 

@@ -1,6 +1,7 @@
 """`/v1/sweeps` and `/v1/sweeps/{id}`: trace a sweep; list, read and forget sweeps."""
 
 import asyncio
+from collections.abc import Iterator
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -10,7 +11,14 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from app.api.parts import SettingsDep, SweepsDep
-from app.api.sweeps.bodies import RowCursor, RowLimit, next_page, stream
+from app.api.sweeps.bodies import (
+    RowCursor,
+    RowLimit,
+    next_page,
+    page_of_rows,
+    refuse_unused,
+    stream,
+)
 from app.body_fields import BuildId, Links, Time
 from app.http.bodies import read_document
 from app.http.negotiation import ROW_FORMATS, chosen_format, format_query
@@ -18,7 +26,7 @@ from app.http.openapi import BODY_PROBLEMS, answer, json_body, problems
 from app.http.paging import Cursor, PageLimit, page_of, read_cursor
 from app.serving.sweep_progress import SweepWarningBody
 from app.serving.sweeps import Sweeps, SweepState, SweepView
-from app.store.sweeps import StoredSweep
+from app.store.sweeps import ListedSweep
 from model_zoo import RowStatus, Sweep, SweepRowDocument
 
 router = APIRouter(prefix="/v1/sweeps", tags=["sweeps"])
@@ -134,11 +142,18 @@ async def create_sweep(
     are, a last line has the state and the reason. As JSON the answer comes when all are traced, or
     after ten seconds.
     """
-    format_name = chosen_format(request, format, _FORMATS)
+    formats = {"json": _FORMATS["json"]} if dry_run else _FORMATS
+    format_name = chosen_format(request, format, formats)
+    start = read_cursor(cursor) or 0
+    if dry_run:
+        refuse_unused(request, ["fail_fast"], "with dry_run, which traces nothing")
+    else:
+        refuse_unused(request, ["cursor"], "without dry_run; the rows of a sweep have pages")
+    if format_name == "ndjson":
+        refuse_unused(request, ["limit"], "on NDJSON, which has all rows")
     body = await read_document(request, settings)
     read = await asyncio.to_thread(sweeps.read, body)
     if dry_run:
-        start = read_cursor(cursor) or 0
         return JSONResponse(await asyncio.to_thread(_plan, read, start, limit))
     await sweeps.start(read, fail_fast=fail_fast)
     headers = {"Location": f"/v1/sweeps/{read.id}"}
@@ -193,11 +208,11 @@ async def delete_sweep(sweep_id: str, sweeps: SweepsDep) -> Response:
 
 
 def _plan(read: Sweep, start: int, limit: int) -> SweepPlanBody:
-    numbers = range(start, min(start + limit, read.rows))
-    rows: list[PlannedRowBody] = [
+    planned: Iterator[PlannedRowBody] = (
         {"index": number, "values": read.values(number), "spec": read.spec(number)}
-        for number in numbers
-    ]
+        for number in range(start, read.rows)
+    )
+    rows = page_of_rows(planned, limit)
     path = next_page("/v1/sweeps", start + len(rows), read.rows, limit, dry_run="true")
     return {**_head(read), "rows": rows, "next": path}
 
@@ -214,7 +229,7 @@ def _head(read: Sweep) -> _SweepHead:
 def _body(sweeps: Sweeps, view: SweepView, limit: int) -> SweepBody:
     stored, progress = view.stored, view.progress
     path = f"/v1/sweeps/{stored.id}"
-    rows = sweeps.rows(stored.id, limit=limit)
+    rows = page_of_rows(sweeps.rows(stored.id, 0, view.done), limit)
     return {
         **_head(view.sweep),
         "created": stored.created,
@@ -236,7 +251,7 @@ def _body(sweeps: Sweeps, view: SweepView, limit: int) -> SweepBody:
     }
 
 
-def _item(stored: StoredSweep) -> SweepItemBody:
+def _item(stored: ListedSweep) -> SweepItemBody:
     return {
         "id": stored.id,
         "created": stored.created,

@@ -1,17 +1,25 @@
 """`/v1/sweeps/{id}/rows`: the rows of a sweep, sorted, with the Pareto front, as tables."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, get_args
 
 from fastapi import APIRouter, Query
 from pydantic import Field
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from app.api.parts import SweepsDep
-from app.api.sweeps.bodies import RowCursor, RowLimit, lines, next_page, with_specs
+from app.api.sweeps.bodies import (
+    RowCursor,
+    RowLimit,
+    next_page,
+    page_of_rows,
+    pieces,
+    refuse_unused,
+    with_specs,
+)
 from app.http.negotiation import ROW_FORMATS, chosen_format, format_query, one_of
 from app.http.openapi import answer, problems
 from app.http.paging import read_cursor
@@ -26,6 +34,9 @@ from model_zoo import (
 )
 
 router = APIRouter(prefix="/v1/sweeps", tags=["sweeps"])
+
+
+_NAMES = {"ndjson": "NDJSON", "csv": "CSV", "parquet": "Parquet"}
 
 
 class SweepRowsBody(TypedDict):
@@ -83,30 +94,49 @@ async def list_rows(
     Refused rows are among them, each with the place in its spec and the rule.
     """
     format_name = chosen_format(request, format, ROW_FORMATS)
+    if pareto is None:
+        refuse_unused(request, ["include_dominated"], "without pareto")
+    if format_name != "json":
+        refuse_unused(request, ["limit", "cursor"], f"on {_NAMES[format_name]}, which has all rows")
+    if spec and format_name in ("csv", "parquet"):
+        refuse_unused(request, ["spec"], f"on {_NAMES[format_name]}, whose columns are values")
     objectives = () if pareto is None else read_objectives("pareto", pareto)
     statuses = () if status is None else _statuses(status)
     view = await asyncio.to_thread(sweeps.get, sweep_id)
     start = read_cursor(cursor) or 0
 
-    def arranged() -> list[SweepRowDocument]:
-        rows = arrange(
-            sweeps.rows(sweep_id),
-            view.sweep.places,
+    places = view.sweep.places
+
+    def arranged() -> Sequence[SweepRowDocument]:
+        rows: list[SweepRowDocument] = arrange(
+            sweeps.rows(sweep_id, 0, view.done),
+            places,
             sort=sort,
             objectives=objectives,
             include_dominated=include_dominated,
             statuses=statuses,
         )
-        return with_specs(view.sweep, rows) if spec and format_name != "json" else rows
+        return rows
+
+    def specified(rows: Iterable[SweepRowDocument]) -> Iterable[SweepRowDocument]:
+        return with_specs(view.sweep, rows) if spec else rows
+
+    def page() -> tuple[list[SweepRowDocument], int]:
+        if sort is None and not objectives and not statuses:
+            return page_of_rows(
+                specified(sweeps.rows(sweep_id, start, view.done)), limit
+            ), view.done
+        rows = arranged()
+        return page_of_rows(specified(rows[start:]), limit), len(rows)
 
     if format_name != "json":
-        content = await asyncio.to_thread(_table, arranged, view.sweep.places, format_name)
-        return Response(content, media_type=ROW_FORMATS[format_name])
-    if sort is None and not objectives and not statuses:
-        page, count = await asyncio.to_thread(sweeps.rows, sweep_id, start, limit), view.done
-    else:
         rows = await asyncio.to_thread(arranged)
-        page, count = rows[start : start + limit], len(rows)
+        media_type = ROW_FORMATS[format_name]
+        if format_name == "ndjson":
+            return StreamingResponse(pieces(specified(rows)), media_type=media_type)
+        table = sweep_csv if format_name == "csv" else sweep_parquet
+        return Response(await asyncio.to_thread(table, rows, places), media_type=media_type)
+    shown, count = await asyncio.to_thread(page)
     query = {
         "sort": sort,
         "status": status,
@@ -114,25 +144,15 @@ async def list_rows(
         "include_dominated": None if include_dominated else "false",
         "spec": "true" if spec else None,
     }
+    path = f"/v1/sweeps/{sweep_id}/rows"
     body: SweepRowsBody = {
-        "rows": with_specs(view.sweep, page) if spec else page,
+        "rows": shown,
         "count": count,
         "state": view.state,
-        "next": next_page(f"/v1/sweeps/{sweep_id}/rows", start + len(page), count, limit, **query),
+        "next": next_page(path, start + len(shown), count, limit, **query),
     }
     return JSONResponse(body, headers={"Cache-Control": "no-store"})
 
 
 def _statuses(text: str) -> list[RowStatus]:
     return [one_of("status", each.strip(), get_args(RowStatus)) for each in text.split(",")]
-
-
-def _table(
-    rows: Callable[[], list[SweepRowDocument]], places: Sequence[str], format_name: str
-) -> str | bytes:
-    writers: dict[str, Callable[[list[SweepRowDocument]], str | bytes]] = {
-        "ndjson": lines,
-        "csv": lambda rows: sweep_csv(rows, places),
-        "parquet": lambda rows: sweep_parquet(rows, places),
-    }
-    return writers[format_name](rows())
