@@ -147,7 +147,7 @@ class Builds:
                 with self._metrics.refusals(build.architecture):
                     self.sources.check(build.spec)
             kept = self._store.add(builds)
-        share = {phase: seconds / len(builds) for phase, seconds in timings.seconds.items()}
+        share = {phase: seconds / max(1, len(builds)) for phase, seconds in timings.seconds.items()}
         for build, is_new in kept:
             self._metrics.built(build.architecture, is_new=is_new, seconds=share)
         return kept

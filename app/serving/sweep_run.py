@@ -61,6 +61,7 @@ class SweepRun:
         self._progress = SweepProgress.stored(stored.progress)
         self._stored = 0
         self._has_ended = False
+        self.cancelled_for: str | None = None  # what is told of a run that is cancelled
         self._news = asyncio.Event()
 
     async def run(self, known: Sequence[SweepRowDocument]) -> str | None:
@@ -69,15 +70,16 @@ class SweepRun:
         Return why it stopped before the end, or None. Raises: EngineError, StoreError.
         """
         self._stored = len(known)
-        try:
-            await asyncio.to_thread(self._rows.meet, known)
-            refused = next((row for row in known if row["status"] == "refused"), None)
-            if self._fail_fast and refused is not None:
-                return _failed_fast(refused["index"])
-            return await self._trace_after(len(known))
-        finally:
-            self._has_ended = True
-            self._tell()
+        await asyncio.to_thread(self._rows.meet, known)
+        refused = next((row for row in known if row["status"] == "refused"), None)
+        if self._fail_fast and refused is not None:
+            return _failed_fast(refused["index"])
+        return await self._trace_after(len(known))
+
+    def end(self) -> None:
+        """Tell those who wait that no more rows come."""
+        self._has_ended = True
+        self._tell()
 
     async def more_than(self, rows: int) -> None:
         """Wait until more rows are stored, or the run ends."""

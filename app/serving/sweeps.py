@@ -5,7 +5,7 @@ import itertools
 import json
 import logging
 import re
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -122,13 +122,22 @@ class Sweeps:
                     f"({variable('max_running_sweeps')}).",
                 )
             stored = await asyncio.to_thread(self._stored, sweep)
+            if _state(stored, self._runs) == "done":
+                return
 
             async def store(rows: Sequence[SweepRowDocument], progress: dict[str, Any]) -> None:
                 running = set(self._runs)
                 await asyncio.to_thread(self._store.append, sweep.id, rows, progress, running)
 
             run = SweepRun(sweep, stored, self._engine, self._outcomes, store, fail_fast=fail_fast)
-            self._runs[sweep.id] = run, asyncio.create_task(self._run(sweep.id, run))
+            task = asyncio.create_task(self._run(sweep.id, run))
+            self._runs[sweep.id] = run, task
+            # Called in any case: a task that is cancelled at once never begins.
+            task.add_done_callback(lambda _: self._end(sweep.id))
+
+    def _end(self, sweep_id: str) -> None:
+        run, _ = self._runs.pop(sweep_id)
+        run.end()
 
     def _stored(self, sweep: Sweep) -> StoredSweep:
         document_json, scopes_json = json.dumps(sweep.document), json.dumps(sweep.scopes.to_dict())
@@ -143,7 +152,7 @@ class Sweeps:
             reason = str(error)
             log.warning("Sweep %s stopped: %s", sweep_id, error)
         except asyncio.CancelledError:
-            reason = "The service was stopping." if self._is_stopping else None
+            reason = run.cancelled_for
         except Exception:
             reason = "internal error"
             log.exception("Sweep %s stopped.", sweep_id)
@@ -152,17 +161,15 @@ class Sweeps:
                 await asyncio.to_thread(self._store.stop, sweep_id, reason)
         except StoreError as error:
             log.warning("Sweep %s: %s", sweep_id, error)
-        finally:
-            del self._runs[sweep_id]
 
     async def wait(self, sweep_id: str, seconds: float) -> None:
         """Wait for the end of a sweep, or for some seconds."""
         if sweep_id in self._runs:
             await asyncio.wait({self._runs[sweep_id][1]}, timeout=seconds)
 
-    async def follow(self, sweep_id: str) -> AsyncIterator[list[SweepRowDocument]]:
-        """Yield the rows of a sweep in their order, those that are traced meanwhile too."""
-        count = 0
+    async def follow(self, sweep_id: str, start: int) -> AsyncIterator[list[SweepRowDocument]]:
+        """Yield the rows of a sweep from a number on, those that are traced meanwhile too."""
+        count = start
         while True:
             # Asked before the rows are read: what it stores meanwhile is read the next time.
             run = self._runs.get(sweep_id)
@@ -212,9 +219,7 @@ class Sweeps:
         progress = SweepProgress.stored(stored.progress)
         scopes = PinnedScopes.stored(json.loads(stored.scopes_json))
         read = sweep(json.loads(stored.document_json), scopes, self._settings.budget)
-        state: SweepState = "done" if progress.rows == stored.row_count else "stopped"
-        if stored.id in self._runs:
-            state = "running"
+        state = _state(stored, self._runs)
         reason = None
         if state == "stopped":
             reason = stored.reason or "It was interrupted."
@@ -232,7 +237,8 @@ class Sweeps:
         await asyncio.to_thread(self.get, sweep_id)
         async with self._changing:
             if sweep_id in self._runs:
-                _, task = self._runs[sweep_id]
+                run, task = self._runs[sweep_id]
+                run.cancelled_for = "The sweep was deleted."
                 task.cancel()
                 await asyncio.wait({task})
             await asyncio.to_thread(self._store.remove, sweep_id)
@@ -253,7 +259,9 @@ class Sweeps:
                 builds.append(self._builds.planned(traced))
             except ZooError as error:
                 # Its pointers are places in the row's spec, which the body does not have.
-                rule = f"Row {number} is refused, so it has no build: {str(error)[:_MAX_CHARACTERS]}"
+                rule = (
+                    f"Row {number} is refused, so it has no build: {str(error)[:_MAX_CHARACTERS]}"
+                )
                 raise SpecError(Problem(rule, "/rows", number)) from error
         kept = self._builds.keep_planned(builds, timings)
         return [(number, *each) for number, each in zip(numbers, kept, strict=True)]
@@ -261,13 +269,21 @@ class Sweeps:
     def stop(self) -> None:
         """Begin to end every sweep; posted again, each goes on where it was."""
         self._is_stopping = True
-        for _, task in self._runs.values():
+        for run, task in self._runs.values():
+            run.cancelled_for = "The service was stopping."
             task.cancel()
 
     async def close(self) -> None:
         """End every sweep."""
         self.stop()
-        await asyncio.gather(*(task for _, task in self._runs.values()))
+        tasks = [task for _, task in self._runs.values()]
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _state(stored: StoredSweep, running: Collection[str]) -> SweepState:
+    if SweepProgress.stored(stored.progress).rows == stored.row_count:
+        return "done"
+    return "running" if stored.id in running else "stopped"
 
 
 def _check_values(sweep: Sweep) -> None:

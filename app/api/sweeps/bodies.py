@@ -84,10 +84,14 @@ async def stream(sweeps: Sweeps, sweep_id: str) -> AsyncIterator[str]:
     """Yield the rows of a sweep as NDJSON as they are traced; if they are not all, say so last."""
     count = 0
     try:
-        async for rows in sweeps.follow(sweep_id):
-            yield "".join(map(line, rows))
-            count += len(rows)
-        view = await asyncio.to_thread(sweeps.get, sweep_id)
+        while True:
+            async for rows in sweeps.follow(sweep_id, count):
+                yield "".join(map(line, rows))
+                count += len(rows)
+            view = await asyncio.to_thread(sweeps.get, sweep_id)
+            # Posted again just when it ended, it goes on.
+            if view.state != "running" and count >= view.done:
+                break
         if view.state != "done":
             yield line({"state": view.state, "reason": view.reason, "done": count})
     except ServiceError:
