@@ -3,16 +3,21 @@
 Prints the table and writes it to `benchmarks/results.md`.
 """
 
+import json
+import math
 import os
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.service import running_service
+import httpx
+
+from benchmarks.service import Service, running_service
 from benchmarks.weights import bench_weights
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -242,6 +247,92 @@ def bench_diff() -> list[tuple[str, str, str, str]]:
     ]
 
 
+_ACTIVATIONS = [
+    *("relu", "relu6", "elu", "selu", "gelu"),
+    *("leaky_relu", "softplus", "swish", "tanh", "sigmoid"),
+]
+
+
+def bench_sweeps() -> list[tuple[str, str, str, str]]:
+    """A thousand configurations over HTTP, nothing traced before, while health is asked for."""
+    import keras
+
+    def constructed() -> None:
+        for tenth in range(1, 11):
+            keras.applications.MobileNetV2(weights=None, alpha=tenth / 10, input_shape=(96, 96, 3))
+        keras.utils.clear_session()
+
+    theirs = median_seconds(constructed, 1)
+    widths = [tenth / 10 for tenth in range(1, 11)]
+    rows = []
+    for name, place, values, sizes, target_s in (
+        ("mobilenet_v2", "/params/depth_multiplier", widths, range(96, 416, 32), 3.5),
+        (
+            "inception_v3",
+            "/params/num_classes",
+            list(range(100, 1100, 100)),
+            range(139, 459, 32),
+            6,
+        ),
+    ):
+        size = list(sizes)
+        document = {
+            "spec": {
+                "architecture": name,
+                "input_shape": [size[0], size[0], 3],
+                # Of the larger pictures, pools of a fixed size leave more than one position.
+                "params": {"spatial_squeeze": False},
+                "scopes": [{"ops": ["conv2d"], "args": {"activation_fn": "relu"}, "force": True}],
+            },
+            "axes": {
+                place: values,
+                "size": {"zip": {"/input_shape/0": size, "/input_shape/1": size}},
+                "/scopes/0/args/activation_fn": _ACTIVATIONS,
+            },
+        }
+        with running_service() as service:
+            seconds, health_s = _sweep(service, document)
+        rows.append(
+            (
+                f"sweep of 1,000 {name} over HTTP (target {target_s:g} s)",
+                spell(seconds),
+                f"Keras constructing ten MobileNetV2: {spell(theirs)}",
+                f"{100 * theirs / seconds:.0f} times faster for each",
+            )
+        )
+        rows.append(
+            (f"p99 of GET /healthz meanwhile, {name} (target 50 ms)", spell(health_s), "", "")
+        )
+    return rows
+
+
+def _sweep(service: Service, document: dict[str, Any]) -> tuple[float, float]:
+    """Return the seconds from a sweep's request to its last row, and the p99 of health checks."""
+    asked: list[float] = []
+    has_ended = threading.Event()
+
+    def ask() -> None:
+        with httpx.Client(base_url=service.client.base_url, timeout=60) as client:
+            while not has_ended.wait(0.05):
+                begun = time.perf_counter()
+                client.get("/healthz").raise_for_status()
+                asked.append(time.perf_counter() - begun)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    start = time.perf_counter()
+    response = service.client.post(
+        "/v1/sweeps", json=document, headers={"Accept": "application/x-ndjson"}
+    )
+    seconds = time.perf_counter() - start
+    has_ended.set()
+    thread.join()
+    rows = [json.loads(line) for line in response.text.splitlines()]
+    if [row["status"] for row in rows] != ["traced"] * 1000:
+        raise ValueError(f"not all rows were traced: {response.text[-1000:]}")
+    return seconds, sorted(asked)[math.ceil(0.99 * len(asked)) - 1]
+
+
 BENCHES = (
     bench_imports,
     bench_scopes,
@@ -249,6 +340,7 @@ BENCHES = (
     bench_large,
     bench_diff,
     bench_http,
+    bench_sweeps,
     bench_weights,
 )
 

@@ -22,6 +22,7 @@ from starlette.testclient import TestClient
 from test_profile import measured, traced
 from zoo_server import NoEngine, build, image_bytes, npy_bytes
 
+from app.api.sweeps import collection
 from app.engine import (
     Answer,
     DeadlineError,
@@ -49,6 +50,7 @@ NOTHING = {
     "b": "nothing",
     "build_id": "0" * 32,
     "name": "nothing",
+    "sweep_id": "0" * 32,
     "version": "9",
     "weights_id": "0" * 64,
 }
@@ -61,6 +63,7 @@ class AnsweringEngine(NoEngine):
         self.error: EngineError | None = None
         self.failing_build: str | None = None
         self.ready = True
+        self.is_tracing = True
         self.states: dict[str, ModelState] = {}
 
     def _check(self, build_id: str | None = None) -> None:
@@ -88,6 +91,11 @@ class AnsweringEngine(NoEngine):
         path = Path(task.folder, f"{task.build}.{digest}.safetensors")
         path.write_bytes(b"weights")
         return Reply(SavedWeights(str(path), digest), (), {"save": 0.1})
+
+    async def trace(self, task: Any) -> Reply[Any]:
+        if not self.is_tracing:
+            await asyncio.Event().wait()
+        return await super().trace(task)
 
     async def load(self, model: ModelRef) -> ModelState:
         self._check()
@@ -149,7 +157,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         max_upload_bytes=MAX_BYTES,
     )
     small = settings.model_copy(
-        update={"max_named_models": 1, "max_checkpoints_bytes": 1, "max_saved_scopes": 1}
+        update={
+            "max_named_models": 1,
+            "max_checkpoints_bytes": 1,
+            "max_saved_scopes": 1,
+            "max_sweeps_bytes": 1,
+        }
     )
     with TestClient(create_app(settings, engine), follow_redirects=False) as client:
         weights = client.post("/v1/weights?name=lenet", content=WEIGHTS).json()["id"]
@@ -166,6 +179,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             "b": build(client, params={"num_classes": 7}),
             "build_id": made,
             "name": "digits",
+            "sweep_id": sweep(client, 1),
             "version": "1",
             "weights_id": weights,
         }
@@ -175,6 +189,16 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 def other_build(world: World, seed: int) -> str:
     return build(world.client, weights={"source": "random", "seed": seed})
+
+
+def sweep(client: TestClient, seed: int) -> str:
+    made: str = client.post("/v1/sweeps", json=sweep_of(seed)).json()["id"]
+    return made
+
+
+def sweep_of(seed: int) -> dict[str, Any]:
+    axes = {"/params/num_classes": [2, "two", 2]}
+    return {"spec": {"architecture": "lenet"}, "axes": axes, "seed": seed}
 
 
 V2_INPUT = {"name": "input", "datatype": "FP32", "shape": [1, 28, 28, 1], "data": [0.0] * 784}
@@ -197,6 +221,7 @@ PLAIN = (
     "getHealth",
     "getOpenApi",
     "getScope",
+    "getSweep",
     "getWeights",
     "listArchitectures",
     "listLimits",
@@ -242,6 +267,13 @@ def calls(world: World) -> dict[str, list[Call]]:
         "buildAndInfer": [form(spec=spec, array=NPY)],
         "compareModels": [replace(array, query=f"builds={first},{second}&end_points=conv1")],
         "createBuild": [SPEC],
+        "createSweep": [
+            as_json(sweep_of(2)),
+            replace(as_json(sweep_of(2)), query="dry_run=true"),
+            replace(as_json(sweep_of(2)), query="format=ndjson"),
+        ],
+        "createSweepBuilds": [as_json({"rows": [0]})],
+        "deleteSweep": [Call(values={"sweep_id": sweep(world.client, 3)})],
         "deleteBuild": [Call(values={"build_id": other_build(world, 2)})],
         "diffBuilds": diffs,
         "diffSpecs": [replace(PAIR, query=each.query) for each in diffs],
@@ -261,6 +293,12 @@ def calls(world: World) -> dict[str, list[Call]]:
         "listBuilds": [Call(), Call(query="limit=1")],
         "listModels": [Call(), Call(query="limit=1")],
         "listScopes": [Call(), Call(query="limit=1")],
+        "listSweeps": [Call(), Call(query="limit=1")],
+        "listSweepRows": [
+            Call(),
+            Call(query="spec=true&pareto=parameters:minimize,layers:minimize"),
+            *(Call(query=f"format={name}") for name in ("ndjson", "csv", "parquet")),
+        ],
         "predict": [
             picture,
             array,
@@ -295,6 +333,7 @@ def special_calls(world: World) -> dict[tuple[str, str], Call]:
     return {
         ("createBuild", "201"): as_json({"architecture": "lenet", "params": {"num_classes": 9}}),
         ("createBuild", "422"): as_json({"architecture": "lenet", "params": {"classes": 9}}),
+        ("createSweep", "202"): as_json(sweep_of(4)),
         ("deleteBuild", "409"): Call(),
         ("deleteModel", "204"): Call(values={"name": "spare"}),
         ("deleteWeights", "204"): Call(values={"weights_id": spare["id"]}),
@@ -348,6 +387,7 @@ def answer(world: World, place: str, status: str, call: Call) -> Any:
     method, path = place.split()
     url = f"{path.format(**{**world.values, **call.values})}?{call.query}".rstrip("?")
     engine, states = world.engine, dict(world.engine.states)
+    engine.is_tracing = status != "202"
     if status == "408":
         return asyncio.run(slow(world.client.app, method, url, call.headers))
     if status in ("503", "504"):
@@ -358,11 +398,11 @@ def answer(world: World, place: str, status: str, call: Call) -> Any:
     try:
         return client.request(method, url, content=call.content, headers=call.headers)
     finally:
-        engine.error, engine.ready = None, True
+        engine.error, engine.ready, engine.is_tracing = None, True, True
         engine.states |= states
 
 
-FULL = tuple(OPERATIONS[name] for name in ("putModel", "putScope", "uploadWeights"))
+FULL = tuple(OPERATIONS[name] for name in ("createSweep", "putModel", "putScope", "uploadWeights"))
 
 
 async def slow(app: Any, method: str, url: str, headers: Mapping[str, str]) -> httpx.Response:
@@ -396,14 +436,15 @@ def check(document: Mapping[str, Any], place: str, response: Any) -> None:
         assert response.content == b"" or response.status_code in (206, 304)
         return
     schema = described["content"][media_type].get("schema")
-    if not media_type.endswith("json"):
+    if schema is None or not media_type.endswith("json"):
         assert response.content
         return
     components = {"components": closed(document["components"])}
     Draft202012Validator({**closed(schema), **components}).validate(response.json())
 
 
-def test_every_answer_is_as_the_schema_says(world: World) -> None:
+def test_every_answer_is_as_the_schema_says(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collection, "_WAIT_S", 1.0)
     table, special = calls(world), special_calls(world)
     assert set(table) == set(OPERATIONS)
     unused = set(special)

@@ -102,3 +102,15 @@ def test_a_weight_file_in_the_home_is_sent_without_a_worker(
     assert response.headers["etag"] == f'"{sha256}"'
     expected = homes.expected_answers(release)["weight-digests"]
     assert expected[build_id]["safetensors"] == sha256
+
+
+def test_a_sweep_is_traced_and_kept_beside_what_was_there(client: TestClient, release: str) -> None:
+    """Of the specs that the release's clients posted: their builds keep their ids."""
+    expected = homes.expected_answers(release)
+    for build_id, posted in expected["posted"].items():
+        body = client.post("/v1/sweeps", json={"spec": posted}).json()
+        (row,) = body["rows"]
+        build = expected["answers"][build_id]["build"]
+        assert (row["build"], row["totals"]) == (build_id, build["totals"])
+        assert client.get(f"/v1/sweeps/{body['id']}").json() == body
+    assert homes.listings(client) == expected["listings"]
