@@ -13,7 +13,6 @@
 
 import hashlib
 import json
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -39,8 +38,6 @@ from model_zoo.sweeps.spaces import Space, read_space
 
 # Part of the digest: a change of meaning gives every sweep a new id.
 SWEEP_VERSION = 1
-# Above it, a number of rows is told by its size: Python writes none of thousands of digits.
-_MOST_SPELLED = 10**15
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,18 +248,13 @@ def _check_rows(
     for name, limit in limits.items():
         if limit is not None and rows > limit:
             rule = f"This sweep has {_in_words(spaces)} rows; the limit is {limit} ({name})."
-            raise BudgetError(Problem(rule, "", rows if rows < _MOST_SPELLED else None))
+            raise BudgetError(Problem(rule, "", rows))
 
 
 def _in_words(spaces: Sequence[Space]) -> str:
-    products = [" x ".join(map(_spelled, space.counts)) or "1" for space in spaces]
-    rows, terms = _spelled(sum(space.rows for space in spaces)), " + ".join(products)
+    products = [" x ".join(map(str, space.counts)) or "1" for space in spaces]
+    rows, terms = str(sum(space.rows for space in spaces)), " + ".join(products)
     return rows if terms == rows else f"{rows} = {terms}"
-
-
-def _spelled(count: int) -> str:
-    """Return a number of rows in words."""
-    return str(count) if count < _MOST_SPELLED else f"about 10^{round(math.log10(count))}"
 
 
 def _resolved(

@@ -126,7 +126,10 @@ def test_a_sweep_is_answered_with_its_state_and_its_first_rows(client: TestClien
             "seed": 0,
         },
         "next": f"{path}/rows?limit=3&cursor=3",
-        "links": {"self": path, "rows": f"{path}/rows", "builds": f"{path}/builds"},
+        "links": {
+            "self": path,
+            **{name: f"{path}/{name}" for name in ("rows", "builds", "measurements")},
+        },
     }
     assert [row["index"] for row in rows] == [0, 1, 2]
     assert rows[0] == {

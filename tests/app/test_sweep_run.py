@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.compute.tracer import tracer_tasks
 from app.compute.tracer.tracer_tasks import TracerTasks
 from app.engine import DeadlineError, EngineError, Reply, WorkerDiedError, WorkerUnavailableError
 from app.serving import sweep_run
@@ -20,7 +19,7 @@ from app.settings import Limit, Settings
 from app.store.database import Database
 from app.store.sweeps import SweepStore
 from app.tasks import IdentifyRows, TraceRows
-from model_zoo import Sweep, SweepRowDocument, sweep
+from model_zoo import RowTracer, Sweep, SweepRowDocument, sweep
 
 LENET = {"architecture": "lenet"}
 CLASSES = "/params/num_classes"
@@ -332,14 +331,14 @@ def test_a_strict_spec_is_told_from_one_that_is_not(store: SweepStore) -> None:
 
 
 def test_a_fault_of_ours_costs_one_row(store: SweepStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    traced = tracer_tasks.trace_row
+    outcome = RowTracer.outcome
 
-    def failing(spec: Any, budget: Any) -> Any:
+    def failing(self: RowTracer, spec: Any) -> Any:
         if spec.params["num_classes"] == 2:
             raise RuntimeError("a fault")
-        return traced(spec, budget)
+        return outcome(self, spec)
 
-    monkeypatch.setattr(tracer_tasks, "trace_row", failing)
+    monkeypatch.setattr(RowTracer, "outcome", failing)
     assert run(lenets(3), store, FakeEngine()) is None
     rows = rows_of(store, lenets(3))
     assert [row["status"] for row in rows] == ["traced", "refused", "traced"]
