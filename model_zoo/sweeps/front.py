@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+import numpy as np
+
 from model_zoo.errors import OptionError, Problem, unknown_name
 from model_zoo.sweeps.figures import FIGURES
 
@@ -56,20 +58,21 @@ def pareto_front(costs: Sequence[Sequence[float]]) -> set[int]:
     >>> sorted(pareto_front([(1, 4), (2, 2), (2, 3), (4, 1), (2, 2)]))
     [0, 1, 3, 4]
     """
-    order = sorted(range(len(costs)), key=lambda number: tuple(costs[number]))
-    best: list[int] = []
-    if costs and len(costs[0]) == 2:
-        for number in order:
+    if not costs:
+        return set()
+    if len(costs[0]) == 2:
+        best: list[int] = []
+        for number in sorted(range(len(costs)), key=lambda number: tuple(costs[number])):
             last = costs[best[-1]] if best else None
             if last is None or costs[number][1] < last[1] or tuple(costs[number]) == tuple(last):
                 best.append(number)
         return set(best)
-    for number in order:
-        # What comes later in the order is nowhere better than all of what came before.
-        if not any(_dominates(costs[other], costs[number]) for other in best):
-            best.append(number)
-    return set(best)
-
-
-def _dominates(a: Sequence[float], b: Sequence[float]) -> bool:
-    return tuple(a) != tuple(b) and all(x <= y for x, y in zip(a, b, strict=True))
+    # In the order of `unique`, what comes later is nowhere better than all of what came before.
+    points, which = np.unique(np.asarray(costs, np.float64), axis=0, return_inverse=True)
+    front, size, stays = np.empty_like(points), 0, np.zeros(len(points), np.bool_)
+    for number, point in enumerate(points):
+        stays[number] = not (front[:size] <= point).all(axis=1).any()
+        if stays[number]:
+            front[size] = point
+            size += 1
+    return set(np.flatnonzero(stays[which.reshape(-1)]).tolist())
