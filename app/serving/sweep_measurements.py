@@ -97,6 +97,8 @@ class SweepMeasurements:
         if measurement is not None and measurement.task is not None:
             measurement.task.cancel()
             await asyncio.gather(measurement.task, return_exceptions=True)
+            if measurement.state == "running":  # a task that is cancelled at once never begins
+                measurement.state, measurement.reason = "stopped", "It was cancelled."
 
     async def close(self) -> None:
         """End the measurement that runs."""

@@ -63,7 +63,7 @@ class AnsweringEngine(NoEngine):
         self.error: EngineError | None = None
         self.failing_build: str | None = None
         self.ready = True
-        self.is_tracing = True
+        self.is_held = False
         self.states: dict[str, ModelState] = {}
 
     def _check(self, build_id: str | None = None) -> None:
@@ -71,6 +71,7 @@ class AnsweringEngine(NoEngine):
             raise self.error
 
     async def infer(self, model: ModelRef, rows: Rows, outputs: Any, **_options: Any) -> Answer:
+        await self._released()
         self._check(model.build)
         shapes = {"output": (rows.count, 10), "conv1": (rows.count, 28, 28, 32)}
         arrays = {name: np.zeros(shapes[name], np.float32) for name in outputs}
@@ -93,9 +94,12 @@ class AnsweringEngine(NoEngine):
         return Reply(SavedWeights(str(path), digest), (), {"save": 0.1})
 
     async def trace(self, task: Any) -> Reply[Any]:
-        if not self.is_tracing:
-            await asyncio.Event().wait()
+        await self._released()
         return await super().trace(task)
+
+    async def _released(self) -> None:
+        while self.is_held:
+            await asyncio.sleep(0.001)
 
     async def load(self, model: ModelRef) -> ModelState:
         self._check()
@@ -174,12 +178,14 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         assert client.put("/v1/models/digits", json=naming).status_code == 201
         assert client.post("/v2/repository/models/digits/load").status_code == 200
         document = client.get("/openapi.json").json()
+        swept = sweep(client, 1)
+        assert client.post(f"/v1/sweeps/{swept}/measurements").status_code == 202
         values = {
             "a": "digits",
             "b": build(client, params={"num_classes": 7}),
             "build_id": made,
             "name": "digits",
-            "sweep_id": sweep(client, 1),
+            "sweep_id": swept,
             "version": "1",
             "weights_id": weights,
         }
@@ -212,6 +218,7 @@ PAIR = as_json({"a": {"architecture": "lenet"}, "b": {"architecture": "cifarnet"
 
 # Operations that need nothing but their path.
 PLAIN = (
+    "cancelSweepMeasurement",
     "deleteModel",
     "deleteScope",
     "deleteWeights",
@@ -222,6 +229,7 @@ PLAIN = (
     "getOpenApi",
     "getScope",
     "getSweep",
+    "getSweepMeasurement",
     "getWeights",
     "listArchitectures",
     "listLimits",
@@ -299,6 +307,7 @@ def calls(world: World) -> dict[str, list[Call]]:
             Call(query="spec=true&pareto=parameters:minimize,layers:minimize"),
             *(Call(query=f"format={name}") for name in ("ndjson", "csv", "parquet")),
         ],
+        "measureSweep": [Call(query="runs=1"), replace(array, query="rows=0")],
         "predict": [
             picture,
             array,
@@ -387,7 +396,11 @@ def answer(world: World, place: str, status: str, call: Call) -> Any:
     method, path = place.split()
     url = f"{path.format(**{**world.values, **call.values})}?{call.query}".rstrip("?")
     engine, states = world.engine, dict(world.engine.states)
-    engine.is_tracing = status != "202"
+    engine.is_held = status == "202" or place == OPERATIONS["measureSweep"]
+    if place == OPERATIONS["measureSweep"]:
+        world.client.delete(url.partition("?")[0])  # only one runs at a time
+        if status == "503":
+            world.client.post(url)
     if status == "408":
         return asyncio.run(slow(world.client.app, method, url, call.headers))
     if status in ("503", "504"):
@@ -398,7 +411,7 @@ def answer(world: World, place: str, status: str, call: Call) -> Any:
     try:
         return client.request(method, url, content=call.content, headers=call.headers)
     finally:
-        engine.error, engine.ready, engine.is_tracing = None, True, True
+        engine.error, engine.ready, engine.is_held = None, True, False
         engine.states |= states
 
 

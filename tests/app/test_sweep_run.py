@@ -333,10 +333,10 @@ def test_a_strict_spec_is_told_from_one_that_is_not(store: SweepStore) -> None:
 def test_a_fault_of_ours_costs_one_row(store: SweepStore, monkeypatch: pytest.MonkeyPatch) -> None:
     outcome = RowTracer.outcome
 
-    def failing(self: RowTracer, spec: Any) -> Any:
+    def failing(self: RowTracer, spec: Any, **options: Any) -> Any:
         if spec.params["num_classes"] == 2:
             raise RuntimeError("a fault")
-        return outcome(self, spec)
+        return outcome(self, spec, **options)
 
     monkeypatch.setattr(RowTracer, "outcome", failing)
     assert run(lenets(3), store, FakeEngine()) is None
