@@ -15,8 +15,12 @@ from starlette.testclient import TestClient
 # array as a field of a form, which every one of these routes takes too.
 _FILES_ALONE = {"image/jpeg", "image/png", "image/webp", "application/x-npy"}
 ACCEPTED_COMPLAINTS = {
-    f"WARNING parsing POST {path} within inference.: Unsupported content type {media_type}"
-    for path in ("/v1/compare", "/v1/builds/{build_id}/predict")
+    f"WARNING parsing POST {path} within {tag}.: Unsupported content type {media_type}"
+    for path, tag in (
+        ("/v1/compare", "inference"),
+        ("/v1/builds/{build_id}/predict", "inference"),
+        ("/v1/sweeps/{sweep_id}/measurements", "sweeps"),
+    )
     for media_type in _FILES_ALONE
 }
 
