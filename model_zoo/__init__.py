@@ -62,6 +62,11 @@ if TYPE_CHECKING:
     from model_zoo.plain_values import ArgumentDescription
     from model_zoo.predicted_signal.prediction import PredictedSignal, PredictedSignalDocument
     from model_zoo.preprocessing import preprocess
+    from model_zoo.probing.documents import DEFAULT_ROWS as PROBE_ROWS
+    from model_zoo.probing.documents import MODES as PROBE_MODES
+    from model_zoo.probing.documents import Mode as ProbeMode
+    from model_zoo.probing.documents import ProbeDocument, VerdictDocument
+    from model_zoo.probing.probe import Probe, probe, probe_bytes
     from model_zoo.reports.code.styles import CODE_STYLES
     from model_zoo.reports.diff import Diff, diff
     from model_zoo.reports.diff_documents import DiffDocument
@@ -138,6 +143,8 @@ __all__ = [
     "CHECKPOINT_ID",
     "CODE_STYLES",
     "NODE_METRICS",
+    "PROBE_MODES",
+    "PROBE_ROWS",
     "SCOPE_DIGEST",
     "SCOPE_NAME",
     "WEIGHT_FORMATS",
@@ -176,6 +183,9 @@ __all__ = [
     "PinnedScopes",
     "PredictedSignal",
     "PredictedSignalDocument",
+    "Probe",
+    "ProbeDocument",
+    "ProbeMode",
     "Problem",
     "PublishedDescription",
     "RestoreDocument",
@@ -203,6 +213,7 @@ __all__ = [
     "Totals",
     "Trace",
     "Variable",
+    "VerdictDocument",
     "WeightLibrary",
     "WeightsError",
     "ZooError",
@@ -244,6 +255,8 @@ __all__ = [
     "pareto_front",
     "plan_restore",
     "preprocess",
+    "probe",
+    "probe_bytes",
     "read_json",
     "read_npy",
     "read_objectives",
@@ -298,6 +311,8 @@ _LAZY = {
     "PinnedScopes": "model_zoo.sweeps.scopes",
     "PredictedSignal": "model_zoo.predicted_signal.prediction",
     "PredictedSignalDocument": "model_zoo.predicted_signal.prediction",
+    "Probe": "model_zoo.probing.probe",
+    "ProbeDocument": "model_zoo.probing.documents",
     "PublishedDescription": "model_zoo.weights.published",
     "RestoreDocument": "model_zoo.weights.plan_documents",
     "RestorePlan": "model_zoo.weights.plan",
@@ -320,6 +335,7 @@ _LAZY = {
     "SweepRows": "model_zoo.sweeps.sweep",
     "Totals": "model_zoo.reports.summary",
     "Trace": "model_zoo.tracing",
+    "VerdictDocument": "model_zoo.probing.documents",
     "WeightLibrary": "model_zoo.weights.restore",
     "arrange": "model_zoo.sweeps.arrangement",
     "build_weights": "model_zoo.weights.restore",
@@ -344,6 +360,8 @@ _LAZY = {
     "pareto_front": "model_zoo.sweeps.front",
     "plan_restore": "model_zoo.weights.restore",
     "preprocess": "model_zoo.preprocessing",
+    "probe": "model_zoo.probing.probe",
+    "probe_bytes": "model_zoo.probing.probe",
     "read_npy": "model_zoo.weights.reading.npy",
     "read_objectives": "model_zoo.sweeps.front",
     "read_scope": "model_zoo.levels",
@@ -361,6 +379,9 @@ _LAZY = {
 
 # What has a shorter name in its module.
 _RENAMED = {
+    "PROBE_ROWS": ("model_zoo.probing.documents", "DEFAULT_ROWS"),
+    "PROBE_MODES": ("model_zoo.probing.documents", "MODES"),
+    "ProbeMode": ("model_zoo.probing.documents", "Mode"),
     "WEIGHT_FORMATS": ("model_zoo.weights.files", "FORMATS"),
     "find_weight_format": ("model_zoo.weights.files", "find_format"),
 }

@@ -20,7 +20,7 @@ from hypothesis import settings
 TESTS = Path(__file__).parent
 LIGHT = TESTS / "light"
 # What needs TensorFlow, and what starts the program.
-HEAVY_NAMES = {"tensorflow", "keras", "materialize", "materialize_graph", "Server"}
+HEAVY_NAMES = {"tensorflow", "keras", "materialize", "materialize_graph", "probe", "Server"}
 
 # HYPOTHESIS_PROFILE=fuzz (`make fuzz`) runs ten times the usual number of examples.
 settings.register_profile("fuzz", max_examples=1000)

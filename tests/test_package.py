@@ -65,6 +65,7 @@ DIRECTION = (
     "preprocessing",
     "classification",
     "lowering",
+    "probing",
     "saving",
     "verify",
     "cli",

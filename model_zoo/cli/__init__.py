@@ -1,7 +1,7 @@
 """`model-zoo`: list, explain, write as code, export, predict and verify from a terminal.
 
-Results go to standard output, progress to standard error; errors end with status 1, those of `diff`
-and `sweep` with 2.
+Results go to standard output, progress to standard error; errors end with status 1, those of `diff`,
+`sweep` and `probe` with 2.
 """
 
 import argparse
@@ -10,12 +10,19 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
-from model_zoo.cli.common import add_home, add_spec, materialized, progress, traced
+from model_zoo.cli.common import (
+    add_home,
+    add_spec,
+    materialized,
+    progress,
+    read_images,
+    traced,
+)
 from model_zoo.cli.diff import add_diff
 from model_zoo.cli.graph import add_graph
+from model_zoo.cli.probe import add_probe
 from model_zoo.cli.sweep import add_sweep
 from model_zoo.cli.weights import add_commands
 from model_zoo.errors import ZooError
@@ -85,6 +92,8 @@ def _parser() -> argparse.ArgumentParser:
     add_sweep(commands.add_parser("sweep", help="many builds that differ along axes, as a table"))
 
     add_graph(commands.add_parser("graph", help="draw the network: dot, JSON, Model Explorer"))
+
+    add_probe(commands.add_parser("probe", help="where the signal dies, and who is to blame"))
 
     add_commands(commands.add_parser("weights", help="import, plan, export, fetch weights"))
 
@@ -170,38 +179,21 @@ def _code(options: argparse.Namespace) -> int:
 
 
 def _predict(options: argparse.Namespace) -> int:
-    # Imported here: NumPy and Pillow serve this command alone.
-    import numpy as np
-
+    # Imported here: NumPy serves few commands.
     from model_zoo.classification import class_probabilities, top_classes
-    from model_zoo.image_files import decode_image
-    from model_zoo.preprocessing import preprocess
 
     build = traced(options)
-    shape = build.spec.input_shape
-    preprocessing = build.architecture.preprocessing
-    batch = []
-    for path in options.images:
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise ZooError(f"{path} cannot be read: {error.strerror}.") from error
-        image = decode_image(data, channels=shape[-1], warn=partial(_warn, path))
-        batch.append(preprocess(preprocessing, image, shape))
+    batch = read_images(build, options.images)
     if build.classes is None:
         raise ZooError(f"This build of {build.spec.architecture} has no classes to predict.")
     model = materialized(build, options)
     with progress(f"predicting {len(batch)}"):
-        probabilities = class_probabilities(model.predict(np.stack(batch)))
+        probabilities = class_probabilities(model.predict(batch))
     for path, row in zip(options.images, probabilities, strict=True):
         print(path)
         for index in top_classes(row, options.top_k):
             print(f"  {index:5d}  {row[index]:.6f}")
     return 0
-
-
-def _warn(path: Path, message: str) -> None:
-    print(f"{path}: {message}", file=sys.stderr)
 
 
 def _verify(options: argparse.Namespace) -> int:

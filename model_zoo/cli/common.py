@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -21,6 +22,9 @@ from model_zoo.weights.store import Checkpoint, CheckpointStore
 from model_zoo.zoo import list_architectures
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from model_zoo.lowering import Model
 
 HOME = "ZOO_HOME"
@@ -210,3 +214,30 @@ def materialized(build: Trace, options: argparse.Namespace) -> "Model":
         from model_zoo.lowering import materialize
     with progress(f"building {build.spec.architecture}"):
         return materialize(build, LocalLibrary(open_store(options)))
+
+
+def read_images(build: Trace, paths: Sequence[Path]) -> "NDArray[np.float32]":
+    """Return image files as a batch, preprocessed for a build; warnings go to standard error.
+
+    Raises: ZooError if a file cannot be read, or is no image that fits.
+    """
+    # Imported here: NumPy and Pillow serve few commands.
+    import numpy as np
+
+    from model_zoo.image_files import decode_image
+    from model_zoo.preprocessing import preprocess
+
+    shape = build.spec.input_shape
+    batch = []
+    for path in paths:
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise ZooError(f"{path} cannot be read: {error.strerror}.") from error
+        image = decode_image(data, channels=shape[-1], warn=partial(_warn, path))
+        batch.append(preprocess(build.architecture.preprocessing, image, shape))
+    return np.stack(batch)
+
+
+def _warn(path: Path, message: str) -> None:
+    print(f"{path}: {message}", file=sys.stderr)

@@ -84,6 +84,13 @@ class Model:
         ends = {name: self._tensors[tensor] for name, tensor in outputs.items()}
         return self._model_to(ends, name="end_points")
 
+    def backend_tensor(self, x: ArrayLike) -> Any:
+        """Return a batch as the backend's tensor, for `step`.
+
+        Raises: InputError if the array does not fit.
+        """
+        return keras.ops.convert_to_tensor(self._checked(x))
+
     def step(self, node: Node) -> Callable[..., Any] | None:
         """Return what computes a node's output from its inputs; None if that is its first input.
 
@@ -172,25 +179,7 @@ class Model:
         return model
 
     def _checked(self, x: ArrayLike) -> Array:
-        array = np.asarray(x)
-        expected = self.graph.input.shape[1:]
-        if array.dtype.kind not in "fiu":
-            raise InputError(
-                Problem(
-                    f"The input must be an array of numbers; received dtype {array.dtype}.",
-                    received=str(array.dtype),
-                )
-            )
-        if array.ndim != len(expected) + 1 or array.shape[1:] != expected or not len(array):
-            sizes = ", ".join(["N", *map(str, expected)])
-            raise InputError(
-                Problem(
-                    f"The input must have shape ({sizes}), N at least 1 being the batch; "
-                    f"received {array.shape}.",
-                    received=list(array.shape),
-                )
-            )
-        return array.astype(np.float32, copy=False)
+        return checked_batch(self.graph, x)
 
     @property
     def regularization_losses_count(self) -> int:
@@ -232,6 +221,32 @@ class Model:
         from model_zoo.weights.files import write_weights
 
         write_weights(self, Path(path), format_name, options)
+
+
+def checked_batch(graph: Graph, x: ArrayLike) -> Array:
+    """Return a batch as float32.
+
+    Raises: InputError if it does not fit the input of a graph.
+    """
+    array = np.asarray(x)
+    expected = graph.input.shape[1:]
+    if array.dtype.kind not in "fiu":
+        raise InputError(
+            Problem(
+                f"The input must be an array of numbers; received dtype {array.dtype}.",
+                received=str(array.dtype),
+            )
+        )
+    if array.ndim != len(expected) + 1 or array.shape[1:] != expected or not len(array):
+        sizes = ", ".join(["N", *map(str, expected)])
+        raise InputError(
+            Problem(
+                f"The input must have shape ({sizes}), N at least 1 being the batch; "
+                f"received {array.shape}.",
+                received=list(array.shape),
+            )
+        )
+    return array.astype(np.float32, copy=False)
 
 
 @contextmanager
