@@ -17,6 +17,7 @@ from app.telemetry.timings import Timings
 from model_zoo import (
     BuildSpec,
     CheckpointStore,
+    ProbeDocument,
     Problem,
     SavedScope,
     ScopeLibrary,
@@ -172,6 +173,13 @@ class Builds:
         }
         uses = spec.saved_scopes
         return Build(spec.digest, spec.architecture, spec.normalized(), facts, uses)
+
+    def keep_probe(self, build_id: str, document: ProbeDocument) -> None:
+        """Keep what a probe of a build found, in place of what an earlier one did.
+
+        Its curves are not kept. If the build has been removed meanwhile, nothing is.
+        """
+        self._store.keep_probe(build_id, {**document, "modes": []})
 
     async def page(
         self, *, architecture: str | None, before: int | None, limit: int

@@ -7,9 +7,11 @@ from app.builds import Builds
 from app.engine import Engine
 from app.serving.background_loads import BackgroundLoads
 from app.serving.inference import Inference
+from app.serving.measuring_turn import MeasuringTurn
 from app.serving.model_registry import ModelRegistry
 from app.serving.models import Models
 from app.serving.networks import NetworkCache
+from app.serving.probe import Prober
 from app.serving.profile import Profiler
 from app.serving.saved_scopes import SavedScopes
 from app.serving.sweep_measurements import SweepMeasurements
@@ -46,6 +48,7 @@ class Services:
     registry: ModelRegistry
     inference: Inference
     profiler: Profiler
+    prober: Prober
     weight_exports: WeightExports
     weight_imports: WeightImports
     statistics: Statistics
@@ -70,6 +73,7 @@ def wire(settings: Settings, engine: Engine, statistics: Statistics) -> Services
     builds = Builds(settings, BuildStore(database), model_store, scope_store, checkpoints, metrics)
     networks = NetworkCache(builds)
     loads = BackgroundLoads(engine)
+    turn = MeasuringTurn(engine)
     files = WeightFiles(settings.home, settings.max_files_bytes)
     inference = Inference(engine, settings, statistics)
     sweep_store = SweepStore(database, settings.sweeps_limit)
@@ -87,7 +91,8 @@ def wire(settings: Settings, engine: Engine, statistics: Statistics) -> Services
         models=Models(settings, model_store, networks, loads, statistics),
         registry=ModelRegistry(settings, model_store, builds),
         inference=inference,
-        profiler=Profiler(engine, settings),
+        profiler=Profiler(engine, settings, turn),
+        prober=Prober(settings, builds, networks, turn),
         weight_exports=WeightExports(engine, files, builds.sources),
         weight_imports=WeightImports(settings, checkpoints),
         statistics=statistics,

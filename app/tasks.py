@@ -11,6 +11,7 @@ from app.engine import DeviceName, Precision, ReadingTask, RuntimeName, TracingT
 from app.protocols.open_inference.request import InferRequest
 from app.protocols.open_inference.signature import ModelSignature
 from app.protocols.tensorflow_serving.reading import BodyContents, ExpectedBody
+from model_zoo import ProbeMode
 
 InputKind = Literal["image", "npy", "json"]
 
@@ -150,6 +151,28 @@ class MeasuredProfile(msgspec.Struct, frozen=True):
     network_seconds: float
     other: tuple[KernelSeconds, ...] = ()
     call_seconds: float | None = None
+
+
+class MeasuredSignal(msgspec.Struct, frozen=True):
+    """A probe, as the JSON of the library's document."""
+
+    document: bytes
+
+
+class MeasureSignal(WorkerTask[MeasuredSignal], frozen=True):
+    """Probe a network, whether it is in memory or not: its signal, layer by layer.
+
+    Without a batch (float32 rows), it is rows of noise. `until` is a time of `time.monotonic`.
+    """
+
+    specs: Specs
+    batch: bytes | None
+    are_images: bool
+    rows: int
+    seed: int
+    gradients: bool
+    modes: tuple[ProbeMode, ...]
+    until: float
 
 
 class MeasureProfile(WorkerTask[MeasuredProfile], frozen=True):

@@ -13,6 +13,7 @@ from app.services import Services
 from app.serving.inference import Inference
 from app.serving.model_registry import ModelRegistry
 from app.serving.models import Models
+from app.serving.probe import Prober
 from app.serving.profile import Profiler
 from app.serving.saved_scopes import SavedScopes
 from app.serving.sweep_measurements import SweepMeasurements
@@ -49,6 +50,7 @@ CheckpointsDep = Annotated[CheckpointStore, _part(lambda services: services.chec
 ModelsDep = Annotated[Models, _part(lambda services: services.models)]
 ModelRegistryDep = Annotated[ModelRegistry, _part(lambda services: services.registry)]
 InferenceDep = Annotated[Inference, _part(lambda services: services.inference)]
+ProberDep = Annotated[Prober, _part(lambda services: services.prober)]
 ProfilerDep = Annotated[Profiler, _part(lambda services: services.profiler)]
 WeightExportsDep = Annotated[WeightExports, _part(lambda services: services.weight_exports)]
 WeightImportsDep = Annotated[WeightImports, _part(lambda services: services.weight_imports)]

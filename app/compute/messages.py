@@ -27,6 +27,7 @@ from app.store.errors import StoreError
 from app.tasks import (
     IdentifyRows,
     MeasureProfile,
+    MeasureSignal,
     ReadInputs,
     ReadOpenInference,
     ReadTensorFlowServing,
@@ -87,7 +88,7 @@ class Compute(WorkerTask[tuple[tuple[int, ...], ...]], frozen=True):
     is_alone: bool
 
 
-AnyWorkerTask = Load | Unload | Compute | SaveWeights | MeasureProfile
+AnyWorkerTask = Load | Unload | Compute | SaveWeights | MeasureProfile | MeasureSignal
 AnyReadingTask = ReadInputs | ReadOpenInference | ReadTensorFlowServing
 AnyTracingTask = IdentifyRows | TraceRows
 

@@ -97,6 +97,7 @@ INPUTS = _body(
         "multipart/form-data": _object([], **_INPUT_FIELDS),
     }
 )
+OPTIONAL_INPUTS = {"requestBody": {**INPUTS["requestBody"], "required": False}}
 SPEC_AND_INPUTS = _body(
     {"multipart/form-data": _object(["spec"], spec=_SPEC_FIELD, **_INPUT_FIELDS)}
 )

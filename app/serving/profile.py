@@ -1,6 +1,5 @@
 """Profiles a model: the time of each layer, beside its parameters and operations."""
 
-import asyncio
 import time
 from typing import Annotated
 
@@ -8,8 +7,9 @@ from pydantic import Field
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from app.body_fields import BuildId, Shape
-from app.engine import Engine, QueueFullError, Reply, RuntimeName
-from app.serving.exchange import Exchange, while_connected
+from app.engine import Engine, RuntimeName
+from app.serving.exchange import Exchange
+from app.serving.measuring_turn import MeasuringTurn
 from app.serving.models import ModelVersion
 from app.settings import Settings
 from app.tasks import MeasuredProfile, MeasureProfile, Specs
@@ -98,12 +98,12 @@ class ProfileBody(MeasurementBody):
 
 
 class Profiler:
-    """Measures profiles, one at a time, since two would disturb each other."""
+    """Measures profiles."""
 
-    def __init__(self, engine: Engine, settings: Settings) -> None:
+    def __init__(self, engine: Engine, settings: Settings, turn: MeasuringTurn) -> None:
         self._engine = engine
         self._settings = settings
-        self._measuring = asyncio.Lock()
+        self._turn = turn
 
     async def profile(
         self,
@@ -117,26 +117,17 @@ class Profiler:
     ) -> ProfileBody:
         """Return the profile of a model on an engine; the default is the one that serves it.
 
-        Raises: QueueFullError while another profile is measured; EngineError; ZooError if the
+        Raises: QueueFullError while something else is measured; EngineError; ZooError if the
         engine cannot compute the network.
         """
         task = self._task(model, engine, rows, runs)
-        if self._measuring.locked():
-            raise QueueFullError("Another profile is being measured; only one runs at a time.")
-        # Shielded: if the client disconnects, the worker still finishes the task, and the lock must
-        # be held until then.
-        reply = await while_connected(exchange, asyncio.shield(self._measure(task)))
-        exchange.timings.add(reply.seconds)
+        reply = await self._turn.run(exchange, task)
         measurement = describe(traced, reply.result, rows=rows, runs_asked=runs)
         return {
             "build": model.build,
             "architecture": model.network.architecture,
             **measurement,
         }
-
-    async def _measure(self, task: MeasureProfile) -> Reply[MeasuredProfile]:
-        async with self._measuring:
-            return await self._engine.run(task)
 
     def _task(
         self, model: ModelVersion, engine: RuntimeName | None, rows: int, runs: int

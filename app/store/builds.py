@@ -15,7 +15,14 @@ from typing_extensions import TypedDict  # pydantic takes no other before Python
 
 from app.body_fields import Shape
 from app.store.database import Database, now
-from model_zoo import BUILD_ID, RestoreSummary, ScopeUseDocument, SpecDocument, Totals
+from model_zoo import (
+    BUILD_ID,
+    ProbeDocument,
+    RestoreSummary,
+    ScopeUseDocument,
+    SpecDocument,
+    Totals,
+)
 
 _builds = sa.Table(
     "builds",
@@ -39,8 +46,18 @@ _uses = sa.Table(
     sa.Column("uses", sa.JSON, nullable=False),
     sa.Column("warnings", sa.JSON, nullable=False),
 )
-_stored = sa.select(_builds, _uses.c.uses, _uses.c.warnings).select_from(
-    _builds.outerjoin(_uses, _builds.c.id == _uses.c.build)
+# What the last probe of a build found, without its curves. A build never probed has no row.
+_probes = sa.Table(
+    "build_probes",
+    sa.MetaData(),
+    sa.Column("build", sa.String, primary_key=True),
+    sa.Column("created", sa.String, nullable=False),
+    sa.Column("probe", sa.JSON, nullable=False),
+)
+_stored = sa.select(_builds, _uses.c.uses, _uses.c.warnings, _probes.c.probe).select_from(
+    _builds.outerjoin(_uses, _builds.c.id == _uses.c.build).outerjoin(
+        _probes, _builds.c.id == _probes.c.build
+    )
 )
 
 _BUILD_ID = re.compile(BUILD_ID)
@@ -72,7 +89,7 @@ class Build:
     """A build: its normalized spec, and facts from its trace (totals, warnings, shapes).
 
     `saved_scopes` are those that the last request that posted it named; the warnings are of that
-    request too.
+    request too, and of the last probe.
     """
 
     id: str
@@ -95,11 +112,26 @@ class BuildStore:
         self._database = database
         database.create(_builds)
         database.create(_uses)
+        database.create(_probes)
 
     def add(self, builds: Sequence[Build]) -> list[tuple[Build, bool]]:
         """Store builds, all or none; return each as it is stored, and whether it is new."""
         with self._database.transaction() as connection:
             return [_added(connection, build) for build in builds]
+
+    def keep_probe(self, build_id: str, probe: ProbeDocument) -> bool:
+        """Keep what the last probe of a build found; return whether the build still exists."""
+        row = {"created": now(), "probe": probe}
+        with self._database.transaction() as connection:
+            query = sa.select(_builds.c.id).where(_builds.c.id == build_id)
+            if connection.execute(query).first() is None:
+                return False
+            connection.execute(
+                insert(_probes)
+                .values(build=build_id, **row)
+                .on_conflict_do_update(index_elements=["build"], set_=row)
+            )
+            return True
 
     def get(self, build_id: str) -> Build | None:
         """Return a build, or None if no build has this id."""
@@ -137,7 +169,8 @@ class BuildStore:
     def remove(self, build_id: str) -> bool:
         """Delete a build; return whether it existed."""
         with self._database.transaction() as connection:
-            connection.execute(sa.delete(_uses).where(_uses.c.build == build_id))
+            for table in (_uses, _probes):
+                connection.execute(sa.delete(table).where(table.c.build == build_id))
             result = connection.execute(sa.delete(_builds).where(_builds.c.id == build_id))
             return result.rowcount == 1
 
@@ -168,5 +201,14 @@ def _build(row: Any) -> Build:
     facts: BuildFacts = row.facts
     if row.uses is not None:
         facts = {**facts, "warnings": row.warnings}
+    if row.probe is not None:
+        facts = {**facts, "warnings": [*facts["warnings"], *_probe_warnings(row.probe)]}
     uses = row.uses or ()
     return Build(row.id, row.architecture, row.spec, facts, uses, row.created, row.sequence)
+
+
+def _probe_warnings(probe: ProbeDocument) -> list[str]:
+    """Return a warning for each verdict of a probe, which says what was probed."""
+    what = {"normal": "normal noise", "arrays": "arrays", "images": "images"}[probe["input"]]
+    rows = "1 row" if probe["rows"] == 1 else f"{probe['rows']} rows"
+    return [f"Probed with {rows} of {what}: {each['message']}" for each in probe["verdicts"]]

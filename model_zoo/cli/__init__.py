@@ -1,7 +1,7 @@
 """`model-zoo`: list, explain, write as code, export, predict and verify from a terminal.
 
-Results go to standard output, progress to standard error; errors end with status 1, those of `diff`,
-`sweep` and `probe` with 2.
+Results go to standard output, progress to standard error; errors end with status 1, those of
+`diff`, `sweep` and `probe` with 2.
 """
 
 import argparse

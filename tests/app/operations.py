@@ -45,6 +45,7 @@ OPERATIONS = {
     "listWeights": "GET /v1/weights",
     "measureSweep": "POST /v1/sweeps/{sweep_id}/measurements",
     "predict": "POST /v1/builds/{build_id}/predict",
+    "probeBuild": "POST /v1/builds/{build_id}/probe",
     "putModel": "PUT /v1/models/{name}",
     "putScope": "PUT /v1/scopes/{name}",
     "tfsClassify": "POST /v1/models/{name}:classify",

@@ -19,6 +19,7 @@ from fake_worker import in_reader
 from jsonschema import Draft202012Validator
 from operations import OPERATIONS
 from starlette.testclient import TestClient
+from test_probe import VERDICT, found_in
 from test_profile import measured, traced
 from zoo_server import NoEngine, build, image_bytes, npy_bytes
 
@@ -39,7 +40,15 @@ from app.engine import (
 )
 from app.main import create_app
 from app.settings import Settings
-from app.tasks import DecodedInputs, MeasureProfile, ReadInputs, SavedWeights, SaveWeights
+from app.tasks import (
+    DecodedInputs,
+    MeasuredSignal,
+    MeasureProfile,
+    MeasureSignal,
+    ReadInputs,
+    SavedWeights,
+    SaveWeights,
+)
 
 MAX_BYTES = 64 * 1024
 ROW = np.zeros((28, 28, 1), np.float32)
@@ -87,6 +96,9 @@ class AnsweringEngine(NoEngine):
         self._check()
         if isinstance(task, MeasureProfile):
             return Reply(measured(traced()), (), {"profile": 0.1})
+        if isinstance(task, MeasureSignal):
+            document = json.dumps(found_in(traced(), VERDICT)).encode()
+            return Reply(MeasuredSignal(document), (), {"probe": 0.1})
         assert isinstance(task, SaveWeights)
         digest = hashlib.sha256(b"weights").hexdigest()
         path = Path(task.folder, f"{task.build}.{digest}.safetensors")
@@ -316,6 +328,7 @@ def calls(world: World) -> dict[str, list[Call]]:
             replace(array, query="output=logits&format=npy"),
             replace(array, query="output=logits&format=npz"),
         ],
+        "probeBuild": [picture, *reports, Call(query="format=csv"), Call(query="gradients=true")],
         "putModel": [
             as_json({"build": first, "labels": ["stable"]}),
             as_json({"build": first, "class_names": list("abcdefghij")}),

@@ -20,6 +20,7 @@ ACCEPTED_COMPLAINTS = {
         ("/v1/compare", "inference"),
         ("/v1/builds/{build_id}/predict", "inference"),
         ("/v1/sweeps/{sweep_id}/measurements", "sweeps"),
+        ("/v1/builds/{build_id}/probe", "builds"),
     )
     for media_type in _FILES_ALONE
 }

@@ -323,7 +323,7 @@ def test_one_profile_is_measured_at_a_time(make_client: Callable[..., TestClient
     body = problem(response)
     assert (body["status"], body["detail"]) == (
         503,
-        "Another profile is being measured; only one runs at a time.",
+        "Another profile or probe is being measured; only one runs at a time.",
     )
     assert response.headers["retry-after"] == "1"
 

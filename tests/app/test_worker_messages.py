@@ -37,6 +37,7 @@ from app.tasks import (
     DecodedInputs,
     InputPart,
     MeasureProfile,
+    MeasureSignal,
     ReadInputs,
     ReadTensorFlowServing,
     SavedWeights,
@@ -55,6 +56,8 @@ WORKER_TASKS = [
     Compute("a", ("output", "conv1"), (ArenaRows(0, 3), ArenaRows(2**40, 1)), is_alone=True),
     SaveWeights("a", SPECS, "onnx", {"opset": "17"}, "/home"),
     MeasureProfile("a", SPECS, "tensorflow", "float32", 2, 10, 1.5, 2.5),
+    MeasureSignal(SPECS, None, False, 8, 2**63 - 1, True, ("training",), 1.5),
+    MeasureSignal(SPECS, b"\x00" * 8, True, 1, 0, False, ("inference", "training"), 1.5),
 ]
 READING_TASKS = [
     ReadInputs((InputPart("npy", ""), InputPart("image", "/image/0")), (28, 28, 1), "lenet"),

@@ -1,9 +1,19 @@
 """`/v1/builds`: one build, and everything about it."""
 
-from app.api.builds import code, collection, graph, predict, profile, reports, restore_plan, weights
+from app.api.builds import (
+    code,
+    collection,
+    graph,
+    predict,
+    probe,
+    profile,
+    reports,
+    restore_plan,
+    weights,
+)
 
 # The first match wins: the busiest routes come first.
 ROUTERS = tuple(
     module.router
-    for module in (predict, collection, reports, graph, code, profile, restore_plan, weights)
+    for module in (predict, collection, reports, graph, code, profile, probe, restore_plan, weights)
 )

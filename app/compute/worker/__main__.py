@@ -14,7 +14,7 @@ from app.compute.messages import AnyWorkerTask, Call, Compute, Ready, Refused, w
 from app.compute.parent import Parent
 from app.compute.worker.device import choose_device
 from app.engine import DeviceError
-from app.tasks import MeasureProfile
+from app.tasks import MeasureProfile, MeasureSignal
 from app.telemetry.logs import configure_logging
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ def main() -> None:
 def _receive(parent: Parent, computing: Inbox, loading: Inbox) -> None:
     while True:
         call = worker_call(parent.receive().message)
-        (computing if isinstance(call.task, Compute | MeasureProfile) else loading).put(call)
+        is_measured = isinstance(call.task, Compute | MeasureProfile | MeasureSignal)
+        (computing if is_measured else loading).put(call)
 
 
 def _work(parent: Parent, inbox: Inbox, tasks: "WorkerTasks") -> None:

@@ -18,10 +18,18 @@ from app.arrays import Array, Buffer
 from app.compute.messages import AnyWorkerTask, ArenaRows, Compute, Load, Unload
 from app.compute.worker.runtimes.loading import LoadedModel, give_memory_back, load
 from app.compute.worker.runtimes.profiling import profile
+from app.compute.worker.runtimes.signal import measure_signal
 from app.engine import DeviceName, Reply
 from app.settings import Settings
 from app.store.sources import WeightSources
-from app.tasks import MeasuredProfile, MeasureProfile, SavedWeights, SaveWeights
+from app.tasks import (
+    MeasuredProfile,
+    MeasuredSignal,
+    MeasureProfile,
+    MeasureSignal,
+    SavedWeights,
+    SaveWeights,
+)
 from model_zoo import BuildSpec, CheckpointStore, find_weight_format, trace, weight_writer
 
 # An archive is written beside what it is made of, and Keras's file twice.
@@ -59,6 +67,8 @@ class WorkerTasks:
                 return Reply(self._save_weights(task, seconds), (), seconds)
             case MeasureProfile():
                 return Reply(self._profile(task, seconds), (), seconds)
+            case MeasureSignal():
+                return Reply(self._measure_signal(task, seconds), (), seconds)
 
     def _sources(self, specs: Mapping[str, Any]) -> WeightSources:
         return WeightSources(self._checkpoints, specs.get)
@@ -110,6 +120,12 @@ class WorkerTasks:
         runtime = model.runtime if model else None
         with _phase(seconds, "profile"):
             result = profile(task, sources, self._settings, self._device, runtime)
+            give_memory_back()
+        return result
+
+    def _measure_signal(self, task: MeasureSignal, seconds: Seconds) -> MeasuredSignal:
+        with _phase(seconds, "probe"):
+            result = measure_signal(task, self._sources(task.specs.sources))
             give_memory_back()
         return result
 
