@@ -111,7 +111,11 @@ def asked(client: httpx.Client) -> Run:
     """Return what runs the commands of a block against the service."""
     upload = client.post("/v1/weights?name=prefixed", content=lenet_weights("model/{}:0"))
     assert upload.is_success, upload.text
+    faint = {"name": "truncated_normal_initializer", "stddev": 0.003}
     builds = {
+        "faint": build(
+            client, scopes=[{"ops": ["conv2d"], "args": {"weights_initializer": faint}}]
+        ),
         "lenet": build(client, scopes=LENET_SCOPES),
         "eleven": build(client, params={"num_classes": 11}),
         "elu": build(client, scopes=ELU_SCOPES),

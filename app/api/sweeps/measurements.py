@@ -16,7 +16,7 @@ from app.http.inputs import read_inputs_if_any
 from app.http.negotiation import one_of
 from app.http.openapi import BODY_PROBLEMS, answer, problems
 from app.http.problems import query_error
-from app.http.request_bodies import INPUTS
+from app.http.request_bodies import OPTIONAL_INPUTS
 from app.serving.sweep_measurements import Measurement, MeasurementState
 
 router = APIRouter(prefix="/v1/sweeps", tags=["sweeps"])
@@ -39,7 +39,7 @@ class MeasurementBody(TypedDict):
     operation_id="measureSweep",
     summary="Run rows of a sweep, and measure latency and outputs",
     status_code=202,
-    openapi_extra=INPUTS,
+    openapi_extra=OPTIONAL_INPUTS,
     responses={
         202: answer("The measurement runs.", MeasurementBody),
         **problems(*BODY_PROBLEMS, "malformed-json", "unknown-sweep", "overloaded"),
