@@ -78,6 +78,7 @@ def wire(settings: Settings, engine: Engine, statistics: Statistics) -> Services
     inference = Inference(engine, settings, statistics)
     sweep_store = SweepStore(database, settings.sweeps_limit)
     sweeps = Sweeps(settings, sweep_store, scope_store, builds, engine)
+    prober = Prober(settings, builds, networks, turn)
     return Services(
         settings=settings,
         database=database,
@@ -86,13 +87,13 @@ def wire(settings: Settings, engine: Engine, statistics: Statistics) -> Services
         builds=builds,
         saved_scopes=SavedScopes(settings, scope_store, builds),
         sweeps=sweeps,
-        sweep_measurements=SweepMeasurements(sweeps, sweep_store, builds, inference),
+        sweep_measurements=SweepMeasurements(sweeps, sweep_store, builds, inference, prober),
         loads=loads,
         models=Models(settings, model_store, networks, loads, statistics),
         registry=ModelRegistry(settings, model_store, builds),
         inference=inference,
         profiler=Profiler(engine, settings, turn),
-        prober=Prober(settings, builds, networks, turn),
+        prober=prober,
         weight_exports=WeightExports(engine, files, builds.sources),
         weight_imports=WeightImports(settings, checkpoints),
         statistics=statistics,

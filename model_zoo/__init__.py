@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     from model_zoo.probing.documents import DEFAULT_ROWS as PROBE_ROWS
     from model_zoo.probing.documents import MODES as PROBE_MODES
     from model_zoo.probing.documents import Mode as ProbeMode
-    from model_zoo.probing.documents import ProbeDocument, VerdictDocument
+    from model_zoo.probing.documents import ProbeDocument, VerdictDocument, signal_gain
     from model_zoo.probing.probe import Probe, probe, probe_bytes
     from model_zoo.reports.code.styles import CODE_STYLES
     from model_zoo.reports.diff import Diff, diff
@@ -263,6 +263,7 @@ __all__ = [
     "read_scope",
     "row_problem",
     "save_weights",
+    "signal_gain",
     "spell_names",
     "spell_shape",
     "sweep",
@@ -280,8 +281,8 @@ __all__ = [
 _LAZY = {
     "BUILD_ID": "model_zoo.weight_sources",
     "CHECKPOINT_ID": "model_zoo.weight_sources",
-    "NODE_METRICS": "model_zoo.reports.model_explorer",
     "CODE_STYLES": "model_zoo.reports.code.styles",
+    "NODE_METRICS": "model_zoo.reports.model_explorer",
     "SCOPE_DIGEST": "model_zoo.saved_scopes",
     "SCOPE_NAME": "model_zoo.saved_scopes",
     "ArchitectureDescription": "model_zoo.zoo",
@@ -367,6 +368,7 @@ _LAZY = {
     "read_scope": "model_zoo.levels",
     "row_problem": "model_zoo.sweeps.rows",
     "save_weights": "model_zoo.saving",
+    "signal_gain": "model_zoo.probing.documents",
     "sweep": "model_zoo.sweeps.sweep",
     "sweep_columns": "model_zoo.sweeps.tables",
     "sweep_csv": "model_zoo.sweeps.tables",

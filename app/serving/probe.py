@@ -14,7 +14,7 @@ from app.serving.exchange import Exchange
 from app.serving.inference import InputRows
 from app.serving.measuring_turn import MeasuringTurn
 from app.serving.models import ModelVersion
-from app.serving.networks import NetworkCache
+from app.serving.networks import Network, NetworkCache
 from app.settings import Limit, Settings, variable
 from app.tasks import MeasureSignal, Specs
 from model_zoo import (
@@ -92,6 +92,24 @@ class Prober:
     ) -> ProbeBody:
         """Return the probe of a build on inputs, or on noise without any; keep what it found.
 
+        Raises: as `measure`.
+        """
+        document, warnings = await self.measure(exchange, model.network, traced, options, inputs)
+        with exchange.timings.measure("store"):
+            await asyncio.to_thread(self._builds.keep_probe, model.build, document)
+        self._networks.forget(model.build)  # whose warnings have changed
+        return {**document, "warnings": warnings}
+
+    async def measure(
+        self,
+        exchange: Exchange,
+        network: Network,
+        traced: Trace,
+        options: ProbeOptions,
+        inputs: InputRows | None,
+    ) -> tuple[ProbeDocument, list[str]]:
+        """Return the probe of a network, which need not be kept as a build, and warnings about it.
+
         Raises: InputError for too many rows, ServiceError as `most_rows`, QueueFullError while
         something else is measured; EngineError; ZooError if it cannot be computed.
         """
@@ -113,7 +131,6 @@ class Prober:
             if inputs is None:
                 raise OptionError("rows", Problem(f"rows: {rule}.", received=rows))
             raise InputError(Problem(f"The request has {rows} rows; {rule}.", received=rows))
-        network = model.network
         task = MeasureSignal(
             specs=Specs.of(network.spec, network.source_specs),
             batch=bytes(inputs.rows.data) if inputs else None,
@@ -126,7 +143,4 @@ class Prober:
         )
         reply = await self._turn.run(exchange, task)
         document: ProbeDocument = await asyncio.to_thread(json.loads, reply.result.document)
-        with exchange.timings.measure("store"):
-            await asyncio.to_thread(self._builds.keep_probe, model.build, document)
-        self._networks.forget(model.build)  # whose warnings have changed
-        return {**document, "warnings": warnings}
+        return document, warnings

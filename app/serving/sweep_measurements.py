@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import statistics
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -11,16 +11,17 @@ import numpy as np
 
 from app.arrays import OUTPUT
 from app.builds import Builds
-from app.engine import Answer, EngineError, ModelRef, QueueFullError, Rows, RuntimeName
+from app.engine import Answer, EngineError, ModelRef, QueueFullError, Result, Rows, RuntimeName
 from app.errors import ServiceError
 from app.serving.comparison import Output, agreement
-from app.serving.inference import Inference, Input
+from app.serving.inference import Inference, Input, InputRows
 from app.serving.networks import Network, network_of
+from app.serving.probe import ProbeOptions, Prober
 from app.serving.sweeps import Sweeps, SweepView
 from app.store.errors import StoreError
 from app.store.sweeps import SweepStore
 from app.telemetry.timings import Timings
-from model_zoo import MeasuredDocument, ZooError
+from model_zoo import PROBE_MODES, MeasuredDocument, Trace, ZooError, signal_gain
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ class Measurement:
     seed: int
     engine: RuntimeName | None
     inputs: Sequence[Input]
+    probes: bool = False
     done: int = 0
     state: MeasurementState = "running"
     reason: str | None = None
@@ -50,7 +52,7 @@ class Measurement:
     base: Output | None = None
     base_failure: str | None = None
     # The rows read last, and what determines how inputs are read.
-    read: tuple[tuple[Any, str], Rows] | None = field(default=None, repr=False)
+    read: tuple[tuple[Any, str], InputRows] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +68,18 @@ class SweepMeasurements:
     """The measurements, of which one runs at a time: the device has one at a time to give."""
 
     def __init__(
-        self, sweeps: Sweeps, store: SweepStore, builds: Builds, inference: Inference
+        self,
+        sweeps: Sweeps,
+        store: SweepStore,
+        builds: Builds,
+        inference: Inference,
+        prober: Prober,
     ) -> None:
         self._sweeps = sweeps
         self._store = store
         self._builds = builds
         self._inference = inference
+        self._prober = prober
         self._measurements: dict[str, Measurement] = {}
 
     def start(self, view: SweepView, measurement: Measurement) -> None:
@@ -126,15 +134,16 @@ class SweepMeasurements:
         """Compute the outputs of the sweep's base, with which those of the rows are compared."""
         spec = view.sweep.spaces[0].base
         try:
-            network = await asyncio.to_thread(self._network, view, spec)
+            _, network = await asyncio.to_thread(self._network, view, spec)
             measurement.base = (await self._outputs(network, measurement, runs=1)).output
         except (EngineError, ServiceError, ZooError) as error:
             measurement.base_failure = f"The base of the sweep has no outputs: {error}"
 
     async def _row(self, view: SweepView, row: int, measurement: Measurement) -> MeasuredDocument:
         try:
-            network = await asyncio.to_thread(self._network, view, view.sweep.spec(row))
+            traced, network = await asyncio.to_thread(self._network, view, view.sweep.spec(row))
             outputs = await self._outputs(network, measurement, measurement.runs)
+            signal = await self._signal(traced, network, measurement)
         except (EngineError, ServiceError, ZooError) as error:
             return {"failure": str(error)}
         array = outputs.output.array
@@ -148,13 +157,34 @@ class SweepMeasurements:
         if measurement.base is not None:
             agreed = await asyncio.to_thread(agreement, measurement.base, outputs.output)
             measured = {**measured, **agreed}
-        return measured
+        return {**measured, **signal}
 
-    def _network(self, view: SweepView, spec: Any) -> Network:
+    async def _signal(
+        self, traced: Trace, network: Network, measurement: Measurement
+    ) -> MeasuredDocument:
+        """Return what a probe says of a network, if that is asked for."""
+        if not measurement.probes:
+            return {}
+        options = ProbeOptions(None, measurement.seed, gradients=False, modes=PROBE_MODES)
+        inputs = measurement.read[1] if measurement.read and measurement.inputs else None
+        probe, _ = await self._patiently(
+            lambda: self._prober.measure(_Nobody(), network, traced, options, inputs)
+        )
+        gains = {curve["mode"]: signal_gain(curve) for curve in probe["modes"]}
+        return {
+            "signal_gain": gains["inference"],
+            "training_signal_gain": gains["training"],
+            "verdicts": [
+                f"{each['mode']}: {each['verdict']} from {each['layer']}"
+                for each in probe["verdicts"]
+            ],
+        }
+
+    def _network(self, view: SweepView, spec: Any) -> tuple[Trace, Network]:
         traced = self._builds.trace(spec, view.sweep.scopes)
         normalized = traced.spec.normalized()
         sources = self._builds.sources.specs_of_sources(normalized)
-        return network_of(traced.spec.digest, traced, normalized, sources)
+        return traced, network_of(traced.spec.digest, traced, normalized, sources)
 
     def _ref(self, network: Network, measurement: Measurement) -> ModelRef:
         settings = self._inference.settings
@@ -162,7 +192,7 @@ class SweepMeasurements:
 
     async def _outputs(self, network: Network, measurement: Measurement, runs: int) -> "_Outputs":
         """Run a network, and free it again unless somebody else has it in memory."""
-        rows = await self._rows(network, measurement)
+        rows = (await self._read(network, measurement)).rows
         self._inference.check_rows(network, rows.count)
         engine, ref = self._inference.engine, self._ref(network, measurement)
         was_loaded = engine.state(ref).state == "ready"
@@ -176,35 +206,39 @@ class SweepMeasurements:
         return _Outputs(Output(answers[0].arrays[OUTPUT], network.classes), seconds, used)
 
     async def _infer(self, ref: ModelRef, rows: Rows) -> Answer:
+        engine = self._inference.engine
+        return await self._patiently(
+            lambda: engine.infer(ref, rows, (OUTPUT,), counted_as=_COUNTED_AS)
+        )
+
+    async def _patiently(self, work: Callable[[], Awaitable[Result]]) -> Result:
+        """Return what the worker does, after the requests of others where these fill its queue."""
         for _ in range(_TRIES):
             try:
-                return await self._inference.engine.infer(
-                    ref, rows, (OUTPUT,), counted_as=_COUNTED_AS
-                )
+                return await work()
             except QueueFullError as error:
                 await asyncio.sleep(error.retry_after_s)
         raise QueueFullError("The queue of the worker stayed full.")
 
-    async def _rows(self, network: Network, measurement: Measurement) -> Rows:
+    async def _read(self, network: Network, measurement: Measurement) -> InputRows:
         """Return the inputs as rows of a network; without any, normal noise."""
         group = network.input_shape, network.preprocessing
         if measurement.read is None or measurement.read[0] != group:
             measurement.read = None  # freed first, so that memory never holds two
             if measurement.inputs:
                 read = await self._inference.read(_Nobody(), network, measurement.inputs)
-                rows = read.rows
             else:
-                rows = await asyncio.to_thread(
+                read = await asyncio.to_thread(
                     _noise, network, measurement.batch_rows, measurement.seed
                 )
-            measurement.read = group, rows
+            measurement.read = group, read
         return measurement.read[1]
 
 
-def _noise(network: Network, count: int, seed: int) -> Rows:
+def _noise(network: Network, count: int, seed: int) -> InputRows:
     shape = (count, *network.input_shape)
     noise = np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
-    return Rows(noise.tobytes(), count)
+    return InputRows(Rows(noise.tobytes(), count), (), has_images=False, seconds=0.0)
 
 
 def _finite(value: np.floating[Any]) -> float | None:

@@ -142,3 +142,9 @@ LIMITS: ProbeLimitsDocument = {
     "exploding_gain": EXPLODING_GAIN,
     "dead_units": DEAD_UNITS,
 }
+
+
+def signal_gain(curve: ProbeCurveDocument) -> float | None:
+    """Return the gain from the input to the scores, which a softmax may follow."""
+    layers = [layer for layer in curve["layers"] if layer["op"] != "softmax"]
+    return layers[-1]["gain_from_input"] if layers else None

@@ -15,6 +15,8 @@ MEASURED = (
     "same_top_1",
     "largest_difference",
     "mean_kl_divergence",
+    "signal_gain",
+    "training_signal_gain",
 )
 FIGURES = (*TOTALS, *PREDICTED, *MEASURED)
 

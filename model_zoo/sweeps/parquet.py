@@ -47,6 +47,8 @@ def sweep_parquet(rows: Iterable[SweepRowDocument], places: Sequence[str]) -> by
 def _cell(row: SweepRowDocument, name: str) -> Any:
     if name.startswith("/"):
         return row["values"].get(name, _MISSING)
+    if name == "verdicts":
+        return "; ".join(row.get("measured", {}).get("verdicts", ())) or None
     if name == "problem":
         return None if row["problem"] is None else problem_text(row["problem"])
     columns: dict[str, Any] = {
@@ -61,7 +63,9 @@ def _cell(row: SweepRowDocument, name: str) -> Any:
 # The columns that are no places and hold no integers.
 _KINDS = {
     **dict.fromkeys((*PREDICTED, *MEASURED), "float64"),
-    **dict.fromkeys(("build", "status", "problem", "unpredictable", "failure"), "string"),
+    **dict.fromkeys(
+        ("build", "status", "problem", "unpredictable", "verdicts", "failure"), "string"
+    ),
     "front": "bool_",
 }
 

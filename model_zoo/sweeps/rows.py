@@ -52,8 +52,9 @@ class MeasuredDocument(TypedDict, total=False):
     `latency_s` is the median of the seconds that a batch of `batch_rows` took to compute, without
     reading and waiting. The outputs are compared with those of the sweep's base on the same input:
     the share of rows with the same most probable class, the largest difference, and the mean
-    Kullback-Leibler divergence in nats; null where they cannot be compared. `failure` says why
-    nothing was measured.
+    Kullback-Leibler divergence in nats; null where they cannot be compared. A probe gives the gain
+    from the input to the scores in inference and in training mode, and its verdicts. `failure` says
+    why nothing was measured.
     """
 
     engine: str | None
@@ -64,6 +65,9 @@ class MeasuredDocument(TypedDict, total=False):
     same_top_1: float | None
     largest_difference: float | None
     mean_kl_divergence: float | None
+    signal_gain: float | None
+    training_signal_gain: float | None
+    verdicts: list[str]
     failure: str
 
 

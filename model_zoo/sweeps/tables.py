@@ -15,7 +15,7 @@ def sweep_columns(places: Sequence[str], rows: Sequence[SweepRowDocument] = ()) 
     Rows with a predicted gain, with measured figures, or with the front have columns for these.
     """
     predicted = (*PREDICTED, "unpredictable") if any("predicted" in row for row in rows) else ()
-    measured = (*MEASURED, "failure") if any("measured" in row for row in rows) else ()
+    measured = (*MEASURED, "verdicts", "failure") if any("measured" in row for row in rows) else ()
     front = ("front",) if any("front" in row for row in rows) else ()
     last = ("problem", "warnings", "duplicate_of", *predicted, *measured, *front)
     return ("index", "build", "status", *places, *TOTALS, *last)
@@ -29,6 +29,7 @@ def cells(row: SweepRowDocument, columns: Sequence[str]) -> list[object]:
         **(row["totals"] or {}),
         **row.get("predicted", {}),
         **row.get("measured", {}),
+        "verdicts": "; ".join(row.get("measured", {}).get("verdicts", ())) or None,
         "problem": None if row["problem"] is None else problem_text(row["problem"]),
     }
     return [by_name.get(column) for column in columns]

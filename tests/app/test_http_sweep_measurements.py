@@ -1,6 +1,7 @@
 """Rows of a sweep are measured one after the other; what is measured becomes columns."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,8 @@ import pytest
 from starlette.testclient import TestClient
 from zoo_server import NoEngine, poll, problem
 
-from app.engine import Answer, DeadlineError, ModelRef, ModelState, Rows
+from app.engine import Answer, DeadlineError, ModelRef, ModelState, Reply, Rows
+from app.tasks import MeasuredSignal, MeasureSignal
 
 Make = Callable[..., TestClient]
 
@@ -41,6 +43,17 @@ class Recorder(NoEngine):
         scores = np.zeros((rows.count, 10), np.float32)
         scores[:, 3 if seed == 0 else 4] = 1 + seed
         return Answer({"output": scores}, {"compute": 0.5 / len(self.events)}, rows.count)
+
+    async def run(self, task: Any) -> Reply[Any]:
+        assert isinstance(task, MeasureSignal)
+        self.events.append(f"probe {task.specs.spec['weights']['seed']} on {task.rows} rows")
+        layers = [{"op": "conv2d", "gain_from_input": 1e-5}, {"op": "softmax"}]
+        verdict = {"mode": "inference", "verdict": "vanishing", "layer": "LeNet/fc4"}
+        document = {
+            "modes": [{"mode": mode, "layers": layers} for mode in task.modes],
+            "verdicts": [verdict],
+        }
+        return Reply(MeasuredSignal(json.dumps(document).encode()))
 
     async def unload(self, model: ModelRef) -> None:
         self.loaded.discard(model.key)
@@ -129,17 +142,32 @@ def test_what_is_measured_sorts_and_is_an_objective_and_a_column(make_client: Ma
     header, *lines = client.get(f"{path}/rows?format=csv").text.splitlines()
     assert header.endswith(
         "problem,warnings,duplicate_of,latency_s,output_mean,output_std,same_top_1,"
-        "largest_difference,mean_kl_divergence,failure"
+        "largest_difference,mean_kl_divergence,signal_gain,training_signal_gain,verdicts,failure"
     )
-    cells = lines[1].split(",")[-7:]
-    assert [cells[0], *map(float, cells[1:5]), cells[6]] == [
+    cells = lines[1].split(",")[-10:]
+    assert [cells[0], *map(float, cells[1:5]), *cells[6:]] == [
         "0.0625",
         pytest.approx(0.2),
         pytest.approx(0.6),
         0.0,
         2.0,
-        "",
+        *[""] * 4,
     ]
+
+
+def test_a_probe_adds_the_gain_and_the_verdicts(make_client: Make) -> None:
+    engine = Recorder()
+    client = make_client(engine)
+    path = sweep(client)
+    measured(client, path, "?rows=1&runs=1&probe=true")
+    assert engine.events[-1] == "probe 1 on 8 rows"
+    (_, row, _) = client.get(f"{path}/rows").json()["rows"]
+    assert row["measured"]["signal_gain"] == row["measured"]["training_signal_gain"] == 1e-5
+    assert row["measured"]["verdicts"] == ["inference: vanishing from LeNet/fc4"]
+    table = client.get(f"{path}/rows?format=csv").text
+    assert ",1e-05,1e-05,inference: vanishing from LeNet/fc4," in table
+    build = client.get(f"/v1/builds/{row['build']}")
+    assert build.status_code == 404  # nothing is kept of it but the row
 
 
 def test_a_model_that_is_in_memory_already_stays_there(make_client: Make) -> None:

@@ -36,7 +36,7 @@ def test_objectives_are_totals_with_a_direction() -> None:
     [
         (
             "",
-            "pareto: no row has ''. Valid, among 14: 'activation_bytes', 'largest_difference', "
+            "pareto: no row has ''. Valid, among 16: 'activation_bytes', 'largest_difference', "
             "'latency_s', 'layers', 'mean_kl_divergence', 'multiply_adds', 'output_mean', "
             "'output_std', 'parameters', 'peak_activation_bytes', 'predicted_gain', "
             "'same_top_1', ...",

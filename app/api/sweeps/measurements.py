@@ -58,6 +58,9 @@ async def measure(
     runs: Annotated[int, Query(ge=1, le=100, description="Runs of each network.")] = 3,
     batch_rows: Annotated[int, Query(ge=1, description="Rows of noise.")] = 1,
     seed: Annotated[int, Query(ge=0, le=2**53 - 1, description="Of the noise.")] = 0,
+    probe: Annotated[
+        bool, Query(description="Also probe each network, on 8 rows of noise or on the body.")
+    ] = False,
     engine: Annotated[
         str | None, Query(description="The engine to run on; that of the settings unless given.")
     ] = None,
@@ -79,6 +82,7 @@ async def measure(
         seed,
         None if engine is None else one_of("engine", engine, get_args(RuntimeName)),
         await read_inputs_if_any(request, settings),
+        probe,
     )
     measurements.start(view, measurement)
     return JSONResponse(
