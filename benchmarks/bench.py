@@ -264,29 +264,24 @@ def bench_sweeps() -> list[tuple[str, str, str, str]]:
 
     theirs = median_seconds(constructed, 1)
     widths = [tenth / 10 for tenth in range(1, 11)]
+    # Of the larger pictures, pools of a fixed size leave more than one position.
+    unsqueezed = {"params": {"spatial_squeeze": False}}
     rows = []
-    for name, place, values, sizes, target_s in (
-        ("mobilenet_v2", "/params/depth_multiplier", widths, range(96, 416, 32), 3.5),
-        (
-            "inception_v3",
-            "/params/num_classes",
-            list(range(100, 1100, 100)),
-            range(139, 459, 32),
-            6,
-        ),
+    for name, more, place, values, smallest, target_s in (
+        ("mobilenet_v2", {}, "/params/depth_multiplier", widths, 96, 3.5),
+        ("inception_v3", unsqueezed, "/params/num_classes", range(100, 1100, 100), 139, 6),
     ):
-        size = list(sizes)
+        sizes = [smallest + 32 * step for step in range(10)]
         document = {
             "spec": {
                 "architecture": name,
-                "input_shape": [size[0], size[0], 3],
-                # Of the larger pictures, pools of a fixed size leave more than one position.
-                "params": {"spatial_squeeze": False},
+                "input_shape": [smallest, smallest, 3],
                 "scopes": [{"ops": ["conv2d"], "args": {"activation_fn": "relu"}, "force": True}],
+                **more,
             },
             "axes": {
-                place: values,
-                "size": {"zip": {"/input_shape/0": size, "/input_shape/1": size}},
+                place: list(values),
+                "size": {"zip": {"/input_shape/0": sizes, "/input_shape/1": sizes}},
                 "/scopes/0/args/activation_fn": _ACTIVATIONS,
             },
         }
