@@ -134,8 +134,8 @@ class Builds:
         """
         with timings.measure("plan"):
             build = self.planned(traced)
-        (kept,) = self.keep_planned([build], timings)
-        return kept
+        (stored,) = self.keep_planned([build], timings)
+        return stored
 
     def keep_planned(self, builds: Sequence[Build], timings: Timings) -> list[tuple[Build, bool]]:
         """Store builds, all of them or none; return each, and whether it is new.
@@ -147,11 +147,11 @@ class Builds:
                 # The sources existed when the plan was made, but may have been removed since.
                 with self._metrics.refusals(build.architecture):
                     self.sources.check(build.spec)
-            kept = self._store.add(builds)
+            stored = self._store.add(builds)
         share = {phase: seconds / max(1, len(builds)) for phase, seconds in timings.seconds.items()}
-        for build, is_new in kept:
+        for build, is_new in stored:
             self._metrics.built(build.architecture, is_new=is_new, seconds=share)
-        return kept
+        return stored
 
     def planned(self, traced: Trace) -> Build:
         """Return the build of a trace, with the facts that a listing shows without tracing again.

@@ -195,8 +195,8 @@ class Sweeps:
         rows = itertools.chain.from_iterable(self._store.rows(sweep_id, start))
         measured = self._store.measured(sweep_id)
         for row in itertools.islice(rows, None if stop is None else max(0, stop - start)):
-            found = measured.get(row["index"])
-            yield row if found is None else {**row, "measured": found}
+            figures = measured.get(row["index"])
+            yield row if figures is None else {**row, "measured": figures}
 
     def traced_rows(self, sweep_id: str) -> list[int]:
         """Return the numbers of the rows that have a build which no row before them has."""
@@ -263,8 +263,8 @@ class Sweeps:
                     f"Row {number} is refused, so it has no build: {str(error)[:_MAX_CHARACTERS]}"
                 )
                 raise SpecError(Problem(rule, "/rows", number)) from error
-        kept = self._builds.keep_planned(builds, timings)
-        return [(number, *each) for number, each in zip(numbers, kept, strict=True)]
+        stored = self._builds.keep_planned(builds, timings)
+        return [(number, *each) for number, each in zip(numbers, stored, strict=True)]
 
     def stop(self) -> None:
         """Begin to end every sweep; posted again, each goes on where it was."""

@@ -197,8 +197,8 @@ class SweepStore:
         """
         values = {"sweep": sweep_id, "row": row, "measured": measured}
         with self._database.transaction() as connection:
-            found = sa.select(_sweeps.c.id).where(_sweeps.c.id == sweep_id)
-            if connection.execute(found).first() is None:
+            query = sa.select(_sweeps.c.id).where(_sweeps.c.id == sweep_id)
+            if connection.execute(query).first() is None:
                 raise StoreError("The sweep was deleted.")
             connection.execute(
                 insert(_measured)

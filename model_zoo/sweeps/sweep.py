@@ -265,11 +265,11 @@ def _resolved(
     if request.union:
         # A base that spaces share stands there once: 32 of them may name one of a megabyte.
         pairs = list(zip(request.union, spaces, strict=True))
-        shared = [space.base for asked, space in pairs if asked.spec is None]
+        shared = [space.base for requested, space in pairs if requested.spec is None]
         base = {"spec": shared[0]} if shared else {}
         base["union"] = [
-            {**({} if asked.spec is None else {"spec": space.base}), "axes": space.to_dict()}
-            for asked, space in pairs
+            {**({} if requested.spec is None else {"spec": space.base}), "axes": space.to_dict()}
+            for requested, space in pairs
         ]
     return {
         "method": request.method,

@@ -423,7 +423,7 @@ def test_a_pinned_build_over_a_new_limit_does_not_keep_the_service_from_starting
 
 def test_a_database_without_the_table_is_used_on(tmp_path: Path) -> None:
     database = Database(tmp_path)
-    BuildStore(database).add(Build("a", "lenet", {}, {"warnings": []}))
+    BuildStore(database).add([Build("a", "lenet", {}, {"warnings": []})])
     database.close()
     connection = sqlite3.connect(tmp_path / FILE_NAME)
     tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master")]
