@@ -264,25 +264,28 @@ def bench_sweeps() -> list[tuple[str, str, str, str]]:
 
     theirs = median_seconds(constructed, 1)
     widths = [tenth / 10 for tenth in range(1, 11)]
+    # MobileNet v2 takes its activation as a parameter, and passes it on to its blocks.
+    wide = {"/params/depth_multiplier": widths}
+    by_parameter = {"/params/activation_fn": _ACTIVATIONS}
     # Of the larger pictures, pools of a fixed size leave more than one position.
-    unsqueezed = {"params": {"spatial_squeeze": False}}
+    inception = {
+        "params": {"spatial_squeeze": False},
+        "scopes": [{"ops": ["conv2d"], "args": {"activation_fn": "relu"}}],
+    }
+    classes = {"/params/num_classes": list(range(100, 1100, 100))}
+    by_scope = {"/scopes/0/args/activation_fn": _ACTIVATIONS}
     rows = []
-    for name, more, place, values, smallest, target_s in (
-        ("mobilenet_v2", {}, "/params/depth_multiplier", widths, 96, 3.5),
-        ("inception_v3", unsqueezed, "/params/num_classes", range(100, 1100, 100), 139, 6),
+    for name, more, first, last, smallest, target_s in (
+        ("mobilenet_v2", {}, wide, by_parameter, 96, 3.5),
+        ("inception_v3", inception, classes, by_scope, 139, 6),
     ):
         sizes = [smallest + 32 * step for step in range(10)]
         document = {
-            "spec": {
-                "architecture": name,
-                "input_shape": [smallest, smallest, 3],
-                "scopes": [{"ops": ["conv2d"], "args": {"activation_fn": "relu"}, "force": True}],
-                **more,
-            },
+            "spec": {"architecture": name, "input_shape": [smallest, smallest, 3], **more},
             "axes": {
-                place: list(values),
+                **first,
                 "size": {"zip": {"/input_shape/0": sizes, "/input_shape/1": sizes}},
-                "/scopes/0/args/activation_fn": _ACTIVATIONS,
+                **last,
             },
         }
         with running_service() as service:

@@ -228,7 +228,7 @@ class _VariableScope:
     def at(self, name: str) -> "_VariableScope":
         """Return the scope of a name inside this one, which may be a path."""
         scope = self
-        for part in name.split("/"):
+        for part in name.split("/") if "/" in name else (name,):
             inner = scope.inside.get(part)
             if inner is None:
                 inner = scope.inside[part] = _VariableScope()

@@ -10,7 +10,6 @@ from model_zoo.graph import Graph, Node
 from model_zoo.network_runs import run_network
 from model_zoo.predicted_signal.prediction import PredictedSignal, predict_signal
 from model_zoo.remedies import with_remedy
-from model_zoo.reports.code.styles import write_code
 from model_zoo.reports.explanation import Explanation, explain
 from model_zoo.reports.graph_report import GraphReport
 from model_zoo.reports.network_graph import NetworkGraph
@@ -100,6 +99,9 @@ class Trace:
         Raises: OptionError for another style; ZooError with a problem for each part of the spec
         that TF-Slim cannot express.
         """
+        # Imported here: it takes longer than a trace, and few traces are written as code.
+        from model_zoo.reports.code.styles import write_code
+
         return write_code(self.spec, style)
 
     @functools.cached_property
