@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from pyarrow import parquet
 from starlette.testclient import TestClient
 from zoo_server import NoEngine, build, poll, problem
 
@@ -513,6 +514,37 @@ def test_the_front_is_marked_and_the_rest_left_out_on_request(client: TestClient
     assert ([row["index"] for row in body["rows"]], body["count"]) == ([0], 1)
     table = list(csv.DictReader(io.StringIO(client.get(f"{path}?{pareto}&format=csv").text)))
     assert [row["front"] for row in table] == ["True"] * 4
+
+
+def test_parquet_has_the_columns_of_the_csv_with_types(client: TestClient) -> None:
+    path = done(client, MIXED)["links"]["rows"]
+    response = client.get(f"{path}?format=parquet")
+    assert response.headers["content-type"] == "application/vnd.apache.parquet"
+    table = parquet.read_table(io.BytesIO(response.content))
+    header = next(csv.reader(io.StringIO(client.get(f"{path}?format=csv").text)))
+    assert table.column_names == header
+    documents = client.get(path).json()["rows"]
+    assert table["index"].to_pylist() == [row["index"] for row in documents]
+    assert table["parameters"].to_pylist() == [
+        row["totals"] and row["totals"]["parameters"] for row in documents
+    ]
+    assert table["/is_training"].to_pylist() == [False, True] * 3
+
+
+def test_a_sweep_may_ask_for_the_gain_that_traces_predict(make_client: Make) -> None:
+    engine = CountingEngine()
+    client = make_client(engine)
+    plain = {"spec": LENET, "axes": {CLASSES: [10, 20, "ten"]}}
+    asking = {**plain, "columns": ["predicted_gain"]}
+    assert all("predicted" not in row for row in done(client, plain)["rows"])
+    first, second, refused = done(client, asking)["rows"]
+    assert first["predicted"]["predicted_gain"] > 1
+    assert first["predicted"]["unpredictable"] is second["predicted"]["unpredictable"] is None
+    assert refused["predicted"] == {"predicted_gain": None, "unpredictable": None}
+    # Rows that are known without a gain are traced again, and those with one serve both sweeps.
+    assert engine.traced == [0, 1, 0, 1]
+    assert post(client, {**asking, "seed": 1}).json()["rows"][0]["predicted"] == first["predicted"]
+    assert engine.traced == [0, 1, 0, 1]
 
 
 def test_csv_has_the_columns_in_the_order_of_the_page(client: TestClient) -> None:
