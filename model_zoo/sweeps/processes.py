@@ -1,11 +1,12 @@
 """Rows traced in several processes: the same rows in the same order, sooner."""
 
+import contextlib
 import gc
 import itertools
 import multiprocessing
 import signal
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
@@ -43,8 +44,9 @@ def trace_in_processes(sweep: Sweep, jobs: int) -> Generator[SweepRow, None, Non
     try:
         while True:
             # So many wait that no process ever does, and no more: a sweep can have any number.
-            for numbers in itertools.islice(chunks, 4 * jobs - len(pending)):
-                pending.append((numbers, executor.submit(_trace, numbers)))
+            with _interrupts_held():
+                for numbers in itertools.islice(chunks, 4 * jobs - len(pending)):
+                    pending.append((numbers, executor.submit(_trace, numbers)))
             if not pending:
                 return
             numbers, future = pending.popleft()
@@ -59,6 +61,19 @@ def trace_in_processes(sweep: Sweep, jobs: int) -> Generator[SweepRow, None, Non
         executor.shutdown(wait=False, cancel_futures=True)
 
 
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold back an interrupt from the keyboard, from this process and from those started inside.
+
+    It reaches every process; the first one ends the others, which would else tell of it each.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 _of_this_process: tuple[Sweep, RowTracer] | None = None
 
 
@@ -66,8 +81,6 @@ def _start(sweep: Sweep) -> None:
     """Prepare a process to trace rows of a sweep."""
     global _of_this_process
     _of_this_process = sweep, RowTracer(sweep.budget)
-    # An interrupt from the keyboard reaches every process; the first one ends the others.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     # A trace makes a hundred thousand objects, which all go when it ends. Looking for circles
     # among them meanwhile takes a quarter of the time.
     gc.freeze()
