@@ -50,7 +50,7 @@ $(STAMP): requirements/dev.txt pyproject.toml
 run: setup ## Start the service (ZOO_HOST, ZOO_PORT; default 127.0.0.1:8000)
 	$(BIN)/python -m app
 
-check: lint ## Lint, and run the tests that need neither TensorFlow nor a service (90 s on 2 cores)
+check: lint ## Lint, and run the tests that need neither TensorFlow nor a service (under 3 minutes on 2 cores)
 	$(BIN)/python -m pytest --light -n auto --maxprocesses 4 -rfE $(ARGS)
 
 # Each process runs whole files, because their fixtures start services and build networks.
