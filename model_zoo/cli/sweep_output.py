@@ -11,7 +11,7 @@ from model_zoo.errors import ZooError
 from model_zoo.sweeps.parquet import sweep_parquet
 from model_zoo.sweeps.rows import SweepRowDocument
 from model_zoo.sweeps.sweep import Sweep
-from model_zoo.sweeps.tables import problem_text, sweep_columns, sweep_csv
+from model_zoo.sweeps.tables import problem_text, sweep_columns, sweep_csv, value_text
 from model_zoo.tables import aligned_table, csv_table
 
 FORMATS = ("text", "csv", "json", "ndjson", "parquet")
@@ -149,11 +149,4 @@ def _figures(totals: Any) -> list[str]:
 
 def _spelt(values: Mapping[str, Any], places: Sequence[str]) -> list[str]:
     """Return the values of places as text, empty where a row sets none."""
-    return [
-        ""
-        if place not in values
-        else values[place]
-        if isinstance(values[place], str)
-        else json.dumps(values[place])
-        for place in places
-    ]
+    return [value_text(values[place]) if place in values else "" for place in places]

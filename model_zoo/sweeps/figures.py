@@ -21,12 +21,12 @@ MEASURED = (
 FIGURES = (*TOTALS, *PREDICTED, *MEASURED)
 
 
+def figures(row: SweepRowDocument) -> Mapping[str, Any]:
+    """Return the figures of a row, with what is said beside them, by their names."""
+    return {**(row["totals"] or {}), **row.get("predicted", {}), **row.get("measured", {})}
+
+
 def figure(row: SweepRowDocument, name: str) -> float | None:
     """Return a figure of a row; None if it has none of this name."""
-    columns: Mapping[str, Any] = {
-        **(row["totals"] or {}),
-        **row.get("predicted", {}),
-        **row.get("measured", {}),
-    }
-    value = columns.get(name)
+    value = figures(row).get(name)
     return None if value is None else float(value)

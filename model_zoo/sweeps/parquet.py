@@ -2,13 +2,13 @@
 
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from model_zoo.errors import OptionError, Problem
 from model_zoo.sweeps.figures import MEASURED, PREDICTED
 from model_zoo.sweeps.rows import SweepRowDocument
-from model_zoo.sweeps.tables import problem_text, sweep_columns
+from model_zoo.sweeps.tables import plain_columns, sweep_columns
 
 _INT64 = range(-(2**63), 2**63)
 _EXACT = range(-(2**53), 2**53 + 1)
@@ -37,26 +37,17 @@ def sweep_parquet(rows: Iterable[SweepRowDocument], places: Sequence[str]) -> by
 
     rows = list(rows)
     names = sweep_columns(places, rows)
-    columns = [_column(name, [_cell(row, name) for row in rows]) for name in names]
-    arrays = [pa.array(cells, getattr(pa, kind)()) for kind, cells in columns]
+    pairs = [(row, plain_columns(row)) for row in rows]
+    typed = [_column(name, [_cell(*pair, name) for pair in pairs]) for name in names]
+    arrays = [pa.array(cells, getattr(pa, kind)()) for kind, cells in typed]
     file = io.BytesIO()
     pq.write_table(pa.Table.from_arrays(arrays, names=list(names)), file)
     return file.getvalue()
 
 
-def _cell(row: SweepRowDocument, name: str) -> Any:
+def _cell(row: SweepRowDocument, columns: Mapping[str, Any], name: str) -> Any:
     if name.startswith("/"):
         return row["values"].get(name, _MISSING)
-    if name == "verdicts":
-        return "; ".join(row.get("measured", {}).get("verdicts", ())) or None
-    if name == "problem":
-        return None if row["problem"] is None else problem_text(row["problem"])
-    columns: dict[str, Any] = {
-        **row,
-        **(row["totals"] or {}),
-        **row.get("predicted", {}),
-        **row.get("measured", {}),
-    }
     return columns.get(name)
 
 

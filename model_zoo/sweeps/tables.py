@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from model_zoo.sweeps.figures import MEASURED, PREDICTED, TOTALS
+from model_zoo.sweeps.figures import MEASURED, PREDICTED, TOTALS, figures
 from model_zoo.sweeps.rows import RowProblem, SweepRowDocument
 from model_zoo.tables import csv_table
 
@@ -23,16 +23,19 @@ def sweep_columns(places: Sequence[str], rows: Sequence[SweepRowDocument] = ()) 
 
 def cells(row: SweepRowDocument, columns: Sequence[str]) -> list[object]:
     """Return the cells of a row; None is an empty one, which differs from a null of an axis."""
-    by_name: dict[str, object] = {
-        **{place: _cell(value) for place, value in row["values"].items()},
+    spelt = {place: value_text(value) for place, value in row["values"].items()}
+    by_name = {**spelt, **plain_columns(row)}
+    return [by_name.get(column) for column in columns]
+
+
+def plain_columns(row: SweepRowDocument) -> dict[str, Any]:
+    """Return what a row has for the columns that are no places, by their names."""
+    return {
         **row,
-        **(row["totals"] or {}),
-        **row.get("predicted", {}),
-        **row.get("measured", {}),
+        **figures(row),
         "verdicts": "; ".join(row.get("measured", {}).get("verdicts", ())) or None,
         "problem": None if row["problem"] is None else problem_text(row["problem"]),
     }
-    return [by_name.get(column) for column in columns]
 
 
 def sweep_csv(rows: Iterable[SweepRowDocument], places: Sequence[str]) -> str:
@@ -49,6 +52,6 @@ def problem_text(problem: RowProblem) -> str:
     return f"{where}: {problem['message']}{more}" if where else f"{problem['message']}{more}"
 
 
-def _cell(value: Any) -> object:
+def value_text(value: Any) -> str:
     """Return a value of an axis: text as it is, everything else as JSON."""
     return value if isinstance(value, str) else json.dumps(value)

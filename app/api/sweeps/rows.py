@@ -35,7 +35,6 @@ from model_zoo import (
 
 router = APIRouter(prefix="/v1/sweeps", tags=["sweeps"])
 
-
 _NAMES = {"ndjson": "NDJSON", "csv": "CSV", "parquet": "Parquet"}
 
 
@@ -104,7 +103,6 @@ async def list_rows(
     statuses = () if status is None else _statuses(status)
     view = await asyncio.to_thread(sweeps.get, sweep_id)
     start = read_cursor(cursor) or 0
-
     places = view.sweep.places
 
     def arranged() -> Sequence[SweepRowDocument]:
