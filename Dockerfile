@@ -19,11 +19,21 @@ COPY requirements/${VARIANT}.txt /opt/requirements.txt
 RUN pip install --no-cache-dir --require-hashes --requirement /opt/requirements.txt \
     && rm -rf /opt/venv/lib/python3*/site-packages/tensorflow/include
 
+FROM base AS page
+COPY requirements/page.txt /opt/page.txt
+RUN pip install --no-cache-dir --require-hashes --requirement /opt/page.txt
+WORKDIR /src/page
+COPY page/package.json page/package-lock.json page/.npmrc ./
+RUN npm ci
+COPY page ./
+RUN npm run build
+
 FROM base AS wheel
 WORKDIR /src
 COPY LICENSE pyproject.toml ./
 COPY model_zoo ./model_zoo
 COPY app ./app
+COPY --from=page /src/app/static ./app/static
 RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /dist .
 
 FROM base AS cpu

@@ -17,7 +17,7 @@ PYTHON ?=
 ARGS ?=
 LOCK_FLAGS ?=
 
-.PHONY: help setup run check test fuzz lint format bench bench-serve soak overload lock container
+.PHONY: help setup page types run check test fuzz lint format bench bench-serve soak overload lock container
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,27 +47,49 @@ $(STAMP): requirements/dev.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-run: setup ## Start the service (ZOO_HOST, ZOO_PORT; default 127.0.0.1:8000)
+# Node and npm are in the environment. npm writes the stamp last, as `setup` does.
+NPM = cd page && PATH="$(CURDIR)/$(BIN):$$PATH" npm
+NODE_STAMP := page/node_modules/.package-lock.json
+PAGE := app/static/index.html
+PAGE_SOURCES := $(shell find page -name node_modules -prune -o -type f -print)
+
+page: $(PAGE) ## Build the page into app/static, if its sources changed
+
+$(NODE_STAMP): page/package-lock.json page/package.json page/.npmrc | $(STAMP)
+	$(NPM) ci
+	@touch $@
+
+$(PAGE): $(PAGE_SOURCES) | $(NODE_STAMP)
+	$(NPM) run build
+
+types: setup $(NODE_STAMP) ## Write the page's types of requests and answers from the routes
+	$(BIN)/python -m scripts.write_page_types
+
+run: setup page ## Start the service (ZOO_HOST, ZOO_PORT; default 127.0.0.1:8000)
 	$(BIN)/python -m app
 
-check: lint ## Lint, and run the tests that need neither TensorFlow nor a service (under 3 minutes on 2 cores)
+check: lint page ## Lint, and run the tests that need neither TensorFlow nor a service (under 3 minutes on 2 cores)
+	$(NPM) test
 	$(BIN)/python -m pytest --light -n auto --maxprocesses 4 -rfE $(ARGS)
 
 # Each process runs whole files, because their fixtures start services and build networks.
-test: setup ## Run all tests (minutes)
+test: setup page ## Run all tests (minutes)
+	$(NPM) test
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 fuzz: setup ## Test the file readers on ten times as many damaged files (minutes)
 	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest tests/fuzz $(ARGS)
 
-lint: setup ## Check style, formatting and types
+lint: setup $(NODE_STAMP) ## Check style, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(NPM) run check
 
-format: setup ## Format, and fix what ruff can fix
+format: setup $(NODE_STAMP) ## Format, and fix what the linters can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(NPM) run format
 
 bench: setup ## Run the benchmarks
 	$(BIN)/python -m benchmarks.bench $(ARGS)
@@ -83,11 +105,12 @@ overload: setup ## Send ten times the capacity, and kill the worker under load (
 
 # cpu.txt constrains the other two, so every variant runs the same versions.
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-    --custom-compile-command 'make lock' $(LOCK_FLAGS) pyproject.toml
+    --custom-compile-command 'make lock' $(LOCK_FLAGS)
 lock: setup ## Write requirements/*.txt from pyproject.toml
-	$(COMPILE) --output-file requirements/cpu.txt
-	$(COMPILE) --extra dev --constraints requirements/cpu.txt --output-file requirements/dev.txt
-	$(COMPILE) --extra gpu --constraints requirements/cpu.txt --output-file requirements/gpu.txt
+	$(COMPILE) pyproject.toml --output-file requirements/cpu.txt
+	$(COMPILE) pyproject.toml --extra dev --constraints requirements/cpu.txt --output-file requirements/dev.txt
+	$(COMPILE) pyproject.toml --extra gpu --constraints requirements/cpu.txt --output-file requirements/gpu.txt
+	$(COMPILE) --group page --output-file requirements/page.txt
 
 container: ## Build and check the container image (see scripts/check_container.sh)
 	scripts/check_container.sh

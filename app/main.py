@@ -13,14 +13,15 @@ from app.api import (
     builds,
     compare,
     diff,
-    docs,
     health,
     infer,
     limits,
     metrics,
     models,
     open_inference,
+    openapi_document,
     ops,
+    page,
     scopes,
     sweeps,
     tensorflow_serving,
@@ -56,7 +57,8 @@ _OWN_ROUTERS = (
     health.router,
     limits.router,
     metrics.router,
-    docs.router,
+    openapi_document.router,
+    page.router,
 )
 
 

@@ -28,6 +28,7 @@ OPERATIONS = {
     "getMetrics": "GET /metrics",
     "getOp": "GET /v1/ops/{name}",
     "getOpenApi": "GET /openapi.json",
+    "getPage": "GET /",
     "getRestorePlan": "GET /v1/builds/{build_id}/restore-plan",
     "getScope": "GET /v1/scopes/{name}",
     "getSweep": "GET /v1/sweeps/{sweep_id}",

@@ -239,6 +239,7 @@ PLAIN = (
     "getDocs",
     "getHealth",
     "getOpenApi",
+    "getPage",
     "getScope",
     "getSweep",
     "getSweepMeasurement",

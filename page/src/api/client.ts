@@ -1,0 +1,108 @@
+/** Requests to the service, and its problems as errors. */
+
+import type { components } from "./schema";
+
+export type Schemas = components["schemas"];
+export type Problem = Schemas["Problem"];
+
+/** An answer that is a problem, or no answer at all; `message` is the problem's detail. */
+export class ProblemError extends Error {
+  constructor(readonly problem: Problem) {
+    super(problem.detail);
+    this.name = "ProblemError";
+  }
+}
+
+/** Returns the URL of a path of the service, which may stand under a prefix. */
+export function serviceUrl(path: string): string {
+  return new URL(path.replace(/^\//, ""), document.baseURI).href;
+}
+
+/** Returns the path of a route with its parameters encoded: path`v1/builds/${id}`. */
+export function path(parts: TemplateStringsArray, ...parameters: string[]): string {
+  return String.raw({ raw: parts }, ...parameters.map(encodeURIComponent));
+}
+
+/**
+ * Sends a request, and returns the response if it is not a problem.
+ *
+ * Throws ProblemError; and an AbortError if `signal` ended the request.
+ */
+export async function send(path: string, init: RequestInit = {}): Promise<Response> {
+  let response: Response;
+  try {
+    response = await fetch(serviceUrl(path), init);
+  } catch (error) {
+    if (isAbort(error)) throw error;
+    throw new ProblemError(unreachable(path));
+  }
+  if (response.ok) return response;
+  throw new ProblemError(await readProblem(response));
+}
+
+export async function get<Name extends keyof Schemas>(
+  path: string,
+  signal?: AbortSignal,
+): Promise<Schemas[Name]> {
+  const response = await send(path, signal ? { signal } : {});
+  return (await response.json()) as Schemas[Name];
+}
+
+export async function post<Name extends keyof Schemas>(
+  path: string,
+  body: unknown,
+  signal?: AbortSignal,
+): Promise<Schemas[Name]> {
+  const response = await send(path, jsonRequest("POST", body, signal));
+  return (await response.json()) as Schemas[Name];
+}
+
+/** Returns the options of a request with a JSON body. */
+export function jsonRequest(method: string, body: unknown, signal?: AbortSignal): RequestInit {
+  return {
+    method,
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(body),
+    ...(signal && { signal }),
+  };
+}
+
+export function isAbort(error: unknown): boolean {
+  return error instanceof DOMException && error.name === "AbortError";
+}
+
+/** Returns any error as a problem, so that every panel shows errors in one form. */
+export function asProblem(error: unknown): Problem {
+  if (error instanceof ProblemError) return error.problem;
+  const detail = error instanceof Error ? error.message : String(error);
+  return pageProblem("The page failed", detail, 0);
+}
+
+async function readProblem(response: Response): Promise<Problem> {
+  const text = await response.text();
+  if (response.headers.get("Content-Type")?.includes("problem+json")) {
+    return JSON.parse(text) as Problem;
+  }
+  const detail = `The answer has status ${response.status} and is no problem of this service: ${text.slice(0, 200)}`;
+  return pageProblem(
+    "Something between the page and the service answered",
+    detail,
+    response.status,
+  );
+}
+
+function unreachable(path: string): Problem {
+  const detail = `No answer to ${path}. Is the service running? The page asks again at the next edit.`;
+  return pageProblem("The service does not answer", detail, 0);
+}
+
+function pageProblem(title: string, detail: string, status: number): Problem {
+  return {
+    type: "/docs#problem-internal-error",
+    title,
+    detail,
+    status,
+    errors: [],
+    request_id: "",
+  };
+}

@@ -1,0 +1,2 @@
+import "swagger-ui-dist/swagger-ui.css";
+

@@ -1,0 +1,3 @@
+export function Graph() {
+  return <p class="empty">Graph</p>;
+}

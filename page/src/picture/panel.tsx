@@ -1,0 +1,3 @@
+export function Picture() {
+  return <p class="empty">Picture</p>;
+}

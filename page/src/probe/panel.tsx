@@ -1,0 +1,3 @@
+export function Probe() {
+  return <p class="empty">Probe</p>;
+}

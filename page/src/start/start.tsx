@@ -1,0 +1,3 @@
+export function StartButton() {
+  return <button type="button">Start</button>;
+}

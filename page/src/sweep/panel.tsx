@@ -1,0 +1,3 @@
+export function Sweep() {
+  return <p class="empty">Sweep</p>;
+}

@@ -1,0 +1,58 @@
+/** Numbers, shapes and values as the page shows them. */
+
+const THIN_SPACE = " ";
+const grouped = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+const digits3 = new Intl.NumberFormat("en", { maximumSignificantDigits: 3, useGrouping: false });
+
+/** Returns a whole number with all its digits, in groups of three. */
+export function exact(value: number): string {
+  return grouped.format(value).replaceAll(",", THIN_SPACE);
+}
+
+/** Returns a count in three digits and a unit: 5.72 G. Show `exact` in its title. */
+export function short(value: number): string {
+  return scaled(value, 1000, ["", "k", "M", "G", "T"]);
+}
+
+/** Returns a size in three digits: 109 MB, in powers of 1000 as disks and networks count. */
+export function bytes(value: number): string {
+  return scaled(value, 1000, ["B", "kB", "MB", "GB", "TB"]);
+}
+
+function scaled(value: number, base: number, units: readonly string[]): string {
+  let size = value;
+  let unit = 0;
+  // 999.5 would be shown as 1000.
+  while (Math.abs(size) >= 0.9995 * base && unit < units.length - 1) {
+    size /= base;
+    unit += 1;
+  }
+  const number = digits3.format(size);
+  return units[unit] ? `${number}${THIN_SPACE}${units[unit]}` : number;
+}
+
+/** Returns a difference with its sign, "±0" if there is none. */
+export function signed(value: number, format: (value: number) => string): string {
+  if (value === 0) return "±0";
+  return `${value > 0 ? "+" : "−"}${format(Math.abs(value))}`;
+}
+
+/** Returns a shape as N×299×299×3; a null is the batch, or a size that is not known. */
+export function shape(sizes: readonly (number | null)[]): string {
+  return sizes.map((size, index) => size ?? (index === 0 ? "N" : "?")).join("×");
+}
+
+/** Returns a value of an argument in one line, as the wire format writes it, a function as a call. */
+export function value(each: unknown): string {
+  if (typeof each === "string") return each;
+  if (Array.isArray(each)) return `[${each.map(value).join(", ")}]`;
+  if (typeof each === "object" && each !== null) {
+    const { name, ...others } = each as Record<string, unknown>;
+    const inner = Object.entries(others).map(([key, item]) => `${key}=${value(item)}`);
+    if (typeof name === "string") return `${name}(${inner.join(", ")})`;
+    return `{${Object.entries(each)
+      .map(([key, item]) => `${key}: ${value(item)}`)
+      .join(", ")}}`;
+  }
+  return String(each);
+}

@@ -1,0 +1,19 @@
+import { defineConfig } from "vitest/config";
+
+const service = "http://127.0.0.1:8000";
+
+export default defineConfig({
+  // Relative, because the service may stand behind a proxy that adds a prefix to its paths.
+  base: "./",
+  build: {
+    outDir: "../app/static",
+    emptyOutDir: true,
+    target: "es2023",
+    // The Content-Security-Policy allows no script or font from a data: URL.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    rollupOptions: { input: ["index.html", "docs.html"] },
+  },
+  server: { proxy: { "/v1": service, "/openapi.json": service } },
+  test: { include: ["src/**/*.test.ts"] },
+});

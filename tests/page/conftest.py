@@ -1,0 +1,85 @@
+"""The page in a real browser, before the real service.
+
+Every test fails if the page logs an error, throws, or asks another origin for anything.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    sync_playwright,
+)
+from zoo_server import Server
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+WIDE = {"width": 1440, "height": 900}
+
+Visit = Callable[..., Page]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if executable is None:
+        message = f"no browser is installed as one of: {', '.join(BROWSERS)}"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a running service."""
+    server = Server(tmp_path_factory.mktemp("page") / "home")
+    yield server.url
+    assert server.end() == 0
+
+
+@pytest.fixture
+def visit(browser: Browser, site: str) -> Iterator[Visit]:
+    """Open the page: visit(fragment, path="", errors=(), **options of the browser's context).
+
+    `errors` are parts of the messages that the console may log: a status that is provoked.
+    """
+    contexts: list[BrowserContext] = []
+    faults: list[str] = []
+
+    def open_page(
+        fragment: str = "", path: str = "", errors: tuple[str, ...] = (), **options: object
+    ) -> Page:
+        context = browser.new_context(**{"viewport": WIDE, "reduced_motion": "reduce", **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+
+        def on_console(message: ConsoleMessage) -> None:
+            if message.type in ("error", "warning") and not any(e in message.text for e in errors):
+                faults.append(f"{message.type}: {message.text} at {message.location}")
+
+        def on_request(request: Request) -> None:
+            parts = urlsplit(request.url)
+            if parts.scheme not in ("data", "blob") and parts.netloc != urlsplit(site).netloc:
+                faults.append(f"asked {request.url}")
+
+        page.on("console", on_console)
+        page.on("pageerror", lambda error: faults.append(f"threw: {error}"))
+        page.on("request", on_request)
+        page.goto(f"{site}/{path}{fragment}")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not faults, "\n".join(faults)
