@@ -3,9 +3,10 @@
 import asyncio
 
 from fastapi import APIRouter
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
+from app.http.json_answer import JsonAnswer
 from app.http.openapi import answer, problems
 from app.http.problems import unknown_names
 from model_zoo import (
@@ -42,7 +43,7 @@ async def read_architectures() -> Response:
     body: ArchitecturesBody = {
         "architectures": [{**row, "href": f"/v1/architectures/{row['name']}"} for row in rows]
     }
-    return JSONResponse(body)
+    return JsonAnswer(body)
 
 
 @router.get(
@@ -57,4 +58,4 @@ async def read_architectures() -> Response:
 async def read_architecture(name: str) -> Response:
     """Its parameters with types and defaults, its default scope, input and preprocessing."""
     with unknown_names():
-        return JSONResponse(describe_architecture(name))
+        return JsonAnswer(describe_architecture(name))

@@ -3,11 +3,12 @@
 from typing import Literal
 
 from fastapi import APIRouter
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from app.api.parts import EngineDep
 from app.engine import WorkerState
+from app.http.json_answer import JsonAnswer
 from app.http.openapi import answer
 from model_zoo import failed_packages
 
@@ -72,4 +73,4 @@ async def read_health(engine: EngineDep) -> Response:
             for each in failed_packages()
         ],
     }
-    return JSONResponse(body, headers={"Cache-Control": "no-store"})
+    return JsonAnswer(body, headers={"Cache-Control": "no-store"})

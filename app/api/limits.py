@@ -4,10 +4,11 @@ from typing import Annotated
 
 from fastapi import APIRouter
 from pydantic import Field
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from app.api.parts import SettingsDep
+from app.http.json_answer import JsonAnswer
 from app.http.openapi import answer
 from app.settings import limit_fields, variable
 
@@ -49,4 +50,4 @@ async def read_limits(settings: SettingsDep) -> Response:
             for name, field in limit_fields().items()
         ]
     }
-    return JSONResponse(body)
+    return JsonAnswer(body)

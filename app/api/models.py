@@ -7,7 +7,7 @@ from typing import Annotated, NotRequired, cast, get_args
 from fastapi import APIRouter, Query
 from pydantic import Field, JsonValue
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from app.api.parts import (
@@ -18,6 +18,7 @@ from app.api.parts import (
 )
 from app.body_fields import BuildId, Links, Time
 from app.engine import LoadState, Precision, RuntimeName
+from app.http.json_answer import JsonAnswer
 from app.http.naming import read_naming
 from app.http.openapi import BODY_PROBLEMS, answer, problems
 from app.http.paging import Cursor, PageLimit, page_of, read_cursor
@@ -112,7 +113,7 @@ async def put_model(
     named = cast(NamedModelBody, model_body(models, record))
     if warnings := [*network.warnings, *(_nameless(models, record) if is_new else [])]:
         named["warnings"] = warnings
-    return JSONResponse(
+    return JsonAnswer(
         named,
         201 if is_new else 200,
         {"Location": f"/v1/models/{name}/versions/{record.version}"},
@@ -143,7 +144,7 @@ async def list_models(
         "models": [model_body(models, record) for record in page],
         "next": next_page,
     }
-    return JSONResponse(body, headers={"Cache-Control": "no-store"})
+    return JsonAnswer(body, headers={"Cache-Control": "no-store"})
 
 
 @router.delete(

@@ -4,9 +4,10 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from app.api import open_inference, tensorflow_serving
+from app.http.json_answer import JsonAnswer
 from app.http.openapi import answer, finished, schemas_of, spec_schemas
 from app.http.request_bodies import SPEC, Instances
 from app.serving.model_registry import ModelRequest
@@ -23,7 +24,7 @@ router = APIRouter(tags=["service"])
 )
 async def read_openapi(request: Request) -> Response:
     """The document that /docs shows, and that client generators read."""
-    return JSONResponse(openapi_document(request.app))
+    return JsonAnswer(openapi_document(request.app))
 
 
 def openapi_document(app: FastAPI) -> dict[str, Any]:

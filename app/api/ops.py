@@ -1,9 +1,10 @@
 """`/v1/ops`: the ops that a scope can list."""
 
 from fastapi import APIRouter
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
+from app.http.json_answer import JsonAnswer
 from app.http.openapi import answer, problems
 from app.http.problems import unknown_names
 from model_zoo import OpDescription, describe_op, list_ops
@@ -33,7 +34,7 @@ class OpsBody(TypedDict):
 async def read_ops() -> Response:
     """Each name is valid in the `ops` of a scope."""
     body: OpsBody = {"ops": [{"name": op, "href": f"/v1/ops/{op}"} for op in list_ops()]}
-    return JSONResponse(body)
+    return JsonAnswer(body)
 
 
 @router.get(
@@ -45,4 +46,4 @@ async def read_ops() -> Response:
 async def read_op(name: str) -> Response:
     """Its arguments, with their types and defaults."""
     with unknown_names():
-        return JSONResponse(describe_op(name))
+        return JsonAnswer(describe_op(name))

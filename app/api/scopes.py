@@ -6,13 +6,14 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 from pydantic import Field
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from app.api.parts import SavedScopesDep, SettingsDep
 from app.body_fields import Links, Time
 from app.documents import parse_document
 from app.http.bodies import read_document
+from app.http.json_answer import JsonAnswer
 from app.http.openapi import BODY_PROBLEMS, answer, json_body, problems
 from app.http.paging import Cursor, PageLimit, page_of, read_cursor
 from app.serving.saved_scopes import SavedScopes
@@ -98,7 +99,7 @@ async def put_scope(
     body = await read_document(request, settings)
     item, scope, is_new = await asyncio.to_thread(_put, scopes, settings, name, body)
     content = _body(item, scope)
-    return JSONResponse(content, 201 if is_new else 200, {"Location": content["links"]["self"]})
+    return JsonAnswer(content, 201 if is_new else 200, {"Location": content["links"]["self"]})
 
 
 def _put(
@@ -131,7 +132,7 @@ async def list_scopes(
         ],
         "next": next_page,
     }
-    return JSONResponse(body, headers={"Cache-Control": "no-store"})
+    return JsonAnswer(body, headers={"Cache-Control": "no-store"})
 
 
 @router.get(
@@ -142,7 +143,7 @@ async def list_scopes(
 )
 async def read_scope(name: _Name, scopes: SavedScopesDep) -> Response:
     """The current version of a name, or the version that a digest names."""
-    return JSONResponse(_body(*await asyncio.to_thread(scopes.get, name)))
+    return JsonAnswer(_body(*await asyncio.to_thread(scopes.get, name)))
 
 
 @router.delete(

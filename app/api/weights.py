@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import Field
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from app.api.parts import BuildsDep, CheckpointsDep, SettingsDep, WeightImportsDep
@@ -15,6 +15,7 @@ from app.body_fields import Links
 from app.errors import ServiceError
 from app.http.bodies import check_size
 from app.http.exchange import timings
+from app.http.json_answer import JsonAnswer
 from app.http.openapi import BODY_PROBLEMS, answer, problems
 from app.http.request_bodies import FILES
 from app.http.uploads import Receiver, begin, plain_name, receive
@@ -127,7 +128,7 @@ async def upload_weights(
                 await asyncio.to_thread(scratch.__exit__, None, None, None)
     except OSError as error:
         raise StoreError(f"The weights cannot be kept now: {error.strerror}.") from error
-    return JSONResponse(
+    return JsonAnswer(
         await asyncio.to_thread(weights_body, checkpoint),
         201 if is_new else 200,
         {"Location": f"/v1/weights/{checkpoint.id}"},
@@ -154,7 +155,7 @@ async def list_weights(checkpoints: CheckpointsDep, imports: WeightImportsDep) -
             for upload in imports.uploads
         ],
     }
-    return JSONResponse(body, headers={"Cache-Control": "no-store"})
+    return JsonAnswer(body, headers={"Cache-Control": "no-store"})
 
 
 def _items(checkpoints: CheckpointStore) -> list[WeightsItemBody]:
@@ -178,7 +179,7 @@ async def read_published() -> Response:
     and upload it.
     """
     body: PublishedWeightsBody = {"published": describe_published()}
-    return JSONResponse(body)
+    return JsonAnswer(body)
 
 
 @router.get(
@@ -190,7 +191,7 @@ async def read_published() -> Response:
 async def read_weights(weights_id: str, checkpoints: CheckpointsDep) -> Response:
     """Each tensor by the name that its file gives it, with its dtype and shape."""
     checkpoint = await _find(checkpoints, weights_id)
-    return JSONResponse(await asyncio.to_thread(weights_body, checkpoint))
+    return JsonAnswer(await asyncio.to_thread(weights_body, checkpoint))
 
 
 @router.delete(

@@ -5,9 +5,10 @@ from typing import Any, TypeVar
 
 from fastapi import Query
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from app.errors import ServiceError
+from app.http.json_answer import JsonAnswer
 from app.http.problems import query_error
 from model_zoo import not_accepted, unknown_name
 
@@ -76,7 +77,7 @@ def written(format_name: str, writers: Writers) -> Response:
     content = writers[format_name]()
     media_type = {**DIFF_FORMATS, **GRAPH_FORMATS}[format_name]
     if media_type.endswith("json"):
-        return JSONResponse(content, media_type=media_type)
+        return JsonAnswer(content, media_type=media_type)
     return Response(content, media_type=media_type)
 
 

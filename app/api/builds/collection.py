@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import Field, WithJsonSchema
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from app.api.parts import BuildsDep, ModelsDep, SettingsDep, WeightExportsDep
@@ -14,6 +14,7 @@ from app.body_fields import BuildId, Links, Time
 from app.builds import Builds
 from app.http.bodies import read_document
 from app.http.exchange import timings
+from app.http.json_answer import JsonAnswer
 from app.http.negotiation import one_of
 from app.http.openapi import BODY_PROBLEMS, SPEC_PROBLEMS, answer, problems
 from app.http.paging import Cursor, PageLimit, page_of, read_cursor
@@ -89,7 +90,7 @@ async def create_build(request: Request, builds: BuildsDep, settings: SettingsDe
     """
     body = await read_document(request, settings)
     build, is_new = await asyncio.to_thread(_create, builds, body, timings(request))
-    return JSONResponse(
+    return JsonAnswer(
         build_body(build), 201 if is_new else 200, {"Location": f"/v1/builds/{build.id}"}
     )
 
@@ -122,7 +123,7 @@ async def list_builds(
     )
     page, next_page = page_of(items, limit, "/v1/builds", architecture=architecture)
     body: BuildsBody = {"builds": [_item(build) for build in page], "next": next_page}
-    return JSONResponse(body)
+    return JsonAnswer(body)
 
 
 @router.get(
@@ -133,7 +134,7 @@ async def list_builds(
 )
 async def read_build(build_id: str, builds: BuildsDep) -> Response:
     """The same answer as to the request that created it."""
-    return JSONResponse(build_body(await builds.find(build_id)))
+    return JsonAnswer(build_body(await builds.find(build_id)))
 
 
 @router.delete(

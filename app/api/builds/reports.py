@@ -7,10 +7,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from app.api.parts import BuildsDep
 from app.http.exchange import timings
+from app.http.json_answer import JsonAnswer
 from app.http.negotiation import (
     REPORT_FORMATS,
     Writers,
@@ -123,7 +124,7 @@ async def read_scopes(
     there if they reach this one, and then for all; forced arguments are in forced levels.
     """
     traced = await builds.find_trace(build_id, timings(request))
-    return JSONResponse(await asyncio.to_thread(_scope_at, traced, layer))
+    return JsonAnswer(await asyncio.to_thread(_scope_at, traced, layer))
 
 
 def _scope_at(traced: Trace, layer: str) -> LayerScopeDocument:

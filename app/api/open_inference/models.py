@@ -1,12 +1,13 @@
 """The Open Inference Protocol's models: their names, readiness, metadata and configuration."""
 
 from fastapi import APIRouter
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from app.api.open_inference.resolving import VERSION, ModelDep
 from app.api.parts import ModelsDep, SettingsDep
 from app.engine import ModelState
+from app.http.json_answer import JsonAnswer
 from app.http.openapi import answer, problems
 from app.http.problems import not_ready
 from app.protocols.open_inference.metadata import (
@@ -48,7 +49,7 @@ _METADATA = {200: answer("The metadata.", V2ModelMetadataBody), **problems("unkn
 async def list_models(models: ModelsDep) -> Response:
     """Only named models. Every build is also a model, named by its id."""
     body: V2ModelNamesBody = {"models": list(models.store.names())}
-    return JSONResponse(body)
+    return JsonAnswer(body)
 
 
 @router.get(
@@ -75,7 +76,7 @@ async def read_model_ready(model: ModelDep, models: ModelsDep) -> Response:
     state = models.state(model.ref)
     if state.state == "ready":
         body: V2ModelReadyBody = {"name": model.name, "ready": True}
-        return JSONResponse(body, headers={"Cache-Control": "no-store"})
+        return JsonAnswer(body, headers={"Cache-Control": "no-store"})
     reason = f": {state.reason}" if state.reason else ""
     raise not_ready(
         f"Version {model.version} of model {model.name!r} is {state.state}{reason}. Its first "
@@ -99,7 +100,7 @@ async def read_model_ready(model: ModelDep, models: ModelsDep) -> Response:
 )
 async def read_model_config(model: ModelDep, settings: SettingsDep, models: ModelsDep) -> Response:
     """The input and the output to use; `parameters` hold the others, the spec and its scopes."""
-    return JSONResponse(model_config(_facts(model, settings, models.state(model.ref))))
+    return JsonAnswer(model_config(_facts(model, settings, models.state(model.ref))))
 
 
 @router.get(
@@ -120,7 +121,7 @@ async def read_model(model: ModelDep, settings: SettingsDep, models: ModelsDep) 
     # A build that goes by its id has one version.
     versions = sorted(each.version for each in models.store.versions(model.name)) or [model.version]
     facts = _facts(model, settings, models.state(model.ref))
-    return JSONResponse(model_metadata(facts, versions))
+    return JsonAnswer(model_metadata(facts, versions))
 
 
 def _facts(model: ModelVersion, settings: Settings, state: ModelState) -> ModelFacts:

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from app.api.open_inference.requests import INDEX, LOAD
@@ -14,6 +14,7 @@ from app.documents import parse_tensors
 from app.engine import LoadState, ModelState
 from app.errors import ProblemKinds, ServiceError
 from app.http.bodies import read_document
+from app.http.json_answer import JsonAnswer
 from app.http.openapi import WORKER_PROBLEMS, answer, problems
 from app.protocols.open_inference.compression import ENCODINGS
 from app.protocols.open_inference.fields import checked, optional
@@ -77,7 +78,7 @@ async def read_index(request: Request, settings: SettingsDep, models: ModelsDep)
     index = [
         _index_entry(record, models.state(models.ref(record))) for record in models.store.by_name()
     ]
-    return JSONResponse([entry for entry in index if entry["state"] == "READY" or not only_ready])
+    return JsonAnswer([entry for entry in index if entry["state"] == "READY" or not only_ready])
 
 
 def _index_entry(record: VersionRecord, state: ModelState) -> V2RepositoryModelBody:

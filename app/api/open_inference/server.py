@@ -1,10 +1,11 @@
 """The Open Inference Protocol's server: its name, extensions and health."""
 
 from fastapi import APIRouter
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from app.api.parts import EngineDep
+from app.http.json_answer import JsonAnswer
 from app.http.openapi import answer, problems
 from app.http.problems import not_ready
 from app.protocols.open_inference.metadata import EXTENSIONS
@@ -49,7 +50,7 @@ async def read_server() -> Response:
         "version": VERSION,
         "extensions": list(EXTENSIONS),
     }
-    return JSONResponse(body)
+    return JsonAnswer(body)
 
 
 @router.get(
@@ -61,7 +62,7 @@ async def read_server() -> Response:
 async def read_live() -> Response:
     """Always 200 while the process answers."""
     body: V2LiveBody = {"live": True}
-    return JSONResponse(body, headers={"Cache-Control": "no-store"})
+    return JsonAnswer(body, headers={"Cache-Control": "no-store"})
 
 
 @router.get(
@@ -78,7 +79,7 @@ async def read_ready(engine: EngineDep) -> Response:
     status = engine.status()
     if status.ready:
         body: V2ReadyBody = {"ready": True, "live": True}
-        return JSONResponse(body, headers={"Cache-Control": "no-store"})
+        return JsonAnswer(body, headers={"Cache-Control": "no-store"})
     if status.state == "ready":
         raise not_ready(
             "The service is stopping, or still loads the models that are to stay in memory.",

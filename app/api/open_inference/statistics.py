@@ -1,12 +1,13 @@
 """The Open Inference Protocol's statistics of models."""
 
 from fastapi import APIRouter
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from app.api.open_inference.resolving import VERSION, ModelDep
 from app.api.parts import EngineDep, ModelsDep, StatisticsDep
 from app.engine import Engine, ModelRef
+from app.http.json_answer import JsonAnswer
 from app.http.openapi import answer, problems
 from app.telemetry.statistics import Statistics, V2MemoryUsageBody, V2ModelStatisticsBody
 
@@ -80,7 +81,7 @@ async def read_statistics(
 
 def _response(entries: list[V2ModelStatisticsBody]) -> Response:
     body: V2StatisticsBody = {"model_stats": entries}
-    return JSONResponse(body)
+    return JsonAnswer(body)
 
 
 def _entry(

@@ -4,13 +4,14 @@ import asyncio
 
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from app.api.builds.collection import BuildBody, build_body
 from app.api.parts import SettingsDep, SweepsDep
 from app.http.bodies import read_document
 from app.http.exchange import timings
+from app.http.json_answer import JsonAnswer
 from app.http.openapi import BODY_PROBLEMS, SPEC_PROBLEMS, answer, json_body, problems
 
 router = APIRouter(prefix="/v1/sweeps", tags=["sweeps"])
@@ -50,4 +51,4 @@ async def create_builds(
         {"row": row, "is_new": is_new, "build": build_body(build)} for row, build, is_new in rows
     ]
     content: SweepBuildsBody = {"builds": builds}
-    return JSONResponse(content)
+    return JsonAnswer(content)

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import Field, JsonValue
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from app.api.parts import SettingsDep, SweepsDep
@@ -21,6 +21,7 @@ from app.api.sweeps.bodies import (
 )
 from app.body_fields import BuildId, Links, Time
 from app.http.bodies import read_document
+from app.http.json_answer import JsonAnswer
 from app.http.negotiation import ROW_FORMATS, chosen_format, format_query
 from app.http.openapi import BODY_PROBLEMS, answer, json_body, problems
 from app.http.paging import Cursor, PageLimit, page_of, read_cursor
@@ -154,7 +155,7 @@ async def create_sweep(
     body = await read_document(request, settings)
     read = await asyncio.to_thread(sweeps.read, body)
     if dry_run:
-        return JSONResponse(await asyncio.to_thread(_plan, read, start, limit))
+        return JsonAnswer(await asyncio.to_thread(_plan, read, start, limit))
     await sweeps.start(read, fail_fast=fail_fast)
     headers = {"Location": f"/v1/sweeps/{read.id}"}
     if format_name == "ndjson":
@@ -164,7 +165,7 @@ async def create_sweep(
     await sweeps.wait(read.id, _WAIT_S)
     view = await asyncio.to_thread(sweeps.get, read.id)
     content = await asyncio.to_thread(_body, sweeps, view, limit)
-    return JSONResponse(content, 202 if view.state == "running" else 200, headers)
+    return JsonAnswer(content, 202 if view.state == "running" else 200, headers)
 
 
 @router.get(
@@ -178,7 +179,7 @@ async def list_sweeps(sweeps: SweepsDep, limit: PageLimit = 50, cursor: Cursor =
     items = await asyncio.to_thread(sweeps.page, before=read_cursor(cursor), limit=limit + 1)
     page, next_items = page_of(items, limit, "/v1/sweeps")
     body: SweepsBody = {"sweeps": [_item(each) for each in page], "next": next_items}
-    return JSONResponse(body, headers={"Cache-Control": "no-store"})
+    return JsonAnswer(body, headers={"Cache-Control": "no-store"})
 
 
 @router.get(
@@ -191,7 +192,7 @@ async def read_sweep(sweep_id: str, sweeps: SweepsDep, limit: RowLimit = 100) ->
     """The answer says at once how far the sweep is."""
     view = await asyncio.to_thread(sweeps.get, sweep_id)
     content = await asyncio.to_thread(_body, sweeps, view, limit)
-    return JSONResponse(content, headers={"Cache-Control": "no-store"})
+    return JsonAnswer(content, headers={"Cache-Control": "no-store"})
 
 
 @router.delete(

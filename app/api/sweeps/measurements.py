@@ -6,13 +6,14 @@ from typing import Annotated, get_args
 from fastapi import APIRouter, Query
 from pydantic import Field
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from app.api.parts import SettingsDep, SweepMeasurementsDep, SweepsDep
 from app.engine import RuntimeName
 from app.errors import ServiceError
 from app.http.inputs import read_inputs_if_any
+from app.http.json_answer import JsonAnswer
 from app.http.negotiation import one_of
 from app.http.openapi import BODY_PROBLEMS, answer, problems
 from app.http.problems import query_error
@@ -85,9 +86,7 @@ async def measure(
         probe,
     )
     measurements.start(view, measurement)
-    return JSONResponse(
-        _body(measurement), 202, {"Location": f"/v1/sweeps/{sweep_id}/measurements"}
-    )
+    return JsonAnswer(_body(measurement), 202, {"Location": f"/v1/sweeps/{sweep_id}/measurements"})
 
 
 @router.get(
@@ -107,7 +106,7 @@ async def read_measurement(
     measurement = measurements.get(sweep_id)
     if measurement is None:
         raise ServiceError("not-found", "Nothing measures this sweep; POST here to measure it.")
-    return JSONResponse(_body(measurement), headers={"Cache-Control": "no-store"})
+    return JsonAnswer(_body(measurement), headers={"Cache-Control": "no-store"})
 
 
 @router.delete(

@@ -7,7 +7,7 @@ from typing import Annotated, get_args
 from fastapi import APIRouter, Query
 from pydantic import Field
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from app.api.parts import SweepsDep
@@ -20,6 +20,7 @@ from app.api.sweeps.bodies import (
     refuse_unused,
     with_specs,
 )
+from app.http.json_answer import JsonAnswer
 from app.http.negotiation import ROW_FORMATS, chosen_format, format_query, one_of
 from app.http.openapi import answer, problems
 from app.http.paging import read_cursor
@@ -149,7 +150,7 @@ async def list_rows(
         "state": view.state,
         "next": next_page(path, start + len(shown), count, limit, **query),
     }
-    return JSONResponse(body, headers={"Cache-Control": "no-store"})
+    return JsonAnswer(body, headers={"Cache-Control": "no-store"})
 
 
 def _statuses(text: str) -> list[RowStatus]:

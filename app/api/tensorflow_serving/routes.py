@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from fastapi import APIRouter
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from app.api.parts import ExchangeDep, InferenceDep, ModelsDep
 from app.api.tensorflow_serving.requests import CLASSIFY, NAME, PREDICT
@@ -20,6 +20,7 @@ from app.engine import Rows
 from app.errors import ProblemItem, ProblemKinds, ServiceError
 from app.http.bodies import read_body
 from app.http.exchange import HttpExchange
+from app.http.json_answer import JsonAnswer
 from app.http.openapi import INFERENCE_PROBLEMS, answer, problems
 from app.http.routing import runs_inference
 from app.http.warning_headers import add_warnings
@@ -101,7 +102,7 @@ async def read_model(request: Request, models: ModelsDep) -> Response:
         body = documents.status(
             (model.version, models.state(model.ref)) for model in await _versions(models, path)
         )
-    return JSONResponse(body, headers={"Cache-Control": "no-store"})
+    return JsonAnswer(body, headers={"Cache-Control": "no-store"})
 
 
 @router.post(
