@@ -1,6 +1,7 @@
 """Provenance: where values were written, which calls were made, and what the scopes held there."""
 
 import contextlib
+import functools
 import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -26,12 +27,17 @@ class Location(NamedTuple):
     @property
     def file(self) -> str:
         """The path from the top-level package on, so that it is the same on every machine."""
-        parts = self.code.co_filename.replace("\\", "/").split("/")
-        depth = self.module.count(".") + (2 if parts[-1] == "__init__.py" else 1)
-        return "/".join(parts[-depth:])
+        return _path_in_package(self.code.co_filename, self.module)
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line} ({self.code.co_name})"
+
+
+@functools.lru_cache(maxsize=1024)  # of a few files, for thousands of values
+def _path_in_package(file: str, module: str) -> str:
+    parts = file.replace("\\", "/").split("/")
+    depth = module.count(".") + (2 if parts[-1] == "__init__.py" else 1)
+    return "/".join(parts[-depth:])
 
 
 class Pointer(NamedTuple):

@@ -483,6 +483,9 @@ def _marked(mark: object) -> Kind | None:
 
 def to_wire(value: Any) -> Any:
     """Return a value as a request writes it: the inverse of reading."""
+    # First, because reports ask of thousands of values, and most are plain.
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
     if isinstance(value, Named):
         return value.to_wire()
     if callable(value) and has_arg_scope(value):
@@ -491,6 +494,4 @@ def to_wire(value: Any) -> Any:
         return {key: to_wire(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
         return [to_wire(inner) for inner in value]
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
     return getattr(value, "__name__", None) or repr(value)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NotRequired
+from typing import Any, NamedTuple, NotRequired
 
 from pydantic import JsonValue
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
@@ -57,8 +57,7 @@ class ExplanationDocument(TypedDict):
     overrides: list[OverrideDocument]
 
 
-@dataclass(frozen=True, slots=True)
-class ArgumentReport:
+class ArgumentReport(NamedTuple):
     """One argument of one call: its value, its kind, where it was written, and what it beat."""
 
     name: str
