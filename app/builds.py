@@ -12,7 +12,7 @@ from app.store.builds import Build, BuildFacts, BuildStore
 from app.store.models import ModelStore
 from app.store.scopes import ScopeStore
 from app.store.sources import WeightSources
-from app.telemetry.metrics import Metrics
+from app.telemetry.metrics import BuildOutcome, Metrics
 from app.telemetry.timings import Timings
 from model_zoo import (
     BuildSpec,
@@ -150,8 +150,19 @@ class Builds:
             stored = self._store.add(builds)
         share = {phase: seconds / max(1, len(builds)) for phase, seconds in timings.seconds.items()}
         for build, is_new in stored:
-            self._metrics.built(build.architecture, is_new=is_new, seconds=share)
+            outcome: BuildOutcome = "created" if is_new else "existing"
+            self._metrics.built(build.architecture, outcome, share)
         return stored
+
+    def plan(self, traced: Trace, timings: Timings) -> Build:
+        """Return the build that `keep` would store, without storing it.
+
+        Raises: WeightsError if the sources of its weights do not fit.
+        """
+        with timings.measure("plan"):
+            build = self.planned(traced)
+        self._metrics.built(build.architecture, "traced", timings.seconds)
+        return build
 
     def planned(self, traced: Trace) -> Build:
         """Return the build of a trace, with the facts that a listing shows without tracing again.

@@ -82,7 +82,7 @@ if TYPE_CHECKING:
         NodeMetric,
     )
     from model_zoo.reports.scope_at_layer import LayerScopeDocument
-    from model_zoo.reports.summary import SummaryDocument, Totals
+    from model_zoo.reports.summary import LayerDocument, SummaryDocument, Totals
     from model_zoo.saved_scopes import (
         SCOPE_DIGEST,
         SCOPE_NAME,
@@ -169,6 +169,7 @@ __all__ = [
     "GraphReport",
     "ImportLimits",
     "InputError",
+    "LayerDocument",
     "LayerScopeDocument",
     "LevelDocument",
     "MeasuredDocument",
@@ -300,6 +301,7 @@ _LAZY = {
     "GraphDocument": "model_zoo.reports.graph_documents",
     "GraphReport": "model_zoo.reports.graph_report",
     "ImportLimits": "model_zoo.weights.reading.contents",
+    "LayerDocument": "model_zoo.reports.summary",
     "LayerScopeDocument": "model_zoo.reports.scope_at_layer",
     "LevelDocument": "model_zoo.zoo",
     "MeasuredDocument": "model_zoo.sweeps.rows",

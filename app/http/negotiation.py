@@ -1,7 +1,7 @@
 """Chooses the format and the encoding of a response, and checks query parameters."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_origin
 
 from fastapi import Query
 from starlette.requests import Request
@@ -18,7 +18,11 @@ Choice = TypeVar("Choice", bound=str)
 async def refuse_unusable_parameters(request: Request) -> None:
     """Reject a query parameter that would silently do nothing: a misspelled or a repeated one."""
     own = request.scope["route"].dependant
-    known = [field.alias for each in (own, *own.dependencies) for field in each.query_params]
+    fields = [field for each in (own, *own.dependencies) for field in each.query_params]
+    known = [field.alias for field in fields]
+    repeatable = [
+        each.alias for each in fields if get_origin(each.field_info.annotation) is Sequence
+    ]
     for name in request.query_params:
         if name not in known:
             rule = f"There is no query parameter {name!r} here."
@@ -26,7 +30,7 @@ async def refuse_unusable_parameters(request: Request) -> None:
             received = request.query_params[name]
             raise query_error(name, problem.message, received, problem.suggestion)
         values = request.query_params.getlist(name)
-        if len(values) > 1:
+        if len(values) > 1 and name not in repeatable:
             message = f"Query parameter {name} takes one value; received {len(values)}."
             raise query_error(name, message, values, None)
 
@@ -40,6 +44,21 @@ def one_of(name: str, value: str, valid: Sequence[Choice]) -> Choice:
         if choice == value:
             return choice
     raise not_accepted(name, value, valid)
+
+
+def some_of(name: str, values: Iterable[str], valid: Sequence[Choice]) -> tuple[Choice, ...]:
+    """Return the values of a query parameter that may be repeated.
+
+    Raises: OptionError (invalid-query) if one is not valid, ServiceError if it is there twice.
+    """
+    choices: list[Choice] = []
+    for value in values:
+        choice = one_of(name, value, valid)
+        if choice in choices:
+            message = f"Query parameter {name} has {value!r} twice."
+            raise query_error(name, message, value, None)
+        choices.append(choice)
+    return tuple(choices)
 
 
 REPORT_FORMATS: Mapping[str, str] = {

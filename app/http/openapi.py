@@ -40,6 +40,10 @@ INFERENCE_PROBLEMS: ProblemKinds = (
     *WORKER_PROBLEMS,
 )
 
+# A schema that is no more than this and the name of a component refers to it: for what a request
+# and an answer share.
+COMPONENT = "x-component"
+
 _JSON = "application/json"
 _REF = "#/components/schemas/{model}"
 TEXT: Schema = {"schema": {"type": "string"}}
@@ -131,7 +135,6 @@ def finished(document: Schema, requests: Mapping[str, Schema]) -> Schema:
             operation["responses"] = _with_problems(responses, method.upper(), path)
     problem_types = {"Problem": ProblemBody, "ForeignProblem": ForeignProblemBody}
     schemas = document["components"]["schemas"] | answers | schemas_of(problem_types) | requests
-    schemas["BuildBody"]["properties"]["spec"] = reference("BuildSpec")
     named: dict[str, Schema] = {}
     for name, schema in schemas.items():
         if name not in _FRAMEWORK_ERRORS:
@@ -176,8 +179,13 @@ def _with_problems(responses: Schema, method: str, path: str) -> Schema:
 
 
 def _without_suffixes(node: Any) -> Any:
-    """Return a part of the document in which references and titles name what `finished` does."""
+    """Return a part of the document in which references and titles name what `finished` does.
+
+    What stands for a component refers to it.
+    """
     match node:
+        case {"x-component": str(name)}:
+            return reference(name)
         case dict():
             return {
                 key: _SUFFIX.sub("", value)

@@ -6,6 +6,7 @@ own reasons. A label never holds text that a client made up.
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.process_collector import ProcessCollector
@@ -35,6 +36,8 @@ _REASONS = (
     "worker-died",
     "worker-unavailable",
 )
+# What becomes of a posted spec that is not refused.
+BuildOutcome = Literal["created", "existing", "traced"]
 _OTHER_METHOD = "_OTHER"  # OpenTelemetry's name for it
 
 
@@ -74,13 +77,13 @@ class Metrics:
             self._rejected.labels(reason)
         self._builds = Counter(
             "zoo_builds",
-            "Posted specs, by outcome: created, existing or refused.",
+            "Posted specs, by outcome: created, existing, traced (not kept) or refused.",
             ["arch", "outcome"],
             registry=registry,
         )
         self._build_seconds = Histogram(
             "zoo_build_duration_seconds",
-            "Time to trace a spec, plan its weights and store it.",
+            "Time to trace a spec, plan its weights and store it, if it is kept.",
             ["arch"],
             buckets=_BUILD_SECONDS,
             registry=registry,
@@ -126,9 +129,9 @@ class Metrics:
             self._builds.labels(architecture if known else "", "refused").inc()
             raise
 
-    def built(self, architecture: str, *, is_new: bool, seconds: Mapping[str, float]) -> None:
-        """Count a build that was stored or existed already; `seconds` has its phases."""
-        self._builds.labels(architecture, "created" if is_new else "existing").inc()
+    def built(self, architecture: str, outcome: BuildOutcome, seconds: Mapping[str, float]) -> None:
+        """Count a build that was stored, existed already or is not kept; `seconds` by phase."""
+        self._builds.labels(architecture, outcome).inc()
         self._build_seconds.labels(architecture).observe(
             sum(seconds.get(phase, 0.0) for phase in ("trace", "plan", "store"))
         )

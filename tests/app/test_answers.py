@@ -224,7 +224,8 @@ INSTANCES = {"instances": [ROW.tolist()]}
 EXAMPLES = {"examples": [{"input": ROW.ravel().tolist()}]}
 LEVELS = {"levels": [{"ops": ["conv2d"], "args": {"activation_fn": "elu"}}]}
 SPEC = as_json({"architecture": "lenet", "weights": {"source": "random", "seed": 1}})
-
+REPORTS = "include=layers&include=explanation&include=graph&include=code"
+BUILD_QUERIES = (REPORTS, "keep=false", f"keep=false&{REPORTS}")
 PAIR = as_json({"a": {"architecture": "lenet"}, "b": {"architecture": "cifarnet"}})
 
 
@@ -287,7 +288,7 @@ def calls(world: World) -> dict[str, list[Call]]:
         **{name: [Call()] for name in PLAIN},
         "buildAndInfer": [form(spec=spec, array=NPY)],
         "compareModels": [replace(array, query=f"builds={first},{second}&end_points=conv1")],
-        "createBuild": [SPEC],
+        "createBuild": [SPEC, *(replace(SPEC, query=query) for query in BUILD_QUERIES)],
         "createSweep": [
             as_json(sweep_of(2)),
             replace(as_json(sweep_of(2)), query="dry_run=true"),

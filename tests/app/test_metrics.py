@@ -58,7 +58,7 @@ def everything() -> Metrics:
     metrics.request_began("GET")
     metrics.request_ended("GET", "/v1/builds/{build_id}", 200, 0.3)
     metrics.rejected("concurrency")
-    metrics.built("lenet", is_new=True, seconds={"trace": 0.002, "plan": 0.001, "store": 0.001})
+    metrics.built("lenet", "created", {"trace": 0.002, "plan": 0.001, "store": 0.001})
     return metrics
 
 
@@ -169,6 +169,7 @@ def test_builds_are_counted_by_architecture_and_outcome(make_client: Make) -> No
     metrics: Metrics = client.app.state.services.metrics  # type: ignore[attr-defined]
     build(client)
     build(client)
+    assert client.post("/v1/builds?keep=false", json={"architecture": "lenet"}).is_success
     refused: list[Any] = [
         '{"architecture": "lenet", "params": {"num_classes": -1}}',
         '{"architecture": "what a client made up"}',
@@ -182,10 +183,11 @@ def test_builds_are_counted_by_architecture_and_outcome(make_client: Make) -> No
     assert samples(metrics, "zoo_builds_total") == {
         (("arch", "lenet"), ("outcome", "created")): 1,
         (("arch", "lenet"), ("outcome", "existing")): 1,
+        (("arch", "lenet"), ("outcome", "traced")): 1,
         (("arch", "lenet"), ("outcome", "refused")): 2,
         (("arch", ""), ("outcome", "refused")): 3,
     }
-    assert value(metrics, "zoo_build_duration_seconds_count", arch="lenet") == 2
+    assert value(metrics, "zoo_build_duration_seconds_count", arch="lenet") == 3
     assert value(metrics, "zoo_build_duration_seconds_sum", arch="lenet") > 0
 
 

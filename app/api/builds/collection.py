@@ -1,7 +1,8 @@
 """`/v1/builds` and `/v1/builds/{id}`: trace a spec and keep it; list, read and forget builds."""
 
 import asyncio
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, get_args
 
 from fastapi import APIRouter, Query
 from pydantic import Field, WithJsonSchema
@@ -9,49 +10,32 @@ from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
+from app.api.builds.bodies import (
+    BuildBody,
+    PostedBuildBody,
+    Report,
+    TracedBuildBody,
+    build_body,
+    posted_build_body,
+    traced_build_body,
+)
 from app.api.parts import BuildsDep, ModelsDep, SettingsDep, WeightExportsDep
 from app.body_fields import BuildId, Links, Time
 from app.builds import Builds
 from app.http.bodies import read_document
 from app.http.exchange import timings
 from app.http.json_answer import JsonAnswer
-from app.http.negotiation import one_of
+from app.http.negotiation import one_of, some_of
 from app.http.openapi import BODY_PROBLEMS, SPEC_PROBLEMS, answer, problems
 from app.http.paging import Cursor, PageLimit, page_of, read_cursor
-from app.store.builds import Build, TraceFacts
+from app.store.builds import Build
 from app.telemetry.timings import Timings
-from model_zoo import (
-    RestoreSummary,
-    ScopeUseDocument,
-    SpecDocument,
-    Totals,
-    list_architectures,
-)
+from model_zoo import Totals, list_architectures
 
 router = APIRouter(prefix="/v1/builds", tags=["builds"])
 
-
-class NamedScopes(TypedDict, total=False):
-    """Only in a build whose request named saved scopes."""
-
-    saved_scopes: Annotated[
-        list[ScopeUseDocument],
-        Field(description="The saved scopes that were named, and their levels in the spec."),
-    ]
-
-
-class BuildBody(TraceFacts, NamedScopes):
-    """A build: its spec with every default filled in, and what its trace says."""
-
-    id: BuildId
-    architecture: str
-    created: Time
-    spec: Annotated[SpecDocument, WithJsonSchema({})]  # a BuildSpec in OpenAPI
-    restore: Annotated[
-        RestoreSummary | None,
-        Field(description="What the sources of the weights fill; null if all are random."),
-    ]
-    links: Links
+_REPORTS: tuple[Report, ...] = get_args(Report)
+_Include = Annotated[str, WithJsonSchema({"type": "string", "enum": list(_REPORTS)})]
 
 
 class BuildItemBody(TypedDict):
@@ -78,25 +62,48 @@ class BuildsBody(TypedDict):
     summary="Create a build from a spec",
     status_code=201,
     responses={
-        201: answer("The build is new.", BuildBody),
-        200: answer("The same build exists already.", BuildBody),
+        201: answer("The build is new.", PostedBuildBody),
+        200: answer(
+            "The same build exists already, or `keep` is false.", PostedBuildBody | TracedBuildBody
+        ),
         **problems(*BODY_PROBLEMS, *SPEC_PROBLEMS, "weights-refused"),
     },
 )
-async def create_build(request: Request, builds: BuildsDep, settings: SettingsDep) -> Response:
+async def create_build(
+    request: Request,
+    builds: BuildsDep,
+    settings: SettingsDep,
+    keep: Annotated[
+        bool, Query(description="If false, nothing is stored, and the layers are in the answer.")
+    ] = True,
+    include: Annotated[
+        Sequence[_Include], Query(description="Reports to add to the answer, one a parameter.")
+    ] = (),
+) -> Response:
     """The network runs on shapes alone, inside the scopes; the answer has totals and warnings.
 
     A build's id is the digest of its normalized spec: the same spec is the same build.
     """
+    reports = some_of("include", include, _REPORTS)
     body = await read_document(request, settings)
-    build, is_new = await asyncio.to_thread(_create, builds, body, timings(request))
-    return JsonAnswer(
-        build_body(build), 201 if is_new else 200, {"Location": f"/v1/builds/{build.id}"}
-    )
+    return await asyncio.to_thread(_create, builds, body, keep, reports, timings(request))
 
 
-def _create(builds: Builds, body: bytes, timings: Timings) -> tuple[Build, bool]:
-    return builds.keep(builds.trace_body(body, timings), timings)
+def _create(
+    builds: Builds, body: bytes, keep: bool, reports: Sequence[Report], timings: Timings
+) -> Response:
+    traced = builds.trace_body(body, timings)
+    if not keep:
+        build = builds.plan(traced, timings)
+        with timings.measure("reports"):
+            content = traced_build_body(build, traced, reports)
+        with timings.measure("encode"):
+            return JsonAnswer(content)
+    build, is_new = builds.keep(traced, timings)
+    with timings.measure("reports"):
+        posted = posted_build_body(build, traced, reports)
+    with timings.measure("encode"):
+        return JsonAnswer(posted, 201 if is_new else 200, {"Location": f"/v1/builds/{build.id}"})
 
 
 @router.get(
@@ -159,29 +166,6 @@ async def delete_build(
     models.release_build(build_id)
     await weight_exports.remove(build_id)
     return Response(status_code=204)
-
-
-def build_body(build: Build) -> BuildBody:
-    """Return a build as the routes show it."""
-    path = f"/v1/builds/{build.id}"
-    named: NamedScopes = {"saved_scopes": list(build.saved_scopes)} if build.saved_scopes else {}
-    return {
-        "id": build.id,
-        "architecture": build.architecture,
-        "created": build.created,
-        "spec": build.spec,
-        "restore": None,
-        **build.facts,
-        **named,
-        "links": {
-            "self": path,
-            "summary": f"{path}/summary",
-            "explanation": f"{path}/explanation",
-            "restore-plan": f"{path}/restore-plan",
-            "weights": f"{path}/weights",
-            "predict": f"{path}/predict",
-        },
-    }
 
 
 def _item(build: Build) -> BuildItemBody:

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
-from app.api.builds.collection import BuildBody, build_body
+from app.api.builds.bodies import BuildBody, build_body
 from app.api.parts import SettingsDep, SweepsDep
 from app.http.bodies import read_document
 from app.http.exchange import timings
