@@ -8,7 +8,7 @@ from pydantic import JsonValue
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from model_zoo.graph import Tensor
-from model_zoo.provenance import Call, Level
+from model_zoo.provenance import Call, Level, ScopedOp
 from model_zoo.reports.overrides import OverrideDocument, OverrideReport, Overrides
 from model_zoo.setters import Kind, Setter, Source, setters
 from model_zoo.signatures import to_wire
@@ -155,20 +155,40 @@ class Explanation:
 
 def explain(calls: Sequence[Call], overrides: Overrides) -> Explanation:
     """Return the explanation of a trace's calls, and of what became of the request's overrides."""
+    shared: _Shared = {}
     reports = tuple(
-        CallReport(call.place, call.op.name, str(call.location), tuple(_arguments(call)))
+        CallReport(call.place, call.op.name, str(call.location), tuple(_arguments(call, shared)))
         for call in calls
     )
     return Explanation(reports, overrides.reports)
 
 
-def _arguments(call: Call) -> Iterator[ArgumentReport]:
+# Reports of what no call gives itself, by an op or the identity of a scope's binding, and the
+# argument: a binding is the same at all calls that a scope reaches, as an op's default is.
+_Shared = dict[tuple[ScopedOp | int, str], ArgumentReport | None]
+
+
+def _arguments(call: Call, shared: _Shared) -> Iterator[ArgumentReport]:
     given = call.given
     names = dict.fromkeys([*call.op.parameters, *given, *call.bindings, *call.forced])
     for name in names:
-        ranked = setters(call, name, given)
-        if ranked or (name not in ("scope", "reuse") and name in call.op.defaults):
-            yield argument_report(call, name, ranked)
+        if name in given or name in call.forced:
+            report = _reported(call, name, given)
+        else:
+            key = (id(call.bindings[name]) if name in call.bindings else call.op, name)
+            if key not in shared:
+                shared[key] = _reported(call, name, given)
+            report = shared[key]
+        if report is not None:
+            yield report
+
+
+def _reported(call: Call, name: str, given: dict[str, Any]) -> ArgumentReport | None:
+    """Return the report of an argument; None if it names the call, or the op has no default."""
+    ranked = setters(call, name, given)
+    if ranked or (name not in ("scope", "reuse") and name in call.op.defaults):
+        return argument_report(call, name, ranked)
+    return None
 
 
 def argument_report(call: Call, name: str, ranked: Sequence[Setter]) -> ArgumentReport:
