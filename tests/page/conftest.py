@@ -5,10 +5,11 @@ Every test fails if the page logs an error, throws, or asks another origin for a
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
+from page_tests import Visit
 from playwright.sync_api import (
     Browser,
     BrowserContext,
@@ -21,8 +22,6 @@ from zoo_server import Server
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 WIDE = {"width": 1440, "height": 900}
-
-Visit = Callable[..., Page]
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """The frame of the page."""
 
-from accessibility import assert_accessible
-from conftest import Visit
+from page_tests import Visit, assert_accessible
 from playwright.sync_api import expect
 
 

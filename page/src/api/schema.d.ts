@@ -1617,21 +1617,15 @@ export interface components {
             id: string;
             /** Architecture */
             architecture: string;
+            spec: components["schemas"]["BuildSpec"];
+            /** @description What the sources of the weights fill; null if all are random. */
+            restore: components["schemas"]["RestoreSummary"] | null;
             /**
              * Created
              * Format: date-time
              */
             created: string;
-            spec: components["schemas"]["BuildSpec"];
-            /** @description What the sources of the weights fill; null if all are random. */
-            restore: components["schemas"]["RestoreSummary"] | null;
-            /**
-             * Links
-             * @description Paths of the routes about it, by name.
-             */
-            links: {
-                [key: string]: string;
-            };
+            links: components["schemas"]["BuildLinks"];
         };
         /**
          * BuildItem
@@ -1660,6 +1654,37 @@ export interface components {
             links: {
                 [key: string]: string;
             };
+        };
+        /**
+         * BuildLinks
+         * @description Paths of the routes about a build.
+         */
+        BuildLinks: {
+            /** Self */
+            self: string;
+            /** Summary */
+            summary: string;
+            /** Explanation */
+            explanation: string;
+            /** Graph */
+            graph: string;
+            /**
+             * Scopes
+             * @description It takes the query parameter layer.
+             */
+            scopes: string;
+            /** Code */
+            code: string;
+            /** Restore-Plan */
+            "restore-plan": string;
+            /** Weights */
+            weights: string;
+            /** Predict */
+            predict: string;
+            /** Profile */
+            profile: string;
+            /** Probe */
+            probe: string;
         };
         /**
          * BuildSpec
@@ -1892,6 +1917,23 @@ export interface components {
             name?: string;
             /** Probability */
             probability: number | null;
+        };
+        /**
+         * Code
+         * @description The build as code, by style; without a style that cannot express it.
+         */
+        Code: {
+            /** Python */
+            python: string;
+            /** Tf-Slim */
+            "tf-slim"?: string;
+        };
+        /**
+         * CodeProblems
+         * @description Why a style cannot express the build.
+         */
+        CodeProblems: {
+            "tf-slim": components["schemas"]["ProblemSummary"];
         };
         /**
          * Comparison
@@ -2957,6 +2999,52 @@ export interface components {
             spec: {
                 [key: string]: components["schemas"]["JsonValue"];
             };
+        };
+        /**
+         * PostedBuild
+         * @description A build as it was posted, with the reports that `include` names.
+         */
+        PostedBuild: {
+            /** Input Shape */
+            input_shape: number[];
+            /** Output Shape */
+            output_shape: (number | null)[];
+            /** End Points */
+            end_points: {
+                [key: string]: (number | null)[];
+            };
+            totals: components["schemas"]["Totals"];
+            /** Warnings */
+            warnings: string[];
+            /**
+             * Saved Scopes
+             * @description The saved scopes that were named, and their levels in the spec.
+             */
+            saved_scopes?: components["schemas"]["ScopeUse"][];
+            /** Id */
+            id: string;
+            /** Architecture */
+            architecture: string;
+            spec: components["schemas"]["BuildSpec"];
+            /** @description What the sources of the weights fill; null if all are random. */
+            restore: components["schemas"]["RestoreSummary"] | null;
+            /**
+             * Created
+             * Format: date-time
+             */
+            created: string;
+            links: components["schemas"]["BuildLinks"];
+            explanation?: components["schemas"]["Explanation"];
+            /** @description At full depth. */
+            graph?: components["schemas"]["Graph"];
+            code?: components["schemas"]["Code"];
+            /** @description If a style cannot express the build: why. */
+            code_problems?: components["schemas"]["CodeProblems"];
+            /**
+             * Layers
+             * @description As in the summary.
+             */
+            layers?: components["schemas"]["Layer"][];
         };
         /**
          * Predicted
@@ -4476,6 +4564,55 @@ export interface components {
             activation_bytes: number;
             /** Peak Activation Bytes */
             peak_activation_bytes: number;
+        };
+        /**
+         * TracedBuild
+         * @description A build that is not kept, with its layers and the reports that `include` names.
+         */
+        TracedBuild: {
+            /** Input Shape */
+            input_shape: number[];
+            /** Output Shape */
+            output_shape: (number | null)[];
+            /** End Points */
+            end_points: {
+                [key: string]: (number | null)[];
+            };
+            totals: components["schemas"]["Totals"];
+            /** Warnings */
+            warnings: string[];
+            /**
+             * Saved Scopes
+             * @description The saved scopes that were named, and their levels in the spec.
+             */
+            saved_scopes?: components["schemas"]["ScopeUse"][];
+            /** Id */
+            id: string;
+            /** Architecture */
+            architecture: string;
+            spec: components["schemas"]["BuildSpec"];
+            /** @description What the sources of the weights fill; null if all are random. */
+            restore: components["schemas"]["RestoreSummary"] | null;
+            explanation?: components["schemas"]["Explanation"];
+            /** @description At full depth. */
+            graph?: components["schemas"]["Graph"];
+            code?: components["schemas"]["Code"];
+            /** @description If a style cannot express the build: why. */
+            code_problems?: components["schemas"]["CodeProblems"];
+            /** Created */
+            created: null;
+            /**
+             * Links
+             * @description Empty: no route is about it.
+             */
+            links: {
+                [key: string]: string;
+            };
+            /**
+             * Layers
+             * @description As in the summary.
+             */
+            layers: components["schemas"]["Layer"][];
         };
         /**
          * Unused
@@ -7396,7 +7533,12 @@ export interface operations {
     };
     createBuild: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description If false, nothing is stored, and the layers are in the answer. */
+                keep?: boolean;
+                /** @description Reports to add to the answer, one a parameter. */
+                include?: ("layers" | "explanation" | "graph" | "code")[];
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -7407,13 +7549,13 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The same build exists already. */
+            /** @description The same build exists already, or `keep` is false. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Build"];
+                    "application/json": components["schemas"]["PostedBuild"] | components["schemas"]["TracedBuild"];
                 };
             };
             /** @description The build is new. */
@@ -7422,7 +7564,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Build"];
+                    "application/json": components["schemas"]["PostedBuild"];
                 };
             };
             /** @description The body cannot be read; The body cannot be read as JSON */

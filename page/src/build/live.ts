@@ -5,16 +5,18 @@ import { asProblem, isAbort, type Problem, post, type Schemas } from "../api/cli
 import { draft, type Spec, specOf } from "../spec/draft";
 
 /** What `POST v1/builds?keep=false` answers. */
-export type LiveBuild = Schemas["Build"] & { readonly layers: readonly Schemas["Layer"][] };
+export type LiveBuild = Schemas["TracedBuild"];
 export type Layer = Schemas["Layer"];
 
 /** The reports that are asked for after the totals are painted, each while a panel shows it. */
 export interface Reports {
   explanation: Schemas["Explanation"];
   graph: Schemas["Graph"];
-  code: Record<string, string>;
+  code: Schemas["Code"];
+  /** Comes with `code`: why a style cannot express the build. */
+  code_problems: Schemas["CodeProblems"];
 }
-export type ReportName = keyof Reports;
+export type ReportName = Exclude<keyof Reports, "code_problems">;
 
 /** The last build that succeeded; the panels go on showing it while the draft has a problem. */
 export const liveBuild = signal<LiveBuild | null>(null);
@@ -69,9 +71,9 @@ async function traceUntilCurrent(): Promise<void> {
 
 async function traceOnce(spec: Spec): Promise<void> {
   try {
-    const build = await post<"Build">("v1/builds?keep=false", spec);
+    const build = await post<"TracedBuild">("v1/builds?keep=false", spec);
     liveSpec.value = spec;
-    liveBuild.value = build as LiveBuild;
+    liveBuild.value = build;
     liveProblem.value = null;
   } catch (error) {
     liveProblem.value = asProblem(error);
@@ -88,7 +90,7 @@ export function traceAgain(): void {
 // Reports --------------------------------------------------------------------------------------
 
 /** Returns a report of the live build; undefined until it has come. */
-export function report<Name extends ReportName>(name: Name): Reports[Name] | undefined {
+export function report<Name extends keyof Reports>(name: Name): Reports[Name] | undefined {
   return reports.value.has[name];
 }
 
@@ -141,10 +143,9 @@ async function fetchReports(
   if (signal.aborted) return;
   const query = names.map((name) => `&include=${name}`).join("");
   try {
-    const answer = await post<"Build">(`v1/builds?keep=false${query}`, spec, signal);
-    const fresh = answer as unknown as Partial<Reports>;
+    const answer = await post<"TracedBuild">(`v1/builds?keep=false${query}`, spec, signal);
     const others = reports.peek().build === build ? reports.peek().has : {};
-    reports.value = { build, has: { ...others, ...pick(fresh, names) } };
+    reports.value = { build, has: { ...others, ...reportsOf(answer) } };
     reportProblems.value = {};
   } catch (error) {
     if (isAbort(error)) return;
@@ -153,8 +154,13 @@ async function fetchReports(
   }
 }
 
-function pick(all: Partial<Reports>, names: readonly ReportName[]): Partial<Reports> {
-  return Object.fromEntries(names.map((name) => [name, all[name]]));
+function reportsOf({ explanation, graph, code, code_problems }: LiveBuild): Partial<Reports> {
+  return {
+    ...(explanation && { explanation }),
+    ...(graph && { graph }),
+    ...(code && { code }),
+    ...(code_problems && { code_problems }),
+  };
 }
 
 /** Calls `task` once the browser has painted what the signals have changed. */

@@ -1,2 +1,1 @@
 import "swagger-ui-dist/swagger-ui.css";
-

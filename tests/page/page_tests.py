@@ -1,9 +1,12 @@
-"""axe-core, run in the page that a test has opened."""
+"""What the tests of the page share: how a test opens it, and axe-core, run in what is shown."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from playwright.sync_api import Page
 from zoo_server import ROOT
+
+Visit = Callable[..., Page]
 
 AXE = ROOT / "page" / "node_modules" / "axe-core" / "axe.min.js"
 
@@ -22,5 +25,6 @@ def assert_accessible(page: Page) -> None:
     """Check the page in both colour schemes."""
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
-        assert violations(page) == [], scheme
+        broken = violations(page)
+        assert not broken, f"{scheme}:\n" + "\n".join(broken)
     page.emulate_media(color_scheme="light")
