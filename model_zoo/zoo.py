@@ -21,9 +21,13 @@ from model_zoo.signatures import Argument, Signature, signature_of, to_wire
 
 
 class ArchitectureRow(TypedDict):
-    """An architecture as published, in a row of the catalogue."""
+    """An architecture as published, in a row of the catalogue.
+
+    `family` is such as `Inception`; of a network of another package, the package.
+    """
 
     name: str
+    family: str
     parameters: int
     multiply_adds: int
     input_shape: list[int]
@@ -212,6 +216,7 @@ def _row(entry: Architecture) -> ArchitectureRow:
     figures = published(entry.name)
     return {
         "name": entry.name,
+        "family": entry.family,
         "parameters": figures.parameters,
         "multiply_adds": figures.multiply_adds,
         "input_shape": list(entry.input_shape),

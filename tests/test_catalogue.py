@@ -69,6 +69,30 @@ def test_entry_is_complete(name: str) -> None:
     assert f"| {name} |" in DOCUMENT
 
 
+def test_networks_of_one_kind_are_a_family() -> None:
+    families: dict[str, set[str]] = {}
+    for row in describe_architectures():
+        families.setdefault(row["family"], set()).add(row["name"])
+    assert set(families) == {
+        *("AlexNet", "CifarNet", "I3D and S3D-G", "Inception", "LeNet", "MobileNet"),
+        *("NASNet", "OverFeat", "ResNet", "VGG", "Xception"),
+    }
+    assert families["Inception"] == {name for name in NAMES if name.startswith("inception")}
+    assert families["MobileNet"] == {name for name in NAMES if name.startswith("mobilenet")}
+    assert families["NASNet"] == {name for name in NAMES if "nasnet" in name}
+    assert families["I3D and S3D-G"] == {"i3d", "s3dg"}
+
+
+def test_network_of_another_package_is_in_its_family() -> None:
+    def network(inputs: Tensor, is_training: bool = False) -> Tensor:
+        return inputs
+
+    network.__module__ = "tiny_zoo.networks"
+    lenet = find_architecture("lenet")
+    entry = Architecture("tiny", network, lenet.arg_scope, (4, 4, 1), "lenet", "", 10)
+    assert entry.family == "tiny_zoo"
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_smallest_spec_builds_what_the_catalogue_describes(name: str) -> None:
     totals = trace(BuildSpec.read({"architecture": name})).summary().totals

@@ -29,6 +29,28 @@ VariableScope = Annotated[
 # The bound keeps widths finite; a build within any budget has far less.
 DepthMultiplier = Annotated[float, Gt(0), Le(1000)]
 
+# The families of our own networks, by their modules.
+_FAMILIES = {
+    "alexnet": "AlexNet",
+    "cifarnet": "CifarNet",
+    "inception_resnet_v2": "Inception",
+    "inception_v1": "Inception",
+    "inception_v2": "Inception",
+    "inception_v3": "Inception",
+    "inception_v4": "Inception",
+    "lenet": "LeNet",
+    "mobilenet_v1": "MobileNet",
+    "mobilenet_v2": "MobileNet",
+    "mobilenet_v3": "MobileNet",
+    "nasnet": "NASNet",
+    "overfeat": "OverFeat",
+    "pnasnet": "NASNet",
+    "resnet": "ResNet",
+    "s3dg": "I3D and S3D-G",
+    "vgg": "VGG",
+    "xception": "Xception",
+}
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Architecture:
@@ -54,6 +76,12 @@ class Architecture:
     def is_own(self) -> bool:
         """Whether the network is one of this package's."""
         return self.network.__module__.startswith("model_zoo.")
+
+    @property
+    def family(self) -> str:
+        """The networks that it belongs to; of a network that is not ours, the package it is in."""
+        package, _, module = self.network.__module__.partition(".")
+        return _FAMILIES[module.rpartition(".")[2]] if self.is_own else package
 
 
 _architectures: Registry[Architecture] = Registry("an architecture")

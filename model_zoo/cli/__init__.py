@@ -123,10 +123,14 @@ def _list(options: argparse.Namespace) -> int:
 
 def _table(rows: Sequence[ArchitectureRow], form: str) -> str:
     """Return the catalogue as lines of aligned columns, or as a table of Markdown."""
-    header = ("name", "parameters", "multiply-adds", "input", "classes", "preprocessing", "source")
+    header = (
+        *("name", "family", "parameters", "multiply-adds"),
+        *("input", "classes", "preprocessing", "source"),
+    )
     cells = [
         (
             row["name"],
+            row["family"],
             f"{row['parameters']:,}",
             f"{row['multiply_adds']:,}",
             spell_shape(row["input_shape"]),
@@ -137,8 +141,8 @@ def _table(rows: Sequence[ArchitectureRow], form: str) -> str:
         for row in rows
     ]
     if form == "markdown":
-        return markdown_table(header, cells, right=(1, 2))
-    return "\n".join(aligned_table(header, cells, right=(1, 2)))
+        return markdown_table(header, cells, right=(2, 3))
+    return "\n".join(aligned_table(header, cells, right=(2, 3)))
 
 
 def _describe(options: argparse.Namespace) -> int:

@@ -192,6 +192,7 @@ def test_the_catalogue_lists_and_describes(client: TestClient) -> None:
     (lenet,) = [item for item in names if item["name"] == "lenet"]
     assert lenet == {
         "name": "lenet",
+        "family": "LeNet",
         "parameters": 3274634,
         "multiply_adds": 13883904,
         "input_shape": [28, 28, 1],

@@ -1436,6 +1436,8 @@ export interface components {
         ArchitectureDescription: {
             /** Name */
             name: string;
+            /** Family */
+            family: string;
             /** Parameters */
             parameters: number;
             /** Multiply Adds */
@@ -1465,6 +1467,8 @@ export interface components {
         ArchitectureItem: {
             /** Name */
             name: string;
+            /** Family */
+            family: string;
             /** Parameters */
             parameters: number;
             /** Multiply Adds */
