@@ -1,7 +1,6 @@
 """The diff of two traces: specs, totals, layers, edges, weights, and who set what differently."""
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -11,6 +10,7 @@ from model_zoo.reports.diff_csv import diff_csv
 from model_zoo.reports.diff_documents import (
     DiffDocument,
     DiffSideDocument,
+    DiffTotals,
     LayerCounts,
     LayerStatus,
     SharedWeightsDocument,
@@ -46,7 +46,7 @@ class Diff:
     a: DiffSideDocument
     b: DiffSideDocument
     spec: tuple[Operation, ...]
-    totals: Mapping[str, TotalDocument]
+    totals: DiffTotals
     layers: tuple[LayerDiff, ...]
     edges: tuple[EdgeDiff, ...]
     settings: tuple[Setting, ...]
@@ -76,7 +76,7 @@ class Diff:
             "a": self.a,
             "b": self.b,
             "spec": list(self.spec),
-            "totals": dict(self.totals),
+            "totals": self.totals,
             "layer_counts": self.layer_counts(),
             "layers": [each.to_dict() for each in self.layers if self._tells(each.status)],
             "edges": [each.to_dict() for each in self.edges if self._tells(each.status)],
@@ -136,13 +136,14 @@ def _side(spec: BuildSpec) -> DiffSideDocument:
     return {"build": spec.digest, "architecture": spec.architecture}
 
 
-def _totals(a: Summary, b: Summary) -> dict[str, TotalDocument]:
+def _totals(a: Summary, b: Summary) -> DiffTotals:
     before, after = (cast(dict[str, int], each.totals) for each in (a, b))
-    return {
+    totals: dict[str, TotalDocument] = {
         name: {"a": x, "b": y, "difference": y - x, "ratio": y / x if x else None}
         for name, x in before.items()
         for y in [after[name]]
     }
+    return cast(DiffTotals, totals)
 
 
 def _shared_weights(a: Graph, b: Graph) -> SharedWeightsDocument:

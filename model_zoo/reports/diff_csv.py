@@ -1,8 +1,9 @@
 """The diff of two builds as a table: one row for each difference."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import cast
 
-from model_zoo.reports.diff_documents import SIDES, DiffDocument
+from model_zoo.reports.diff_documents import SIDES, DiffDocument, TotalDocument
 from model_zoo.reports.explanation import ArgumentDocument
 from model_zoo.reports.json_patch import json_text
 from model_zoo.tables import csv_table
@@ -26,7 +27,7 @@ def _rows(document: DiffDocument) -> Iterator[tuple[str, ...]]:
     for step in document["spec"]:
         value = json_text(step["value"]) if "value" in step else ""
         yield "spec", step["op"], step["path"], "", "", "", value
-    for name, total in document["totals"].items():
+    for name, total in cast(Mapping[str, TotalDocument], document["totals"]).items():
         status = "changed" if total["difference"] else "same"
         yield "total", status, name, "", "", json_text(total["a"]), json_text(total["b"])
     for layer in document["layers"]:

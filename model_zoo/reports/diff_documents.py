@@ -71,6 +71,18 @@ class TotalDocument(TypedDict):
     ratio: float | None
 
 
+class DiffTotals(TypedDict):
+    """Each total of both."""
+
+    layers: TotalDocument
+    parameters: TotalDocument
+    trainable_parameters: TotalDocument
+    multiply_adds: TotalDocument
+    weight_bytes: TotalDocument
+    activation_bytes: TotalDocument
+    peak_activation_bytes: TotalDocument
+
+
 class SharedWeightsDocument(TypedDict):
     """The variables that both have under one name and shape, and their share of the parameters.
 
@@ -103,7 +115,7 @@ class DiffDocument(TypedDict):
     a: DiffSideDocument
     b: DiffSideDocument
     spec: list[Operation]
-    totals: dict[str, TotalDocument]
+    totals: DiffTotals
     layer_counts: LayerCounts
     layers: list[LayerDiffDocument]
     edges: list[EdgeDocument]

@@ -1,10 +1,12 @@
 """The diff of two builds as text for a terminal."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import cast
 
 from model_zoo.reports.diff_documents import (
     SIDES,
     DiffDocument,
+    DiffTotals,
     LayerDiffDocument,
     SettingDocument,
     TotalDocument,
@@ -56,7 +58,7 @@ def _step_line(step: Operation) -> str:
     return f"    {step['op']:7}  {step['path']}{value}"
 
 
-def _total_lines(totals: Mapping[str, TotalDocument]) -> list[str]:
+def _total_lines(totals: DiffTotals) -> list[str]:
     rows = [
         (
             name.replace("_", " "),
@@ -65,7 +67,7 @@ def _total_lines(totals: Mapping[str, TotalDocument]) -> list[str]:
             f"{each['difference']:+,}",
             "" if each["ratio"] is None else f"{each['ratio']:.3f}",
         )
-        for name, each in totals.items()
+        for name, each in cast(Mapping[str, TotalDocument], totals).items()
         if each["difference"]
     ]
     header = ("total", "a", "b", "difference", "ratio")

@@ -14,6 +14,7 @@ from model_zoo.errors import Problem, json_pointer, spell_names
 from model_zoo.levels import Level
 from model_zoo.patterns import Names, covering_patterns, fits, nearest_patterns
 from model_zoo.provenance import Call, Pointer, ScopedOp
+from model_zoo.provenance import Level as OriginLevel
 from model_zoo.setters import Kind, Setter, Source, setters
 from model_zoo.signatures import to_wire
 from model_zoo.weight_sources import MAX_PATTERNS
@@ -28,7 +29,7 @@ class BeatenByDocument(TypedDict):
     """What beat an override, how that was set, and at how many calls."""
 
     written_at: str
-    level: str
+    level: OriginLevel
     kind: Kind
     calls: int
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, WithJsonSchema
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
@@ -23,7 +23,7 @@ from app.body_fields import BuildId, Links, Time
 from app.http.bodies import read_document
 from app.http.json_answer import JsonAnswer
 from app.http.negotiation import ROW_FORMATS, chosen_format, format_query
-from app.http.openapi import BODY_PROBLEMS, answer, json_body, problems
+from app.http.openapi import BODY_PROBLEMS, COMPONENT, answer, json_body, problems
 from app.http.paging import Cursor, PageLimit, page_of, read_cursor
 from app.serving.sweep_progress import SweepWarningBody
 from app.serving.sweeps import Sweeps, SweepState, SweepView
@@ -61,10 +61,8 @@ class SweepBody(_SweepHead):
         list[SweepWarningBody], Field(description="What builds are warned of, most rows first.")
     ]
     more_warnings: Annotated[int, Field(description="How often others came, which are not told.")]
-    sweep: Annotated[
-        dict[str, JsonValue],
-        Field(description="The request, with saved scopes and globs resolved."),
-    ]
+    # A SweepRequest: the request, with saved scopes and globs resolved.
+    sweep: Annotated[dict[str, JsonValue], WithJsonSchema({COMPONENT: "SweepRequest"})]
     rows: list[SweepRowDocument]
     next: Annotated[str | None, Field(description="The path of the next rows.")]
     links: Links

@@ -1586,8 +1586,11 @@ export interface components {
         BeatenBy: {
             /** Written At */
             written_at: string;
-            /** Level */
-            level: string;
+            /**
+             * Level
+             * @enum {string}
+             */
+            level: "request" | "default_scope" | "network" | "code";
             /**
              * Kind
              * @enum {string}
@@ -2004,10 +2007,7 @@ export interface components {
             b: components["schemas"]["DiffSide"];
             /** Spec */
             spec: components["schemas"]["Operation"][];
-            /** Totals */
-            totals: {
-                [key: string]: components["schemas"]["Total"];
-            };
+            totals: components["schemas"]["DiffTotals"];
             layer_counts: components["schemas"]["LayerCounts"];
             /** Layers */
             layers: components["schemas"]["LayerDiff"][];
@@ -2026,6 +2026,19 @@ export interface components {
             build: string;
             /** Architecture */
             architecture: string;
+        };
+        /**
+         * DiffTotals
+         * @description Each total of both.
+         */
+        DiffTotals: {
+            layers: components["schemas"]["Total"];
+            parameters: components["schemas"]["Total"];
+            trainable_parameters: components["schemas"]["Total"];
+            multiply_adds: components["schemas"]["Total"];
+            weight_bytes: components["schemas"]["Total"];
+            activation_bytes: components["schemas"]["Total"];
+            peak_activation_bytes: components["schemas"]["Total"];
         };
         /**
          * Edge
@@ -4091,13 +4104,7 @@ export interface components {
              * @description How often others came, which are not told.
              */
             more_warnings: number;
-            /**
-             * Sweep
-             * @description The request, with saved scopes and globs resolved.
-             */
-            sweep: {
-                [key: string]: components["schemas"]["JsonValue"];
-            };
+            sweep: components["schemas"]["SweepRequest"];
             /** Rows */
             rows: components["schemas"]["SweepRow"][];
             /**
