@@ -61,9 +61,12 @@ class NamedScopes(TypedDict, total=False):
     ]
 
 
-class _FactsBody(TraceFacts, NamedScopes):
+class _HeadBody(TypedDict):
     id: BuildId
     architecture: str
+
+
+class _FactsBody(TraceFacts, NamedScopes):
     spec: Annotated[SpecDocument, WithJsonSchema({COMPONENT: "BuildSpec"})]
     restore: Annotated[
         RestoreSummary | None,
@@ -71,7 +74,7 @@ class _FactsBody(TraceFacts, NamedScopes):
     ]
 
 
-class BuildBody(_FactsBody):
+class BuildBody(_HeadBody, _FactsBody):
     """A build: its spec with every default filled in, and what its trace says."""
 
     created: Time
@@ -95,7 +98,7 @@ class PostedBuildBody(BuildBody, _ReportsBody, _LayersBody):
     """A build as it was posted, with the reports that `include` names."""
 
 
-class TracedBuildBody(_FactsBody, _ReportsBody):
+class TracedBuildBody(_HeadBody, _FactsBody, _ReportsBody):
     """A build that is not kept, with its layers and the reports that `include` names."""
 
     created: None
@@ -107,8 +110,10 @@ def build_body(build: Build) -> BuildBody:
     """Return a build as the routes show it."""
     path = f"/v1/builds/{build.id}"
     return {
-        **_facts(build),
+        "id": build.id,
+        "architecture": build.architecture,
         "created": build.created,
+        **_facts(build),
         "links": {
             "self": path,
             "summary": f"{path}/summary",
@@ -134,8 +139,10 @@ def posted_build_body(build: Build, traced: Trace, include: Collection[Report]) 
 def traced_build_body(build: Build, traced: Trace, include: Collection[Report]) -> TracedBuildBody:
     """Return a build that is not kept, with reports of its trace."""
     return {
-        **_facts(build),
+        "id": build.id,
+        "architecture": build.architecture,
         "created": None,
+        **_facts(build),
         "links": {},
         "layers": _layers(traced),
         **_reports(traced, include),
@@ -145,8 +152,6 @@ def traced_build_body(build: Build, traced: Trace, include: Collection[Report]) 
 def _facts(build: Build) -> _FactsBody:
     named: NamedScopes = {"saved_scopes": list(build.saved_scopes)} if build.saved_scopes else {}
     return {
-        "id": build.id,
-        "architecture": build.architecture,
         "spec": build.spec,
         "restore": None,
         **build.facts,

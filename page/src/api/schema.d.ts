@@ -1604,6 +1604,10 @@ export interface components {
          * @description A build: its spec with every default filled in, and what its trace says.
          */
         Build: {
+            /** Id */
+            id: string;
+            /** Architecture */
+            architecture: string;
             /** Input Shape */
             input_shape: number[];
             /** Output Shape */
@@ -1620,10 +1624,6 @@ export interface components {
              * @description The saved scopes that were named, and their levels in the spec.
              */
             saved_scopes?: components["schemas"]["ScopeUse"][];
-            /** Id */
-            id: string;
-            /** Architecture */
-            architecture: string;
             spec: components["schemas"]["BuildSpec"];
             /** @description What the sources of the weights fill; null if all are random. */
             restore: components["schemas"]["RestoreSummary"] | null;
@@ -3022,6 +3022,10 @@ export interface components {
          * @description A build as it was posted, with the reports that `include` names.
          */
         PostedBuild: {
+            /** Id */
+            id: string;
+            /** Architecture */
+            architecture: string;
             /** Input Shape */
             input_shape: number[];
             /** Output Shape */
@@ -3038,10 +3042,6 @@ export interface components {
              * @description The saved scopes that were named, and their levels in the spec.
              */
             saved_scopes?: components["schemas"]["ScopeUse"][];
-            /** Id */
-            id: string;
-            /** Architecture */
-            architecture: string;
             spec: components["schemas"]["BuildSpec"];
             /** @description What the sources of the weights fill; null if all are random. */
             restore: components["schemas"]["RestoreSummary"] | null;
@@ -4581,6 +4581,10 @@ export interface components {
          * @description A build that is not kept, with its layers and the reports that `include` names.
          */
         TracedBuild: {
+            /** Id */
+            id: string;
+            /** Architecture */
+            architecture: string;
             /** Input Shape */
             input_shape: number[];
             /** Output Shape */
@@ -4597,10 +4601,6 @@ export interface components {
              * @description The saved scopes that were named, and their levels in the spec.
              */
             saved_scopes?: components["schemas"]["ScopeUse"][];
-            /** Id */
-            id: string;
-            /** Architecture */
-            architecture: string;
             spec: components["schemas"]["BuildSpec"];
             /** @description What the sources of the weights fill; null if all are random. */
             restore: components["schemas"]["RestoreSummary"] | null;
