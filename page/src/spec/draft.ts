@@ -1,10 +1,21 @@
 /** The spec that is being edited, with levels that are switched off, and its undo history. */
 
 import { computed, signal } from "@preact/signals";
-import type { Schemas } from "../api/client";
 
-/** A level of scopes as the wire format has it. The raw JSON may hold anything: see `levels.ts`. */
-export type Level = Schemas["BuildSpec"]["scopes"][number];
+/**
+ * A level of scopes as a request writes it: ops and args, or the name of a saved scope.
+ *
+ * The raw JSON may hold anything, and all of it is kept and sent: the fields look before they read.
+ */
+export interface Level {
+  readonly ops?: readonly string[];
+  readonly args?: Readonly<Record<string, unknown>>;
+  readonly layers?: readonly string[];
+  readonly except?: readonly string[];
+  readonly force?: boolean;
+  readonly include?: string;
+  readonly saved?: string;
+}
 
 /** A level with an identity that survives moves, so that a block keeps its focus and its colour. */
 export interface DraftLevel {
@@ -40,19 +51,42 @@ export function levelKey(): string {
   return `level-${keys}`;
 }
 
-/** Returns the draft of a spec; levels equal to those of `previous` keep their keys. */
+/**
+ * Returns the draft of a spec.
+ *
+ * Levels that `previous` has too keep their keys, and so do those between them, as far as there are
+ * as many; the levels of `previous` that are switched off stay where they are.
+ */
 export function draftOf(spec: Spec, previous?: Draft): Draft {
   const { scopes = [], ...fields } = spec;
-  const levels = Array.isArray(scopes) ? scopes : [];
-  const kept = previous?.levels.filter((each) => each.enabled) ?? [];
-  return {
-    fields: Array.isArray(scopes) ? fields : { ...fields, scopes },
-    levels: levels.map((level, index) => ({
-      key: kept[index]?.key ?? levelKey(),
-      enabled: true,
-      level,
-    })),
-  };
+  if (!Array.isArray(scopes)) return { fields: { ...fields, scopes }, levels: [] };
+  const before = (previous?.levels ?? []).filter((each) => each.enabled);
+  const texts = before.map((each) => JSON.stringify(each.level));
+  const isSame = (level: Level, index: number) => JSON.stringify(level) === texts[index];
+  const shift = scopes.length - before.length;
+  const shorter = Math.min(scopes.length, before.length);
+  let head = 0;
+  while (head < shorter && isSame(scopes[head], head)) head += 1;
+  let tail = scopes.length;
+  while (tail > scopes.length - shorter + head && isSame(scopes[tail - 1], tail - 1 - shift)) {
+    tail -= 1;
+  }
+  const levels: DraftLevel[] = scopes.map((level: Level, index) => {
+    const old = index >= tail ? before[index - shift] : before.slice(0, tail - shift)[index];
+    return { key: old?.key ?? levelKey(), enabled: true, level };
+  });
+  // Each level that is switched off stays behind the one that it stood behind.
+  let place = 0;
+  for (const each of previous?.levels ?? []) {
+    if (each.enabled) {
+      const now = levels.findIndex((level) => level.key === each.key);
+      if (now >= 0) place = now + 1;
+    } else {
+      levels.splice(place, 0, each);
+      place += 1;
+    }
+  }
+  return { fields, levels };
 }
 
 /** Returns the spec that is sent: without the levels that are switched off. */
@@ -119,13 +153,17 @@ export function setField(name: string, value: unknown, group?: string): void {
   }, group);
 }
 
-/** Adds a level, by default as the innermost, and returns its key. */
+/** The level whose block takes the focus, by its key; "" asks for the button that adds one. */
+export const focusedLevel = signal<string | null>(null);
+
+/** Adds a level, by default as the innermost, and returns its key; its block takes the focus. */
 export function addLevel(level: Level, index?: number): string {
   const added: DraftLevel = { key: levelKey(), enabled: true, level };
   edit((draft) => ({
     ...draft,
     levels: draft.levels.toSpliced(index ?? draft.levels.length, 0, added),
   }));
+  focusedLevel.value = added.key;
   return added.key;
 }
 

@@ -1,0 +1,208 @@
+/** What of the spec is no level: the architecture, its parameters, the input, the default scope. */
+
+import { useState } from "preact/hooks";
+import type { Schemas } from "../api/client";
+import { draft, setField } from "../spec/draft";
+import { value as inWords, shape } from "../ui/format";
+import { ArgumentRow } from "./argument";
+import { architecture, architectures, retryProblems } from "./catalogue";
+import { type Description, isObject } from "./kinds";
+import { invalid, Mistakes, useMistakes } from "./mistakes";
+import { isWithin, pointerOf } from "./pointers";
+
+type Architecture = Schemas["ArchitectureDescription"];
+
+export function Header() {
+  const { fields } = draft.value;
+  const name = typeof fields.architecture === "string" ? fields.architecture : "";
+  const { value: described, problem } = architecture(name || "inception_v3");
+  const known = described?.name === name ? described : undefined;
+  return (
+    <section class="network" aria-label="Network">
+      <ArchitectureField name={name} />
+      {known && <p class="note description">{known.description}</p>}
+      {problem && problem.status !== 404 && (
+        <p class="field-mistake">
+          The network's parameters did not come: {problem.detail}
+          <button type="button" class="fix" onClick={retryProblems}>
+            Try again
+          </button>
+        </p>
+      )}
+      <Input known={known} />
+      <Settings
+        title="Parameters"
+        field="params"
+        descriptions={known?.params ?? []}
+        isKnown={known !== undefined}
+      />
+      <DefaultScope known={known} />
+    </section>
+  );
+}
+
+function ArchitectureField({ name }: { name: string }) {
+  const { value: all } = architectures();
+  const mistakes = useMistakes("/architecture");
+  const names = all?.architectures.map((each) => each.name) ?? [];
+  return (
+    <div class="argument">
+      <label class="argument-name" for="field-architecture">
+        architecture
+      </label>
+      <div class="argument-value">
+        <select
+          id="field-architecture"
+          value={name}
+          {...invalid("field-architecture-mistakes", mistakes)}
+          onChange={(event) => setField("architecture", event.currentTarget.value)}
+        >
+          {!names.includes(name) && <option value={name}>{name || "choose one"}</option>}
+          {names.map((each) => (
+            <option key={each} value={each}>
+              {each}
+            </option>
+          ))}
+        </select>
+      </div>
+      <div class="argument-notes">
+        <Mistakes id="field-architecture-mistakes" mistakes={mistakes} />
+      </div>
+    </div>
+  );
+}
+
+const INPUT: Description = { name: "input_shape", type: "a list of integers" };
+
+function Input({ known }: { known: Architecture | undefined }) {
+  const { input_shape: size, is_training: training } = draft.value.fields;
+  const sizeMistakes = useMistakes("/input_shape");
+  const trainingMistakes = useMistakes("/is_training");
+  return (
+    <>
+      <ArgumentRow
+        id="field-input"
+        name="input_shape"
+        description={known ? { ...INPUT, default: known.input_shape } : INPUT}
+        value={size ?? undefined}
+        optional
+        pointer="/input_shape"
+        mistakes={sizeMistakes}
+        change={(next, group) => setField("input_shape", next, group)}
+        remove={() => setField("input_shape", undefined)}
+      >
+        {known && size === undefined && (
+          <p class="note">As published: {shape([null, ...known.input_shape])}</p>
+        )}
+      </ArgumentRow>
+      <ArgumentRow
+        id="field-training"
+        name="is_training"
+        description={{ name: "is_training", type: "true or false", default: false }}
+        value={training}
+        optional
+        pointer="/is_training"
+        mistakes={trainingMistakes}
+        change={(next) => setField("is_training", next)}
+        remove={() => setField("is_training", undefined)}
+      />
+    </>
+  );
+}
+
+/** The members of `params` or `default_scope`: all that the service describes, and all that are set. */
+function Settings({
+  title,
+  field,
+  descriptions,
+  isKnown,
+}: {
+  title: string;
+  field: "params" | "default_scope";
+  descriptions: readonly Description[];
+  isKnown: boolean;
+}) {
+  const value = draft.value.fields[field];
+  const own = isObject(value) ? value : {};
+  const mistakes = useMistakes(`/${field}`);
+  const [isAsked, ask] = useState(false);
+  const isOpen = isAsked || mistakes.length > 0;
+  const described = descriptions.map((each) => each.name);
+  const names = [...described, ...Object.keys(own).filter((name) => !described.includes(name))];
+  const set = (name: string, next: unknown, group?: string) => {
+    const { [name]: _, ...others } = own;
+    const after = next === undefined ? others : { ...own, [name]: next };
+    setField(field, Object.keys(after).length > 0 ? after : undefined, group);
+  };
+  const summary = Object.entries(own).map(([name, each]) => `${name}=${inWords(each)}`);
+  const atNoField = mistakes.filter(
+    (each) => !names.some((name) => isWithin(each.pointer, `/${field}${pointerOf(name)}`)),
+  );
+  return (
+    <div class="settings">
+      <button
+        type="button"
+        class="quiet disclosure"
+        aria-expanded={isOpen}
+        onClick={() => ask(!isOpen)}
+      >
+        <span class="part-name">{title}</span>
+        <span class={summary.length > 0 ? "mono" : "note"}>
+          {summary.join(", ") || `${isKnown ? `${descriptions.length} ` : ""}as published`}
+        </span>
+      </button>
+      <Mistakes id={`field-${field}-mistakes`} mistakes={atNoField} />
+      {isOpen &&
+        names.map((name) => (
+          <ArgumentRow
+            key={name}
+            id={`field-${field}-${name}`}
+            name={name}
+            description={descriptions.find((each) => each.name === name)}
+            value={own[name]}
+            optional
+            pointer={`/${field}${pointerOf(name)}`}
+            mistakes={mistakes.filter((each) =>
+              isWithin(each.pointer, `/${field}${pointerOf(name)}`),
+            )}
+            change={(next, group) => set(name, next, group)}
+            remove={() => set(name, undefined)}
+          />
+        ))}
+    </div>
+  );
+}
+
+function DefaultScope({ known }: { known: Architecture | undefined }) {
+  const isOff = draft.value.fields.default_scope === null;
+  return (
+    <>
+      {!isOff && (
+        <Settings
+          title="Default scope"
+          field="default_scope"
+          descriptions={known?.default_scope.arguments ?? []}
+          isKnown={known !== undefined}
+        />
+      )}
+      <label class="switch">
+        <input
+          type="checkbox"
+          checked={!isOff}
+          onChange={(event) =>
+            setField("default_scope", event.currentTarget.checked ? undefined : null)
+          }
+        />
+        <span>
+          Default scope
+          <span class="note">
+            {" "}
+            {isOff
+              ? "is left out: ops keep their own defaults."
+              : `${known?.default_scope.function ?? ""} lies around all levels.`}
+          </span>
+        </span>
+      </label>
+    </>
+  );
+}
