@@ -10,6 +10,7 @@ import {
   removeLevel,
 } from "../spec/draft";
 import { say } from "../ui/say";
+import { Icon, type IconName } from "./icons";
 
 /** Moves a level outward (-1) or inward (1), and says where it is then. */
 export function moveBy(key: string, step: -1 | 1): void {
@@ -52,25 +53,25 @@ export function BlockActions({
     <div class="block-actions">
       <IconButton
         label={`Move level ${number} outward`}
-        sign="↑"
+        icon="outward"
         hint="Outward (Alt+↑)"
         isIdle={index === 0}
         act={() => moveBy(key, -1)}
       />
       <IconButton
         label={`Move level ${number} inward`}
-        sign="↓"
+        icon="inward"
         hint="Inward (Alt+↓)"
         isIdle={index === count - 1}
         act={() => moveBy(key, 1)}
       />
       <IconButton
         label={`Duplicate level ${number}`}
-        sign="⧉"
+        icon="copy"
         hint="Duplicate"
         act={() => addLevel(level, index + 1)}
       />
-      <IconButton label={`Remove level ${number}`} sign="×" hint="Remove" act={remove} />
+      <IconButton label={`Remove level ${number}`} icon="remove" hint="Remove" act={remove} />
       <input
         type="checkbox"
         aria-label={`Level ${number} is on`}
@@ -84,13 +85,13 @@ export function BlockActions({
 
 function IconButton({
   label,
-  sign,
+  icon,
   hint,
   isIdle = false,
   act,
 }: {
   label: string;
-  sign: string;
+  icon: IconName;
   hint: string;
   isIdle?: boolean;
   act: () => void;
@@ -105,7 +106,7 @@ function IconButton({
       title={hint}
       onClick={act}
     >
-      {sign}
+      <Icon name={icon} />
     </button>
   );
 }

@@ -5,6 +5,7 @@ import { value as inWords } from "../ui/format";
 import { functionArguments } from "./arguments";
 import { opDescription } from "./catalogue";
 import { Combobox } from "./combobox";
+import { Icon } from "./icons";
 import { type Description, isObject, kindOf, kindOfValue } from "./kinds";
 import { invalid, type Mistake, Mistakes } from "./mistakes";
 import { pointerOf, tokens } from "./pointers";
@@ -30,12 +31,15 @@ export interface ArgumentProps {
 export function ArgumentRow(props: ArgumentProps) {
   const { id, description, name, value, optional, pointer, mistakes, change, remove } = props;
   const kind = description ? kindOf(description) : kindOfValue(value);
-  const hasInner = kind.is === "function" || (kind.is === "arguments" && isObject(value));
+  const hasInner =
+    (kind.is === "function" && value !== null && value !== undefined) ||
+    (kind.is === "arguments" && isObject(value));
   // The mistakes of inner arguments stand at their own rows.
   const own = hasInner ? mistakes.filter((each) => !isInner(each, pointer)) : mistakes;
   const mistakesId = `${id}-mistakes`;
   const { "aria-invalid": isInvalid, "aria-describedby": describedBy } = invalid(mistakesId, own);
   const isSet = value !== undefined;
+  const hasDefault = optional && description?.default !== undefined;
   const field: FieldProps = {
     id,
     label: name,
@@ -59,15 +63,15 @@ export function ArgumentRow(props: ArgumentProps) {
           <ValueField {...field} />
         )}
       </div>
-      {remove && (optional ? isSet : true) ? (
+      {remove && (isSet || !optional) ? (
         <button
           type="button"
           class="quiet icon"
-          aria-label={optional ? `Reset ${name} to its default` : `Remove ${name}`}
-          title={optional ? `Reset to ${inWords(description?.default)}` : `Remove ${name}`}
+          aria-label={hasDefault ? `Reset ${name} to its default` : `Remove ${name}`}
+          title={hasDefault ? `Reset to ${inWords(description?.default)}` : `Remove ${name}`}
           onClick={remove}
         >
-          {optional ? "↺" : "×"}
+          <Icon name={hasDefault ? "reset" : "remove"} />
         </button>
       ) : (
         <span />

@@ -22,50 +22,48 @@ export function ArgumentsPart(props: PartProps & { says: LevelSays }) {
     (each) => !Object.keys(args).some((name) => isAt(each.pointer, pointer, name)),
   );
   return (
-    <div class="part">
-      <span class="part-name">args</span>
-      <div class="arguments">
-        {Object.entries(args).map(([name, value]) => (
-          <ArgumentRow
-            key={name}
-            id={`${id}-arg-${name}`}
-            name={name}
-            description={descriptions.find((each) => each.name === name)}
-            value={value}
-            optional={false}
-            pointer={pointer && `${pointer}/args${pointerOf(name)}`}
-            mistakes={mistakes.filter((each) => isAt(each.pointer, pointer, name))}
-            {...(typeof normalizer === "string" && { normalizer })}
-            change={(next, group) => set({ ...args, [name]: next }, group)}
-            remove={() => {
-              const { [name]: _, ...others } = args;
-              set(others);
-            }}
-          >
-            <FateNote
-              fate={says.fates[name]}
-              warnings={says.warnings[`/args${pointerOf(name)}`] ?? []}
-            />
-          </ArgumentRow>
-        ))}
-        <Combobox
-          label="Add an argument to args"
-          placeholder={
-            level.ops.length > 1 ? "Add an argument that all these ops take" : "Add an argument"
-          }
-          choices={descriptions
-            .filter((each) => !(each.name in args))
-            .map((each) => ({
-              value: each.name,
-              note: each.default === undefined ? each.type : inWords(each.default),
-            }))}
-          onChoose={(name) => {
-            const description = descriptions.find((each) => each.name === name);
-            if (description) set({ ...args, [name]: firstValue(description) });
+    // biome-ignore lint/a11y/useSemanticElements: a fieldset is no grid in all browsers
+    <div class="arguments" role="group" aria-label="args">
+      {Object.entries(args).map(([name, value]) => (
+        <ArgumentRow
+          key={name}
+          id={`${id}-arg-${name}`}
+          name={name}
+          description={descriptions.find((each) => each.name === name)}
+          value={value}
+          optional={false}
+          pointer={pointer && `${pointer}/args${pointerOf(name)}`}
+          mistakes={mistakes.filter((each) => isAt(each.pointer, pointer, name))}
+          {...(typeof normalizer === "string" && { normalizer })}
+          change={(next, group) => set({ ...args, [name]: next }, group)}
+          remove={() => {
+            const { [name]: _, ...others } = args;
+            set(others);
           }}
-        />
-        <Mistakes id={`${id}-args-mistakes`} mistakes={general} />
-      </div>
+        >
+          <FateNote
+            fate={says.fates[name]}
+            warnings={says.warnings[`/args${pointerOf(name)}`] ?? []}
+          />
+        </ArgumentRow>
+      ))}
+      <Combobox
+        label="Add an argument to args"
+        placeholder={
+          level.ops.length > 1 ? "Add an argument that all these ops take" : "Add an argument"
+        }
+        choices={descriptions
+          .filter((each) => !(each.name in args))
+          .map((each) => ({
+            value: each.name,
+            note: each.default === undefined ? each.type : inWords(each.default),
+          }))}
+        onChoose={(name) => {
+          const description = descriptions.find((each) => each.name === name);
+          if (description) set({ ...args, [name]: firstValue(description) });
+        }}
+      />
+      <Mistakes id={`${id}-args-mistakes`} mistakes={general} />
     </div>
   );
 }
@@ -75,16 +73,14 @@ const isAt = (mistake: string, level: string | undefined, name: string): boolean
 
 /** The line stands there while the answer is on its way, so that nothing moves when it comes. */
 function FateNote({ fate, warnings }: { fate: Fate | undefined; warnings: readonly string[] }) {
-  if (warnings.length > 0) {
-    return (
-      <>
-        {warnings.map((warning) => (
-          <p class="warning" key={warning}>
-            {warning}
-          </p>
-        ))}
-      </>
-    );
-  }
-  return <p class="fate note">{fate ? fateLine(fate) : " "}</p>;
+  const line = fate ? fateLine(fate) : "\u00a0";
+  if (warnings.length === 0) return <p class="note fate">{line}</p>;
+  return (
+    <details class="fate warning">
+      <summary>{fate ? line : "has no effect"}</summary>
+      {warnings.map((warning) => (
+        <p key={warning}>{warning}</p>
+      ))}
+    </details>
+  );
 }

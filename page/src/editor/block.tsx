@@ -8,6 +8,7 @@ import { exact, value as inWords } from "../ui/format";
 import { BlockActions, moveBy } from "./actions";
 import { ArgumentsPart } from "./arguments_part";
 import { levelSays } from "./fates";
+import { Icon } from "./icons";
 import { isObject } from "./kinds";
 import { Mistakes, useMistakes, useSame } from "./mistakes";
 import { OpsPart, type PlainLevel } from "./ops_part";
@@ -90,7 +91,7 @@ export function Block({ each, index, enabledIndex, place, count, opensFirst }: B
     >
       <div class="block-head">
         <span class="grip" draggable title="Drag to move this level outward or inward" aria-hidden>
-          ⠿
+          <Icon name="grip" />
         </span>
         <button
           ref={head}

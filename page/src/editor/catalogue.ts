@@ -32,10 +32,19 @@ async function load(route: string, into: Signal<Answer<unknown>>): Promise<void>
 const SAVED_SCOPES = "v1/scopes?limit=200";
 
 export const opNames = () => answer<"Ops">("v1/ops");
-export const opDescription = (name: string) => answer<"OpDescription">(path`v1/ops/${name}`);
+/** Returns the description of an op; nothing of a name that no op has, which is a mistake elsewhere. */
+export function opDescription(name: string): Answer<Schemas["OpDescription"]> {
+  const isKnown = opNames().value?.ops.some((op) => op.name === name);
+  return isKnown ? answer<"OpDescription">(path`v1/ops/${name}`) : {};
+}
 export const architectures = () => answer<"Architectures">("v1/architectures");
-export const architecture = (name: string) =>
-  answer<"ArchitectureDescription">(path`v1/architectures/${name}`);
+/** Returns the description of an architecture; nothing of a name that none has. */
+export function architecture(name: string): Answer<Schemas["ArchitectureDescription"]> {
+  const { value: all, problem } = architectures();
+  if (problem) return { problem };
+  const isKnown = all?.architectures.some((each) => each.name === name);
+  return isKnown ? answer<"ArchitectureDescription">(path`v1/architectures/${name}`) : {};
+}
 export const savedScopes = () => answer<"Scopes">(SAVED_SCOPES);
 
 /** Fetches again what could not be fetched. */

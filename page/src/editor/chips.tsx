@@ -1,6 +1,7 @@
 /** A list of texts as chips, each of which can be taken away, and a field that adds one. */
 
 import { type Choice, Combobox } from "./combobox";
+import { Icon } from "./icons";
 import { invalid, type Mistake, Mistakes } from "./mistakes";
 import { pointerOf } from "./pointers";
 
@@ -23,7 +24,7 @@ export function Chips({
   one: string;
   items: readonly string[];
   choices: readonly Choice[];
-  note?: (item: string) => string | undefined;
+  note?: (item: string) => string;
   title?: (item: string) => string | undefined;
   free?: boolean;
   pointer: string | undefined;
@@ -44,25 +45,27 @@ export function Chips({
             <span class="mono" title={title?.(item)}>
               {item}
             </span>
-            {note?.(item) && <span class="note">{note(item)}</span>}
+            {note && <span class="note">{note(item)}</span>}
             <button
               type="button"
               class="quiet icon"
               aria-label={`Remove ${one} ${item}`}
               onClick={() => change(items.toSpliced(index, 1))}
             >
-              ×
+              <Icon name="remove" />
             </button>
           </li>
         ))}
+        <li class="chip-field">
+          <Combobox
+            label={`Add ${/^[aeiou]/.test(one) ? "an" : "a"} ${one} to ${label}`}
+            placeholder={`Add ${/^[aeiou]/.test(one) ? "an" : "a"} ${one}`}
+            choices={choices.filter(({ value }) => !items.includes(value))}
+            free={free}
+            onChoose={(item) => change([...items, item])}
+          />
+        </li>
       </ul>
-      <Combobox
-        label={`Add ${/^[aeiou]/.test(one) ? "an" : "a"} ${one} to ${label}`}
-        placeholder={`Add ${/^[aeiou]/.test(one) ? "an" : "a"} ${one}`}
-        choices={choices.filter(({ value }) => !items.includes(value))}
-        free={free}
-        onChoose={(item) => change([...items, item])}
-      />
       <Mistakes id={mistakesId} mistakes={mistakes} />
     </div>
   );

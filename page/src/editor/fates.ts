@@ -29,7 +29,7 @@ export const NOTHING: LevelSays = { layers: undefined, fates: {}, warnings: {} }
 export function addFate(fate: Fate | undefined, override: Override): Fate {
   const beatenBy: Record<string, number> = { ...fate?.beatenBy };
   for (const each of override.beaten_by) {
-    const name = each.kind === "call" ? "the network's own call" : setterName(setterOf(each));
+    const name = each.kind === "call" ? "the network" : setterName(setterOf(each));
     beatenBy[name] = (beatenBy[name] ?? 0) + each.calls;
   }
   return {
@@ -43,15 +43,13 @@ export function callsInWords(count: number): string {
   return `${exact(count)} ${count === 1 ? "call" : "calls"}`;
 }
 
-/** Returns the fate in a line: won 96 of 98 calls; beaten by level 2 (2). */
+/** Returns the fate in a line: won 96 of 98 calls; lost 2 to the network. */
 export function fateLine(fate: Fate): string {
   if (fate.reached === 0) return "reached no call";
-  const calls = callsInWords(fate.reached);
-  const winners = Object.entries(fate.beatenBy).map(([name, count]) => `${name} (${exact(count)})`);
-  const beaten = winners.length > 0 ? `; beaten by ${winners.join(", ")}` : "";
-  return fate.won === fate.reached
-    ? `won all ${calls}`
-    : `won ${exact(fate.won)} of ${calls}${beaten}`;
+  if (fate.won === fate.reached) return `won all ${callsInWords(fate.reached)}`;
+  const lost = Object.entries(fate.beatenBy).map(([name, count]) => `${exact(count)} to ${name}`);
+  const end = lost.length > 0 ? `; lost ${lost.join(", ")}` : "";
+  return `won ${exact(fate.won)} of ${callsInWords(fate.reached)}${end}`;
 }
 
 const levelOf = (pointer: string): number | undefined => {

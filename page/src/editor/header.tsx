@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 import type { Schemas } from "../api/client";
 import { draft, setField } from "../spec/draft";
-import { value as inWords, shape } from "../ui/format";
+import { value as inWords } from "../ui/format";
 import { ArgumentRow } from "./argument";
 import { architecture, architectures, retryProblems } from "./catalogue";
 import { type Description, isObject } from "./kinds";
@@ -15,13 +15,11 @@ type Architecture = Schemas["ArchitectureDescription"];
 export function Header() {
   const { fields } = draft.value;
   const name = typeof fields.architecture === "string" ? fields.architecture : "";
-  const { value: described, problem } = architecture(name || "inception_v3");
-  const known = described?.name === name ? described : undefined;
+  const { value: known, problem } = architecture(name);
   return (
     <section class="network" aria-label="Network">
-      <ArchitectureField name={name} />
-      {known && <p class="note description">{known.description}</p>}
-      {problem && problem.status !== 404 && (
+      <ArchitectureField name={name} description={known?.description} />
+      {problem && (
         <p class="field-mistake">
           The network's parameters did not come: {problem.detail}
           <button type="button" class="fix" onClick={retryProblems}>
@@ -41,7 +39,13 @@ export function Header() {
   );
 }
 
-function ArchitectureField({ name }: { name: string }) {
+function ArchitectureField({
+  name,
+  description,
+}: {
+  name: string;
+  description: string | undefined;
+}) {
   const { value: all } = architectures();
   const mistakes = useMistakes("/architecture");
   const names = all?.architectures.map((each) => each.name) ?? [];
@@ -53,6 +57,7 @@ function ArchitectureField({ name }: { name: string }) {
       <div class="argument-value">
         <select
           id="field-architecture"
+          title={description}
           value={name}
           {...invalid("field-architecture-mistakes", mistakes)}
           onChange={(event) => setField("architecture", event.currentTarget.value)}
@@ -90,11 +95,7 @@ function Input({ known }: { known: Architecture | undefined }) {
         mistakes={sizeMistakes}
         change={(next, group) => setField("input_shape", next, group)}
         remove={() => setField("input_shape", undefined)}
-      >
-        {known && size === undefined && (
-          <p class="note">As published: {shape([null, ...known.input_shape])}</p>
-        )}
-      </ArgumentRow>
+      />
       <ArgumentRow
         id="field-training"
         name="is_training"
@@ -146,9 +147,9 @@ function Settings({
         aria-expanded={isOpen}
         onClick={() => ask(!isOpen)}
       >
-        <span class="part-name">{title}</span>
+        <span class="settings-name">{title}</span>
         <span class={summary.length > 0 ? "mono" : "note"}>
-          {summary.join(", ") || `${isKnown ? `${descriptions.length} ` : ""}as published`}
+          {summary.join(", ") || `${isKnown ? `all ${descriptions.length} ` : ""}as published`}
         </span>
       </button>
       <Mistakes id={`field-${field}-mistakes`} mistakes={atNoField} />
@@ -173,11 +174,17 @@ function Settings({
   );
 }
 
+/** The default scope can be left out as a whole; its arguments are gone then. */
 function DefaultScope({ known }: { known: Architecture | undefined }) {
   const isOff = draft.value.fields.default_scope === null;
   return (
-    <>
-      {!isOff && (
+    <div class="default-scope">
+      {isOff ? (
+        <p class="disclosure is-off">
+          <span class="settings-name">Default scope</span>
+          <span class="note">left out: ops keep their own defaults</span>
+        </p>
+      ) : (
         <Settings
           title="Default scope"
           field="default_scope"
@@ -185,24 +192,19 @@ function DefaultScope({ known }: { known: Architecture | undefined }) {
           isKnown={known !== undefined}
         />
       )}
-      <label class="switch">
-        <input
-          type="checkbox"
-          checked={!isOff}
-          onChange={(event) =>
-            setField("default_scope", event.currentTarget.checked ? undefined : null)
-          }
-        />
-        <span>
-          Default scope
-          <span class="note">
-            {" "}
-            {isOff
-              ? "is left out: ops keep their own defaults."
-              : `${known?.default_scope.function ?? ""} lies around all levels.`}
-          </span>
-        </span>
-      </label>
-    </>
+      <input
+        type="checkbox"
+        aria-label="The default scope is on"
+        title={
+          isOff
+            ? "Enter the default scope around all levels"
+            : "Leave the default scope out: ops keep their own defaults"
+        }
+        checked={!isOff}
+        onChange={(event) =>
+          setField("default_scope", event.currentTarget.checked ? undefined : null)
+        }
+      />
+    </div>
   );
 }

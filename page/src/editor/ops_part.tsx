@@ -32,8 +32,7 @@ export function OpsPart(props: PartProps) {
   const names = known?.ops.map((op) => op.name) ?? [];
   const choices = [...names.filter((op) => used.has(op)), ...names.filter((op) => !used.has(op))];
   return (
-    <div class="part">
-      <span class="part-name">ops</span>
+    <div>
       <Chips
         id={`${id}-ops`}
         label="ops"

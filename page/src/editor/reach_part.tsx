@@ -62,7 +62,10 @@ export function ReachPart(props: PartProps) {
           Limit to some layers …
         </button>
       )}
-      <label class="switch">
+      <label
+        class="switch"
+        title="A scope never beats what the network itself passes to a call, nor the scopes inside. A forced level beats both."
+      >
         <input
           type="checkbox"
           checked={level.force === true}
@@ -73,10 +76,7 @@ export function ReachPart(props: PartProps) {
         />
         <span>
           <code>force</code>
-          <span class="note">
-            {" "}
-            has the last word: it also beats what the network itself passes, and the levels inside.
-          </span>
+          <span class="note"> beats the network and inner levels</span>
         </span>
       </label>
       <Mistakes id={`${id}-force-mistakes`} mistakes={problems[2] ?? []} />

@@ -31,9 +31,8 @@ export function SavedPart({
   const versions = (value?.scopes ?? []).map((each) => `${each.name}@${each.digest.slice(0, 19)}`);
   const mistakesId = `${id}-mistakes-saved`;
   return (
-    <div class="part">
+    <div class="part saved">
       <select
-        class="part-name"
         aria-label="How the saved scope is entered"
         value={by}
         onChange={(event) => change({ [event.currentTarget.value]: name })}

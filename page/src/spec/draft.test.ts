@@ -88,3 +88,31 @@ describe("undo", () => {
     expect(canRedo.value).toBe(true);
   });
 });
+
+describe("a draft made again of its spec", () => {
+  const keys = () => draft.value.levels.map((each) => each.key);
+
+  it("keeps the keys of the levels before and behind one that is new, and of one that changed", () => {
+    const [first, second] = keys();
+    const spec = (...decays: number[]) => ({ scopes: decays.map(level) });
+    expect(draftOf(spec(0.1, 0.9, 0.2), draft.value).levels.map((each) => each.key)).toEqual([
+      first,
+      expect.any(String),
+      second,
+    ]);
+    expect(draftOf(spec(0.2), draft.value).levels.map((each) => each.key)).toEqual([second]);
+    expect(draftOf(spec(0.1, 0.3), draft.value).levels.map((each) => each.key)).toEqual([
+      first,
+      second,
+    ]);
+  });
+
+  it("keeps the levels that are switched off where they stood", () => {
+    const off = addLevel(level(0.5), 1);
+    changeLevel(off, (each) => ({ ...each, enabled: false }));
+    const before = keys();
+    const again = draftOf({ ...specOf(draft.value), strict: true }, draft.value);
+    expect(again.levels.map((each) => each.key)).toEqual(before);
+    expect(again.levels[1]).toMatchObject({ enabled: false, level: level(0.5) });
+  });
+});
