@@ -153,7 +153,7 @@ function InnerArguments(props: ArgumentProps) {
           placeholder="Add an argument"
           choices={normalizer.arguments
             .filter((each) => !(each.name in own))
-            .map((each) => ({ value: each.name, note: inWords(each.default) }))}
+            .map((each) => ({ value: each.name, note: () => inWords(each.default) }))}
           onChoose={(argument) => {
             const chosen = normalizer.arguments.find((each) => each.name === argument);
             set1(argument, chosen?.default ?? null);

@@ -56,7 +56,7 @@ export function ArgumentsPart(props: PartProps & { says: LevelSays }) {
           .filter((each) => !(each.name in args))
           .map((each) => ({
             value: each.name,
-            note: each.default === undefined ? each.type : inWords(each.default),
+            note: () => (each.default === undefined ? each.type : inWords(each.default)),
           }))}
         onChoose={(name) => {
           const description = descriptions.find((each) => each.name === name);

@@ -4,7 +4,8 @@ import { useId, useRef, useState } from "preact/hooks";
 
 export interface Choice {
   readonly value: string;
-  readonly note?: string | undefined;
+  /** Told only of the choices that are shown: it may have to look through all layers. */
+  readonly note?: (() => string) | undefined;
 }
 
 /** A list of all names of a large network is of no help; typing narrows it. */
@@ -115,7 +116,7 @@ export function Combobox({
             onClick={() => choose(choice.value)}
           >
             <span class="mono">{choice.value}</span>
-            {choice.note && <span class="note">{choice.note}</span>}
+            {choice.note && <span class="note">{choice.note()}</span>}
           </div>
         ))}
         {isOpen && shown.length === 0 && (

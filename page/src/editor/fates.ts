@@ -5,7 +5,7 @@ import type { Schemas } from "../api/client";
 import { liveBuild, report } from "../build/live";
 import { setterName, setterOf } from "../provenance/setters";
 import { exact } from "../ui/format";
-import { isWithin, pointerOf, tokens } from "./pointers";
+import { pointerOf, tokens } from "./pointers";
 
 type Override = Schemas["Override"];
 
@@ -19,12 +19,11 @@ export interface Fate {
 
 /** What the build says of a level. */
 export interface LevelSays {
-  readonly layers: number | undefined;
   readonly fates: Readonly<Record<string, Fate>>;
   readonly warnings: Readonly<Record<string, readonly string[]>>;
 }
 
-export const NOTHING: LevelSays = { layers: undefined, fates: {}, warnings: {} };
+export const NOTHING: LevelSays = { fates: {}, warnings: {} };
 
 export function addFate(fate: Fate | undefined, override: Override): Fate {
   const beatenBy: Record<string, number> = { ...fate?.beatenBy };
@@ -66,29 +65,28 @@ export const callsByOp = computed<ReadonlyMap<string, number>>(() => {
   return counts;
 });
 
-/** The build's warnings, each with the pointer that it begins with. */
-const warnings = computed(() =>
-  (liveBuild.value?.warnings ?? []).map((text) => {
-    const [, pointer = "", sentence = text] = /^(\/[^\s:]*): (.*)$/s.exec(text) ?? [];
-    return { pointer, sentence };
-  }),
-);
-
-/** Returns what the live build says of the level at a place in its spec. */
-export function levelSays(place: number | undefined): LevelSays {
-  if (place === undefined) return NOTHING;
-  const fates: Record<string, Fate> = {};
-  let layers: number | undefined;
+/** What the live build says of its levels, by their places. */
+const allSays = computed<ReadonlyMap<number, LevelSays>>(() => {
+  const says = new Map<number, LevelSays>();
   for (const override of report("explanation")?.overrides ?? []) {
-    if (levelOf(override.pointer) !== place) continue;
-    fates[override.argument] = addFate(fates[override.argument], override);
-    layers = override.layers;
+    const place = levelOf(override.pointer);
+    if (place === undefined) continue;
+    const before = says.get(place) ?? NOTHING;
+    const fate = addFate(before.fates[override.argument], override);
+    says.set(place, { ...before, fates: { ...before.fates, [override.argument]: fate } });
   }
-  const own: Record<string, string[]> = {};
-  for (const { pointer, sentence } of warnings.value) {
-    if (!isWithin(pointer, pointerOf("scopes", place))) continue;
+  for (const text of liveBuild.value?.warnings ?? []) {
+    const [, pointer = "", sentence = text] = /^(\/[^\s:]*): (.*)$/s.exec(text) ?? [];
+    const place = levelOf(pointer);
+    if (place === undefined) continue;
+    const before = says.get(place) ?? NOTHING;
     const inner = pointerOf(...tokens(pointer).slice(2));
-    own[inner] = [...(own[inner] ?? []), sentence];
+    const warnings = { ...before.warnings, [inner]: [...(before.warnings[inner] ?? []), sentence] };
+    says.set(place, { ...before, warnings });
   }
-  return { layers, fates, warnings: own };
+  return says;
+});
+
+export function levelSays(place: number | undefined): LevelSays {
+  return (place !== undefined && allSays.value.get(place)) || NOTHING;
 }

@@ -40,7 +40,7 @@ export function OpsPart(props: PartProps) {
         items={level.ops}
         choices={choices.map((value) => ({
           value,
-          note: used.has(value) ? callsInWords(used.get(value) ?? 0) : "not called here",
+          note: () => (used.has(value) ? callsInWords(used.get(value) ?? 0) : "not called here"),
         }))}
         title={(op) => opDescription(op).value?.description}
         pointer={pointer && `${pointer}/ops`}

@@ -25,7 +25,6 @@ export function ReachPart(props: PartProps) {
     const { [name]: _, ...others } = level;
     change(items.length > 0 ? { ...level, [name]: items } : others);
   };
-  const reach = matched(layers.length > 0 ? layers : ["*"], except);
   return (
     <>
       {isOpen ? (
@@ -53,8 +52,10 @@ export function ReachPart(props: PartProps) {
             />
           </div>
           <p class="note reach">
-            {isLimited ? `Reaches into ${layersInWords(reach)}.` : "Reaches into every layer."} A
-            pattern fits a whole name; * stands for any characters.
+            {isLimited
+              ? `Reaches into ${layersInWords(matched(layers.length > 0 ? layers : ["*"], except))}.`
+              : "Reaches into every layer."}{" "}
+            A pattern fits a whole name; * stands for any characters.
           </p>
         </>
       ) : (
@@ -98,7 +99,7 @@ function Patterns(
       free
       choices={patternChoices.value.map((value) => ({
         value,
-        note: value.endsWith("*") ? layersInWords(matched([value])) : undefined,
+        note: value.endsWith("*") ? () => layersInWords(matched([value])) : undefined,
       }))}
       note={(pattern) => layersInWords(matched([pattern]))}
     />
