@@ -21,7 +21,10 @@ export function moveBy(key: string, step: -1 | 1): void {
     say(step < 0 ? "This level is the outermost already." : "This level is the innermost already.");
     return;
   }
+  const focused = document.activeElement;
   moveLevel(key, to);
+  // An element that is moved in the document loses the focus.
+  requestAnimationFrame(() => focused instanceof HTMLElement && focused.focus());
   say(placeInWords(to, levels.length));
 }
 

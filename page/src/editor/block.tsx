@@ -10,7 +10,7 @@ import { ArgumentsPart } from "./arguments_part";
 import { levelSays } from "./fates";
 import { Icon } from "./icons";
 import { isObject } from "./kinds";
-import { Mistakes, useMistakes, useSame } from "./mistakes";
+import { invalid, Mistakes, useMistakes, useSame } from "./mistakes";
 import { OpsPart, type PlainLevel } from "./ops_part";
 import { savedName } from "./places";
 import { isWithin, pointerOf, tokens } from "./pointers";
@@ -54,6 +54,9 @@ export function Block({ each, index, enabledIndex, place, count, opensFirst }: B
   const pointer = enabledIndex === undefined ? undefined : pointerOf("scopes", enabledIndex);
   const mistakes = useMistakes(pointer);
   const says = useSame(place, levelSays);
+  const isHovered = useSame(place, (own) => own !== undefined && hoveredLevel.value === own);
+  const colour =
+    enabled && place !== undefined ? setterClass({ by: "level", index: place }) : "is-off";
   const isFocused = focusedLevel.value === key;
   useLayoutEffect(() => {
     if (!isFocused) return;
@@ -78,7 +81,7 @@ export function Block({ each, index, enabledIndex, place, count, opensFirst }: B
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: the keys are a second way to the buttons
     <div
-      class={`block ${enabled && place !== undefined ? setterClass({ by: "level", index: place }) : "is-off"}`}
+      class={`block ${colour} ${isHovered ? "is-hovered" : ""}`}
       onPointerEnter={() => hover(true)}
       onPointerLeave={() => hover(false)}
       onFocusIn={() => hover(true)}
@@ -98,15 +101,16 @@ export function Block({ each, index, enabledIndex, place, count, opensFirst }: B
           type="button"
           class="quiet block-title"
           aria-expanded={isOpen}
-          aria-label={`Level ${number}: ${kind} ${ops}${enabled ? "" : ", switched off"}`}
-          aria-describedby={own.length > 0 ? mistakesId : undefined}
+          aria-describedby={invalid(mistakesId, own)["aria-describedby"]}
           title={args ? `${ops}: ${args}` : ops}
           onClick={() => setOpen(!isOpen)}
         >
-          <span class="setter-mark">{number}</span>
+          <span class="visually-hidden">Level </span>
+          <span class="setter-mark">{number}</span>{" "}
           <span class="block-ops mono">
             <span class="keyword">{kind}</span> {ops}
           </span>
+          {!enabled && <span class="visually-hidden"> (switched off)</span>}
         </button>
         <BlockActions each={each} index={index} count={count} number={String(number)} />
       </div>

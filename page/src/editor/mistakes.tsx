@@ -29,14 +29,14 @@ export function useMistakes(pointer: string | undefined): readonly Mistake[] {
   );
 }
 
-/** Shows mistakes; the field names `id` in its aria-describedby. */
+/** Shows mistakes; the field is described by their sentences, without the buttons: see `invalid`. */
 export function Mistakes({ id, mistakes }: { id: string; mistakes: readonly Mistake[] }) {
   if (mistakes.length === 0) return null;
   return (
-    <div class="mistakes" id={id}>
-      {mistakes.map((each) => (
+    <div class="mistakes">
+      {mistakes.map((each, index) => (
         <p class="field-mistake" key={each.pointer + each.message}>
-          {each.message}
+          <span id={`${id}-${index}`}>{each.message}</span>
           {fixesOf(each).map((fix) => (
             <button type="button" class="fix" key={fix.title} onClick={fix.apply}>
               {fix.title}
@@ -53,5 +53,7 @@ export function invalid(
   id: string,
   mistakes: readonly unknown[],
 ): { "aria-invalid"?: true; "aria-describedby"?: string } {
-  return mistakes.length > 0 ? { "aria-invalid": true, "aria-describedby": id } : {};
+  if (mistakes.length === 0) return {};
+  const sentences = mistakes.map((_, index) => `${id}-${index}`);
+  return { "aria-invalid": true, "aria-describedby": sentences.join(" ") };
 }
