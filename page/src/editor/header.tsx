@@ -1,6 +1,6 @@
 /** What of the spec is no level: the architecture, its parameters, the input, the default scope. */
 
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import type { Schemas } from "../api/client";
 import { draft, setField } from "../spec/draft";
 import { value as inWords } from "../ui/format";
@@ -128,6 +128,8 @@ function Settings({
   const mistakes = useMistakes(`/${field}`);
   const [isAsked, ask] = useState(false);
   const isOpen = isAsked || mistakes.length > 0;
+  // What a mistake has opened stays open while the mistake is being corrected.
+  useEffect(() => ask(isOpen), [isOpen]);
   const described = descriptions.map((each) => each.name);
   const names = [...described, ...Object.keys(own).filter((name) => !described.includes(name))];
   const set = (name: string, next: unknown, group?: string) => {

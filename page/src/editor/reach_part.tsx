@@ -1,6 +1,6 @@
 /** Where a level reaches: patterns of layers, those that it spares, and whether it beats the network. */
 
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { exact } from "../ui/format";
 import { Chips } from "./chips";
 import { Mistakes } from "./mistakes";
@@ -21,6 +21,8 @@ export function ReachPart(props: PartProps) {
   const isLimited = layers.length + except.length > 0;
   const [isAsked, ask] = useState(false);
   const isOpen = isAsked || isLimited || problems.some((each) => each.length > 0);
+  // It stays open when the last pattern is taken away: another may come in its place.
+  useEffect(() => ask(isOpen), [isOpen]);
   const set = (name: "layers" | "except", items: readonly string[]) => {
     const { [name]: _, ...others } = level;
     change(items.length > 0 ? { ...level, [name]: items } : others);
