@@ -13,7 +13,14 @@ describe("the fate of an argument", () => {
     beaten_by:
       reached === won
         ? []
-        : [{ written_at: "/scopes/1/args/decay", level: "request", kind, calls: reached - won }],
+        : [
+            {
+              written_at: "/scopes/1/args/decay",
+              level: "request" as const,
+              kind,
+              calls: reached - won,
+            },
+          ],
   });
 
   it("is a line over all its ops", () => {

@@ -48,7 +48,11 @@ function ArchitectureField({
 }) {
   const { value: all } = architectures();
   const mistakes = useMistakes("/architecture");
-  const names = all?.architectures.map((each) => each.name) ?? [];
+  const families = new Map<string, Schemas["ArchitectureItem"][]>();
+  for (const each of all?.architectures ?? []) {
+    families.set(each.family, [...(families.get(each.family) ?? []), each]);
+  }
+  const isKnown = all?.architectures.some((each) => each.name === name);
   return (
     <div class="argument">
       <label class="argument-name" for="field-architecture">
@@ -62,11 +66,15 @@ function ArchitectureField({
           {...invalid("field-architecture-mistakes", mistakes)}
           onChange={(event) => setField("architecture", event.currentTarget.value)}
         >
-          {!names.includes(name) && <option value={name}>{name || "choose one"}</option>}
-          {names.map((each) => (
-            <option key={each} value={each}>
-              {each}
-            </option>
+          {!isKnown && <option value={name}>{name || "choose one"}</option>}
+          {[...families].map(([family, members]) => (
+            <optgroup key={family} label={family}>
+              {members.map((each) => (
+                <option key={each.name} value={each.name}>
+                  {each.name}
+                </option>
+              ))}
+            </optgroup>
           ))}
         </select>
       </div>

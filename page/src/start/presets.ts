@@ -26,7 +26,7 @@ export const PRESETS: readonly [Preset, ...Preset[]] = [
           args: { weights_regularizer: { name: "l2_regularizer", scale: 0.0001 } },
         },
         { ops: ["separable_conv2d"], args: { weights_regularizer: null } },
-      ],
+      ] as never,
     },
   },
 ];
