@@ -32,7 +32,7 @@ def sends(page: Page, is_meant: Callable[[Spec], bool]) -> Iterator[None]:
 
     def fits(request: Request) -> bool:
         is_build = request.method == "POST" and "/v1/builds?keep=false" in request.url
-        return is_build and is_meant(request.post_data_json)
+        return is_build and is_meant(request.post_data_json or {})
 
     with page.expect_request(fits):
         yield

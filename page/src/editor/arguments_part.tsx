@@ -41,10 +41,12 @@ export function ArgumentsPart(props: PartProps & { says: LevelSays }) {
             set(others);
           }}
         >
-          <FateNote
-            fate={says.fates[name]}
-            warnings={says.warnings[`/args${pointerOf(name)}`] ?? []}
-          />
+          {pointer !== undefined && !mistakes.some((each) => isAt(each.pointer, pointer, name)) && (
+            <FateNote
+              fate={says.fates[name]}
+              warnings={says.warnings[`/args${pointerOf(name)}`] ?? []}
+            />
+          )}
         </ArgumentRow>
       ))}
       <Combobox

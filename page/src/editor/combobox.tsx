@@ -92,7 +92,11 @@ export function Combobox({
         value={text}
         onInput={(event) => startOver(event.currentTarget.value)}
         onClick={() => !isOpen && startOver(text)}
-        onBlur={() => setOpen(false)}
+        onBlur={() => {
+          setOpen(false);
+          // A text that is no choice is of no use later; one that can be chosen as it is may be.
+          if (!free) setText("");
+        }}
         onKeyDown={onKeyDown}
       />
       <div
