@@ -5,6 +5,7 @@ import { Editor } from "./editor/editor";
 import icon from "./icon.svg";
 import { Layers } from "./layers/panel";
 import { canRedo, canUndo, redo, undo } from "./spec/draft";
+import { AddressNotice } from "./start/notice";
 import { StartButton } from "./start/start";
 import { Totals } from "./totals/totals";
 import { lazy } from "./ui/lazy";
@@ -66,6 +67,7 @@ export function Page({ root }: { root: HTMLElement }) {
           </a>
         </div>
       </header>
+      <AddressNotice />
       <div class="pane-switch">
         <PaneButton id="editor" title="Edit" />
         <PaneButton id="results" title="Results" />

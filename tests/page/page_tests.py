@@ -1,7 +1,11 @@
 """What the tests of the page share: how a test opens it, and axe-core, run in what is shown."""
 
+import base64
+import json
+import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import Page
 from zoo_server import ROOT
@@ -28,3 +32,15 @@ def assert_accessible(page: Page) -> None:
         broken = violations(page)
         assert not broken, f"{scheme}:\n" + "\n".join(broken)
     page.emulate_media(color_scheme="light")
+
+
+def pack_spec(spec: object) -> str:
+    """Return the text of #s= in a link to the page, as docs/page.md tells Python to make it."""
+    packed = zlib.compress(json.dumps(spec).encode(), wbits=-15)
+    return base64.urlsafe_b64encode(packed).decode().rstrip("=")
+
+
+def unpack_spec(url: str) -> Any:
+    """Return the spec in a link to the page, as docs/page.md tells Python to read it."""
+    packed = url.partition("#s=")[2].partition("&")[0]
+    return json.loads(zlib.decompress(base64.urlsafe_b64decode(packed + "=="), wbits=-15))

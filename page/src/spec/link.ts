@@ -14,17 +14,42 @@ export interface Link {
   readonly layer?: string;
 }
 
-/** Throws Error, with a sentence for the reader, if the fragment holds a spec that cannot be read. */
+/** Longer fragments are cut by mail and chat programs, and refused by some browsers. */
+export const MAX_LINK_LENGTH = 8192;
+
+/** A build's id: a digest of its spec. */
+export const BUILD_ID = /^[0-9a-f]{32}$/;
+
+/** The service's own limit of a request; a link may inflate to a thousand times its length. */
+const MAX_SPEC_BYTES = 32 * 2 ** 20;
+
+/** Throws Error, with a sentence for the reader, if the fragment holds what cannot be read. */
 export async function readLink(fragment: string): Promise<Link> {
   const parts = new URLSearchParams(fragment.replace(/^#/, ""));
   const layer = parts.get("layer");
   const build = parts.get("b");
   const packed = parts.get("s");
+  if (build !== null && !BUILD_ID.test(build)) {
+    throw new Error(
+      `The link's #b= is no build's id, which has 32 hexadecimal digits: "${build}".`,
+    );
+  }
   return {
     ...(build !== null && { build }),
     ...(packed !== null && { spec: await unpackSpec(packed) }),
-    ...(layer !== null && { layer }),
+    ...(layer && { layer }),
   };
+}
+
+/** Returns the fragment that `readLink` reads; empty if there is nothing in it. */
+export async function writeLink({ build, spec, layer }: Link): Promise<string> {
+  const parts = [
+    build && `b=${build}`,
+    spec && `s=${await packSpec(spec)}`,
+    // A fragment may hold slashes, and names are easier to read with them.
+    layer && `layer=${encodeURIComponent(layer).replaceAll("%2F", "/")}`,
+  ].filter(Boolean);
+  return parts.length > 0 ? `#${parts.join("&")}` : "";
 }
 
 export async function packSpec(spec: Spec): Promise<string> {
@@ -34,18 +59,26 @@ export async function packSpec(spec: Spec): Promise<string> {
   return btoa(binary).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
 }
 
+/** Throws Error, with a sentence for the reader. */
 export async function unpackSpec(packed: string): Promise<Spec> {
   let text: string;
   try {
-    const binary = atob(packed.replaceAll("-", "+").replaceAll("_", "/"));
+    // URLSearchParams reads as a space the plus that plain base64 has in place of a minus.
+    const binary = atob(packed.replace(/=+$/, "").replace(/[- ]/g, "+").replaceAll("_", "/"));
     const bytes = Uint8Array.from(binary, (character) => character.charCodeAt(0));
-    text = new TextDecoder().decode(
+    text = new TextDecoder("utf-8", { fatal: true }).decode(
       await transformed(bytes, new DecompressionStream("deflate-raw")),
     );
-  } catch {
+  } catch (error) {
+    if (error instanceof RangeError) throw error;
     throw new Error("The link's #s= is damaged: it is not base64url of raw deflate.");
   }
-  const spec: unknown = JSON.parse(text);
+  let spec: unknown;
+  try {
+    spec = JSON.parse(text);
+  } catch (error) {
+    throw new Error(`The link's #s= holds no JSON: ${(error as Error).message}.`);
+  }
   if (typeof spec !== "object" || spec === null || Array.isArray(spec)) {
     throw new Error("The link's #s= holds no spec: a spec is a JSON object.");
   }
@@ -55,7 +88,15 @@ export async function unpackSpec(packed: string): Promise<Spec> {
 async function transformed(
   bytes: Uint8Array<ArrayBuffer>,
   transform: ReadableWritablePair<Uint8Array<ArrayBuffer>, BufferSource>,
-): Promise<Uint8Array> {
-  const stream = new Blob([bytes]).stream().pipeThrough(transform);
-  return new Uint8Array(await new Response(stream).arrayBuffer());
+): Promise<Uint8Array<ArrayBuffer>> {
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
+  let size = 0;
+  for await (const chunk of new Blob([bytes]).stream().pipeThrough(transform)) {
+    size += chunk.length;
+    if (size > MAX_SPEC_BYTES) {
+      throw new RangeError("The link's #s= holds more than a request to the service may: 32 MB.");
+    }
+    chunks.push(chunk);
+  }
+  return new Uint8Array(await new Blob(chunks).arrayBuffer());
 }

@@ -1,6 +1,7 @@
-/** Networks to start from, each with what it shows. */
+/** Networks to start from, each with what it shows; the first is examples/demo.json. */
 
 import type { Spec } from "../spec/draft";
+import presets from "./presets.json";
 
 export interface Preset {
   readonly title: string;
@@ -8,25 +9,4 @@ export interface Preset {
   readonly spec: Spec;
 }
 
-export const PRESETS: readonly [Preset, ...Preset[]] = [
-  {
-    title: "Four nested levels on Inception v3",
-    sentence: "Two of these overrides do less than they say: see who beats them.",
-    spec: {
-      architecture: "inception_v3",
-      params: { num_classes: 1001 },
-      scopes: [
-        {
-          ops: ["conv2d", "separable_conv2d"],
-          args: { activation_fn: "relu6", normalizer_fn: "batch_norm" },
-        },
-        { ops: ["batch_norm"], args: { decay: 0.997, scale: true } },
-        {
-          ops: ["conv2d"],
-          args: { weights_regularizer: { name: "l2_regularizer", scale: 0.0001 } },
-        },
-        { ops: ["separable_conv2d"], args: { weights_regularizer: null } },
-      ] as never,
-    },
-  },
-];
+export const PRESETS = presets as unknown as readonly [Preset, ...Preset[]];

@@ -1,3 +1,40 @@
+/** The button that opens the ways to start; they are loaded when it is first pressed. */
+
+import { signal } from "@preact/signals";
+import { lazy } from "../ui/lazy";
+import { Boundary } from "../ui/problem";
+
+export const isStartOpen = signal(false);
+
+export const START_DIALOG = "start-dialog";
+
+/** Closes the dialog as Escape does, so that the focus goes back to where it was. */
+export function closeStart(): void {
+  const dialog = document.getElementById(START_DIALOG);
+  if (dialog instanceof HTMLDialogElement) dialog.close();
+}
+
+const StartDialog = lazy(() => import("./dialog").then((module) => module.StartDialog));
+
 export function StartButton() {
-  return <button type="button">Start</button>;
+  return (
+    <>
+      <button
+        type="button"
+        aria-haspopup="dialog"
+        onClick={() => {
+          isStartOpen.value = true;
+        }}
+      >
+        Start
+      </button>
+      {isStartOpen.value && (
+        <div class="start-place">
+          <Boundary>
+            <StartDialog />
+          </Boundary>
+        </div>
+      )}
+    </>
+  );
 }
