@@ -9,6 +9,8 @@ import { type LiveBuild, liveBuild, liveSpec } from "./live";
 export interface Tried {
   readonly id: string;
   readonly spec: Spec;
+  /** The spec with its defaults, as the service keeps it: patches of a diff apply to it. */
+  readonly normalized: Schemas["BuildSpec"];
   readonly totals: Schemas["Totals"];
   readonly warnings: number;
   readonly at: Date;
@@ -46,6 +48,6 @@ export function startHistory(): () => void {
 }
 
 function triedOf(build: LiveBuild, spec: Spec): Tried {
-  const { id, totals, warnings } = build;
-  return { id, spec, totals, warnings: warnings.length, at: new Date() };
+  const { id, spec: normalized, totals, warnings } = build;
+  return { id, spec, normalized, totals, warnings: warnings.length, at: new Date() };
 }

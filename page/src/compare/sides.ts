@@ -1,0 +1,27 @@
+/** Which two builds are compared, A and B. */
+
+import { computed, signal } from "@preact/signals";
+import { pinned, type Tried, tried } from "../build/history";
+
+/** "pinned" and "live" follow those builds; anything else is the id of a tried build. */
+export type Choice = string;
+
+export const choiceA = signal<Choice>("pinned");
+export const choiceB = signal<Choice>("live");
+
+export const live = computed(() => tried.value.at(-1) ?? null);
+export const sideA = computed(() => buildOf(choiceA.value));
+export const sideB = computed(() => buildOf(choiceB.value));
+
+function buildOf(choice: Choice): Tried | null {
+  if (choice === "pinned") return pinned.value;
+  if (choice === "live") return live.value;
+  return tried.value.find((each) => each.id === choice) ?? null;
+}
+
+export function swapSides(): void {
+  [choiceA.value, choiceB.value] = [choiceB.value, choiceA.value];
+}
+
+/** Which part of the panel is shown. */
+export const part = signal<"diff" | "history">("diff");
