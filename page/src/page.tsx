@@ -72,24 +72,26 @@ export function Page({ root }: { root: HTMLElement }) {
         <PaneButton id="editor" title="Edit" />
         <PaneButton id="results" title="Results" />
       </div>
-      <main class="editor-pane" aria-label="Spec">
-        <Boundary>
-          <Editor />
-        </Boundary>
+      <main class="panes">
+        <section class="editor-pane" aria-label="Spec">
+          <Boundary>
+            <Editor />
+          </Boundary>
+        </section>
+        <div class="results-pane">
+          <Boundary>
+            <Totals />
+          </Boundary>
+          <Tabs
+            label="Results"
+            tabs={TABS}
+            chosen={tab.value}
+            choose={(id) => {
+              tab.value = id;
+            }}
+          />
+        </div>
       </main>
-      <div class="results-pane">
-        <Boundary>
-          <Totals />
-        </Boundary>
-        <Tabs
-          label="Results"
-          tabs={TABS}
-          chosen={tab.value}
-          choose={(id) => {
-            tab.value = id;
-          }}
-        />
-      </div>
     </>
   );
 }
