@@ -19,7 +19,7 @@ import {
 } from "./diff";
 import { DiffLayers } from "./diff_layers";
 import { DiffSummary } from "./diff_summary";
-import { type Choice, choiceA, choiceB, live, sideA, sideB, swapSides } from "./sides";
+import { type Choice, choiceA, choiceB, live, sideA, sideB, swapSides, timeOf } from "./sides";
 
 export function DiffView() {
   useEffect(startDiffing, []);
@@ -139,7 +139,7 @@ function followed(title: string, build: Tried | null): string {
   return build === null ? `${title}: none` : `${title}: ${nameOf(build)}`;
 }
 
-function nameOf({ id, normalized, totals, at }: Tried): string {
-  const time = at.toLocaleTimeString("en-GB");
-  return `${normalized.architecture}, ${short(totals.parameters)}, ${time} (${id.slice(0, 8)})`;
+function nameOf(build: Tried): string {
+  const { id, normalized, totals } = build;
+  return `${normalized.architecture}, ${short(totals.parameters)}, ${timeOf(build)} (${id.slice(0, 8)})`;
 }

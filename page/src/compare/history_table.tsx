@@ -6,7 +6,7 @@ import { open } from "../spec/draft";
 import { exact, short, signed } from "../ui/format";
 import { changes } from "./describe";
 import { useRovingRows } from "./roving";
-import { choiceA, choiceB, live, sideA, sideB } from "./sides";
+import { choiceA, choiceB, dateOf, live, sideA, sideB, timeOf } from "./sides";
 import { VirtualBody } from "./virtual_body";
 
 const ROW_PX = 38;
@@ -84,7 +84,7 @@ function HistoryRow({
       aria-rowindex={index + 2}
       onFocusCapture={enter}
     >
-      <td title={`${build.at.toLocaleString()}, build ${build.id}`}>{timeOf(build)}</td>
+      <td title={`${dateOf(build)}, build ${build.id}`}>{timeOf(build)}</td>
       <th scope="row">
         <WhatChanged build={build} before={before} />
       </th>
@@ -202,8 +202,4 @@ function Action({
       {title}
     </button>
   );
-}
-
-function timeOf({ at }: Tried): string {
-  return at.toLocaleTimeString("en-GB");
 }
