@@ -70,7 +70,12 @@ export interface LevelFate {
 }
 
 /** What became of each level of the request, by its index; a layer may be in both sets. */
-export const levelFates = computed<ReadonlyMap<number, LevelFate>>(() => {
+export const levelFates = computed(() => fatesOf(report("explanation")?.calls ?? []));
+
+/** Returns what became of each level, by its index, at these layers. */
+export function fatesOf(
+  calls: Iterable<{ readonly layer: string; readonly arguments: readonly Argument[] }>,
+): ReadonlyMap<number, LevelFate> {
   const fates = new Map<number, { won: Set<string>; lost: Set<string> }>();
   const add = (written: Written, layer: string, outcome: "won" | "lost") => {
     const setter = setterOf(written);
@@ -82,11 +87,11 @@ export const levelFates = computed<ReadonlyMap<number, LevelFate>>(() => {
     }
     fate[outcome].add(layer);
   };
-  for (const call of report("explanation")?.calls ?? []) {
+  for (const call of calls) {
     for (const argument of call.arguments) {
       add(argument, call.layer, "won");
       for (const beaten of argument.beat ?? []) add(beaten, call.layer, "lost");
     }
   }
   return fates;
-});
+}

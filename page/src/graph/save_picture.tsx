@@ -1,0 +1,66 @@
+/** Makes a file of a whole graph as it is laid out and coloured now. */
+
+import { render } from "preact";
+import { download, pngFile, svgFile } from "../ui/picture_files";
+import { type Painter, PLAIN } from "./paint";
+import { BoxPicture, FramePicture, LinesPicture } from "./scene";
+import type { LaidOut } from "./use_layout";
+
+const PIXELS_PER_UNIT = 2;
+const MARGIN = 16;
+
+/** Throws Error, with a sentence for the reader, if the browser cannot draw it. */
+export async function savePicture(
+  laidOut: LaidOut,
+  paint: Painter,
+  name: string,
+  kind: "svg" | "png",
+): Promise<void> {
+  const room = document.createElement("div");
+  room.className = "graph-window picture-room";
+  room.inert = true;
+  document.querySelector(".graph-panel, .graph-window")?.append(room);
+  try {
+    render(<Whole laidOut={laidOut} paint={paint} />, room);
+    const svg = room.querySelector("svg");
+    if (svg === null) throw new Error("There is no graph to draw.");
+    const file = kind === "svg" ? svgFile(svg) : await pngFile(svg, PIXELS_PER_UNIT);
+    download(file, `${name}.${kind}`);
+  } finally {
+    render(null, room);
+    room.remove();
+  }
+}
+
+function Whole({ laidOut, paint }: { laidOut: LaidOut; paint: Painter }) {
+  const { layout, tree } = laidOut;
+  const frames = layout.boxes.filter((box) => box.isOpen);
+  const boxes = layout.boxes.filter((box) => !box.isOpen);
+  const picture = (box: (typeof layout.boxes)[number]) => {
+    const item = tree.items.get(box.id);
+    if (item === undefined) return null;
+    const Picture = box.isOpen ? FramePicture : BoxPicture;
+    return (
+      <g key={box.id} transform={`translate(${box.x} ${box.y})`}>
+        <title>{item.path}</title>
+        <Picture box={box} item={item} paint={paint(item) ?? PLAIN} isFar={false} />
+      </g>
+    );
+  };
+  const width = layout.width + 2 * MARGIN;
+  const height = layout.height + 2 * MARGIN;
+  return (
+    <svg
+      class="whole-graph"
+      role="img"
+      aria-label="The graph"
+      width={width}
+      height={height}
+      viewBox={`${-MARGIN} ${-MARGIN} ${width} ${height}`}
+    >
+      {frames.map(picture)}
+      <LinesPicture lines={layout.lines} />
+      {boxes.map(picture)}
+    </svg>
+  );
+}
