@@ -3,14 +3,15 @@
 import { useSignalEffect } from "@preact/signals";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Box, Line } from "./layout";
-import { type Painter, PLAIN } from "./paint";
-import { BoxPicture, describe, FramePicture, LinesPicture } from "./scene";
+import { memo } from "./memo";
+import type { Paint, Painter } from "./paint";
+import { BoxPicture, describe, FramePicture, HeadPicture, LinesPicture } from "./scene";
 import type { Item } from "./tree";
 import type { LaidOut } from "./use_layout";
 import { meets, type Place, type Viewport } from "./viewport";
 
 /** How many boxes a frame adds at most: a frame of them takes about 10 ms. */
-const PER_FRAME = 120;
+const PER_FRAME = 80;
 const LINES_PER_PATH = 100;
 /** Below it text is too small to read. */
 const FAR = 0.28;
@@ -41,65 +42,70 @@ export function Chunks({
   const painted = useMemo(() => remembered(paint), [paint]);
   return (
     <>
-      {drawn
-        .filter((box) => box.isOpen)
-        .map((box) => (
-          <TreeItem key={box.id} {...{ box, items, viewport, painted, isFar, selected }} />
-        ))}
+      {drawn.map((box) => {
+        const item = box.isOpen ? items.get(box.id) : undefined;
+        return item && <FramePicture key={box.id} box={box} item={item} />;
+      })}
       <g>
         {paths.map(
           (path) => meets(path, part) && <LinesPicture key={path.key} lines={path.lines} />,
         )}
       </g>
-      {drawn
-        .filter((box) => !box.isOpen)
-        .map((box) => (
-          <TreeItem key={box.id} {...{ box, items, viewport, painted, isFar, selected }} />
-        ))}
+      {drawn.map((box) => {
+        const item = items.get(box.id);
+        if (item === undefined) return null;
+        return (
+          <TreeItem
+            key={box.id}
+            id={viewport.idOf(box.id)}
+            box={box}
+            item={item}
+            paint={painted(item)}
+            isFar={isFar}
+            isSelected={item.layer !== null && item.layer === selected}
+          />
+        );
+      })}
       <CurrentMark box={boxes.get(current ?? "")} />
     </>
   );
 }
 
-function TreeItem({
+const TreeItem = memo(function TreeItem({
+  id,
   box,
-  items,
-  viewport,
-  painted,
+  item,
+  paint,
   isFar,
-  selected,
+  isSelected,
 }: {
+  id: string;
   box: Box;
-  items: ReadonlyMap<string, Item>;
-  viewport: Viewport;
-  painted: Painter;
+  item: Item;
+  paint: Paint;
   isFar: boolean;
-  selected: string | null;
+  isSelected: boolean;
 }) {
-  const item = items.get(box.id);
-  if (item === undefined) return null;
-  const paint = painted(item);
-  const isGroup = item.children.length > 0;
-  const Picture = box.isOpen ? FramePicture : BoxPicture;
+  const Picture = box.isOpen ? HeadPicture : BoxPicture;
   const words = describe(item, paint);
   return (
     <g
-      id={viewport.idOf(box.id)}
+      id={id}
       class="item"
       data-item={box.id}
       role="treeitem"
       tabIndex={-1}
       aria-label={words}
       aria-level={item.depth}
-      aria-expanded={isGroup ? box.isOpen : undefined}
-      aria-selected={item.layer !== null && item.layer === selected}
+      aria-expanded={item.children.length > 0 ? box.isOpen : undefined}
+      aria-selected={isSelected}
       transform={`translate(${box.x} ${box.y})`}
     >
       <title>{words}</title>
       <Picture box={box} item={item} paint={paint} isFar={isFar} />
     </g>
   );
-}
+});
 
 function CurrentMark({ box }: { box: Box | undefined }) {
   if (box === undefined) return null;
@@ -167,7 +173,7 @@ function pathsOf(lines: readonly Line[]) {
 function remembered(paint: Painter): Painter {
   const paints = new Map<Item, ReturnType<Painter>>();
   return (item) => {
-    const known = paints.get(item) ?? paint(item) ?? PLAIN;
+    const known = paints.get(item) ?? paint(item);
     paints.set(item, known);
     return known;
   };

@@ -1,9 +1,8 @@
 /** A graph that is moved, opened and walked through: by pointer, by touch and by keys. */
 
-import { type Signal, useComputed } from "@preact/signals";
+import { type ReadonlySignal, type Signal, useComputed } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
-import { hoveredLayer, selectedLayer } from "../build/selection";
 import { ProblemNote } from "../ui/problem";
 import { Chunks } from "./chunks";
 import { type Expanded, shownFor } from "./collapse";
@@ -16,6 +15,14 @@ import { ROOT, type Tree } from "./tree";
 import { type LaidOut, useLayout } from "./use_layout";
 import { listenTo, type Place, type Viewport } from "./viewport";
 
+/** The layers that are selected and hovered, and what the reader does to them. */
+export interface Selection {
+  readonly selected: ReadonlySignal<string | null>;
+  readonly hovered: ReadonlySignal<string | null>;
+  readonly select: (layer: string | null) => void;
+  readonly hover: (layer: string | null) => void;
+}
+
 export interface GraphViewProps {
   readonly label: string;
   readonly tree: Tree;
@@ -25,15 +32,18 @@ export interface GraphViewProps {
   readonly viewport: Viewport;
   /** The box that the keys are at; "" before any. */
   readonly current: Signal<string>;
+  readonly setCurrent: (id: string) => void;
+  readonly selection: Selection;
   /** Set to a box to bring it to the middle, once it is laid out. */
   readonly wanted: Signal<string | null>;
   readonly onLaidOut?: (laidOut: LaidOut) => void;
-  /** What is said at the box's corner, such as what a level won and lost there. */
-  readonly children?: ComponentChildren;
+  /** What else lies over the boxes of a layout. */
+  readonly over?: (laidOut: LaidOut, boxes: ReadonlyMap<string, Box>) => ComponentChildren;
 }
 
 export function GraphView(props: GraphViewProps) {
   const { label, tree, expanded, toggle, paint, viewport, current, wanted, onLaidOut } = props;
+  const { selection, setCurrent } = props;
   const { laidOut, isLaying, problem, retry } = useLayout(tree, expanded);
   const svg = useRef<SVGSVGElement>(null);
   const [isReady, setReady] = useState(false);
@@ -71,11 +81,11 @@ export function GraphView(props: GraphViewProps) {
   const place = wanted.value === null ? undefined : boxes.get(wanted.value);
   useEffect(() => {
     if (place === undefined || !isReady || laidOut?.expanded !== expanded) return;
-    viewport.show(place, true);
+    viewport.apart(() => viewport.show(place, true));
     wanted.value = null;
   }, [place, isReady, laidOut, expanded, viewport, wanted]);
 
-  const selected = selectedLayer.value;
+  const selected = selection.selected.value;
   const selectedBox = useMemo(() => {
     const node = selected === null ? undefined : tree.nodesOf.get(selected)?.[0];
     return node === undefined ? undefined : shownFor(tree, expanded, node);
@@ -83,11 +93,11 @@ export function GraphView(props: GraphViewProps) {
   const at = boxes.has(current.value) ? current.value : (selectedBox ?? firstOf(boxes));
 
   const choose = (id: string) => {
-    current.value = id;
+    setCurrent(id);
     const item = tree.items.get(id);
     if (item === undefined) return;
     if (item.layer === null) toggle(id);
-    else selectedLayer.value = item.layer;
+    else selection.select(item.layer);
   };
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
@@ -97,7 +107,7 @@ export function GraphView(props: GraphViewProps) {
     else if (event.key === " " && at !== undefined) {
       if (isGroup) toggle(at);
       else choose(at);
-    } else if (event.key === "Escape") selectedLayer.value = null;
+    } else if (event.key === "Escape") selection.select(null);
     else if (event.key === "+" || event.key === "=") viewport.zoom(1.25);
     else if (event.key === "-") viewport.zoom(0.8);
     else if (event.key === "0") viewport.fit(laidOut?.layout ?? viewport.size);
@@ -105,7 +115,7 @@ export function GraphView(props: GraphViewProps) {
       const next = neighbour(boxes, at, event.key);
       const box = next === undefined ? undefined : boxes.get(next);
       if (next !== undefined && box !== undefined) {
-        current.value = next;
+        setCurrent(next);
         viewport.show(headOf(box));
       }
     } else return;
@@ -115,13 +125,13 @@ export function GraphView(props: GraphViewProps) {
     const id = itemOf(event.target);
     if (id === undefined) return;
     const toggles = event.target instanceof Element && event.target.closest("[data-toggles]");
-    current.value = id;
+    setCurrent(id);
     if (toggles || tree.items.get(id)?.layer === null) toggle(id);
     else choose(id);
   };
   const onPointerOver = (event: PointerEvent) => {
     const id = itemOf(event.target);
-    hoveredLayer.value = (id === undefined ? undefined : tree.items.get(id)?.layer) ?? null;
+    selection.hover((id === undefined ? undefined : tree.items.get(id)?.layer) ?? null);
   };
   const transform = useComputed(() => {
     const { x, y, scale } = viewport.view.value;
@@ -139,9 +149,7 @@ export function GraphView(props: GraphViewProps) {
         onKeyDown={onKeyDown}
         onClick={onClick}
         onPointerOver={onPointerOver}
-        onPointerLeave={() => {
-          hoveredLayer.value = null;
-        }}
+        onPointerLeave={() => selection.hover(null)}
       >
         <svg ref={svg} class="graph" role="none">
           <g transform={transform}>
@@ -155,8 +163,13 @@ export function GraphView(props: GraphViewProps) {
                   current={at}
                   selected={selected}
                 />
-                <Marks laidOut={laidOut} boxes={boxes} current={current.value} />
-                {props.children}
+                <Marks
+                  laidOut={laidOut}
+                  boxes={boxes}
+                  current={current.value}
+                  selection={selection}
+                />
+                {props.over?.(laidOut, boxes)}
               </>
             )}
           </g>
@@ -190,8 +203,12 @@ function useHold(
       (id) => boxes.has(id) && old.has(id),
     );
     const [from, to] = [old.get(held ?? ""), boxes.get(held ?? "")];
-    if (from && to) viewport.hold(headOf(from), headOf(to));
-    if (to) viewport.show(headOf(to));
+    if (from && to) {
+      viewport.apart(() => {
+        viewport.hold(headOf(from), headOf(to));
+        viewport.show(headOf(to));
+      });
+    }
   }, [boxes, tree, viewport, current]);
 }
 

@@ -150,7 +150,10 @@ function drawForm({ nodes, edges, ins, outs }: Form): Drawn {
     graph.setEdge(port, "below", { ...hold });
   }
   const all = [...edges, ...ins, ...outs];
-  for (const [from, to] of all) graph.setEdge(from, to, {});
+  // What is computed one after the other stands straight below, and what skips some bends around it.
+  for (const [from, to] of all) {
+    graph.setEdge(from, to, { weight: Number(to) === Number(from) + 1 ? 8 : 1 });
+  }
   layOut(graph);
   const places = new Map(graph.nodes().map((key) => [key, graph.node(key) as Point & Size]));
   // Of a picture and its mirror image, the one in which what is computed first is at the left.

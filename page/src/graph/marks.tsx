@@ -1,9 +1,10 @@
 /** What lies over the boxes: the selected layer, the hovered one, and those that a level or a warning reaches. */
 
 import { useMemo } from "preact/hooks";
-import { hoveredLayer, hoveredLevel, markedLayers, selectedLayer } from "../build/selection";
+import { hoveredLevel, markedLayers } from "../build/selection";
 import { fatesOf, setterClass } from "../provenance/setters";
 import { shownFor, visibleItems } from "./collapse";
+import type { Selection } from "./graph_view";
 import type { Box, Line } from "./layout";
 import { pathOf } from "./scene";
 import type { LaidOut } from "./use_layout";
@@ -14,16 +15,27 @@ export function Marks({
   laidOut,
   boxes,
   current,
+  selection,
 }: {
   laidOut: LaidOut;
   boxes: Boxes;
-  current: string | undefined;
+  current: string;
+  selection: Selection;
 }) {
+  const { hovered, selected } = selection;
   return (
     <g class="marks">
       <CurrentLines lines={laidOut.layout.lines} current={current} />
-      <LayerMark laidOut={laidOut} boxes={boxes} layer={hoveredLayer.value} mark="hovered" />
-      <LayerMark laidOut={laidOut} boxes={boxes} layer={selectedLayer.value} mark="selected" />
+      <LayerMark laidOut={laidOut} boxes={boxes} layer={hovered.value} mark="hovered" />
+      <LayerMark laidOut={laidOut} boxes={boxes} layer={selected.value} mark="selected" />
+    </g>
+  );
+}
+
+/** What of the live build lies over it: what a warning points at, and what the hovered level reaches. */
+export function LiveMarks({ laidOut, boxes }: { laidOut: LaidOut; boxes: Boxes }) {
+  return (
+    <g class="marks">
       {[...markedLayers.value].map((layer) => (
         <LayerMark key={layer} laidOut={laidOut} boxes={boxes} layer={layer} mark="marked" />
       ))}
@@ -33,7 +45,7 @@ export function Marks({
 }
 
 /** The lines into and out of the box that the reader is at. */
-function CurrentLines({ lines, current }: { lines: readonly Line[]; current: string | undefined }) {
+function CurrentLines({ lines, current }: { lines: readonly Line[]; current: string }) {
   const mine = useMemo(
     () =>
       lines.filter(

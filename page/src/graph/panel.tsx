@@ -2,13 +2,14 @@
 
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { isCurrent, liveBuild, report, reportProblem, traceAgain, want } from "../build/live";
-import { selectedArgument, selectedLayer } from "../build/selection";
+import { hoveredLayer, selectedArgument, selectedLayer } from "../build/selection";
 import { Loading } from "../ui/loading";
 import { ProblemNote } from "../ui/problem";
 import { type Expanded, revealing, toggled, visibleItems } from "./collapse";
 import { FindBox } from "./find_box";
-import { GraphView } from "./graph_view";
+import { GraphView, type Selection } from "./graph_view";
 import { ScaleLegend, SetterLegend } from "./legend";
+import { LiveMarks } from "./marks";
 import {
   argumentNames,
   isOverlay,
@@ -22,6 +23,18 @@ import * as state from "./state";
 import { DepthStepper, PictureButtons, ZoomButtons } from "./toolbar";
 import { type GraphDocument, type Item, treeOf } from "./tree";
 import type { LaidOut } from "./use_layout";
+
+/** The selection that the table and the plots have too. */
+const SHARED: Selection = {
+  selected: selectedLayer,
+  hovered: hoveredLayer,
+  select: (layer) => {
+    selectedLayer.value = layer;
+  },
+  hover: (layer) => {
+    hoveredLayer.value = layer;
+  },
+};
 
 export function Graph() {
   useEffect(() => want("graph"), []);
@@ -103,6 +116,11 @@ function GraphOf({ graph, isOld }: { graph: GraphDocument; isOld: boolean }) {
         paint={paint}
         viewport={viewport}
         current={state.current}
+        setCurrent={(id) => {
+          state.current.value = id;
+        }}
+        selection={SHARED}
+        over={(each, boxes) => <LiveMarks laidOut={each} boxes={boxes} />}
         wanted={state.wanted}
         onLaidOut={(each) => {
           laidOut.current = each;

@@ -2,8 +2,8 @@
 
 import { render } from "preact";
 import { download, pngFile, svgFile } from "../ui/picture_files";
-import { type Painter, PLAIN } from "./paint";
-import { BoxPicture, FramePicture, LinesPicture } from "./scene";
+import type { Painter } from "./paint";
+import { BoxPicture, FramePicture, HeadPicture, LinesPicture } from "./scene";
 import type { LaidOut } from "./use_layout";
 
 const PIXELS_PER_UNIT = 2;
@@ -19,7 +19,7 @@ export async function savePicture(
   const room = document.createElement("div");
   room.className = "graph-window picture-room";
   room.inert = true;
-  document.querySelector(".graph-panel, .graph-window")?.append(room);
+  document.body.append(room);
   try {
     render(<Whole laidOut={laidOut} paint={paint} />, room);
     const svg = room.querySelector("svg");
@@ -34,19 +34,10 @@ export async function savePicture(
 
 function Whole({ laidOut, paint }: { laidOut: LaidOut; paint: Painter }) {
   const { layout, tree } = laidOut;
-  const frames = layout.boxes.filter((box) => box.isOpen);
-  const boxes = layout.boxes.filter((box) => !box.isOpen);
-  const picture = (box: (typeof layout.boxes)[number]) => {
+  const drawn = layout.boxes.flatMap((box) => {
     const item = tree.items.get(box.id);
-    if (item === undefined) return null;
-    const Picture = box.isOpen ? FramePicture : BoxPicture;
-    return (
-      <g key={box.id} transform={`translate(${box.x} ${box.y})`}>
-        <title>{item.path}</title>
-        <Picture box={box} item={item} paint={paint(item) ?? PLAIN} isFar={false} />
-      </g>
-    );
-  };
+    return item ? [{ box, item }] : [];
+  });
   const width = layout.width + 2 * MARGIN;
   const height = layout.height + 2 * MARGIN;
   return (
@@ -58,9 +49,17 @@ function Whole({ laidOut, paint }: { laidOut: LaidOut; paint: Painter }) {
       height={height}
       viewBox={`${-MARGIN} ${-MARGIN} ${width} ${height}`}
     >
-      {frames.map(picture)}
+      {drawn.map(({ box, item }) => box.isOpen && <FramePicture box={box} item={item} />)}
       <LinesPicture lines={layout.lines} />
-      {boxes.map(picture)}
+      {drawn.map(({ box, item }) => {
+        const Picture = box.isOpen ? HeadPicture : BoxPicture;
+        return (
+          <g transform={`translate(${box.x} ${box.y})`}>
+            <title>{item.path}</title>
+            <Picture box={box} item={item} paint={paint(item)} isFar={false} />
+          </g>
+        );
+      })}
     </svg>
   );
 }

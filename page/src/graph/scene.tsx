@@ -7,6 +7,7 @@ import type { Paint } from "./paint";
 import type { Item } from "./tree";
 
 const LETTERS = 23;
+const DETAIL_LETTERS = 26;
 const LETTER_WIDTH = 7.2;
 
 /** Returns what a box is, in words: for its title, and for those who hear it. */
@@ -39,6 +40,7 @@ export const BoxPicture = memo(function BoxPicture({
   const { width, height } = box;
   const isGroup = item.children.length > 0;
   const left = paint.mark ? 12 + 7.5 * paint.mark.length + 6 : 12;
+  const right = paint.figure ?? shape(item.shape.slice(1));
   let top = 0;
   return (
     <>
@@ -69,10 +71,10 @@ export const BoxPicture = memo(function BoxPicture({
             {cut(item.name, LETTERS - (isGroup ? 2 : 0) - paint.mark.length)}
           </text>
           <text class={`box-detail ${paint.tone}`} x={12} y={31}>
-            {isGroup ? amount(item) : cut(item.op ?? "", 16)}
+            {isGroup ? amount(item) : cut(item.op ?? "", DETAIL_LETTERS - right.length)}
           </text>
           <text class={`box-detail box-right ${paint.tone}`} x={width - 8} y={31}>
-            {paint.figure ?? shape(item.shape.slice(1))}
+            {right}
           </text>
           {isGroup && <Chevron x={width - 17} isOpen={false} tone={paint.tone} />}
         </>
@@ -81,8 +83,22 @@ export const BoxPicture = memo(function BoxPicture({
   );
 });
 
-/** The frame of an open group, with its name and totals above. */
-export const FramePicture = memo(function FramePicture({
+/** The frame of an open group; its head is drawn over the lines, and the frame below them. */
+export const FramePicture = memo(function FramePicture({ box, item }: { box: Box; item: Item }) {
+  return (
+    <rect
+      class={`frame frame-${item.depth % 2}`}
+      x={box.x}
+      y={box.y}
+      width={box.width}
+      height={box.height}
+      rx={7}
+    />
+  );
+});
+
+/** The name and the totals of an open group. */
+export const HeadPicture = memo(function HeadPicture({
   box,
   item,
   paint,
@@ -97,17 +113,17 @@ export const FramePicture = memo(function FramePicture({
   const mark = paint.mark ? `${paint.mark} ` : "";
   const name = cut(item.name, room);
   const totals = `${mark}${paint.figure ?? amount(item)}`;
+  const ground = `frame-${item.depth % 2}`;
   return (
     <>
-      <rect class={`frame frame-${item.depth % 2}`} width={box.width} height={box.height} rx={7} />
       <rect class="frame-head" width={box.width} height={24} rx={7} />
       {!isFar && (
         <>
-          <text class="frame-name" x={24} y={16}>
+          <text class={`frame-name ${ground}`} x={24} y={16}>
             {name}
           </text>
           {name.length + totals.length + 2 <= room && (
-            <text class="frame-totals" x={box.width - 10} y={16}>
+            <text class={`frame-totals ${ground} ${paint.tone}`} x={box.width - 10} y={16}>
               {totals}
             </text>
           )}

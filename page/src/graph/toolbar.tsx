@@ -15,13 +15,13 @@ export function DepthStepper({
 }: {
   tree: Tree;
   expanded: Expanded;
-  setExpanded: (expanded: Expanded) => void;
+  setExpanded: (expanded: Expanded, depth: number) => void;
 }) {
   const most = deepest(tree);
   const depth = depthOf(tree, expanded);
   // Between two depths, a step leads to the even one nearest below or above.
   const near = depth ?? evenBelow(tree, expanded);
-  const to = (next: number) => setExpanded(expandedTo(tree, next));
+  const to = (next: number) => setExpanded(expandedTo(tree, next), next);
   return (
     // biome-ignore lint/a11y/useSemanticElements: a fieldset cannot be laid out in a row in all browsers
     <div class="depth" role="group" aria-label="Depth of scopes">

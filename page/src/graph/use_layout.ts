@@ -7,7 +7,7 @@ import type { Layout, Size } from "./layout";
 import type { LayoutAnswer, LayoutRequest } from "./layout_worker";
 import type { Tree } from "./tree";
 
-export const BOX: Size = { width: 188, height: 38 };
+export const BOX: Size = { width: 196, height: 38 };
 
 /** A layout with the tree and the groups that it is of, which may be older than those now open. */
 export interface LaidOut {

@@ -27,6 +27,9 @@ export class Viewport {
   /** The size of the window on the picture, in pixels. */
   size: Size = { width: 0, height: 0 };
 
+  /** Whether it moves to keep or to find a place of its own, and another beside it need not follow. */
+  isApart = false;
+
   /** The name is the beginning of ids in the page. */
   constructor(readonly name: string) {}
 
@@ -44,6 +47,13 @@ export class Viewport {
     const left = (this.size.width - picture.width * scale) / 2;
     const top = (this.size.height - picture.height * scale) / 2;
     this.view.value = { x: left, y: Math.max(MARGIN, top), scale };
+  }
+
+  /** Moves by `move`, while another beside it stays as it is. */
+  apart(move: () => void): void {
+    this.isApart = true;
+    move();
+    this.isApart = false;
   }
 
   pan(dx: number, dy: number): void {
