@@ -10,8 +10,9 @@ import type { Item } from "./tree";
 import type { LaidOut } from "./use_layout";
 import { meets, type Place, type Viewport } from "./viewport";
 
-/** How many boxes a frame adds at most: a frame of them takes about 10 ms. */
-const PER_FRAME = 80;
+/** About how many boxes are drawn or left out together, and how many such parts a frame adds. */
+const CHUNK = 40;
+const PER_FRAME = 2;
 const LINES_PER_PATH = 100;
 /** Below it text is too small to read. */
 const FAR = 0.28;
@@ -33,41 +34,145 @@ export function Chunks({
 }) {
   const { part, isFar } = usePart(viewport);
   const { items } = laidOut.tree;
-  const seen = useMemo(
-    () => laidOut.layout.boxes.filter((box) => meets(box, part) || box.id === current),
-    [laidOut, part, current],
-  );
-  const drawn = useGradually(seen);
+  const chunks = useMemo(() => chunksOf(laidOut.layout.boxes, items), [laidOut, items]);
   const paths = useMemo(() => pathsOf(laidOut.layout.lines), [laidOut]);
   const painted = useMemo(() => remembered(paint), [paint]);
+  const seen = chunks.filter((chunk) => meets(chunk, part) || chunk.ids.has(current ?? ""));
+  const drawn = useGradually(seen);
   return (
-    <>
-      {drawn.map((box) => {
-        const item = box.isOpen ? items.get(box.id) : undefined;
-        return item && <FramePicture key={box.id} box={box} item={item} />;
-      })}
+    <g class={isFar ? "is-far" : undefined}>
+      {drawn.map((chunk) => (
+        <Frames key={chunk.key} chunk={chunk} />
+      ))}
       <g>
         {paths.map(
           (path) => meets(path, part) && <LinesPicture key={path.key} lines={path.lines} />,
         )}
       </g>
-      {drawn.map((box) => {
-        const item = items.get(box.id);
-        if (item === undefined) return null;
-        return (
-          <TreeItem
-            key={box.id}
-            id={viewport.idOf(box.id)}
-            box={box}
-            item={item}
-            paint={painted(item)}
-            isFar={isFar}
-            isSelected={item.layer !== null && item.layer === selected}
-          />
-        );
-      })}
+      {drawn.map((chunk) => (
+        <Boxes
+          key={chunk.key}
+          chunk={chunk}
+          viewport={viewport}
+          painted={painted}
+          isFar={isFar}
+          selected={chunk.layers.has(selected ?? "") ? selected : null}
+        />
+      ))}
+      {isFar && <FarNames boxes={laidOut.layout.boxes} items={items} viewport={viewport} />}
       <CurrentMark box={boxes.get(current ?? "")} />
+    </g>
+  );
+}
+
+/** Boxes that stand near each other, in order of execution. */
+interface Chunk extends Place {
+  readonly key: string;
+  readonly boxes: readonly { readonly box: Box; readonly item: Item }[];
+  readonly ids: ReadonlySet<string>;
+  readonly layers: ReadonlySet<string>;
+}
+
+/** Cuts the boxes where a scope near the root begins, so that few parts change when one is opened. */
+function chunksOf(boxes: readonly Box[], items: ReadonlyMap<string, Item>): Chunk[] {
+  const chunks: Chunk[] = [];
+  let some: { box: Box; item: Item }[] = [];
+  const end = () => {
+    if (some.length > 0) chunks.push(chunkOf(some));
+    some = [];
+  };
+  for (const box of boxes) {
+    const item = items.get(box.id);
+    if (item === undefined) continue;
+    if (some.length >= 2 * CHUNK || (some.length >= CHUNK && item.depth <= 3)) end();
+    some.push({ box, item });
+  }
+  end();
+  return chunks;
+}
+
+function chunkOf(boxes: Chunk["boxes"]): Chunk {
+  const places = boxes.map(({ box }) => box);
+  return {
+    key: boxes[0]?.box.id ?? "",
+    boxes,
+    ids: new Set(places.map((box) => box.id)),
+    layers: new Set(boxes.flatMap(({ item }) => item.layer ?? [])),
+    ...around(
+      places.flatMap((box) => [box.x, box.x + box.width]),
+      places.flatMap((box) => [box.y, box.y + box.height]),
+    ),
+  };
+}
+
+const Frames = memo(function Frames({ chunk }: { chunk: Chunk }) {
+  return (
+    <>
+      {chunk.boxes.map(
+        ({ box, item }) => box.isOpen && <FramePicture key={box.id} box={box} item={item} />,
+      )}
     </>
+  );
+});
+
+const Boxes = memo(function Boxes({
+  chunk,
+  viewport,
+  painted,
+  isFar,
+  selected,
+}: {
+  chunk: Chunk;
+  viewport: Viewport;
+  painted: Painter;
+  isFar: boolean;
+  selected: string | null;
+}) {
+  return (
+    <>
+      {chunk.boxes.map(({ box, item }) => (
+        <TreeItem
+          key={box.id}
+          id={viewport.idOf(box.id)}
+          box={box}
+          item={item}
+          paint={painted(item)}
+          isFar={isFar}
+          isSelected={item.layer !== null && item.layer === selected}
+        />
+      ))}
+    </>
+  );
+});
+
+/** Far away, the names of the outermost frames that are more than one, as large as they can be read. */
+function FarNames({
+  boxes,
+  items,
+  viewport,
+}: {
+  boxes: readonly Box[];
+  items: ReadonlyMap<string, Item>;
+  viewport: Viewport;
+}) {
+  const named = useMemo(() => {
+    const frames = boxes.filter((box) => box.isOpen);
+    const depthOf = (box: Box) => items.get(box.id)?.depth ?? 0;
+    const depth = [1, 2, 3].find((each) => frames.filter((f) => depthOf(f) === each).length > 1);
+    return frames.filter((frame) => depthOf(frame) === depth);
+  }, [boxes, items]);
+  const { scale } = viewport.view.value;
+  return (
+    <g class="far-names">
+      {named.map((box) => (
+        <text
+          key={box.id}
+          transform={`translate(${box.x - 8 / scale} ${box.y + box.height / 2}) scale(${1 / scale})`}
+        >
+          {items.get(box.id)?.name}
+        </text>
+      ))}
+    </g>
   );
 }
 
@@ -137,18 +242,18 @@ function usePart(viewport: Viewport): { part: Place; isFar: boolean } {
 }
 
 /** Returns those that were drawn already, and some more in each frame. */
-function useGradually(seen: readonly Box[]): Box[] {
+function useGradually(seen: readonly Chunk[]): Chunk[] {
   const known = useRef<ReadonlySet<string>>(new Set());
   const [, drawMore] = useState(0);
   let fresh = 0;
-  const drawn = seen.filter((box) => {
-    if (known.current.has(box.id)) return true;
+  const drawn = seen.filter((chunk) => {
+    if (known.current.has(chunk.key)) return true;
     fresh += 1;
     return fresh <= PER_FRAME;
   });
   const isPartial = drawn.length < seen.length;
   useEffect(() => {
-    known.current = new Set(drawn.map((box) => box.id));
+    known.current = new Set(drawn.map((chunk) => chunk.key));
     if (!isPartial) return;
     const frame = requestAnimationFrame(() => drawMore((count) => count + 1));
     return () => cancelAnimationFrame(frame);
@@ -160,13 +265,18 @@ function pathsOf(lines: readonly Line[]) {
   const paths: (Place & { key: number; lines: readonly Line[] })[] = [];
   for (let start = 0; start < lines.length; start += LINES_PER_PATH) {
     const some = lines.slice(start, start + LINES_PER_PATH);
-    const xs = some.flatMap((line) => line.points.filter((_, index) => index % 2 === 0));
-    const ys = some.flatMap((line) => line.points.filter((_, index) => index % 2 === 1));
-    const [x, y] = [Math.min(...xs), Math.min(...ys)];
-    const [width, height] = [Math.max(...xs) - x, Math.max(...ys) - y];
-    paths.push({ key: start, lines: some, x, y, width: width + 1, height: height + 1 });
+    const place = around(
+      some.flatMap((line) => line.points.filter((_, index) => index % 2 === 0)),
+      some.flatMap((line) => line.points.filter((_, index) => index % 2 === 1)),
+    );
+    paths.push({ key: start, lines: some, ...place });
   }
   return paths;
+}
+
+function around(xs: readonly number[], ys: readonly number[]): Place {
+  const [x, y] = [Math.min(...xs), Math.min(...ys)];
+  return { x, y, width: Math.max(...xs) - x + 1, height: Math.max(...ys) - y + 1 };
 }
 
 /** Returns a painter that gives the same paint again for the same item, so that it is not redrawn. */

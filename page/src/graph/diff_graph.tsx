@@ -125,7 +125,6 @@ function BothGraphs({ graphs, diff }: { graphs: Sides<GraphDocument>; diff: Sche
             setExpanded({ a: expandedTo(trees.a, depth), b: expandedTo(trees.b, depth) })
           }
         />
-        <FindBox tree={trees.b} find={(id) => find("b", id)} />
       </div>
       <ul class="legend" aria-label="Signs">
         <li class="diff-sign diff-added">+ in b alone</li>
@@ -135,8 +134,9 @@ function BothGraphs({ graphs, diff }: { graphs: Sides<GraphDocument>; diff: Sche
       <div class="diff-sides">
         {SIDES.map((side) => (
           <div class="diff-side" key={side}>
-            <h3>
+            <div class="diff-head">
               <span class="diff-letter">{side}</span> {graphs[side].architecture}
+              <FindBox tree={trees[side]} find={(id) => find(side, id)} />
               <span class="diff-files">
                 <PictureButtons
                   save={async (kind) => {
@@ -145,7 +145,7 @@ function BothGraphs({ graphs, diff }: { graphs: Sides<GraphDocument>; diff: Sche
                   }}
                 />
               </span>
-            </h3>
+            </div>
             <GraphView
               label={`Graph of ${side}, ${graphs[side].architecture}`}
               tree={trees[side]}

@@ -91,10 +91,11 @@ function LevelMarks({
   level: number | null;
 }) {
   const { tree, expanded } = laidOut;
-  const fates = useMemo(
-    () => fatesOf([...tree.layers.values()].map((each) => ({ ...each, layer: each.name }))),
-    [tree],
-  );
+  const isAsked = level !== null;
+  const fates = useMemo(() => {
+    const layers = isAsked ? [...tree.layers.values()] : [];
+    return fatesOf(layers.map((each) => ({ layer: each.name, arguments: each.arguments })));
+  }, [tree, isAsked]);
   const shown = useMemo(() => visibleItems(tree, expanded), [tree, expanded]);
   const fate = level === null ? undefined : fates.get(level);
   if (fate === undefined || level === null) return null;
