@@ -18,11 +18,15 @@ export function describe(item: Item, paint: Paint): string {
     item.op,
     isGroup ? `${item.layers.length} ${item.layers.length === 1 ? "layer" : "layers"}` : null,
     shape(item.shape),
-    `${short(item.figures.parameters)} parameters`,
-    `${short(item.figures.multiply_adds)} multiply-adds`,
+    some(item.figures.parameters, "parameters"),
+    some(item.figures.multiply_adds, "multiply-adds"),
     paint.words,
   ];
   return parts.filter(Boolean).join(", ");
+}
+
+function some(count: number, what: string): string | null {
+  return count > 0 ? `${short(count)} ${what}` : null;
 }
 
 /** A node, or a closed group. Far away only its colour can be seen, and only that is drawn. */
@@ -55,7 +59,7 @@ export const BoxPicture = memo(function BoxPicture({
             class={`box-strip ${tone}`}
             x={1}
             y={y}
-            width={5}
+            width={isFar ? width - 2 : 5}
             height={share * (height - 2)}
           />
         );
