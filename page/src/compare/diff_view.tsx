@@ -1,22 +1,12 @@
 /** The diff of A and B: their totals, their specs and their layers, or the graph of both. */
 
-import type { ComponentType } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { pinned, type Tried, tried } from "../build/history";
-import type { Spec } from "../spec/draft";
 import { short } from "../ui/format";
 import { lazy } from "../ui/lazy";
 import { Loading } from "../ui/loading";
 import { Boundary, ProblemNote } from "../ui/problem";
-import {
-  type Compared,
-  compared,
-  type Diff,
-  diffAgain,
-  diffProblem,
-  isDiffing,
-  startDiffing,
-} from "./diff";
+import { type Compared, compared, diffAgain, diffProblem, isDiffing, startDiffing } from "./diff";
 import { DiffLayers } from "./diff_layers";
 import { DiffSummary } from "./diff_summary";
 import { type Choice, choiceA, choiceB, live, sideA, sideB, swapSides, timeOf } from "./sides";
@@ -90,13 +80,8 @@ function Both({ compared }: { compared: Compared }) {
   );
 }
 
-type GraphOfBoth = ComponentType<{ a: Spec; b: Spec; diff: Diff }>;
-const graphModules = import.meta.glob<{ DiffGraph: GraphOfBoth }>("../graph/diff_graph.tsx");
-
 const DiffGraph = lazy(async () => {
-  const load = graphModules["../graph/diff_graph.tsx"];
-  if (load === undefined) throw new Error("This page was built without the graph of a diff.");
-  const { DiffGraph: Graph } = await load();
+  const { DiffGraph: Graph } = await import("../graph/diff_graph");
   return function ComparedGraph() {
     const last = compared.value;
     return last && <Graph a={last.a.spec} b={last.b.spec} diff={last.diff} />;
