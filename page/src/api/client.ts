@@ -80,8 +80,10 @@ export function asProblem(error: unknown): Problem {
 
 async function readProblem(response: Response): Promise<Problem> {
   const text = await response.text();
-  if (response.headers.get("Content-Type")?.includes("problem+json")) {
-    return JSON.parse(text) as Problem;
+  // The other servers' protocols answer problems as application/json.
+  if (response.headers.get("Content-Type")?.includes("json")) {
+    const body: unknown = JSON.parse(text);
+    if (isProblem(body)) return body;
   }
   const detail = `The answer has status ${response.status} and is no problem of this service: ${text.slice(0, 200)}`;
   return pageProblem(
@@ -89,6 +91,10 @@ async function readProblem(response: Response): Promise<Problem> {
     detail,
     response.status,
   );
+}
+
+function isProblem(body: unknown): body is Problem {
+  return typeof body === "object" && body !== null && "title" in body && "detail" in body;
 }
 
 function unreachable(path: string): Problem {
