@@ -19,6 +19,13 @@ export function bytes(value: number): string {
   return scaled(value, 1000, ["B", "kB", "MB", "GB", "TB"]);
 }
 
+/** Returns a time in three digits: 1.52 ms, 2.76 s. */
+export function seconds(value: number): string {
+  return value < 0.9995
+    ? `${digits3.format(1000 * value)}${THIN_SPACE}ms`
+    : `${digits3.format(value)}${THIN_SPACE}s`;
+}
+
 function scaled(value: number, base: number, units: readonly string[]): string {
   let size = value;
   let unit = 0;
