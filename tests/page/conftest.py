@@ -16,12 +16,16 @@ from playwright.sync_api import (
     ConsoleMessage,
     Page,
     Request,
+    expect,
     sync_playwright,
 )
 from zoo_server import Server
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 WIDE = {"width": 1440, "height": 900}
+TIMEOUT_MS = 60_000
+
+expect.set_options(timeout=TIMEOUT_MS)  # a network takes seconds to load
 
 
 @pytest.fixture(scope="session")
@@ -39,11 +43,17 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a running service."""
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A running service."""
     server = Server(tmp_path_factory.mktemp("page") / "home")
-    yield server.url
+    yield server
     assert server.end() == 0
+
+
+@pytest.fixture(scope="session")
+def site(server: Server) -> str:
+    """Its address."""
+    return server.url
 
 
 @pytest.fixture
@@ -61,7 +71,7 @@ def visit(browser: Browser, site: str) -> Iterator[Visit]:
         context = browser.new_context(**{"viewport": WIDE, "reduced_motion": "reduce", **options})
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(TIMEOUT_MS)
 
         def on_console(message: ConsoleMessage) -> None:
             if message.type in ("error", "warning") and not any(e in message.text for e in errors):

@@ -11,8 +11,16 @@ from playwright.sync_api import Page
 from zoo_server import ROOT
 
 Visit = Callable[..., Page]
+Spec = dict[str, Any]
 
 AXE = ROOT / "page" / "node_modules" / "axe-core" / "axe.min.js"
+
+
+def link(spec: Spec) -> str:
+    """Return the fragment of the page's address that opens a spec."""
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    packed = packer.compress(json.dumps(spec).encode()) + packer.flush()
+    return "#s=" + base64.urlsafe_b64encode(packed).decode().rstrip("=")
 
 
 def violations(page: Page) -> list[str]:
