@@ -48,7 +48,7 @@ def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(ROOT / "examples" / "picture.jpg", FOLDER / "landscape.jpg")
     draw_digit().save(FOLDER / "digit.png", optimize=True)
-    draw_shapes().quantize(64).save(FOLDER / "shapes.png", optimize=True)
+    draw_shapes().save(FOLDER / "shapes.png", optimize=True)
 
 
 if __name__ == "__main__":

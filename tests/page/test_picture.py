@@ -6,9 +6,13 @@ import re
 import signal
 
 import numpy as np
+import pytest
 from page_tests import Spec, Visit, assert_accessible, link
+from PIL import Image
 from playwright.sync_api import FilePayload, Locator, Page, expect
-from zoo_server import Server, build, image_bytes, npy_bytes
+from zoo_server import ROOT, Server, build, image_bytes, npy_bytes
+
+from scripts.draw_page_examples import FOLDER, draw_digit, draw_shapes
 
 LENET: Spec = {"architecture": "lenet"}
 
@@ -51,6 +55,18 @@ def is_painted(image: Locator) -> bool:
     script = """canvas => new Set(canvas.getContext('2d')
         .getImageData(0, 0, canvas.width, canvas.height).data.filter((_, i) => i % 4 == 0)).size"""
     return bool(image.evaluate(script) > 1)
+
+
+@pytest.mark.parametrize("name", ["digit", "shapes"])
+def test_the_examples_are_those_that_the_script_draws(name: str) -> None:
+    drawn = {"digit": draw_digit, "shapes": draw_shapes}[name]()
+    with Image.open(FOLDER / f"{name}.png") as written:
+        assert np.array_equal(np.asarray(written.convert(drawn.mode)), np.asarray(drawn))
+
+
+def test_the_landscape_is_the_picture_of_the_documentation() -> None:
+    example = ROOT / "examples" / "picture.jpg"
+    assert (FOLDER / "landscape.jpg").read_bytes() == example.read_bytes()
 
 
 def test_an_example_gives_classes_and_end_points(visit: Visit, server: Server) -> None:

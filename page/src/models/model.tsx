@@ -60,7 +60,10 @@ function VersionRow({ model, act }: { model: Model; act: Act }) {
         )}
       </th>
       <td>
-        {builds.value.get(build)?.architecture} <code title={build}>{build.slice(0, 8)}</code>
+        {builds.value.get(build)?.architecture}
+        <div>
+          <code title={build}>{build.slice(0, 8)}</code>
+        </div>
         {model.class_names !== undefined && (
           <div class="model-soft">{exact(model.class_names)} class names</div>
         )}

@@ -146,6 +146,7 @@ function OneEndPoint({
   }
   const layout = layoutOf(shape);
   const caption = [
+    result.outcomes.length > 1 ? role : "",
     spellShape(shape),
     bytes(bytesOf(shape)),
     layout.kind === "video" ? `frame ${layout.frame} of ${layout.frames}` : "",

@@ -141,7 +141,8 @@ function spellRun({ preprocessing, engine, precision, seconds: phases }: Answer)
 
 function Agreement({ pair }: { pair: Schemas["Pair"] }) {
   const { same_top_1: same, largest_difference: largest, mean_kl_divergence: kl } = pair;
-  const known = (value: number | null) => (value === null ? "–" : value.toPrecision(3));
+  const known = (value: number | null) =>
+    value === null ? "–" : String(Number(value.toPrecision(3)));
   return (
     <dl class="picture-agreement" aria-label="Agreement">
       <div>
