@@ -32,6 +32,7 @@ from app.engine import Engine
 from app.http.admission import Admission
 from app.http.envelope import Envelope
 from app.http.negotiation import refuse_unusable_parameters
+from app.http.openapi_tags import TAGS
 from app.http.routing import Routes
 from app.services import wire
 from app.settings import Settings
@@ -98,6 +99,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
         description="Builds known networks inside nested arg scopes, explains every argument, and "
         "answers with summaries, weights and predictions.",
         version="1",
+        openapi_tags=[{"name": name, "description": text} for name, text in TAGS.items()],
         lifespan=lifespan,
         redirect_slashes=False,
         docs_url=None,

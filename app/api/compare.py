@@ -23,7 +23,7 @@ from app.serving.comparison_text import as_text
 from app.serving.inference import Inference
 from app.serving.models import Models
 
-router = APIRouter(prefix="/v1", tags=["inference"])
+router = APIRouter(prefix="/v1", tags=["predictions"])
 
 MIN_BUILDS, MAX_BUILDS = 2, 16
 

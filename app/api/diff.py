@@ -19,7 +19,7 @@ from app.http.request_bodies import TWO_SPECS
 from app.telemetry.timings import Timings
 from model_zoo import DiffDocument, Trace, diff
 
-router = APIRouter(prefix="/v1", tags=["builds"])
+router = APIRouter(prefix="/v1", tags=["diffs"])
 
 _DIFF = answer("What differs, from a to b.", DiffDocument, DIFF_FORMATS.values())
 _Side = Annotated[str, Path(description="The id of a build, or the name of a model.")]

@@ -22,7 +22,7 @@ from app.http.openapi import INFERENCE_PROBLEMS, SPEC_PROBLEMS, problems
 from app.http.request_bodies import SPEC_AND_INPUTS
 from app.http.routing import runs_inference
 
-router = APIRouter(prefix="/v1", tags=["inference"])
+router = APIRouter(prefix="/v1", tags=["predictions"])
 
 
 @router.post(

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from app.api import open_inference, tensorflow_serving
 from app.http.json_answer import JsonAnswer
 from app.http.openapi import answer, finished, schemas_of, spec_schemas
+from app.http.openapi_examples import add_parameter_examples
 from app.http.request_bodies import SPEC, Instances
 from app.serving.model_registry import ModelRequest
 from app.serving.sweeps import SweepRowNumbers
@@ -33,6 +34,7 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
         document = app.openapi()
         # Not at the route: the framework drops a null, which has a meaning in a spec.
         document["paths"]["/v1/builds"]["post"] |= SPEC
+        add_parameter_examples(document["paths"])
         requests = {
             "Naming": ModelRequest,
             "Instances": Instances,

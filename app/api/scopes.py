@@ -14,8 +14,9 @@ from app.body_fields import Links, Time
 from app.documents import parse_document
 from app.http.bodies import read_document
 from app.http.json_answer import JsonAnswer
-from app.http.openapi import BODY_PROBLEMS, answer, json_body, problems
+from app.http.openapi import BODY_PROBLEMS, answer, problems
 from app.http.paging import Cursor, PageLimit, page_of, read_cursor
+from app.http.request_bodies import LEVELS
 from app.serving.saved_scopes import SavedScopes
 from app.settings import Settings
 from app.store.scopes import ScopeItem
@@ -72,7 +73,7 @@ class ScopesBody(TypedDict):
     operation_id="putScope",
     summary="Save levels under a name",
     status_code=201,
-    openapi_extra=json_body("ScopeLevels"),
+    openapi_extra=LEVELS,
     responses={
         201: answer("The version is new.", ScopeBody),
         200: answer("The version exists already.", ScopeBody),

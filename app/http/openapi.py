@@ -14,7 +14,9 @@ from pydantic import TypeAdapter
 from app.errors import ForeignProblemBody, ProblemBody, ProblemKind, ProblemKinds
 from app.http.foreign_problems import MEDIA_TYPE as FOREIGN_MEDIA_TYPE
 from app.http.foreign_problems import foreign_status, is_foreign
-from app.http.problems import MEDIA_TYPE, PROBLEM_TYPES
+from app.http.openapi_examples import PROBLEM
+from app.http.problem_types import PROBLEM_TYPES
+from app.http.problems import MEDIA_TYPE
 from model_zoo import BuildSpec, ScopeRequest, SweepRequest, list_architectures, list_ops
 
 Schema = dict[str, Any]
@@ -134,7 +136,10 @@ def finished(document: Schema, requests: Mapping[str, Schema]) -> Schema:
                         media["schema"] = bodies[media.pop(_BODY)]
             operation["responses"] = _with_problems(responses, method.upper(), path)
     problem_types = {"Problem": ProblemBody, "ForeignProblem": ForeignProblemBody}
-    schemas = document["components"]["schemas"] | answers | schemas_of(problem_types) | requests
+    problem_schemas = schemas_of(problem_types)
+    problem_schemas["Problem"]["examples"] = [PROBLEM]
+    problem_schemas["ForeignProblem"]["examples"] = [{"error": PROBLEM["detail"], **PROBLEM}]
+    schemas = document["components"]["schemas"] | answers | problem_schemas | requests
     named: dict[str, Schema] = {}
     for name, schema in schemas.items():
         if name not in _FRAMEWORK_ERRORS:
@@ -144,8 +149,7 @@ def finished(document: Schema, requests: Mapping[str, Schema]) -> Schema:
     document["components"]["schemas"] = dict(sorted(named.items()))
     document = _without_suffixes(document)
     document["x-problems"] = [
-        {"type": f"/docs#problem-{name}", "status": kind.status, "title": kind.title}
-        for name, kind in PROBLEM_TYPES.items()
+        {"type": f"/docs#problem-{name}", **kind._asdict()} for name, kind in PROBLEM_TYPES.items()
     ]
     return document
 

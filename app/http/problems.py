@@ -9,7 +9,7 @@ No other module maps an exception to a status. An error that a client cannot men
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple, Unpack
+from typing import Unpack
 
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -37,6 +37,7 @@ from app.errors import (
 )
 from app.http.foreign_problems import MEDIA_TYPE as FOREIGN_MEDIA_TYPE
 from app.http.foreign_problems import foreign_error, foreign_status, is_foreign
+from app.http.problem_types import PROBLEM_TYPES
 from app.store.errors import StoreError
 from app.wording import clip
 from model_zoo import (
@@ -55,54 +56,6 @@ MEDIA_TYPE = "application/problem+json"
 # A body of megabytes can hold many thousands of mistakes, each longer in the answer than there.
 _MAX_ERRORS = 64
 
-
-class ProblemType(NamedTuple):
-    """The status and the title of a kind of problem, the same in every response of that kind."""
-
-    status: int
-    title: str
-
-
-PROBLEM_TYPES: Mapping[ProblemKind, ProblemType] = {
-    "malformed-json": ProblemType(400, "The body cannot be read as JSON"),
-    "malformed-body": ProblemType(400, "The body cannot be read"),
-    "malformed-request": ProblemType(400, "The request does not follow the protocol"),
-    "not-found": ProblemType(404, "There is no such route"),
-    "unknown-build": ProblemType(404, "There is no such build"),
-    "unknown-model": ProblemType(404, "There is no such model"),
-    "unknown-name": ProblemType(404, "There is no such name in the catalogue"),
-    "unknown-scope": ProblemType(404, "There is no such saved scope"),
-    "unknown-sweep": ProblemType(404, "There is no such sweep"),
-    "method-not-allowed": ProblemType(405, "The route does not support the method"),
-    "unknown-weights": ProblemType(404, "There are no such weights"),
-    "not-acceptable": ProblemType(406, "None of the accepted types is available"),
-    "slow-body": ProblemType(408, "The body did not arrive in time"),
-    "conflict": ProblemType(409, "The version already exists and differs"),
-    "in-use": ProblemType(409, "The resource is still in use"),
-    "body-too-large": ProblemType(413, "The body is too large"),
-    "unsupported-type": ProblemType(415, "The body's type is not supported"),
-    "unsatisfiable-range": ProblemType(416, "The range starts beyond the end"),
-    "invalid-query": ProblemType(422, "A query parameter is not valid"),
-    "invalid-spec": ProblemType(422, "The build spec is not valid"),
-    "build-refused": ProblemType(422, "The network cannot be built as configured"),
-    "over-budget": ProblemType(422, "The build exceeds the budget"),
-    "weights-refused": ProblemType(422, "The weights do not fit, or cannot be read"),
-    "invalid-input": ProblemType(422, "The input does not fit the network"),
-    "unprocessable": ProblemType(422, "The request cannot be carried out"),
-    "too-many-requests": ProblemType(429, "The client has too many requests in progress"),
-    # nginx's number, for the log: no client is left to receive it.
-    "client-gone": ProblemType(499, "The client closed the connection"),
-    "internal-error": ProblemType(500, "Internal error"),
-    "not-implemented": ProblemType(501, "The service does not support this"),
-    "not-ready": ProblemType(503, "The service or the model is not ready"),
-    "overloaded": ProblemType(503, "The service is at capacity"),
-    "worker-died": ProblemType(503, "The worker died while computing"),
-    "worker-unavailable": ProblemType(503, "The worker is not available"),
-    "out-of-memory": ProblemType(503, "There is not enough memory"),
-    "store-full": ProblemType(503, "The store is full"),
-    "store-unavailable": ProblemType(503, "The store is not available"),
-    "deadline-passed": ProblemType(504, "The deadline passed"),
-}
 
 # The first class that matches decides, so ZooError, the root, comes last.
 _LIBRARY_KINDS: tuple[tuple[type[ZooError], ProblemKind], ...] = (

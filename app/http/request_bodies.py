@@ -6,41 +6,11 @@ from typing import Annotated, Any
 from pydantic import Field
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
+from app.http import openapi_examples as examples
 from app.http.openapi import Schema, json_body, reference
 
 _BINARY: Schema = {"type": "string", "format": "binary"}
 _FILES: Schema = {"type": "array", "items": _BINARY}
-
-_SMALLEST = {"architecture": "mobilenet_v1_025"}
-_INITIALIZER = {"name": "truncated_normal_initializer", "stddev": 0.09}
-_CONV_ARGS = {
-    "activation_fn": "relu6",
-    "weights_initializer": _INITIALIZER,
-    "normalizer_fn": "batch_norm",
-}
-_SCOPES = [
-    {"ops": ["conv2d", "separable_conv2d"], "args": _CONV_ARGS},
-    {"ops": ["batch_norm"], "args": {"decay": 0.997, "epsilon": 0.001, "scale": True}},
-    {
-        "ops": ["conv2d"],
-        "args": {"weights_regularizer": {"name": "l2_regularizer", "scale": 0.0001}},
-    },
-    {"ops": ["separable_conv2d"], "args": {"weights_regularizer": None}},
-]
-SPEC_EXAMPLES: dict[str, Any] = {
-    "smallest": {"summary": "An architecture as published", "value": _SMALLEST},
-    "nested scopes": {
-        "summary": "Four nested levels",
-        "value": {"architecture": "inception_v3", "scopes": _SCOPES},
-    },
-}
-_EXCLUDED = ["InceptionV3/Logits*", "InceptionV3/AuxLogits*"]
-_SOURCE_EXAMPLES = {
-    "another head": {
-        "summary": "All but the last layer",
-        "value": {"source": "checkpoint", "id": "0" * 64, "exclude": _EXCLUDED},
-    }
-}
 
 
 class RowsDocument(TypedDict):
@@ -76,24 +46,26 @@ _INPUT_FIELDS = {
 _SPEC_FIELD = {
     "type": "string",
     "description": "The build spec, as JSON.",
-    "example": json.dumps(_SMALLEST),
+    "example": json.dumps(examples.SMALLEST),
 }
-SPEC = json_body("BuildSpec", examples=SPEC_EXAMPLES)
-_ELU = {**_SMALLEST, "scopes": [{"ops": ["conv2d"], "args": {"activation_fn": "elu"}}]}
+SPEC = json_body("BuildSpec", examples=examples.SPECS)
 TWO_SPECS = _body(
     {
         "application/json": {
             **_object(["a", "b"], a=reference("BuildSpec"), b=reference("BuildSpec")),
-            "example": {"a": _SMALLEST, "b": _ELU},
+            "examples": examples.TWO_SPECS,
         }
     }
 )
-SOURCES = json_body("Sources", examples=_SOURCE_EXAMPLES)
+SOURCES = json_body("Sources", examples=examples.SOURCES)
+SWEEP = json_body("SweepRequest", examples=examples.SWEEPS)
+SWEEP_ROWS = json_body("SweepRowNumbers", examples=examples.SWEEP_ROWS)
+LEVELS = json_body("ScopeLevels", examples=examples.LEVELS)
 INPUTS = _body(
     {
         **{f"image/{kind}": {"schema": _BINARY} for kind in ("jpeg", "png", "webp")},
         "application/x-npy": {"schema": _BINARY},
-        "application/json": {"schema": reference("Instances")},
+        "application/json": {"schema": reference("Instances"), "examples": examples.ROWS},
         "multipart/form-data": _object([], **_INPUT_FIELDS),
     }
 )
@@ -101,12 +73,17 @@ OPTIONAL_INPUTS = {"requestBody": {**INPUTS["requestBody"], "required": False}}
 SPEC_AND_INPUTS = _body(
     {"multipart/form-data": _object(["spec"], spec=_SPEC_FIELD, **_INPUT_FIELDS)}
 )
+_NAMING = json.dumps(examples.NAMINGS["a label"]["value"])
 NAMING = _body(
     {
-        "application/json": {"schema": reference("Naming")},
+        "application/json": {"schema": reference("Naming"), "examples": examples.NAMINGS},
         "multipart/form-data": _object(
             ["model"],
-            model={"type": "string", "description": "The JSON.", "example": '{"build": "..."}'},
+            model={
+                "type": "string",
+                "description": "The JSON.",
+                "example": json.dumps(examples.NAMINGS["a label"]["value"]),
+            },
             class_names={**_BINARY, "description": "A name a line, or lines `class:name`."},
         ),
     }

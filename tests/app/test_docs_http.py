@@ -19,7 +19,7 @@ from docs_page import Run, rewritten, steady
 from zoo_server import ROOT, Server, build, image_bytes, npy_bytes
 
 from app.http.foreign_problems import foreign_status
-from app.http.problems import PROBLEM_TYPES
+from app.http.problem_types import PROBLEM_TYPES
 from app.main import create_app
 from app.settings import Settings, variable
 from model_zoo import BuildSpec, trace
@@ -145,7 +145,7 @@ def test_every_setting_and_kind_of_problem_is_on_the_page() -> None:
     for name, field in Settings.model_fields.items():
         assert f"| `{variable(name)}` | `{field.default}` | {field.description} |" in page
     for name, kind in PROBLEM_TYPES.items():
-        assert f"| `{name}` | {kind.status} | {kind.title} |" in page
+        assert f"| `{name}` | {kind.status} | {kind.title} | {kind.explanation} |" in page
 
 
 def main() -> int:

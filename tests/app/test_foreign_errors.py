@@ -9,7 +9,8 @@ from starlette.types import Receive, Scope, Send
 from app.errors import ServiceError
 from app.http.admission import Admission
 from app.http.envelope import Envelope
-from app.http.problems import PROBLEM_TYPES, query_error
+from app.http.problem_types import PROBLEM_TYPES
+from app.http.problems import query_error
 from model_zoo import InputError, Problem
 
 

@@ -7,7 +7,7 @@ import json
 from starlette.testclient import TestClient
 from zoo_server import build, problem
 
-from app.http.request_bodies import SPEC_EXAMPLES
+from app.http.openapi_examples import SPECS
 
 
 def test_a_summary_is_json_by_default(client: TestClient) -> None:
@@ -124,7 +124,7 @@ def test_a_filter_that_matches_nothing_says_what_would(client: TestClient) -> No
 
 
 def test_four_nested_levels_on_inception_v3_say_which_won(client: TestClient) -> None:
-    made = client.post("/v1/builds", json=SPEC_EXAMPLES["nested scopes"]["value"])
+    made = client.post("/v1/builds", json=SPECS["nested scopes"]["value"])
     warnings = made.json()["warnings"]
     assert [warning.partition(":")[0] for warning in warnings] == [
         "/scopes/1/args/decay",

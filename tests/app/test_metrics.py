@@ -23,7 +23,8 @@ from zoo_server import ROOT, NoEngine, build
 
 from app.engine import EngineFigures
 from app.errors import ServiceError
-from app.http.problems import PROBLEM_TYPES, rejection_reason
+from app.http.problem_types import PROBLEM_TYPES
+from app.http.problems import rejection_reason
 from app.settings import Settings, variable
 from app.telemetry.exposition import FORMATS
 from app.telemetry.metrics import Metrics

@@ -17,10 +17,10 @@ _FILES_ALONE = {"image/jpeg", "image/png", "image/webp", "application/x-npy"}
 ACCEPTED_COMPLAINTS = {
     f"WARNING parsing POST {path} within {tag}.: Unsupported content type {media_type}"
     for path, tag in (
-        ("/v1/compare", "inference"),
-        ("/v1/builds/{build_id}/predict", "inference"),
+        ("/v1/compare", "predictions"),
+        ("/v1/builds/{build_id}/predict", "predictions"),
         ("/v1/sweeps/{sweep_id}/measurements", "sweeps"),
-        ("/v1/builds/{build_id}/probe", "builds"),
+        ("/v1/builds/{build_id}/probe", "measurements"),
     )
     for media_type in _FILES_ALONE
 }

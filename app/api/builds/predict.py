@@ -22,7 +22,7 @@ from app.serving.inference import Inference, Input
 from app.serving.models import ModelVersion
 from app.serving.outputs import PredictionBody, PredictionFacts, Selection, encode
 
-router = APIRouter(prefix="/v1/builds", tags=["inference"])
+router = APIRouter(prefix="/v1/builds", tags=["predictions"])
 
 ANSWER = answer("The prediction.", PredictionBody, FORMATS.values())
 

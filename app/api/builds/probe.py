@@ -34,7 +34,7 @@ from app.http.warning_headers import add_warnings
 from app.serving.probe import ProbeBody, ProbeOptions
 from model_zoo import PROBE_MODES, Probe
 
-router = APIRouter(prefix="/v1/builds", tags=["builds"])
+router = APIRouter(prefix="/v1/builds", tags=["measurements"])
 
 # As a signed integer of 64 bits, which clients can hold.
 _MAX_SEED = 2**63 - 1

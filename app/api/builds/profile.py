@@ -30,7 +30,7 @@ from app.http.problems import query_error
 from app.serving.profile import ProfileBody
 from app.serving.profile_text import as_csv, as_text
 
-router = APIRouter(prefix="/v1/builds", tags=["builds"])
+router = APIRouter(prefix="/v1/builds", tags=["measurements"])
 
 ENGINES: tuple[RuntimeName, ...] = ("onnxruntime", "tensorflow")
 

@@ -21,7 +21,7 @@ from app.store.builds import Build
 from app.telemetry.timings import Timings
 from model_zoo import RestoreDocument, RestorePlan, plan_restore
 
-router = APIRouter(prefix="/v1/builds", tags=["builds"])
+router = APIRouter(prefix="/v1/builds", tags=["weights"])
 
 _Format = Annotated[str | None, format_query(TEXT_FORMATS)]
 

@@ -13,7 +13,7 @@ from app.http.ranges import file_response
 from app.store.errors import StoreError
 from model_zoo import WEIGHT_FORMATS, find_weight_format
 
-router = APIRouter(prefix="/v1/builds", tags=["builds"])
+router = APIRouter(prefix="/v1/builds", tags=["weights"])
 
 _OPTIONS = WEIGHT_FORMATS["onnx"].options
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
+from app.http import openapi_examples as examples
 from app.http.openapi import json_body
 
 Parameters = dict[str, str | int | float | bool]
@@ -50,10 +51,10 @@ class V2LoadRequest(TypedDict):
 
 REQUESTS = {each.__name__: each for each in (V2InferRequest, V2IndexRequest, V2LoadRequest)}
 
-INFER = json_body("V2InferRequest")
+INFER = json_body("V2InferRequest", examples=examples.V2_INFER)
 # JSON with tensors after it, or one tensor or image file: a header says which.
 INFER["requestBody"]["content"]["application/octet-stream"] = {
     "schema": {"type": "string", "format": "binary"}
 }
-INDEX = json_body("V2IndexRequest", required=False)
-LOAD = json_body("V2LoadRequest", required=False)
+INDEX = json_body("V2IndexRequest", required=False, examples=examples.V2_INDEX)
+LOAD = json_body("V2LoadRequest", required=False, examples=examples.V2_LOAD)

@@ -12,7 +12,8 @@ from app.api.parts import SettingsDep, SweepsDep
 from app.http.bodies import read_document
 from app.http.exchange import timings
 from app.http.json_answer import JsonAnswer
-from app.http.openapi import BODY_PROBLEMS, SPEC_PROBLEMS, answer, json_body, problems
+from app.http.openapi import BODY_PROBLEMS, SPEC_PROBLEMS, answer, problems
+from app.http.request_bodies import SWEEP_ROWS
 
 router = APIRouter(prefix="/v1/sweeps", tags=["sweeps"])
 
@@ -35,7 +36,7 @@ class SweepBuildsBody(TypedDict):
     "/{sweep_id}/builds",
     operation_id="createSweepBuilds",
     summary="Keep rows of a sweep as builds",
-    openapi_extra=json_body("SweepRowNumbers"),
+    openapi_extra=SWEEP_ROWS,
     responses={
         200: answer("The builds.", SweepBuildsBody),
         **problems(*BODY_PROBLEMS, *SPEC_PROBLEMS, "weights-refused", "unknown-sweep"),

@@ -23,8 +23,9 @@ from app.body_fields import BuildId, Links, Time
 from app.http.bodies import read_document
 from app.http.json_answer import JsonAnswer
 from app.http.negotiation import ROW_FORMATS, chosen_format, format_query
-from app.http.openapi import BODY_PROBLEMS, COMPONENT, answer, json_body, problems
+from app.http.openapi import BODY_PROBLEMS, COMPONENT, answer, problems
 from app.http.paging import Cursor, PageLimit, page_of, read_cursor
+from app.http.request_bodies import SWEEP
 from app.serving.sweep_progress import SweepWarningBody
 from app.serving.sweeps import Sweeps, SweepState, SweepView
 from app.store.sweeps import ListedSweep
@@ -104,7 +105,7 @@ class SweepsBody(TypedDict):
     "",
     operation_id="createSweep",
     summary="Trace many builds that differ along axes",
-    openapi_extra=json_body("SweepRequest"),
+    openapi_extra=SWEEP,
     responses={
         200: answer(
             "All rows are traced, or come as they are; or what a dry run lists.",

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
+from app.http import openapi_examples as examples
 from app.http.openapi import Schema, json_body
 
 Rows = Annotated[
@@ -44,5 +45,5 @@ NAME: Schema = {
         }
     ]
 }
-PREDICT = {**NAME, **json_body("TfsPredictRequest")}
-CLASSIFY = {**NAME, **json_body("TfsClassifyRequest")}
+PREDICT = {**NAME, **json_body("TfsPredictRequest", examples=examples.ROWS)}
+CLASSIFY = {**NAME, **json_body("TfsClassifyRequest", examples=examples.TFS_EXAMPLES)}

@@ -2143,6 +2143,22 @@ export interface components {
         /**
          * ForeignProblem
          * @description A problem as clients of the Open Inference and TensorFlow Serving protocols read it.
+         * @example {
+         *       "error": "/scopes/0/args/pading: conv2d has no argument 'pading'. Did you mean 'padding'?",
+         *       "type": "/docs#problem-invalid-spec",
+         *       "title": "The build spec is not valid",
+         *       "status": 422,
+         *       "detail": "/scopes/0/args/pading: conv2d has no argument 'pading'. Did you mean 'padding'?",
+         *       "request_id": "694411a66d6d5d3076b8356ffaef7eb0",
+         *       "errors": [
+         *         {
+         *           "pointer": "/scopes/0/args/pading",
+         *           "message": "conv2d has no argument 'pading'. Did you mean 'padding'?",
+         *           "received": "pading",
+         *           "suggestion": "padding"
+         *         }
+         *       ]
+         *     }
          */
         ForeignProblem: {
             /**
@@ -3165,6 +3181,21 @@ export interface components {
         /**
          * Problem
          * @description A problem (RFC 9457).
+         * @example {
+         *       "type": "/docs#problem-invalid-spec",
+         *       "title": "The build spec is not valid",
+         *       "status": 422,
+         *       "detail": "/scopes/0/args/pading: conv2d has no argument 'pading'. Did you mean 'padding'?",
+         *       "request_id": "694411a66d6d5d3076b8356ffaef7eb0",
+         *       "errors": [
+         *         {
+         *           "pointer": "/scopes/0/args/pading",
+         *           "message": "conv2d has no argument 'pading'. Did you mean 'padding'?",
+         *           "received": "pading",
+         *           "suggestion": "padding"
+         *         }
+         *       ]
+         *     }
          */
         Problem: {
             /**
@@ -5213,6 +5244,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example demo */
                 name: string;
             };
             cookie?: never;
@@ -5304,7 +5336,9 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example demo */
                 name: string;
+                /** @example 1 */
                 version: string;
             };
             cookie?: never;
@@ -5416,7 +5450,9 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example demo */
                 name: string;
+                /** @example 1 */
                 version: string;
             };
             cookie?: never;
@@ -5448,6 +5484,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example demo */
                 name: string;
             };
             cookie?: never;
@@ -5521,6 +5558,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example demo */
                 name: string;
             };
             cookie?: never;
@@ -5599,6 +5637,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example demo */
                 name: string;
             };
             cookie?: never;
@@ -5670,6 +5709,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example demo */
                 name: string;
             };
             cookie?: never;
@@ -5710,7 +5750,9 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example demo */
                 name: string;
+                /** @example 1 */
                 version: string;
             };
             cookie?: never;
@@ -5751,6 +5793,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example demo */
                 name: string;
             };
             cookie?: never;
@@ -5782,7 +5825,9 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example demo */
                 name: string;
+                /** @example 1 */
                 version: string;
             };
             cookie?: never;
@@ -5814,6 +5859,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example demo */
                 name: string;
             };
             cookie?: never;
@@ -5845,7 +5891,9 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example demo */
                 name: string;
+                /** @example 1 */
                 version: string;
             };
             cookie?: never;
@@ -5946,7 +5994,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description A model's name or a build's id; /versions/N or /labels/L may follow. */
+                /**
+                 * @description A model's name or a build's id; /versions/N or /labels/L may follow.
+                 * @example demo
+                 */
                 name: string;
             };
             cookie?: never;
@@ -5987,7 +6038,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description A model's name or a build's id; /versions/N or /labels/L may follow. */
+                /**
+                 * @description A model's name or a build's id; /versions/N or /labels/L may follow.
+                 * @example demo
+                 */
                 name: string;
             };
             cookie?: never;
@@ -6028,6 +6082,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example demo */
                 name: string;
             };
             cookie?: never;
@@ -6038,7 +6093,7 @@ export interface operations {
                 "multipart/form-data": {
                     /**
                      * @description The JSON.
-                     * @example {"build": "..."}
+                     * @example {"build": "914628701d01143499dcce0ad890739d", "labels": ["stable"]}
                      */
                     model: string;
                     /**
@@ -6150,6 +6205,7 @@ export interface operations {
             };
             header?: never;
             path: {
+                /** @example demo */
                 name: string;
             };
             cookie?: never;
@@ -6188,7 +6244,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description A model's name or a build's id; /versions/N or /labels/L may follow. */
+                /**
+                 * @description A model's name or a build's id; /versions/N or /labels/L may follow.
+                 * @example demo
+                 */
                 name: string;
             };
             cookie?: never;
@@ -6224,7 +6283,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description A model's name or a build's id; /versions/N or /labels/L may follow. */
+                /**
+                 * @description A model's name or a build's id; /versions/N or /labels/L may follow.
+                 * @example demo
+                 */
                 name: string;
             };
             cookie?: never;
@@ -6314,7 +6376,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description A model's name or a build's id; /versions/N or /labels/L may follow. */
+                /**
+                 * @description A model's name or a build's id; /versions/N or /labels/L may follow.
+                 * @example demo
+                 */
                 name: string;
             };
             cookie?: never;
@@ -6519,7 +6584,10 @@ export interface operations {
     compareModels: {
         parameters: {
             query: {
-                /** @description Two to 16 ids of builds, or names of models, separated by commas. */
+                /**
+                 * @description Two to 16 ids of builds, or names of models, separated by commas.
+                 * @example 914628701d01143499dcce0ad890739d,01563b2015e0893970caf096780636b3
+                 */
                 builds: string;
                 /** @description The most probable classes of each row; 5 by default. */
                 top_k?: number | null;
@@ -6655,9 +6723,15 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description The id of a build, or the name of a model. */
+                /**
+                 * @description The id of a build, or the name of a model.
+                 * @example 914628701d01143499dcce0ad890739d
+                 */
                 a: string;
-                /** @description The id of a build, or the name of a model. */
+                /**
+                 * @description The id of a build, or the name of a model.
+                 * @example 01563b2015e0893970caf096780636b3
+                 */
                 b: string;
             };
             cookie?: never;
@@ -6721,26 +6795,6 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "a": {
-                 *         "architecture": "mobilenet_v1_025"
-                 *       },
-                 *       "b": {
-                 *         "architecture": "mobilenet_v1_025",
-                 *         "scopes": [
-                 *           {
-                 *             "ops": [
-                 *               "conv2d"
-                 *             ],
-                 *             "args": {
-                 *               "activation_fn": "elu"
-                 *             }
-                 *           }
-                 *         ]
-                 *       }
-                 *     }
-                 */
                 "application/json": {
                     a: components["schemas"]["BuildSpec"];
                     b: components["schemas"]["BuildSpec"];
@@ -6966,6 +7020,7 @@ export interface operations {
             };
             header?: never;
             path: {
+                /** @example 988f9ee9f2fd00d8bbd66944b038f05f */
                 sweep_id: string;
             };
             cookie?: never;
@@ -7006,6 +7061,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example 988f9ee9f2fd00d8bbd66944b038f05f */
                 sweep_id: string;
             };
             cookie?: never;
@@ -7061,6 +7117,7 @@ export interface operations {
             };
             header?: never;
             path: {
+                /** @example 988f9ee9f2fd00d8bbd66944b038f05f */
                 sweep_id: string;
             };
             cookie?: never;
@@ -7113,6 +7170,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example 988f9ee9f2fd00d8bbd66944b038f05f */
                 sweep_id: string;
             };
             cookie?: never;
@@ -7193,6 +7251,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example 988f9ee9f2fd00d8bbd66944b038f05f */
                 sweep_id: string;
             };
             cookie?: never;
@@ -7246,6 +7305,7 @@ export interface operations {
             };
             header?: never;
             path: {
+                /** @example 988f9ee9f2fd00d8bbd66944b038f05f */
                 sweep_id: string;
             };
             cookie?: never;
@@ -7345,6 +7405,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example 988f9ee9f2fd00d8bbd66944b038f05f */
                 sweep_id: string;
             };
             cookie?: never;
@@ -7392,6 +7453,7 @@ export interface operations {
             };
             header?: never;
             path: {
+                /** @example 914628701d01143499dcce0ad890739d */
                 build_id: string;
             };
             cookie?: never;
@@ -7630,6 +7692,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example 914628701d01143499dcce0ad890739d */
                 build_id: string;
             };
             cookie?: never;
@@ -7670,6 +7733,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example 914628701d01143499dcce0ad890739d */
                 build_id: string;
             };
             cookie?: never;
@@ -7720,6 +7784,7 @@ export interface operations {
             };
             header?: never;
             path: {
+                /** @example 914628701d01143499dcce0ad890739d */
                 build_id: string;
             };
             cookie?: never;
@@ -7780,6 +7845,7 @@ export interface operations {
             };
             header?: never;
             path: {
+                /** @example 914628701d01143499dcce0ad890739d */
                 build_id: string;
             };
             cookie?: never;
@@ -7829,11 +7895,15 @@ export interface operations {
     getBuildScopes: {
         parameters: {
             query: {
-                /** @description A layer, as the explanation shows it. */
+                /**
+                 * @description A layer, as the explanation shows it.
+                 * @example MobilenetV1/Conv2d_0
+                 */
                 layer: string;
             };
             header?: never;
             path: {
+                /** @example 914628701d01143499dcce0ad890739d */
                 build_id: string;
             };
             cookie?: never;
@@ -7881,6 +7951,7 @@ export interface operations {
             };
             header?: never;
             path: {
+                /** @example 914628701d01143499dcce0ad890739d */
                 build_id: string;
             };
             cookie?: never;
@@ -7936,6 +8007,7 @@ export interface operations {
             };
             header?: never;
             path: {
+                /** @example 914628701d01143499dcce0ad890739d */
                 build_id: string;
             };
             cookie?: never;
@@ -7985,6 +8057,7 @@ export interface operations {
             };
             header?: never;
             path: {
+                /** @example 914628701d01143499dcce0ad890739d */
                 build_id: string;
             };
             cookie?: never;
@@ -8065,6 +8138,7 @@ export interface operations {
             };
             header?: never;
             path: {
+                /** @example 914628701d01143499dcce0ad890739d */
                 build_id: string;
             };
             cookie?: never;
@@ -8187,6 +8261,7 @@ export interface operations {
             };
             header?: never;
             path: {
+                /** @example 914628701d01143499dcce0ad890739d */
                 build_id: string;
             };
             cookie?: never;
@@ -8240,6 +8315,7 @@ export interface operations {
             };
             header?: never;
             path: {
+                /** @example 914628701d01143499dcce0ad890739d */
                 build_id: string;
             };
             cookie?: never;
@@ -8337,6 +8413,7 @@ export interface operations {
             };
             header?: never;
             path: {
+                /** @example 914628701d01143499dcce0ad890739d */
                 build_id: string;
             };
             cookie?: never;
@@ -8450,6 +8527,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example inception_v3 */
                 name: string;
             };
             cookie?: never;
@@ -8519,6 +8597,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example conv2d */
                 name: string;
             };
             cookie?: never;
@@ -8559,7 +8638,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description A name, or one version: name@sha256: and the beginning of its digest, at least 8 digits. */
+                /**
+                 * @description A name, or one version: name@sha256: and the beginning of its digest, at least 8 digits.
+                 * @example house
+                 */
                 name: string;
             };
             cookie?: never;
@@ -8600,7 +8682,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The name alone. */
+                /**
+                 * @description The name alone.
+                 * @example house
+                 */
                 name: string;
             };
             cookie?: never;
@@ -8690,7 +8775,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description A name, or one version: name@sha256: and the beginning of its digest, at least 8 digits. */
+                /**
+                 * @description A name, or one version: name@sha256: and the beginning of its digest, at least 8 digits.
+                 * @example house
+                 */
                 name: string;
             };
             cookie?: never;
@@ -8918,6 +9006,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example 0000000000000000000000000000000000000000000000000000000000000000 */
                 weights_id: string;
             };
             cookie?: never;
@@ -8958,6 +9047,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example 0000000000000000000000000000000000000000000000000000000000000000 */
                 weights_id: string;
             };
             cookie?: never;

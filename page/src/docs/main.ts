@@ -1,1 +1,0 @@
-import "swagger-ui-dist/swagger-ui.css";
