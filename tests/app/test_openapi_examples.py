@@ -10,12 +10,15 @@ from starlette.testclient import TestClient
 from app.http.openapi_tags import TAGS
 
 JSON = "application/json"
-# No upload has the id that stands for one, and no network is a regressor.
+# No upload has the id that stands for one, no network is a regressor, and the examples before have
+# unloaded the model.
 REFUSED = {
     "tryRestorePlan: an upload": 422,
     "getWeights": 404,
     "deleteWeights": 404,
     "tfsRegress: an image": 400,
+    "v2GetModelReady": 503,
+    "v2GetVersionReady": 503,
 }
 
 

@@ -3,8 +3,7 @@
 import re
 
 import pytest
-from accessibility import assert_accessible
-from conftest import Visit
+from page_tests import Visit, assert_accessible
 from playwright.sync_api import Locator, Page, Route, expect
 
 NARROW = {"width": 390, "height": 844}

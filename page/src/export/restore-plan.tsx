@@ -43,7 +43,6 @@ function Plan({ plan }: { plan: Schemas["RestorePlan"] }) {
         </p>
       ))}
       {plan.sources.map((each, index) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: a source is named by its place in the spec
         <Source key={index} number={index} plan={each} />
       ))}
       {random.length > 0 && plan.sources.length > 0 && (

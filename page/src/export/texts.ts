@@ -34,7 +34,7 @@ export function traceOf(spec: Spec): string {
   return `from model_zoo import BuildSpec, trace
 
 spec = BuildSpec.read(${literal(spec)})
-print(spec.digest, trace(spec).summary().totals.parameters)
+print(spec.digest, trace(spec).summary().totals["parameters"])
 `;
 }
 
