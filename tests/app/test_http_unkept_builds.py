@@ -9,13 +9,13 @@ from starlette.testclient import TestClient
 from zoo_server import build, problem
 
 from app.api.builds.bodies import BuildLinks, CodeBody
-from model_zoo import CODE_STYLES
+from model_zoo import CODE_STYLES, BuildSpec, trace
 
 Make = Callable[..., TestClient]
 
 ELU = {"ops": ["conv2d"], "args": {"activation_fn": "elu"}}
 SPEC: dict[str, Any] = {"architecture": "lenet", "scopes": [ELU]}
-ALL = "include=layers&include=explanation&include=graph&include=code"
+ALL = "include=layers&include=explanation&include=graph&include=code&include=predicted_signal"
 
 
 def test_a_build_that_is_not_kept_leaves_nothing_behind(client: TestClient) -> None:
@@ -63,6 +63,13 @@ def test_an_included_report_is_what_its_route_answers(client: TestClient, keep: 
     assert "code_problems" not in body
 
 
+def test_the_predicted_signal_is_that_of_the_trace(client: TestClient) -> None:
+    body = client.post("/v1/builds?keep=false&include=predicted_signal", json=SPEC).json()
+    predicted = trace(BuildSpec.read(SPEC)).predicted_signal().to_dict()
+    assert body["predicted_signal"] == predicted
+    assert predicted["predicted_gain"] is not None
+
+
 def test_a_style_that_cannot_express_a_build_says_why_and_spares_the_other(
     client: TestClient,
 ) -> None:
@@ -88,7 +95,7 @@ def test_every_style_of_code_is_described() -> None:
         (
             "include=graph&include=everything",
             "Query parameter include does not accept 'everything'. "
-            "Valid: 'code', 'explanation', 'graph', 'layers'.",
+            "Valid: 'code', 'explanation', 'graph', 'layers', 'predicted_signal'.",
             None,
         ),
         ("include=code&include=code", "Query parameter include has 'code' twice.", None),

@@ -15,6 +15,7 @@ from model_zoo import (
     ExplanationDocument,
     GraphDocument,
     LayerDocument,
+    PredictedSignalDocument,
     RestoreSummary,
     ScopeUseDocument,
     SpecDocument,
@@ -24,7 +25,7 @@ from model_zoo import (
 
 _Layers = Annotated[list[LayerDocument], Field(description="As in the summary.")]
 # The reports that an answer can have beside a build.
-Report = Literal["layers", "explanation", "graph", "code"]
+Report = Literal["layers", "explanation", "graph", "code", "predicted_signal"]
 
 # `restore-plan` and `tf-slim` are no identifiers, so these types are no classes.
 BuildLinks = TypedDict(
@@ -87,6 +88,10 @@ class _ReportsBody(TypedDict, total=False):
     code: CodeBody
     code_problems: Annotated[
         CodeProblemsBody, Field(description="If a style cannot express the build: why.")
+    ]
+    predicted_signal: Annotated[
+        PredictedSignalDocument,
+        Field(description="The signal at each layer at initialization, told from the trace."),
     ]
 
 
@@ -175,4 +180,6 @@ def _reports(traced: Trace, include: Collection[Report]) -> _ReportsBody:
             reports["code"]["tf-slim"] = traced.code("tf-slim")
         except ZooError as error:
             reports["code_problems"] = {"tf-slim": problem_summary(from_library(error))}
+    if "predicted_signal" in include:
+        reports["predicted_signal"] = traced.predicted_signal().to_dict()
     return reports

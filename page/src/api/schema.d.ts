@@ -3073,6 +3073,8 @@ export interface components {
             code?: components["schemas"]["Code"];
             /** @description If a style cannot express the build: why. */
             code_problems?: components["schemas"]["CodeProblems"];
+            /** @description The signal at each layer at initialization, told from the trace. */
+            predicted_signal?: components["schemas"]["PredictedSignal"];
             /**
              * Layers
              * @description As in the summary.
@@ -3090,6 +3092,46 @@ export interface components {
             predicted_gain: number | null;
             /** Unpredictable */
             unpredictable: string | null;
+        };
+        /**
+         * PredictedLayer
+         * @description A layer's output, as predicted; null where it cannot be.
+         *
+         *     `gain` is rms out / rms in, null as well where nothing comes in. The rms of two networks of
+         *     three is within the factor `spread` of this one, up or down.
+         */
+        PredictedLayer: {
+            /** Name */
+            name: string;
+            /** Op */
+            op: string;
+            /** Mean */
+            mean: number | null;
+            /** Std */
+            std: number | null;
+            /** Rms */
+            rms: number | null;
+            /** Gain */
+            gain: number | null;
+            /** Spread */
+            spread: number | null;
+        };
+        /**
+         * PredictedSignal
+         * @description The signal of a network at initialization, as predicted.
+         *
+         *     `predicted_gain` is the rms before the final softmax over that of the input; null where it
+         *     cannot be predicted, and `reason` says why and where. `spread` is that of the gain.
+         */
+        PredictedSignal: {
+            /** Predicted Gain */
+            predicted_gain: number | null;
+            /** Spread */
+            spread: number | null;
+            /** Reason */
+            reason: string | null;
+            /** Layers */
+            layers: components["schemas"]["PredictedLayer"][];
         };
         /**
          * Prediction
@@ -4641,6 +4683,8 @@ export interface components {
             code?: components["schemas"]["Code"];
             /** @description If a style cannot express the build: why. */
             code_problems?: components["schemas"]["CodeProblems"];
+            /** @description The signal at each layer at initialization, told from the trace. */
+            predicted_signal?: components["schemas"]["PredictedSignal"];
             /** Created */
             created: null;
             /**
@@ -7610,7 +7654,7 @@ export interface operations {
                 /** @description If false, nothing is stored, and the layers are in the answer. */
                 keep?: boolean;
                 /** @description Reports to add to the answer, one a parameter. */
-                include?: ("layers" | "explanation" | "graph" | "code")[];
+                include?: ("layers" | "explanation" | "graph" | "code" | "predicted_signal")[];
             };
             header?: never;
             path?: never;
