@@ -1,3 +1,25 @@
+/** Sweeps: many builds that differ along axes, and what comes of each. */
+
+import { useEffect } from "preact/hooks";
+import { draft } from "../spec/draft";
+import { Boundary } from "../ui/problem";
+import { describeDraft } from "./catalogue";
+import { startFront } from "./objectives";
+import { startPlanning } from "./plan";
+import { Results } from "./results";
+import { SetUp } from "./set_up";
+import "./sweep.css";
+
 export function Sweep() {
-  return <p class="empty">Sweep</p>;
+  useEffect(() => startPlanning(), []);
+  useEffect(() => startFront(), []);
+  useEffect(describeDraft, [draft.value]);
+  return (
+    <div class="sweep">
+      <SetUp />
+      <Boundary>
+        <Results />
+      </Boundary>
+    </div>
+  );
 }
