@@ -1,6 +1,7 @@
 /** What is said of each row: the columns of the table, and the axes of the plots. */
 
 import { bytes, exact, short, value as spelled } from "../ui/format";
+import { significant } from "../ui/significant";
 import type { Row } from "./run";
 
 export interface Column {
@@ -13,7 +14,7 @@ export interface Column {
   readonly text: (value: unknown) => string;
 }
 
-/** What the service can find a Pareto front of. */
+/** The totals that are known now, the most asked for first. */
 const TOTALS = [
   "parameters",
   "multiply_adds",
@@ -23,6 +24,9 @@ const TOTALS = [
   "weight_bytes",
   "activation_bytes",
 ] as const;
+
+/** So many are looked at first; the others say about the same. */
+const FIRST_TOTALS = 3;
 
 /** Returns the columns that rows have: the axes first, in their order. */
 export function columnsOf(rows: readonly Row[]): Column[] {
@@ -38,15 +42,23 @@ export function columnsOf(rows: readonly Row[]): Column[] {
   const others = Array.from(totals).filter((total) => !known.includes(total));
   return [
     ...Array.from(places, axisColumn),
-    ...[...known, ...others].map(totalColumn),
+    ...known.slice(0, FIRST_TOTALS).map(totalColumn),
     ...(isPredicted ? [PREDICTED_GAIN] : []),
+    ...[...known.slice(FIRST_TOTALS), ...others].map(totalColumn),
   ];
+}
+
+/** Returns a place in few words: the member that is varied, and of which level. */
+function placeLabel(place: string): string {
+  const [, level, member] = /^\/scopes\/(\d+)\/(?:args\/)?(.+)$/.exec(place) ?? [];
+  if (member !== undefined) return `${member} (level ${level})`;
+  return place.replace(/^\/(params|default_scope)\/|^\//, "");
 }
 
 function axisColumn(place: string): Column {
   return {
     id: place,
-    label: place.replace(/^\/params\/|^\//, ""),
+    label: placeLabel(place),
     kind: "axis",
     of: (row) => row.values?.[place],
     text: (value) => (value === undefined ? "" : spelled(value)),
@@ -71,11 +83,6 @@ const PREDICTED_GAIN: Column = {
   of: (row) => row.predicted?.predicted_gain ?? undefined,
   text: (value) => (typeof value === "number" ? significant(value) : ""),
 };
-
-/** Returns a number in three significant digits, small and large ones with an exponent. */
-export function significant(value: number): string {
-  return String(Number(value.toPrecision(3)));
-}
 
 /** Returns a value with all its digits. */
 export function precise(value: unknown): string {

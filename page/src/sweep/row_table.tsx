@@ -1,6 +1,7 @@
 /** The rows of a sweep as a table: the keyboard's way to what the plots show. */
 
 import { useEffect, useMemo, useRef } from "preact/hooks";
+import { Filler } from "../ui/filler";
 import { useVirtualRows } from "../ui/virtual_rows";
 import { type Column, precise } from "./columns";
 import { type Row, rows } from "./run";
@@ -105,16 +106,6 @@ export function RowTable({ front }: { front: ReadonlySet<number> }) {
         <Filler height={below} />
       </table>
     </div>
-  );
-}
-
-/** Stands for the rows that are not in the document. */
-function Filler({ height }: { height: number }) {
-  if (height <= 0) return null;
-  return (
-    <tbody aria-hidden="true">
-      <tr style={{ height: `${height}px` }} />
-    </tbody>
   );
 }
 
