@@ -41,11 +41,10 @@ export function CurvePlot() {
   };
   return (
     <section class="probe-plot" aria-label="Curve">
-      {/* biome-ignore lint/a11y/useKeyWithClickEvents: the table is the keyboard's way to the layers, as the description says */}
+      {/* biome-ignore lint/a11y/useKeyWithClickEvents: the table is the keyboard's way to the layers, as the label says */}
+      {/* biome-ignore lint/a11y/noStaticElementInteractions: likewise */}
       <div
-        role="img"
         class="curve"
-        aria-label={`${label} by depth: ${shown.length} curves over ${layerNames.value.length} layers. The table below has the same numbers, for the keyboard too.`}
         onPointerMove={(event) => {
           hoveredLayer.value = layerUnder(event);
         }}
@@ -59,6 +58,7 @@ export function CurvePlot() {
       >
         <PlotFigure
           place={place}
+          label={`${label} by depth: ${shown.length} curves over ${layerNames.value.length} layers. The table below has the same numbers, for the keyboard too.`}
           height={HEIGHT}
           inputs={[shown, isLog.value, layerNames.value, limits.join()]}
           draw={(plotting) => options(plotting, shown, label, limits)}

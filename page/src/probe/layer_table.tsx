@@ -30,7 +30,7 @@ export function LayerTable() {
   }, [selectedLayer.value]);
   useEffect(() => {
     if (!hasToFocus.current) return;
-    const row = scroller.current?.querySelector<HTMLElement>('tr[tabindex="0"]');
+    const row = scroller.current?.querySelector<HTMLElement>('tr[aria-selected="true"]');
     hasToFocus.current = row === null || row === undefined;
     row?.focus({ preventScroll: true });
   });

@@ -26,7 +26,8 @@ export function Verdicts({ build }: { build: string }) {
                 : "Measured: the signal is not healthy"}
             </strong>
             , on {probe.rows} {probe.rows === 1 ? "row" : "rows"}{" "}
-            {probe.input === "normal" ? "of normal noise" : `of ${probe.input}`}. {probe.dropout}
+            {probe.input === "normal" ? "of normal noise" : `of ${probe.input}`}. Dropout is{" "}
+            {probe.dropout}.
           </p>
           {probe.verdicts.length > 0 && (
             <ul>

@@ -25,7 +25,7 @@ export function describeDraft(): void {
     });
   }
   for (const { level } of levels) {
-    const names: unknown = (level as { ops?: unknown }).ops;
+    const names: unknown = (level as { ops?: unknown } | null)?.ops;
     for (const op of Array.isArray(names) ? names.map(String) : []) {
       void ask<"OpDescription">(path`v1/ops/${op}`, (each) => {
         ops.value = { ...ops.value, [op]: each };

@@ -42,7 +42,8 @@ export function ParallelAxis({
     return (
       <g
         role="slider"
-        tabIndex={0}
+        // SVG knows the attribute in small letters alone.
+        tabindex={0}
         class="bound"
         aria-orientation="vertical"
         aria-label={`${column.label}: ${which} bound`}

@@ -72,7 +72,8 @@ export function placesOf(draft: Draft, known: Descriptions): Place[] {
 }
 
 function levelPlaces(level: string, index: number, content: unknown, known: Descriptions): Place[] {
-  const { ops, args, force } = content as { ops?: unknown; args?: unknown; force?: unknown };
+  // The raw JSON may hold anything in place of a level.
+  const { ops, args, force } = (content ?? {}) as Readonly<Record<string, unknown>>;
   if (!Array.isArray(ops) || typeof args !== "object" || args === null) return [];
   const group = `Level ${index}: ${ops.join(", ")}`;
   const set = args as Record<string, Json>;

@@ -25,11 +25,11 @@ export function Results() {
               <Scatter />
             </Boundary>
             <Boundary>
-              <Parallel />
+              <RowCard />
             </Boundary>
           </div>
           <Boundary>
-            <RowCard />
+            <Parallel />
           </Boundary>
           <Shown />
           <Boundary>

@@ -34,7 +34,7 @@ export function RowTable({ front }: { front: ReadonlySet<number> }) {
   }, [selectedRow.value]);
   useEffect(() => {
     if (!focusOnScroll.current) return;
-    const row = scroller.current?.querySelector<HTMLElement>('tr[tabindex="0"]');
+    const row = scroller.current?.querySelector<HTMLElement>('tr[aria-selected="true"]');
     if (row) {
       focusOnScroll.current = false;
       row.focus({ preventScroll: true });

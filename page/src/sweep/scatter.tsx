@@ -66,11 +66,10 @@ export function Scatter() {
           what="Scatter"
         />
       </div>
-      {/* biome-ignore lint/a11y/useKeyWithClickEvents: the table is the keyboard's way to the rows, as the description says */}
+      {/* biome-ignore lint/a11y/useKeyWithClickEvents: the table is the keyboard's way to the rows, as the label says */}
+      {/* biome-ignore lint/a11y/noStaticElementInteractions: likewise */}
       <div
         class="scatter"
-        role="img"
-        aria-label={`${y.column.label} over ${x.column.label}: ${shown.length} rows, ${inFront.size} of them on the Pareto front. The table below has the same rows, for the keyboard too.`}
         onPointerMove={onPointer}
         onPointerLeave={() => {
           hoveredRow.value = null;
@@ -82,6 +81,7 @@ export function Scatter() {
       >
         <PlotFigure
           place={place}
+          label={`${y.column.label} over ${x.column.label}: ${shown.length} rows, ${inFront.size} of them on the Pareto front. The table below has the same rows, for the keyboard too.`}
           height={HEIGHT}
           inputs={[shown, inFront, x, y, log.x, log.y]}
           draw={(plotting) => options(plotting, shown, inFront, x.column, y.column, log)}

@@ -14,12 +14,15 @@ let loading: Promise<Plotting> | null = null;
 
 /** Returns the plot that `draw` makes at the width of its place; drawn anew when `inputs` change. */
 export function PlotFigure({
+  label,
   draw,
   inputs,
   height,
   onDraw,
   place,
 }: {
+  /** What the plot shows, for those who do not see it. */
+  label: string;
   draw: (plotting: Plotting, width: number) => PlotModule.PlotOptions;
   inputs: readonly unknown[];
   height: number;
@@ -48,15 +51,20 @@ export function PlotFigure({
     if (plotting === null || width < MIN_WIDTH) return;
     let drawn: Drawn;
     try {
-      drawn = plotting.plot({ width, height, ...draw(plotting, width) }) as Drawn;
+      drawn = plotting.plot({ width, height, ariaLabel: label, ...draw(plotting, width) }) as Drawn;
     } catch (error) {
       setProblem(asProblem(error));
       return;
     }
     const svg = drawn instanceof SVGSVGElement ? drawn : drawn.querySelector("svg");
-    if (svg) onDraw?.(drawn, svg);
+    if (svg) {
+      // Plot names its groups, which have no role that could have a name.
+      for (const group of svg.querySelectorAll("g[aria-label]"))
+        group.removeAttribute("aria-label");
+      onDraw?.(drawn, svg);
+    }
     target.current?.replaceChildren(drawn);
-  }, [plotting, width, height, ...inputs]);
+  }, [plotting, width, height, label, ...inputs]);
   return (
     <>
       {problem && <ProblemNote problem={problem} retry={load} />}
