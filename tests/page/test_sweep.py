@@ -1,15 +1,13 @@
 """Sweeps: axes from the editor, rows as they arrive, and one selection for table and plots."""
 
-import base64
 import csv
 import io
 import json
 import re
-import zlib
 from typing import Any
 
 import pytest
-from page_tests import Visit, assert_accessible
+from page_tests import Visit, assert_accessible, link
 from playwright.sync_api import Download, Locator, Page, Route, expect
 
 NARROW = {"width": 390, "height": 844}
@@ -18,12 +16,6 @@ SPEC: dict[str, Any] = {
     "input_shape": [96, 96, 3],
     "scopes": [{"ops": ["conv2d"], "args": {"activation_fn": "relu6"}}],
 }
-
-
-def link(spec: dict[str, Any]) -> str:
-    packer = zlib.compressobj(wbits=-15)
-    packed = packer.compress(json.dumps(spec).encode()) + packer.flush()
-    return "#s=" + base64.urlsafe_b64encode(packed).decode().rstrip("=")
 
 
 def open_sweep(visit: Visit, spec: dict[str, Any] = SPEC, **options: object) -> Page:
@@ -47,7 +39,8 @@ def add_axis(page: Page, place: str, values: str) -> None:
 
 def run_sweep(page: Page, result: str) -> None:
     page.get_by_role("button", name="Run the sweep").click()
-    expect(page.get_by_text(result)).to_be_visible()
+    # The first sweep waits for the processes that trace.
+    expect(page.get_by_text(result)).to_be_visible(timeout=60_000)
 
 
 def rows(page: Page) -> Locator:
@@ -178,7 +171,7 @@ def test_what_the_service_refuses_is_said_at_the_axis(visit: Visit) -> None:
     page.get_by_role("textbox", name="max").fill("0.9")
     page.get_by_role("textbox", name="min").fill("0.1")
     expect(page.get_by_text("5 rows")).to_be_visible()
-    page.get_by_label("Rows", exact=True).select_option("random")
+    page.get_by_role("combobox", name="Rows", exact=True).select_option("random")
     page.get_by_label("How many rows").fill("7")
     expect(page.get_by_text("7 rows")).to_be_visible()
     page.get_by_role("button", name="Remove Parameters: dropout_keep_prob").click()
@@ -228,7 +221,7 @@ def test_a_sweep_that_is_ended_keeps_its_rows_here_and_none_at_the_service(visit
     page = open_sweep(visit, {"architecture": "inception_v3"})
     add_axis(page, "num_classes", ", ".join(map(str, range(1, 1500))))
     page.get_by_role("button", name="Run the sweep").click()
-    expect(rows(page).nth(2)).to_be_visible()
+    expect(rows(page).nth(2)).to_be_visible(timeout=60_000)
     with page.expect_response(lambda answer: answer.request.method == "DELETE") as answer:
         page.get_by_role("button", name="End the sweep").click()
     assert answer.value.status == 204

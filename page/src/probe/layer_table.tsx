@@ -30,7 +30,7 @@ export function LayerTable() {
   }, [selectedLayer.value]);
   useEffect(() => {
     if (!hasToFocus.current) return;
-    const row = scroller.current?.querySelector<HTMLElement>('tr[aria-selected="true"]');
+    const row = scroller.current?.querySelector<HTMLElement>(`tr[data-row="${current}"]`);
     hasToFocus.current = row === null || row === undefined;
     row?.focus({ preventScroll: true });
   });
@@ -77,6 +77,7 @@ export function LayerTable() {
             return (
               <tr
                 key={name}
+                data-row={item.index}
                 aria-rowindex={item.index + 2}
                 aria-selected={selectedLayer.value === name}
                 class={hoveredLayer.value === name ? "is-hovered" : ""}

@@ -36,7 +36,7 @@ export function Parallel() {
     const hidden = rows.value.filter((row) => !shownSet.has(row));
     return {
       hidden: linesOf(hidden, axes, spacing),
-      shown: linesOf(
+      shown: pathsOf(
         shown.filter((row) => !inFront.has(row.index)),
         axes,
         spacing,
@@ -85,9 +85,12 @@ export function Parallel() {
             if (row !== null) selectedRow.value = row;
           }}
         >
-          <g fill="none">
+          <g fill="none" class="lines">
             <path class="line-hidden" d={paths.hidden} />
-            <path class="line-shown" d={paths.shown} />
+            {paths.shown.map((lines, index) => (
+              // biome-ignore lint/suspicious/noArrayIndexKey: the places of the paths are all that tells them apart
+              <path key={index} class="line-shown" d={lines} />
+            ))}
             <path class="line-front" d={paths.front} />
           </g>
           <Marked of={selectedRow} name="line-selected" axes={axes} spacing={spacing} />
@@ -149,6 +152,16 @@ function Marked({
 
 function linesOf(all: readonly Row[], axes: readonly ScaledAxis[], spacing: number): string {
   return all.map((row) => lineOf(row, axes, spacing)).join("");
+}
+
+const MAX_PATHS = 60;
+
+/** Returns some paths with lines of all rows, so that what many lie over is darker. */
+function pathsOf(all: readonly Row[], axes: readonly ScaledAxis[], spacing: number): string[] {
+  const size = Math.max(1, Math.ceil(all.length / MAX_PATHS));
+  return Array.from({ length: Math.ceil(all.length / size) }, (_, index) =>
+    linesOf(all.slice(index * size, (index + 1) * size), axes, spacing),
+  );
 }
 
 /** Returns the line of a row; it is interrupted where the row has no value. */

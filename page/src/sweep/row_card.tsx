@@ -14,7 +14,8 @@ export function RowCard() {
   const row = rowAt(hoveredRow.value) ?? rowAt(selectedRow.value);
   const selected = rowAt(selectedRow.value);
   return (
-    <section class="row-card" aria-label="Selected row" id="sweep-table-help">
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must take the arrow keys
+    <section class="row-card" aria-label="Selected row" id="sweep-table-help" tabIndex={0}>
       {row === undefined ? (
         <p class="hint">
           Point at a row in the table or in a plot to see it in all of them; click, or use the arrow

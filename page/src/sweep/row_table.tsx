@@ -34,7 +34,7 @@ export function RowTable({ front }: { front: ReadonlySet<number> }) {
   }, [selectedRow.value]);
   useEffect(() => {
     if (!focusOnScroll.current) return;
-    const row = scroller.current?.querySelector<HTMLElement>('tr[aria-selected="true"]');
+    const row = scroller.current?.querySelector<HTMLElement>(`tr[data-row="${selectedRow.value}"]`);
     if (row) {
       focusOnScroll.current = false;
       row.focus({ preventScroll: true });
@@ -138,6 +138,7 @@ function TableRow({
   };
   return (
     <tr
+      data-row={row.index}
       aria-rowindex={position}
       aria-selected={selectedRow.value === row.index}
       class={hoveredRow.value === row.index ? "is-hovered" : ""}

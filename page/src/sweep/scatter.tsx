@@ -87,6 +87,7 @@ export function Scatter() {
           draw={(plotting) => options(plotting, shown, inFront, x.column, y.column, log)}
           onDraw={(plot, svg) => {
             const marks = document.createElementNS("http://www.w3.org/2000/svg", "g");
+            marks.setAttribute("class", "rings");
             svg.append(marks);
             drawn.current = { plot, marks, points: placed(plot, shown) };
             mark(drawn.current, hoveredRow.value, selectedRow.value);
