@@ -88,7 +88,6 @@ export function Parallel() {
           <g fill="none" class="lines">
             <path class="line-hidden" d={paths.hidden} />
             {paths.shown.map((lines, index) => (
-              // biome-ignore lint/suspicious/noArrayIndexKey: the places of the paths are all that tells them apart
               <path key={index} class="line-shown" d={lines} />
             ))}
             <path class="line-front" d={paths.front} />
