@@ -74,6 +74,7 @@ def test_rows_of_a_sweep_arrive_and_are_selected_everywhere_at_once(visit: Visit
     expect(card).to_contain_text("predicted gain")
     assert_accessible(page)
     # The plot leads back to the table.
+    page.locator(".ring-selected").scroll_into_view_if_needed()
     ring = page.locator(".ring-selected").bounding_box()
     assert ring is not None
     page.mouse.move(ring["x"] + ring["width"] / 2, ring["y"] + ring["height"] / 2)
@@ -114,8 +115,8 @@ def test_bounds_of_an_axis_filter_the_table_by_keyboard_and_by_dragging(visit: V
     expect(rows(page)).to_have_count(7)
     page.keyboard.press("Escape")
     expect(page.get_by_text("All 12 rows.")).to_be_visible()
+    page.get_by_role("region", name="Parallel coordinates").scroll_into_view_if_needed()
     axis = page.locator(".parallel-axis").nth(1).locator(".brush-area")
-    axis.scroll_into_view_if_needed()
     box = axis.bounding_box()
     assert box is not None
     middle = box["x"] + box["width"] / 2

@@ -65,16 +65,13 @@ export function PlotFigure({
     }
     target.current?.replaceChildren(drawn);
   }, [plotting, width, height, label, ...inputs]);
+  // The place has its height from the start, so that nothing moves when the plot has come.
   return (
-    <>
+    <div style={{ minHeight: `${height}px` }}>
       {problem && <ProblemNote problem={problem} retry={load} />}
       {!problem && plotting === null && <Loading what="the plot" />}
-      <div
-        class="plot"
-        ref={target}
-        style={{ height: `${height}px`, display: problem || !plotting ? "none" : undefined }}
-      />
-    </>
+      <div class="plot" ref={target} />
+    </div>
   );
 }
 
