@@ -15,5 +15,6 @@ export default defineConfig({
     rollupOptions: { input: ["index.html", "docs.html"] },
   },
   server: { proxy: { "/v1": service, "/openapi.json": service } },
-  test: { include: ["src/**/*.test.ts"] },
+  // Style sheets are read as text: the colours of setters are tested.
+  test: { include: ["src/**/*.test.ts"], css: true },
 });
