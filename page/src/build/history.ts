@@ -12,6 +12,7 @@ export interface Tried {
   /** The spec with its defaults, as the service keeps it: patches of a diff apply to it. */
   readonly normalized: Schemas["BuildSpec"];
   readonly totals: Schemas["Totals"];
+  readonly outputShape: readonly (number | null)[];
   readonly warnings: number;
   readonly at: Date;
 }
@@ -43,11 +44,12 @@ export function startHistory(): () => void {
         ? others.filter((each) => each.id !== pinnedId.peek())[0]
         : undefined;
     tried.value = [...others.filter((each) => each !== dropped), triedOf(build, spec)];
-    if (pinnedId.peek() === null) pinnedId.value = build.id;
+    if (all.length === 0) pinnedId.value = build.id;
   });
 }
 
 function triedOf(build: LiveBuild, spec: Spec): Tried {
-  const { id, spec: normalized, totals, warnings } = build;
-  return { id, spec, normalized, totals, warnings: warnings.length, at: new Date() };
+  const { id, spec: normalized, totals, warnings, output_shape: outputShape } = build;
+  const at = new Date();
+  return { id, spec, normalized, totals, outputShape, warnings: warnings.length, at };
 }

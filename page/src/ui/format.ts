@@ -63,3 +63,8 @@ export function value(each: unknown): string {
   }
   return String(each);
 }
+
+/** Returns a count with its noun: 1 layer, 12 layers. */
+export function counted(count: number, noun: string): string {
+  return `${exact(count)} ${noun}${count === 1 ? "" : "s"}`;
+}

@@ -1,0 +1,46 @@
+/** Opens the inspector at a layer or an argument, and the editor at a level. */
+
+import { signal } from "@preact/signals";
+import { liveBuild, liveSpec } from "../build/live";
+import { focusedLevel, selectedArgument, selectedLayer } from "../build/selection";
+import { pane } from "../ui/view";
+import { sentIndices } from "./places";
+
+/** Whether the inspector shows the selected layer. */
+export const isInspecting = signal(false);
+
+let opener: Element | null = null;
+
+/** Selects a layer, and an argument of it if one is given, and shows who set what there. */
+export function inspect(layer: string, argument: { op: string; argument: string } | null): void {
+  if (!isInspecting.peek()) opener = document.activeElement;
+  selectedLayer.value = layer;
+  selectedArgument.value = argument;
+  isInspecting.value = true;
+  pane.value = "results";
+}
+
+/** Closes the inspector, and gives the focus back to where it was opened from. */
+export function stopInspecting(): void {
+  isInspecting.value = false;
+  selectedArgument.value = null;
+  if (opener instanceof HTMLElement && opener.isConnected) opener.focus({ preventScroll: true });
+  opener = null;
+}
+
+/** Shows a level in the editor, by its place in the build. */
+export function focusPlace(place: number): void {
+  const sent = liveSpec.peek()?.scopes;
+  const indices = sentIndices(
+    Array.isArray(sent) ? sent : [],
+    liveBuild.peek()?.saved_scopes ?? [],
+  );
+  focusIndex(indices[place] ?? place);
+}
+
+/** Shows a level in the editor, by its index in the spec that is sent. */
+export function focusIndex(index: number): void {
+  focusedLevel.value = null; // the same level may be asked for again
+  focusedLevel.value = index;
+  pane.value = "editor";
+}
