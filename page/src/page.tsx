@@ -4,6 +4,7 @@ import { useEffect } from "preact/hooks";
 import { Editor } from "./editor/editor";
 import icon from "./icon.svg";
 import { Layers } from "./layers/panel";
+import { Drawer } from "./provenance/drawer";
 import { canRedo, canUndo, redo, undo } from "./spec/draft";
 import { AddressNotice } from "./start/notice";
 import { StartButton } from "./start/start";
@@ -82,14 +83,17 @@ export function Page({ root }: { root: HTMLElement }) {
           <Boundary>
             <Totals />
           </Boundary>
-          <Tabs
-            label="Results"
-            tabs={TABS}
-            chosen={tab.value}
-            choose={(id) => {
-              tab.value = id;
-            }}
-          />
+          <div class="results-body">
+            <Tabs
+              label="Results"
+              tabs={TABS}
+              chosen={tab.value}
+              choose={(id) => {
+                tab.value = id;
+              }}
+            />
+            <Drawer />
+          </div>
         </div>
       </main>
     </>
