@@ -204,7 +204,6 @@ def test_values_stay_until_those_of_the_next_build_have_come(visit: Visit) -> No
     give_every_convolution_the_outputs_of_the_first(page)
     expect(cell(page, "LeNet/conv2", "output_shape")).to_have_text("N×14×14×32")
     expect(value).to_contain_text("relu")
-    page.unroute("**/v1/builds?*include=explanation*")
     for route in held:
         route.continue_()
     page.get_by_role("button", name="Columns").click()

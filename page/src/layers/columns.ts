@@ -84,7 +84,7 @@ const before: readonly FactColumn[] = [
     text: (layer) => shape(layer.output_shape),
     sortsBy: (layer) => elements(layer.output_shape),
   },
-  summed("parameters", "Parameters", "Numbers that the layer's weights hold", short, 13),
+  summed("parameters", "Parameters", "Numbers that the layer's weights hold", short, 15),
 ];
 const after: readonly FactColumn[] = [
   summed("multiply_adds", "Multiply-adds", "Multiply-adds for one example", short, 15),

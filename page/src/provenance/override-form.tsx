@@ -33,7 +33,7 @@ export function OverrideForm({ call, argument }: { call: Call; argument: Argumen
         {reason === null
           ? "An inner level wins here without force."
           : force
-            ? `${reason} A forced level wins.`
+            ? `${reason} An inner, forced level wins.`
             : `${reason} Without force, the new level will be beaten.`}
       </p>
       <div class="override-actions">
