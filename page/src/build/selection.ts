@@ -13,5 +13,3 @@ export const hoveredLevel = signal<number | null>(null);
 export const hoveredLayer = signal<string | null>(null);
 /** The layers that a warning or a diff points at. */
 export const markedLayers = signal<ReadonlySet<string>>(new Set());
-/** The level that the editor should show and focus, by its index in the spec that is sent. */
-export const focusedLevel = signal<number | null>(null);

@@ -2,7 +2,8 @@
 
 import { signal } from "@preact/signals";
 import { liveBuild, liveSpec } from "../build/live";
-import { focusedLevel, selectedArgument, selectedLayer } from "../build/selection";
+import { selectedArgument, selectedLayer } from "../build/selection";
+import { draft, enabledLevels, focusedLevel } from "../spec/draft";
 import { pane } from "../ui/view";
 import { sentIndices } from "./places";
 
@@ -41,6 +42,6 @@ export function focusPlace(place: number): void {
 /** Shows a level in the editor, by its index in the spec that is sent. */
 export function focusIndex(index: number): void {
   focusedLevel.value = null; // the same level may be asked for again
-  focusedLevel.value = index;
+  focusedLevel.value = enabledLevels(draft.peek())[index]?.key ?? null;
   pane.value = "editor";
 }
