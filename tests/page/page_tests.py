@@ -16,11 +16,9 @@ Spec = dict[str, Any]
 AXE = ROOT / "page" / "node_modules" / "axe-core" / "axe.min.js"
 
 
-def link(spec: Spec) -> str:
-    """Return the fragment of the page's address that opens a spec."""
-    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-    packed = packer.compress(json.dumps(spec).encode()) + packer.flush()
-    return "#s=" + base64.urlsafe_b64encode(packed).decode().rstrip("=")
+def link(spec: object, layer: str | None = None) -> str:
+    """Return the fragment of the page's address that opens a spec, and selects a layer."""
+    return f"#s={pack_spec(spec)}" + (f"&layer={layer}" if layer else "")
 
 
 def violations(page: Page) -> list[str]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from page_tests import Visit, assert_accessible, pack_spec
+from page_tests import Visit, assert_accessible, link
 from playwright.sync_api import Locator, Page, expect
 
 V1 = {"architecture": "mobilenet_v1"}
@@ -22,7 +22,7 @@ ELU: dict[str, Any] = {
 
 def edit(page: Page, spec: dict[str, Any], parameters: str) -> None:
     """Replace the draft, and wait for its totals."""
-    page.evaluate("packed => { location.hash = `s=${packed}` }", pack_spec(spec))
+    page.evaluate("fragment => { location.hash = fragment }", link(spec))
     expect(page.locator(".totals")).to_contain_text(parameters)
 
 
@@ -33,7 +33,7 @@ def compare(page: Page) -> Locator:
 
 def open_both(visit: Visit, **options: object) -> Page:
     """Open MobileNet v1, which is pinned, and edit it."""
-    page = visit(f"#s={pack_spec(V1)}", **options)
+    page = visit(link(V1), **options)
     expect(page.locator(".totals")).to_contain_text("4.25")
     edit(page, ELU, "3.24")
     return page
@@ -102,7 +102,7 @@ def test_a_row_selects_its_layer_with_the_keyboard(visit: Visit) -> None:
 
 
 def test_renamed_and_added_layers_have_signs_of_their_own(visit: Visit) -> None:
-    page = visit(f"#s={pack_spec({'architecture': 'resnet_v1_50'})}")
+    page = visit(link({"architecture": "resnet_v1_50"}))
     expect(page.locator(".totals")).to_contain_text("25.6 M")
     edit(page, {"architecture": "resnet_v2_50"}, "25.6")
     panel = compare(page)
@@ -126,7 +126,7 @@ def test_sides_are_swapped_and_the_same_build_is_told(visit: Visit) -> None:
 
 
 def test_a_large_diff_renders_the_rows_in_view_alone(visit: Visit) -> None:
-    page = visit(f"#s={pack_spec(V1)}")
+    page = visit(link(V1))
     expect(page.locator(".totals")).to_contain_text("4.25")
     edit(page, {"architecture": "nasnet_large"}, "89")
     grid = compare(page).get_by_role("grid")

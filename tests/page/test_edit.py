@@ -1,25 +1,17 @@
 """Editing the spec: in fields, in nested levels, and as JSON."""
 
-import base64
-import json
 import re
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from page_tests import Visit, assert_accessible
+from page_tests import Visit, assert_accessible, link
 from playwright.sync_api import Locator, Page, Request, expect
 
 REFUSED = ("422",)
 NARROW = {"width": 390, "height": 844}
 
 Spec = dict[str, Any]
-
-
-def link(spec: Spec) -> str:
-    packed = zlib.compress(json.dumps(spec).encode(), wbits=-15)
-    return "#s=" + base64.urlsafe_b64encode(packed).decode().rstrip("=")
 
 
 def lenet(*scopes: Spec, **fields: object) -> str:

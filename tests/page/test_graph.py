@@ -1,24 +1,15 @@
 """Journey 3: the graph of the network, collapsed by scope."""
 
-import base64
 import json
 import xml.etree.ElementTree as ET
-import zlib
 from pathlib import Path
 
 import pytest
-from page_tests import Visit, assert_accessible
+from page_tests import Visit, assert_accessible, link
 from PIL import Image
 from playwright.sync_api import Locator, Page, Route, expect
 
 NARROW = {"width": 390, "height": 844}
-
-
-def link(spec: object) -> str:
-    """Return the fragment that holds a spec."""
-    packer = zlib.compressobj(wbits=-15)
-    packed = packer.compress(json.dumps(spec).encode()) + packer.flush()
-    return "#s=" + base64.urlsafe_b64encode(packed).decode().rstrip("=")
 
 
 INCEPTION = link(

@@ -3,11 +3,10 @@
 import json
 import re
 
-from links import spec_link
-from page_tests import Visit, assert_accessible
+from page_tests import Visit, assert_accessible, link
 from playwright.sync_api import Locator, Page, Route, expect
 
-LENET = spec_link({"architecture": "lenet"})
+LENET = link({"architecture": "lenet"})
 NARROW = {"width": 390, "height": 844}
 
 
@@ -51,7 +50,7 @@ def test_an_edit_shows_the_difference_to_the_pinned_build(visit: Visit) -> None:
 
 
 def test_the_last_good_build_stays_while_the_draft_has_a_problem(visit: Visit) -> None:
-    page = visit(spec_link({"architecture": "inception_v3"}), errors=("422",))
+    page = visit(link({"architecture": "inception_v3"}), errors=("422",))
     cell(page, "InceptionV3/Conv2d_1a_3x3", "op").click()
     inspector = page.get_by_role("complementary", name="Inspector")
     inspector.get_by_role("button", name="stride").click()
@@ -166,7 +165,7 @@ def test_chosen_columns_are_kept_for_the_next_visit(visit: Visit) -> None:
 
 
 def test_a_thousand_layers_render_only_the_rows_in_view(visit: Visit) -> None:
-    page = visit(spec_link({"architecture": "nasnet_large"}))
+    page = visit(link({"architecture": "nasnet_large"}))
     grid = page.get_by_role("grid", name="Layers")
     expect(grid).to_have_attribute("aria-rowcount", "1008")
     first = cell(page, "input", "name")
@@ -190,7 +189,7 @@ def test_a_thousand_layers_render_only_the_rows_in_view(visit: Visit) -> None:
 
 def test_a_layer_of_the_address_is_brought_into_view(visit: Visit) -> None:
     layer = "InceptionV3/Mixed_7c/concat"
-    page = visit(spec_link({"architecture": "inception_v3"}, layer))
+    page = visit(link({"architecture": "inception_v3"}, layer))
     expect(row(page, layer)).to_be_in_viewport()
     expect(row(page, layer)).to_have_attribute("aria-selected", "true")
 

@@ -2,8 +2,7 @@
 
 import re
 
-from links import spec_link
-from page_tests import Visit, assert_accessible
+from page_tests import Visit, assert_accessible, link
 from playwright.sync_api import Locator, Page, expect
 
 CONV = "InceptionV3/Conv2d_1a_3x3"
@@ -87,7 +86,7 @@ def test_override_here_is_forced_where_it_would_be_beaten(visit: Visit) -> None:
 
 
 def test_override_in_a_block_reaches_its_layers(visit: Visit) -> None:
-    page = visit(spec_link({"architecture": "lenet"}))
+    page = visit(link({"architecture": "lenet"}))
     cell(page, "LeNet/conv1", "argument:activation_fn").click()
     inspector = inspector_of(page)
     expect(inspector.get_by_role("checkbox", name="force")).not_to_be_checked()
@@ -99,7 +98,7 @@ def test_override_in_a_block_reaches_its_layers(visit: Visit) -> None:
 
 
 def test_what_a_call_is_fed_cannot_be_overridden(visit: Visit) -> None:
-    page = visit(spec_link({"architecture": "lenet"}))
+    page = visit(link({"architecture": "lenet"}))
     cell(page, "LeNet/conv1", "op").click()
     inspector = inspector_of(page)
     inspector.get_by_role("button", name="inputs").click()
@@ -108,7 +107,7 @@ def test_what_a_call_is_fed_cannot_be_overridden(visit: Visit) -> None:
 
 
 def test_defaults_are_there_when_asked_for(visit: Visit) -> None:
-    page = visit(spec_link({"architecture": "lenet"}))
+    page = visit(link({"architecture": "lenet"}))
     cell(page, "LeNet/conv1", "op").click()
     inspector = inspector_of(page)
     inspector.get_by_text(re.compile("defaults of the op")).click()
@@ -117,13 +116,13 @@ def test_defaults_are_there_when_asked_for(visit: Visit) -> None:
 
 
 def test_a_layer_without_a_call_says_so_and_shows_the_calls_around_it(visit: Visit) -> None:
-    page = visit(spec_link({"architecture": "lenet"}))
+    page = visit(link({"architecture": "lenet"}))
     cell(page, "input", "name").click()
     expect(inspector_of(page)).to_contain_text("This layer has no arguments")
 
 
 def test_a_block_that_is_called_is_explained_at_its_layers(visit: Visit) -> None:
-    page = visit(spec_link({"architecture": "resnet_v1_50"}))
+    page = visit(link({"architecture": "resnet_v1_50"}))
     cell(page, "resnet_v1_50/block1/unit_1/bottleneck_v1/conv1", "op").click()
     around = inspector_of(page).get_by_role("region", name="Call of stack_blocks_dense")
     expect(around).to_be_visible()
