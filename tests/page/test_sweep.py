@@ -106,15 +106,6 @@ def test_bounds_of_an_axis_filter_the_table_by_keyboard_and_by_dragging(visit: V
     add_axis(page, "depth_multiplier", "0.25, 0.5, 0.75, 1")
     add_axis(page, "num_classes", "10, 20, 30")
     run_sweep(page, "12 rows: 12 traced")
-    lower = page.get_by_role("slider", name="depth_multiplier: lower bound")
-    lower.focus()
-    for _ in range(8):
-        page.keyboard.press("ArrowUp")
-    expect(lower).to_have_attribute("aria-valuenow", "40")
-    expect(page.get_by_text("6 of 12 rows are within the bounds.")).to_be_visible()
-    expect(rows(page)).to_have_count(7)
-    page.keyboard.press("Escape")
-    expect(page.get_by_text("All 12 rows.")).to_be_visible()
     page.get_by_role("region", name="Parallel coordinates").scroll_into_view_if_needed()
     axis = page.locator(".parallel-axis").nth(1).locator(".brush-area")
     box = axis.bounding_box()
@@ -127,6 +118,15 @@ def test_bounds_of_an_axis_filter_the_table_by_keyboard_and_by_dragging(visit: V
     expect(page.get_by_text("4 of 12 rows are within the bounds.")).to_be_visible()
     page.get_by_role("button", name="Show all rows").click()
     expect(rows(page)).to_have_count(13)
+    lower = page.get_by_role("slider", name="depth_multiplier: lower bound")
+    lower.focus()
+    for _ in range(8):
+        page.keyboard.press("ArrowUp")
+    expect(lower).to_have_attribute("aria-valuenow", "40")
+    expect(page.get_by_text("6 of 12 rows are within the bounds.")).to_be_visible()
+    expect(rows(page)).to_have_count(7)
+    page.keyboard.press("Escape")
+    expect(page.get_by_text("All 12 rows.")).to_be_visible()
 
 
 def test_the_keyboard_alone_sets_up_runs_sorts_and_opens_a_row(visit: Visit) -> None:

@@ -95,7 +95,9 @@ export function ParallelAxis({
         ))}
       </g>
       {part && (
+        // With keys, the rectangle that is dragged on stays the same when this one comes.
         <rect
+          key="brush"
           class="brush"
           x={x - HALF + 3}
           y={y(high)}
@@ -105,6 +107,7 @@ export function ParallelAxis({
       )}
       {/* biome-ignore lint/a11y/noStaticElementInteractions: the bounds are its controls for the keyboard */}
       <rect
+        key="area"
         class="brush-area"
         x={x - HALF}
         y={top - 6}
