@@ -74,10 +74,7 @@ def test_rows_of_a_sweep_arrive_and_are_selected_everywhere_at_once(visit: Visit
     expect(card).to_contain_text("predicted gain")
     assert_accessible(page)
     # The plot leads back to the table.
-    page.locator(".ring-selected").scroll_into_view_if_needed()
-    ring = page.locator(".ring-selected").bounding_box()
-    assert ring is not None
-    page.mouse.move(ring["x"] + ring["width"] / 2, ring["y"] + ring["height"] / 2)
+    page.locator(".ring-selected").hover(force=True)
     expect(row).to_have_class("is-hovered")
 
 
