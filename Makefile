@@ -17,7 +17,7 @@ PYTHON ?=
 ARGS ?=
 LOCK_FLAGS ?=
 
-.PHONY: help setup page types run check test fuzz lint format bench bench-serve soak overload lock container
+.PHONY: help setup page types run check test fuzz lint format bench bench-serve bench-page soak overload lock container
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -96,6 +96,9 @@ bench: setup ## Run the benchmarks
 
 bench-serve: setup ## Compare serving with LitServe, BentoML, MLServer and FastAPI (minutes)
 	$(BIN)/python -m benchmarks.serving $(ARGS)
+
+bench-page: setup page ## Measure edits in a real browser until their totals are painted (a minute)
+	$(BIN)/python -m benchmarks.page
 
 soak: setup ## Load, query and unload networks 500 times, and report what grows (minutes)
 	$(BIN)/python -m benchmarks.serving.soak $(ARGS)

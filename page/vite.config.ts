@@ -11,6 +11,8 @@ export default defineConfig({
     target: "es2023",
     // The Content-Security-Policy allows no script or font from a data: URL.
     assetsInlineLimit: 0,
+    // Swagger UI, which only the reference of the routes loads.
+    chunkSizeWarningLimit: 1600,
     modulePreload: { polyfill: false },
     rollupOptions: { input: ["index.html", "docs.html"] },
   },

@@ -4,21 +4,18 @@ import { addressNotice } from "./address";
 import "./notice.css";
 
 export function AddressNotice() {
+  if (addressNotice.value === null) return null;
   return (
     <div class="address-notice" role="alert">
-      {addressNotice.value !== null && (
-        <>
-          <p>{addressNotice.value}</p>
-          <button
-            type="button"
-            onClick={() => {
-              addressNotice.value = null;
-            }}
-          >
-            Dismiss
-          </button>
-        </>
-      )}
+      <p>{addressNotice.value}</p>
+      <button
+        type="button"
+        onClick={() => {
+          addressNotice.value = null;
+        }}
+      >
+        Dismiss
+      </button>
     </div>
   );
 }
