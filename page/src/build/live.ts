@@ -114,6 +114,9 @@ function count(name: ReportName, change: number): void {
   wanted.value = { ...counts, [name]: (counts[name] ?? 0) + change };
 }
 
+/** The reports of an edit wait for a pause in typing: making them would delay the next trace. */
+const TYPING_PAUSE_MS = 150;
+
 let asking: AbortController | null = null;
 
 /** Fetches the wanted reports of each live build, after the browser has painted its totals. */
@@ -122,15 +125,19 @@ export function startReporting(): () => void {
     const build = liveBuild.value;
     const spec = liveSpec.value;
     const names = (Object.keys(wanted.value) as ReportName[]).filter((name) => wanted.value[name]);
-    if (build === null || spec === null) return;
-    const { build: reported, has } = reports.peek();
-    const missing = names.filter((name) => reported !== build.id || has[name] === undefined);
     asking?.abort();
     asking = null;
+    if (build === null || spec === null || isTracing.value) return;
+    const { build: reported, has } = reports.peek();
+    const missing = names.filter((name) => reported !== build.id || has[name] === undefined);
     if (missing.length === 0) return;
     const controller = new AbortController();
     asking = controller;
-    afterPaint(() => void fetchReports(build.id, spec, missing, controller.signal));
+    const isEdit = reported !== "" && reported !== build.id;
+    afterPaint(
+      () => void fetchReports(build.id, spec, missing, controller.signal),
+      isEdit ? TYPING_PAUSE_MS : 0,
+    );
   });
 }
 
@@ -163,7 +170,7 @@ function reportsOf({ explanation, graph, code, code_problems }: LiveBuild): Part
   };
 }
 
-/** Calls `task` once the browser has painted what the signals have changed. */
-function afterPaint(task: () => void): void {
-  requestAnimationFrame(() => setTimeout(task));
+/** Calls `task` once the browser has painted what the signals have changed, or later. */
+function afterPaint(task: () => void, pauseMs: number): void {
+  requestAnimationFrame(() => setTimeout(task, pauseMs));
 }
