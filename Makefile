@@ -17,7 +17,7 @@ PYTHON ?=
 ARGS ?=
 LOCK_FLAGS ?=
 
-.PHONY: help setup page types run check test fuzz lint format bench bench-serve bench-page soak overload lock container
+.PHONY: help setup page types run check test fuzz lint format bench bench-serve bench-page screenshots soak overload lock container
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -99,6 +99,9 @@ bench-serve: setup ## Compare serving with LitServe, BentoML, MLServer and FastA
 
 bench-page: setup page ## Measure edits in a real browser until their totals are painted (a minute)
 	$(BIN)/python -m benchmarks.page
+
+screenshots: setup page ## Take the pictures of the page in docs/images (a minute)
+	$(BIN)/python -m scripts.take_screenshots
 
 soak: setup ## Load, query and unload networks 500 times, and report what grows (minutes)
 	$(BIN)/python -m benchmarks.serving.soak $(ARGS)

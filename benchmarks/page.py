@@ -61,7 +61,7 @@ WATCH = """
 
 
 class Measured(NamedTuple):
-    """Seconds of edits until their totals were painted, at rest and typed; of tasks; of requests."""
+    """Seconds of edits at rest and typed until painted, of long tasks, and of bare requests."""
 
     edits: list[float]
     typed: list[float]

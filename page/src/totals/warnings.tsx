@@ -20,7 +20,7 @@ export function Warnings() {
   }
   return (
     <Popover
-      class="warnings"
+      class="build-warnings"
       label="Warnings"
       button={
         <>
