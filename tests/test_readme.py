@@ -12,7 +12,8 @@ from zoo_server import ROOT, Server
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SCOPES = (ROOT / "docs" / "scopes.md").read_text(encoding="utf-8")
 EXPERIMENTS = (ROOT / "docs" / "experiments.md").read_text(encoding="utf-8")
-PAGES = README + SCOPES + EXPERIMENTS
+PAGE = (ROOT / "docs" / "page.md").read_text(encoding="utf-8")
+PAGES = README + SCOPES + EXPERIMENTS + PAGE
 CONSOLE = re.findall(r"```console\n(.*?)```", PAGES, re.DOTALL)
 PYTHON = re.findall(r"```python\n(.*?)```", PAGES, re.DOTALL)
 COMMANDS = [
