@@ -127,11 +127,11 @@ function BothGraphs({ graphs, diff }: { graphs: Sides<GraphDocument>; diff: Sche
         />
       </div>
       <ul class="legend" aria-label="Signs">
-        <li class="tone-sign tone-added">+ in b alone</li>
-        <li class="tone-sign tone-removed">− in a alone</li>
-        <li class="tone-sign tone-changed">~ changed or renamed</li>
+        <li class="diff-sign diff-added">+ in b alone</li>
+        <li class="diff-sign diff-removed">− in a alone</li>
+        <li class="diff-sign diff-changed">~ changed or renamed</li>
       </ul>
-      <div class="diff-graphs">
+      <div class="diff-sides">
         {SIDES.map((side) => (
           <div class="diff-side" key={side}>
             <div class="diff-head">

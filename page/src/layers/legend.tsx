@@ -17,11 +17,11 @@ export function Legend() {
     hoveredLevel.value = place;
   };
   return (
-    <div class="setter-legend">
-      <span class="setter-legend-title">Set by</span>
-      <span class="setter-legend-item">no mark: the op's default</span>
+    <div class="legend">
+      <span class="legend-title">Set by</span>
+      <span class="legend-item">no mark: the op's default</span>
       {OTHERS.map(([setter, name]) => (
-        <span key={name} class="setter-legend-item">
+        <span key={name} class="legend-item">
           <SetterMark setter={setter} /> {name}
         </span>
       ))}
@@ -29,7 +29,7 @@ export function Legend() {
         <button
           key={index}
           type="button"
-          class="quiet setter-legend-item"
+          class="quiet legend-item"
           title={`${JSON.stringify(level)}: show it in the editor`}
           onPointerEnter={hover(index)}
           onPointerLeave={hover(null)}
@@ -43,7 +43,7 @@ export function Legend() {
           level {index}
         </button>
       ))}
-      <span class="setter-legend-item">
+      <span class="legend-item">
         <span class="setter-mark is-beaten set-by-default">0</span> beaten there
       </span>
     </div>

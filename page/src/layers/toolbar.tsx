@@ -56,7 +56,7 @@ export function Toolbar({
         {shown === all ? counted(all, "layer") : `${exact(shown)} of ${counted(all, "layer")}`}
       </span>
       {marked > 0 && (
-        <span class="mark-actions">
+        <span class="marks">
           <button
             type="button"
             aria-pressed={isMarkedOnly}

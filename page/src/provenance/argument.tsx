@@ -38,8 +38,8 @@ export function ArgumentView({
   }, [isChosen]);
   const beat = argument.beat ?? [];
   return (
-    <li class={`explained ${isOpen ? "is-open" : ""}`} ref={item}>
-      <button type="button" class="explained-name quiet" aria-expanded={isOpen} onClick={toggle}>
+    <li class={`argument ${isOpen ? "is-open" : ""}`} ref={item}>
+      <button type="button" class="argument-name quiet" aria-expanded={isOpen} onClick={toggle}>
         {argument.name}
       </button>
       <ol class="chain" aria-label={`Who set ${argument.name}`}>

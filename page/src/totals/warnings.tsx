@@ -20,7 +20,7 @@ export function Warnings() {
   }
   return (
     <Popover
-      class="build-warnings"
+      class="warnings"
       label="Warnings"
       button={
         <>
