@@ -11,7 +11,7 @@ export function Problems({ kinds }: { kinds: readonly ProblemKind[] }) {
     }
   }, [named, kinds]);
   return (
-    <section class="problems" aria-labelledby="problems">
+    <section class="problem-kinds" aria-labelledby="problems">
       <h2 id="problems">Problems</h2>
       <p>
         An answer that is no success is a problem (RFC 9457). Its <code>type</code> is one of these,

@@ -126,18 +126,18 @@ function BothGraphs({ graphs, diff }: { graphs: Sides<GraphDocument>; diff: Sche
           }
         />
       </div>
-      <ul class="legend" aria-label="Signs">
-        <li class="diff-sign diff-added">+ in b alone</li>
-        <li class="diff-sign diff-removed">− in a alone</li>
-        <li class="diff-sign diff-changed">~ changed or renamed</li>
+      <ul class="graph-legend" aria-label="Signs">
+        <li class="tone-sign tone-added">+ in b alone</li>
+        <li class="tone-sign tone-removed">− in a alone</li>
+        <li class="tone-sign tone-changed">~ changed or renamed</li>
       </ul>
-      <div class="diff-sides">
+      <div class="graph-sides">
         {SIDES.map((side) => (
-          <div class="diff-side" key={side}>
-            <div class="diff-head">
-              <span class="diff-letter">{side}</span> {graphs[side].architecture}
+          <div class="graph-side" key={side}>
+            <div class="graph-head">
+              <span class="graph-letter">{side}</span> {graphs[side].architecture}
               <FindBox tree={trees[side]} find={(id) => find(side, id)} />
-              <span class="diff-files">
+              <span class="graph-files">
                 <PictureButtons
                   save={async (kind) => {
                     const laidOut = both.laidOut[side];

@@ -26,7 +26,7 @@ function groupPaint(counts: Counts): ReturnType<Painter> {
     .map(([status, count]) => `${count} ${status}`);
   return {
     ...PLAIN,
-    tone: isWhole ? `diff-${only[0]}` : "diff-changed",
+    tone: isWhole ? `tone-${only[0]}` : "tone-changed",
     figure: signs,
     words: words.join(", "),
   };
@@ -43,5 +43,5 @@ function nodePaint(match: Match, side: Side, item: Item): ReturnType<Painter> {
     added: "added",
     removed: "removed",
   }[diff.status];
-  return { ...PLAIN, tone: `diff-${diff.status}`, mark: SIGNS[diff.status], words };
+  return { ...PLAIN, tone: `tone-${diff.status}`, mark: SIGNS[diff.status], words };
 }

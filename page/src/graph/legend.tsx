@@ -13,7 +13,7 @@ export function SetterLegend({ tree, argument }: { tree: Tree; argument: string 
   }
   const sorted = [...setters].sort(([, a], [, b]) => order(a) - order(b));
   return (
-    <ul class="legend" aria-label={`Who set ${argument}`}>
+    <ul class="graph-legend" aria-label={`Who set ${argument}`}>
       {sorted.map(([name, setter]) => (
         <li key={name}>
           <span class={`setter-mark ${setterClass(setter)}`}>{setterMark(setter) || "·"}</span>{" "}
@@ -30,13 +30,13 @@ function order(setter: Setter): number {
 
 export function ScaleLegend({ scale, overlay }: { scale: Scale | null; overlay: Overlay }) {
   const { title, format } = OVERLAYS[overlay];
-  if (scale === null) return <p class="legend">No box has any: {title.toLowerCase()}.</p>;
+  if (scale === null) return <p class="graph-legend">No box has any: {title.toLowerCase()}.</p>;
   const isOne = scale.least === scale.most;
   const heats = Array.from({ length: HEATS }, (_, heat) => heat).filter(
     (heat) => !isOne || heat === HEATS - 1,
   );
   return (
-    <ul class="legend legend-scale" aria-label={`Colours of ${title.toLowerCase()}`}>
+    <ul class="graph-legend graph-legend-scale" aria-label={`Colours of ${title.toLowerCase()}`}>
       {heats.map((heat) => {
         const start = isOne ? scale.least : heatStart(scale, heat);
         return (

@@ -24,7 +24,7 @@ export function Marks({
 }) {
   const { hovered, selected } = selection;
   return (
-    <g class="marks">
+    <g class="live-marks">
       <CurrentLines lines={laidOut.layout.lines} current={current} />
       <LayerMark laidOut={laidOut} boxes={boxes} layer={hovered.value} mark="hovered" />
       <LayerMark laidOut={laidOut} boxes={boxes} layer={selected.value} mark="selected" />
@@ -35,7 +35,7 @@ export function Marks({
 /** What of the live build lies over it: what a warning points at, and what the hovered level reaches. */
 export function LiveMarks({ laidOut, boxes }: { laidOut: LaidOut; boxes: Boxes }) {
   return (
-    <g class="marks">
+    <g class="live-marks">
       {[...markedLayers.value].map((layer) => (
         <LayerMark key={layer} laidOut={laidOut} boxes={boxes} layer={layer} mark="marked" />
       ))}

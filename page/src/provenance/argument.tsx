@@ -38,8 +38,8 @@ export function ArgumentView({
   }, [isChosen]);
   const beat = argument.beat ?? [];
   return (
-    <li class={`argument ${isOpen ? "is-open" : ""}`} ref={item}>
-      <button type="button" class="argument-name quiet" aria-expanded={isOpen} onClick={toggle}>
+    <li class={`set-argument ${isOpen ? "is-open" : ""}`} ref={item}>
+      <button type="button" class="set-argument-name quiet" aria-expanded={isOpen} onClick={toggle}>
         {argument.name}
       </button>
       <ol class="chain" aria-label={`Who set ${argument.name}`}>
@@ -58,7 +58,7 @@ export function ArgumentView({
         ) : null}
       </ol>
       {isOpen && (
-        <div class="argument-more">
+        <div class="set-argument-more">
           {described && (
             <p>
               {described.type}

@@ -45,11 +45,11 @@ export function CallView({ call }: { call: Call }) {
       <p class="call-at">
         called at <code>{call.called_at}</code>
       </p>
-      <ul class="arguments">{ordered.map(view)}</ul>
+      <ul class="set-arguments">{ordered.map(view)}</ul>
       {defaults.length > 0 && (
         <details open={defaults.some((each) => each.name === shown)}>
           <summary>{counted(defaults.length, "default")} of the op</summary>
-          <ul class="arguments">{defaults.map(view)}</ul>
+          <ul class="set-arguments">{defaults.map(view)}</ul>
         </details>
       )}
     </section>

@@ -20,7 +20,7 @@ export function Warnings() {
   }
   return (
     <Popover
-      class="warnings"
+      class="warnings-popover"
       label="Warnings"
       button={
         <>
