@@ -8,7 +8,7 @@ export const selectedLayer = signal<string | null>(null);
 export const selectedArgument = signal<{ readonly op: string; readonly argument: string } | null>(
   null,
 );
-/** The level that the pointer is on, by its index in the spec that was sent. */
+/** The level that the pointer or the focus is on, by its place in the build's spec (places.ts). */
 export const hoveredLevel = signal<number | null>(null);
 export const hoveredLayer = signal<string | null>(null);
 /** The layers that a warning or a diff points at. */

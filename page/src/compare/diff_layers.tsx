@@ -6,6 +6,7 @@ import { liveBuild } from "../build/live";
 import { hoveredLayer, selectedLayer } from "../build/selection";
 import { setterClass, setterMark, setterName, setterOf } from "../provenance/setters";
 import { exact, shape, short, value } from "../ui/format";
+import { VirtualBody } from "../ui/virtual_body";
 import type { Diff } from "./diff";
 import { useRovingRows } from "./roving";
 import {
@@ -17,7 +18,6 @@ import {
   SIGNS,
   type Status,
 } from "./rows";
-import { VirtualBody } from "./virtual_body";
 
 const ROW_PX = 30;
 const HEAD_PX = 30;
@@ -77,13 +77,13 @@ export function DiffLayers({ diff }: { diff: Diff }) {
               indices={indices}
               count={rows.length}
               height={ROW_PX}
-              columns={5}
               row={(index) => {
                 const row = rows[index];
                 if (row === undefined) return null;
                 const isCurrent = index === current;
                 return (
                   <Row
+                    key={index}
                     row={row}
                     index={index}
                     isCurrent={isCurrent}

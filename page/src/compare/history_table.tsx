@@ -4,10 +4,10 @@ import { useRef } from "preact/hooks";
 import { pin, pinned, type Tried, tried } from "../build/history";
 import { open } from "../spec/draft";
 import { exact, short, signed } from "../ui/format";
+import { VirtualBody } from "../ui/virtual_body";
 import { changes } from "./describe";
 import { useRovingRows } from "./roving";
 import { choiceA, choiceB, dateOf, live, sideA, sideB, timeOf } from "./sides";
-import { VirtualBody } from "./virtual_body";
 
 const ROW_PX = 38;
 const HEAD_PX = 30;
@@ -40,12 +40,12 @@ export function History() {
           indices={indices}
           count={all.length}
           height={ROW_PX}
-          columns={COLUMNS.length}
           row={(index) => {
             const place = all.length - 1 - index;
             const build = all[place];
             return build === undefined ? null : (
               <HistoryRow
+                key={build.id}
                 build={build}
                 before={all[place - 1] ?? null}
                 index={index}

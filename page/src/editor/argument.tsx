@@ -1,9 +1,9 @@
 /** One argument: its name, a field for its value, and the arguments of a function that it names. */
 
 import type { ComponentChildren } from "preact";
+import { opDescription } from "../catalogue/catalogue";
 import { value as inWords } from "../ui/format";
 import { functionArguments } from "./arguments";
-import { opDescription } from "./catalogue";
 import { Combobox } from "./combobox";
 import { Icon } from "./icons";
 import { type Description, isObject, kindOf, kindOfValue } from "./kinds";

@@ -2,10 +2,10 @@
 
 import { computed } from "@preact/signals";
 import type { Schemas } from "../api/client";
-import { liveBuild, liveSpec } from "../build/live";
-import { opDescription } from "./catalogue";
+import { liveBuild } from "../build/live";
+import { sentLevels, sentPlaces } from "../build/places";
+import { opDescription } from "../catalogue/catalogue";
 import { type Description, isObject } from "./kinds";
-import { includedCounts, placesIn } from "./places";
 
 /** Returns the arguments that all of some ops take, as the first of them describes them. */
 export function commonArguments(
@@ -69,8 +69,8 @@ let learnt: FunctionArguments = new Map();
  */
 export const functionArguments = computed(() => {
   const complete = liveBuild.value?.spec.scopes ?? [];
-  const sent = Array.isArray(liveSpec.value?.scopes) ? liveSpec.value.scopes : [];
-  placesIn(sent, includedCounts.value).forEach((place, index) => {
+  const sent = sentLevels.value;
+  sentPlaces.value.forEach((place, index) => {
     const level = place === undefined ? undefined : complete[place];
     const own: unknown = sent[index];
     const ownArgs = isObject(own) && isObject(own.args) ? own.args : undefined;

@@ -1,6 +1,7 @@
 /** One level: a `with arg_scope([ops], args)` block. */
 
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { savedName } from "../build/places";
 import { hoveredLevel } from "../build/selection";
 import { setterClass } from "../provenance/setters";
 import { changeLevel, type DraftLevel, focusedLevel, type Level } from "../spec/draft";
@@ -12,7 +13,6 @@ import { Icon } from "./icons";
 import { isObject } from "./kinds";
 import { invalid, Mistakes, useMistakes, useSame } from "./mistakes";
 import { OpsPart, type PlainLevel } from "./ops_part";
-import { savedName } from "./places";
 import { isWithin, pointerOf, tokens } from "./pointers";
 import { ReachPart } from "./reach_part";
 import { SavedPart } from "./saved";

@@ -2,10 +2,10 @@
 
 import { useEffect, useState } from "preact/hooks";
 import type { Schemas } from "../api/client";
+import { architecture, architectures, retryProblems } from "../catalogue/catalogue";
 import { draft, setField } from "../spec/draft";
 import { value as inWords } from "../ui/format";
 import { ArgumentRow } from "./argument";
-import { architecture, architectures, retryProblems } from "./catalogue";
 import { type Description, isObject } from "./kinds";
 import { invalid, Mistakes, useMistakes } from "./mistakes";
 import { isWithin, pointerOf } from "./pointers";

@@ -4,13 +4,13 @@ import { computed } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { want } from "../build/live";
+import { levelPlaces } from "../build/places";
 import { setterClass } from "../provenance/setters";
 import { addLevel, type DraftLevel, draft, focusedLevel, moveLevel } from "../spec/draft";
 import { say } from "../ui/say";
 import { placeInWords } from "./actions";
 import { Block } from "./block";
 import { callsByOp } from "./fates";
-import { levelPlaces } from "./places";
 import { SaveLevels } from "./saved";
 
 /** Of more levels than these, only the heads are shown until one is opened. */

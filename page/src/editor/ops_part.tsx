@@ -1,7 +1,7 @@
 /** The ops of a level. */
 
+import { opDescription, opNames, retryProblems } from "../catalogue/catalogue";
 import type { Level } from "../spec/draft";
-import { opDescription, opNames, retryProblems } from "./catalogue";
 import { Chips } from "./chips";
 import { callsByOp, callsInWords } from "./fates";
 import type { Mistake } from "./mistakes";

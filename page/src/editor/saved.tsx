@@ -2,10 +2,10 @@
 
 import { useState } from "preact/hooks";
 import { asProblem, jsonRequest, type Problem, path, send } from "../api/client";
+import { refreshSavedScopes, savedScopes } from "../catalogue/catalogue";
 import { draft, enabledLevels } from "../spec/draft";
 import { ProblemNote } from "../ui/problem";
 import { say } from "../ui/say";
-import { refreshSavedScopes, savedScopes } from "./catalogue";
 import { invalid, type Mistake, Mistakes } from "./mistakes";
 
 type By = "include" | "saved";

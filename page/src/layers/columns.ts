@@ -3,7 +3,7 @@
 import { computed, signal } from "@preact/signals";
 import type { Schemas } from "../api/client";
 import { type Layer, report } from "../build/live";
-import { levelPlace } from "../provenance/places";
+import { levelPlace } from "../build/places";
 import type { Call } from "../provenance/setters";
 import { bytes, exact, shape, short } from "../ui/format";
 

@@ -1,11 +1,12 @@
 /** The table of layers: a grid in which only the rows in view are rendered. */
 
-import type { ComponentChild, TargetedEvent } from "preact";
+import type { TargetedEvent } from "preact";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Layer } from "../build/live";
 import { hoveredLayer, selectedLayer } from "../build/selection";
 import { inspect, isInspecting, stopInspecting } from "../provenance/inspect";
 import { useVirtualRows } from "../ui/virtual";
+import { VirtualBody } from "../ui/virtual_body";
 import type { Column } from "./columns";
 import { Head } from "./head";
 import { Row } from "./row";
@@ -94,27 +95,6 @@ export function LayerTable({
   };
 
   const width = columns.reduce((sum, column) => sum + column.width, NAME_WIDTH);
-  // One flat list: rows keep their elements, and with them the focus, wherever they move.
-  const body: ComponentChild[] = [];
-  let end = 0;
-  for (const index of indices) {
-    const layer = rows[index];
-    if (layer === undefined) continue;
-    if (index > end) body.push(<Gap key={`gap before ${index}`} rows={index - end} />);
-    end = index + 1;
-    body.push(
-      <Row
-        key={layer.name}
-        layer={layer}
-        index={index}
-        root={root}
-        columns={columns}
-        largest={largest}
-        active={index === activeIndex ? activeColumn : null}
-      />,
-    );
-  }
-  if (rows.length > end) body.push(<Gap key="gap at the end" rows={rows.length - end} />);
   return (
     <div class="layers-scroll" ref={scroller}>
       <table
@@ -139,16 +119,28 @@ export function LayerTable({
           ))}
         </colgroup>
         <Head root={root} columns={columns} sort={sort} sortBy={sortBy} />
-        <tbody>{body}</tbody>
+        <VirtualBody
+          indices={indices}
+          count={rows.length}
+          height={ROW}
+          row={(index) => {
+            const layer = rows[index];
+            return layer === undefined ? null : (
+              <Row
+                key={layer.name}
+                layer={layer}
+                index={index}
+                root={root}
+                columns={columns}
+                largest={largest}
+                active={index === activeIndex ? activeColumn : null}
+              />
+            );
+          }}
+        />
       </table>
     </div>
   );
-}
-
-/** Stands for rows that are not rendered. */
-function Gap({ rows }: { rows: number }) {
-  // biome-ignore lint/a11y/noAriaHiddenOnFocusable: a row without cells takes no focus
-  return <tr class="layer-gap" aria-hidden="true" style={{ height: `${rows * ROW}px` }} />;
 }
 
 /** Returns the layer and the column of the cell that an event came from. */

@@ -2,9 +2,9 @@
 
 import { useEffect, useRef } from "preact/hooks";
 import { hoveredLayer, selectedLayer } from "../build/selection";
-import { Filler } from "../ui/filler";
 import { significant } from "../ui/significant";
-import { useVirtualRows } from "../ui/virtual_rows";
+import { useVirtualRows } from "../ui/virtual";
+import { VirtualBody } from "../ui/virtual_body";
 import { curves, layerNames } from "./curves";
 import { curveName } from "./figures";
 
@@ -13,20 +13,15 @@ const ROW_HEIGHT = 28;
 export function LayerTable() {
   const scroller = useRef<HTMLDivElement>(null);
   const names = layerNames.value;
-  const { items, above, below, scrollTo } = useVirtualRows(
-    names.length,
-    scroller,
-    ROW_HEIGHT,
-    ROW_HEIGHT,
-  );
   const shown = curves.value.map((curve) => ({
     curve,
     values: new Map(curve.layers.map((layer, index) => [layer, curve.values[index]])),
   }));
   const current = Math.max(0, names.indexOf(selectedLayer.value ?? ""));
+  const { indices, show } = useVirtualRows(scroller, names.length, ROW_HEIGHT, ROW_HEIGHT, current);
   const hasToFocus = useRef(false);
   useEffect(() => {
-    if (selectedLayer.value !== null) scrollTo(current);
+    if (selectedLayer.value !== null) show(current);
   }, [selectedLayer.value]);
   useEffect(() => {
     if (!hasToFocus.current) return;
@@ -47,7 +42,6 @@ export function LayerTable() {
     hasToFocus.current = true;
     selectedLayer.value = names[Math.min(Math.max(step, 0), names.length - 1)] ?? null;
   };
-  const focusable = items.some((item) => item.index === current) ? current : items[0]?.index;
   return (
     <div class="probe-table" ref={scroller}>
       <table
@@ -67,21 +61,23 @@ export function LayerTable() {
             ))}
           </tr>
         </thead>
-        <Filler height={above} />
-        <tbody>
-          {items.map((item) => {
-            const name = names[item.index] ?? "";
+        <VirtualBody
+          indices={indices}
+          count={names.length}
+          height={ROW_HEIGHT}
+          row={(index) => {
+            const name = names[index] ?? "";
             const select = () => {
               selectedLayer.value = name;
             };
             return (
               <tr
                 key={name}
-                data-row={item.index}
-                aria-rowindex={item.index + 2}
+                data-row={index}
+                aria-rowindex={index + 2}
                 aria-selected={selectedLayer.value === name}
                 class={hoveredLayer.value === name ? "is-hovered" : ""}
-                tabIndex={item.index === focusable ? 0 : -1}
+                tabIndex={index === current ? 0 : -1}
                 onClick={select}
                 onPointerEnter={() => {
                   hoveredLayer.value = name;
@@ -103,9 +99,8 @@ export function LayerTable() {
                 })}
               </tr>
             );
-          })}
-        </tbody>
-        <Filler height={below} />
+          }}
+        />
       </table>
     </div>
   );

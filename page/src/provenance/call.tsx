@@ -2,13 +2,13 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { selectedArgument } from "../build/selection";
+import { opDescription } from "../catalogue/catalogue";
 import { counted } from "../ui/format";
 import { ArgumentView } from "./argument";
-import { opDescription } from "./ops";
 import type { Argument, Call } from "./setters";
 
 export function CallView({ call }: { call: Call }) {
-  const described = opDescription(call.op);
+  const described = opDescription(call.op).value;
   const chosen = selectedArgument.value;
   const chosenName = chosen?.op === call.op ? chosen.argument : null;
   // Null: the chosen one; empty: none.

@@ -1,11 +1,10 @@
 /** Opens the inspector at a layer or an argument, and the editor at a level. */
 
 import { signal } from "@preact/signals";
-import { liveBuild, liveSpec } from "../build/live";
+import { indexAt, sentPlaces } from "../build/places";
 import { selectedArgument, selectedLayer } from "../build/selection";
 import { draft, enabledLevels, focusedLevel } from "../spec/draft";
 import { pane } from "../ui/view";
-import { sentIndices } from "./places";
 
 /** Whether the inspector shows the selected layer. */
 export const isInspecting = signal(false);
@@ -31,12 +30,7 @@ export function stopInspecting(): void {
 
 /** Shows a level in the editor, by its place in the build. */
 export function focusPlace(place: number): void {
-  const sent = liveSpec.peek()?.scopes;
-  const indices = sentIndices(
-    Array.isArray(sent) ? sent : [],
-    liveBuild.peek()?.saved_scopes ?? [],
-  );
-  focusIndex(indices[place] ?? place);
+  focusIndex(indexAt(sentPlaces.peek(), place));
 }
 
 /** Shows a level in the editor, by its index in the spec that is sent. */

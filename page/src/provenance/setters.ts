@@ -7,7 +7,7 @@ import { report } from "../build/live";
 export type Call = Schemas["Call"];
 export type Argument = Schemas["Argument"];
 
-/** Who set a value. `level` is a level of the request, `index` its place in the spec that was sent. */
+/** Who set a value. `level` is a level of the request, `index` its place in the spec of the build. */
 export type Setter =
   | { readonly by: "default" | "network" | "default_scope" | "code" }
   | { readonly by: "level"; readonly index: number };
@@ -69,10 +69,10 @@ export interface LevelFate {
   readonly lost: ReadonlySet<string>;
 }
 
-/** What became of each level of the request, by its index; a layer may be in both sets. */
+/** What became of each level of the request, by its place; a layer may be in both sets. */
 export const levelFates = computed(() => fatesOf(report("explanation")?.calls ?? []));
 
-/** Returns what became of each level, by its index, at these layers. */
+/** Returns what became of each level, by its place, at these layers. */
 export function fatesOf(
   calls: Iterable<{ readonly layer: string; readonly arguments: readonly Argument[] }>,
 ): ReadonlyMap<number, LevelFate> {

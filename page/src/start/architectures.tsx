@@ -1,7 +1,7 @@
 /** The catalogue of architectures: choosing one starts an empty spec, or changes only the architecture. */
 
-import { useEffect, useMemo, useState } from "preact/hooks";
-import { asProblem, get, isAbort, type Problem } from "../api/client";
+import { useMemo, useState } from "preact/hooks";
+import { architectures, retryProblems } from "../catalogue/catalogue";
 import { open, setField } from "../spec/draft";
 import { exact, shape, short } from "../ui/format";
 import { Loading } from "../ui/loading";
@@ -18,22 +18,10 @@ import {
 import { closeStart } from "./start";
 
 export function Architectures() {
-  const [all, setAll] = useState<readonly Architecture[] | null>(null);
-  const [problem, setProblem] = useState<Problem | null>(null);
-  const [attempt, setAttempt] = useState(0);
-  useEffect(() => {
-    const controller = new AbortController();
-    setProblem(null);
-    get<"Architectures">("v1/architectures", controller.signal).then(
-      (answer) => setAll(answer.architectures),
-      (error: unknown) => {
-        if (!isAbort(error)) setProblem(asProblem(error));
-      },
-    );
-    return () => controller.abort();
-  }, [attempt]);
-  if (problem) return <ProblemNote problem={problem} retry={() => setAttempt(attempt + 1)} />;
-  return all === null ? <Loading what="the catalogue" /> : <Catalogue all={all} />;
+  const { value: all, problem } = architectures();
+  if (problem) return <ProblemNote problem={problem} retry={retryProblems} />;
+  if (all === undefined) return <Loading what="the catalogue" />;
+  return <Catalogue all={all.architectures} />;
 }
 
 function Catalogue({ all }: { all: readonly Architecture[] }) {

@@ -1,53 +1,30 @@
-/** What the service says of the architecture and of the ops of the draft, asked for once each. */
+/** What the service says of the architecture and of the ops of the draft. */
 
-import { computed, signal } from "@preact/signals";
-import { asProblem, get, type Problem, path, type Schemas } from "../api/client";
+import { computed } from "@preact/signals";
+import { architecture, opDescription } from "../catalogue/catalogue";
 import { draft } from "../spec/draft";
 import type { Descriptions } from "./places";
 
-const architectures = signal<Readonly<Record<string, Schemas["ArchitectureDescription"]>>>({});
-const ops = signal<Readonly<Record<string, Schemas["OpDescription"]>>>({});
-export const catalogueProblem = signal<Problem | null>(null);
-const asked = new Set<string>();
-
-export const descriptions = computed<Descriptions>(() => ({
-  architecture: architectures.value[String(draft.value.fields.architecture)],
-  ops: ops.value,
-}));
-
-/** Asks for what is not known yet of the names in the draft. Names that do not exist stay unknown. */
-export function describeDraft(): void {
+const answers = computed(() => {
   const { fields, levels } = draft.value;
-  const name = fields.architecture;
-  if (typeof name === "string" && name !== "") {
-    void ask<"ArchitectureDescription">(path`v1/architectures/${name}`, (each) => {
-      architectures.value = { ...architectures.value, [name]: each };
-    });
-  }
+  const ops = new Set<string>();
   for (const { level } of levels) {
     const names: unknown = (level as { ops?: unknown } | null)?.ops;
-    for (const op of Array.isArray(names) ? names.map(String) : []) {
-      void ask<"OpDescription">(path`v1/ops/${op}`, (each) => {
-        ops.value = { ...ops.value, [op]: each };
-      });
-    }
+    for (const op of Array.isArray(names) ? names : []) ops.add(String(op));
   }
-}
+  return {
+    architecture: architecture(String(fields.architecture)),
+    ops: [...ops].map((op) => ({ op, ...opDescription(op) })),
+  };
+});
 
-async function ask<Name extends keyof Schemas>(
-  url: string,
-  keep: (answer: Schemas[Name]) => void,
-): Promise<void> {
-  if (asked.has(url)) return;
-  asked.add(url);
-  try {
-    keep(await get<Name>(url));
-    catalogueProblem.value = null;
-  } catch (error) {
-    const problem = asProblem(error);
-    // The editor says which names do not exist.
-    if (problem.status === 404) return;
-    asked.delete(url);
-    catalogueProblem.value = problem;
-  }
-}
+export const descriptions = computed<Descriptions>(() => ({
+  architecture: answers.value.architecture.value,
+  ops: Object.fromEntries(
+    answers.value.ops.flatMap(({ op, value }) => (value ? [[op, value]] : [])),
+  ),
+}));
+
+export const catalogueProblem = computed(
+  () => [answers.value.architecture, ...answers.value.ops].find((each) => each.problem)?.problem,
+);

@@ -1,9 +1,7 @@
 /** Sweeps: many builds that differ along axes, and what comes of each. */
 
 import { useEffect } from "preact/hooks";
-import { draft } from "../spec/draft";
 import { Boundary } from "../ui/problem";
-import { describeDraft } from "./catalogue";
 import { startFront } from "./objectives";
 import { startPlanning } from "./plan";
 import { Results } from "./results";
@@ -13,7 +11,6 @@ import "./sweep.css";
 export function Sweep() {
   useEffect(() => startPlanning(), []);
   useEffect(() => startFront(), []);
-  useEffect(describeDraft, [draft.value]);
   return (
     <div class="sweep">
       <SetUp />

@@ -1,8 +1,8 @@
 /** The rows of a sweep as a table: the keyboard's way to what the plots show. */
 
 import { useEffect, useMemo, useRef } from "preact/hooks";
-import { Filler } from "../ui/filler";
-import { useVirtualRows } from "../ui/virtual_rows";
+import { useVirtualRows } from "../ui/virtual";
+import { VirtualBody } from "../ui/virtual_body";
 import { type Column, precise } from "./columns";
 import { type Row, rows } from "./run";
 import { columns, hoveredRow, order, selectedRow, sortBy, sortedRows } from "./selection";
@@ -14,12 +14,6 @@ const CHARACTER = 7.5;
 export function RowTable({ front }: { front: ReadonlySet<number> }) {
   const scroller = useRef<HTMLDivElement>(null);
   const shown = sortedRows.value;
-  const { items, above, below, scrollTo } = useVirtualRows(
-    shown.length,
-    scroller,
-    ROW_HEIGHT,
-    ROW_HEIGHT,
-  );
   const widths = useMemo(
     () => columns.value.map((column) => widthOf(column, rows.value)),
     [columns.value, rows.value],
@@ -28,9 +22,16 @@ export function RowTable({ front }: { front: ReadonlySet<number> }) {
     0,
     shown.findIndex((row) => row.index === selectedRow.value),
   );
+  const { indices, show, perPage } = useVirtualRows(
+    scroller,
+    shown.length,
+    ROW_HEIGHT,
+    ROW_HEIGHT,
+    current,
+  );
   const focusOnScroll = useRef(false);
   useEffect(() => {
-    if (selectedRow.value !== null) scrollTo(current);
+    if (selectedRow.value !== null) show(current);
   }, [selectedRow.value]);
   useEffect(() => {
     if (!focusOnScroll.current) return;
@@ -41,12 +42,11 @@ export function RowTable({ front }: { front: ReadonlySet<number> }) {
     }
   });
   const onKeyDown = (event: KeyboardEvent) => {
-    const page = Math.max(1, Math.floor((scroller.current?.clientHeight ?? 0) / ROW_HEIGHT) - 2);
     const steps: Record<string, number> = {
       ArrowDown: current + 1,
       ArrowUp: current - 1,
-      PageDown: current + page,
-      PageUp: current - page,
+      PageDown: current + perPage,
+      PageUp: current - perPage,
       Home: 0,
       End: shown.length - 1,
     };
@@ -59,8 +59,6 @@ export function RowTable({ front }: { front: ReadonlySet<number> }) {
       selectedRow.value = target.index;
     }
   };
-  // The first row in the document takes the focus if the selected one is not in sight.
-  const focusable = items.some((item) => item.index === current) ? current : items[0]?.index;
   return (
     <div class="sweep-table" ref={scroller}>
       <table
@@ -87,23 +85,23 @@ export function RowTable({ front }: { front: ReadonlySet<number> }) {
             ))}
           </tr>
         </thead>
-        <Filler height={above} />
-        <tbody>
-          {items.map((item) => {
-            const row = shown[item.index];
-            if (row === undefined) return null;
-            return (
+        <VirtualBody
+          indices={indices}
+          count={shown.length}
+          height={ROW_HEIGHT}
+          row={(index) => {
+            const row = shown[index];
+            return row === undefined ? null : (
               <TableRow
                 key={row.index}
                 row={row}
-                position={item.index + 2}
+                position={index + 2}
                 isFront={front.has(row.index)}
-                isFocusable={item.index === focusable}
+                isFocusable={index === current}
               />
             );
-          })}
-        </tbody>
-        <Filler height={below} />
+          }}
+        />
       </table>
     </div>
   );

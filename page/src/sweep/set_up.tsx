@@ -1,11 +1,12 @@
 /** The sweep that is set up: its axes and options, what it would trace, and the button that runs it. */
 
 import { useId } from "preact/hooks";
+import { retryProblems } from "../catalogue/catalogue";
 import { draft } from "../spec/draft";
 import { ProblemNote } from "../ui/problem";
 import { addAxis, axes, options, placedAxes, type SweepOptions, takenPlaces } from "./axes";
 import { AxisForm } from "./axis_form";
-import { catalogueProblem, describeDraft, descriptions } from "./catalogue";
+import { catalogueProblem, descriptions } from "./catalogue";
 import { axisPointer, lostAxes, sweepDocument } from "./document";
 import { DocumentView } from "./document_view";
 import { placeId, placesOf } from "./places";
@@ -47,7 +48,7 @@ export function SetUp() {
         ))}
       </ol>
       {catalogueProblem.value && (
-        <ProblemNote problem={catalogueProblem.value} retry={describeDraft} />
+        <ProblemNote problem={catalogueProblem.value} retry={retryProblems} />
       )}
       <PlacePicker />
       {all.length > 0 && (

@@ -1,6 +1,6 @@
 /** Which level a warning of a build is about, and which layers. */
 
-import { levelPlace } from "../provenance/places";
+import { levelPlace } from "../build/places";
 import type { Call } from "../provenance/setters";
 
 export interface Warning {
