@@ -5,12 +5,26 @@
 ARG BASE_IMAGE=python:3.11-slim-bookworm
 ARG VARIANT=cpu
 
-FROM ${BASE_IMAGE} AS base
-ARG VARIANT
+FROM ${BASE_IMAGE} AS python
 ENV PATH=/opt/venv/bin:$PATH \
     PIP_DISABLE_PIP_VERSION_CHECK=1
-RUN python3 -m venv /opt/venv \
-    && groupadd --gid 10001 zoo \
+RUN python3 -m venv /opt/venv
+
+# The page is the same in both variants, and is built while the packages below are installed.
+FROM python AS page
+COPY requirements/page.txt /opt/page.txt
+RUN pip install --no-cache-dir --require-hashes --requirement /opt/page.txt
+# Trust the certificates that the base image trusts, as pip does.
+ENV NODE_USE_SYSTEM_CA=1
+WORKDIR /src/page
+COPY page/package.json page/package-lock.json page/.npmrc ./
+RUN npm ci
+COPY page ./
+RUN npm run build
+
+FROM python AS base
+ARG VARIANT
+RUN groupadd --gid 10001 zoo \
     && useradd --uid 10001 --gid zoo --no-log-init --home-dir /nonexistent --shell /usr/sbin/nologin zoo \
     && install --directory --owner=zoo --group=zoo --mode=750 /var/lib/model-zoo
 # This layer, by far the largest, depends only on the lock file, so a change of code reuses it.
@@ -18,15 +32,6 @@ RUN python3 -m venv /opt/venv \
 COPY requirements/${VARIANT}.txt /opt/requirements.txt
 RUN pip install --no-cache-dir --require-hashes --requirement /opt/requirements.txt \
     && rm -rf /opt/venv/lib/python3*/site-packages/tensorflow/include
-
-FROM base AS page
-COPY requirements/page.txt /opt/page.txt
-RUN pip install --no-cache-dir --require-hashes --requirement /opt/page.txt
-WORKDIR /src/page
-COPY page/package.json page/package-lock.json page/.npmrc ./
-RUN npm ci
-COPY page ./
-RUN npm run build
 
 FROM base AS wheel
 WORKDIR /src

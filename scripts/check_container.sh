@@ -147,6 +147,13 @@ request() {
 }
 request GET /healthz
 request GET /v1/architectures
+
+# The page: its HTML, and the script that this names.
+request GET /docs
+request GET /
+script=$(sed -n 's/.*src="\.\/\(assets\/[^"]*\.js\)".*/\1/p' "$work/answer")
+if [ -n "$script" ]; then request GET "/$script"; else fail "GET /: the page was not built"; fi
+
 request POST /v1/builds '{"architecture": "lenet"}'
 build=$(sed -n 's/^{"id": *"\([^"]*\)".*/\1/p' "$work/answer")
 
