@@ -59,7 +59,6 @@ _OWN_ROUTERS = (
     limits.router,
     metrics.router,
     openapi_document.router,
-    page.router,
 )
 
 
@@ -72,7 +71,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
     engine = engine or LocalEngine(settings, statistics.executed)
     spans = span_exporter_from_environment()
     services = wire(settings, engine, statistics)
-    routes = Routes((*_FOREIGN_ROUTERS, *_OWN_ROUTERS))
+    routes = Routes((*_FOREIGN_ROUTERS, *_OWN_ROUTERS, page.router))
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -114,6 +113,8 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
         app.include_router(router)
     for router in _OWN_ROUTERS:
         app.include_router(router, dependencies=[Depends(refuse_unusable_parameters)])
+    # People's links to a page get parameters on their way, such as utm_source, and must open it.
+    app.include_router(page.router)
     # Errors pass on to the envelope, the only place that answers them.
     app.exception_handlers.clear()
     app.add_exception_handler(HTTPException, routes.refuse)

@@ -1,6 +1,7 @@
 """`/` and `/docs`: the page and the reference of the routes, which Vite builds from `page/`."""
 
 import gzip
+import hashlib
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +11,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from app.errors import ServiceError
-from app.http.openapi import TEXT
+from app.http.negotiation import chosen_encoding
+from app.http.openapi import TEXT, Responses
+from app.http.ranges import lists_tag
 
 router = APIRouter(tags=["service"])
 
@@ -33,10 +36,17 @@ _POLICY = (
 _NOT_BUILT = "The page was not built: run `make page`, and reload.\n"
 
 
+_RESPONSES: Responses = {
+    200: {"description": "A page, with an ETag.", "content": {"text/html": TEXT}},
+    304: {"description": "If-None-Match names the page's ETag."},
+}
+
+
 class _File(NamedTuple):
     """A file of the page, plain and compressed."""
 
     media_type: str
+    tag: str
     content: bytes
     compressed: bytes
 
@@ -45,7 +55,7 @@ class _File(NamedTuple):
     "/",
     operation_id="getPage",
     summary="Edit scopes, and see the network change",
-    responses={200: {"description": "A page.", "content": {"text/html": TEXT}}},
+    responses=_RESPONSES,
 )
 def read_page(request: Request) -> Response:
     """A page that uses the routes below. A link to it holds a build, or a whole spec."""
@@ -56,7 +66,7 @@ def read_page(request: Request) -> Response:
     "/docs",
     operation_id="getDocs",
     summary="Describe the routes for people",
-    responses={200: {"description": "A page.", "content": {"text/html": TEXT}}},
+    responses=_RESPONSES,
 )
 def read_docs(request: Request) -> Response:
     """Routes, parameters, bodies and problems, with a form to try each route."""
@@ -81,13 +91,17 @@ def _answer(request: Request, name: str, caching: str) -> Response:
     path = _BUILT / name
     file = _read(path, path.stat().st_mtime_ns)
     headers = {
+        # Weak, because it is of the content in either encoding.
+        "ETag": f"W/{file.tag}",
         "Content-Security-Policy": _POLICY,
         "Cache-Control": caching,
         "Vary": "Accept-Encoding",
         "Referrer-Policy": "no-referrer",
     }
+    if lists_tag(request.headers.get("if-none-match"), file.tag):
+        return Response(status_code=304, headers=headers)
     content = file.content
-    if file.compressed and "gzip" in request.headers.get("accept-encoding", ""):
+    if file.compressed and chosen_encoding(request.headers.get("accept-encoding", ""), ("gzip",)):
         headers["Content-Encoding"] = "gzip"
         content = file.compressed
     return Response(content, headers=headers, media_type=file.media_type)
@@ -103,5 +117,6 @@ def _read(path: Path, _modified_ns: int) -> _File:
     """Return a file, compressed once for as long as it does not change."""
     content = path.read_bytes()
     media_type = _MEDIA_TYPES.get(path.suffix, "application/octet-stream")
+    tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
     is_picture = path.suffix in (".png", ".jpg")
-    return _File(media_type, content, b"" if is_picture else gzip.compress(content, 9))
+    return _File(media_type, tag, content, b"" if is_picture else gzip.compress(content, 9))

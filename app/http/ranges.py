@@ -44,7 +44,7 @@ def file_response(
         "Cache-Control": "no-cache",
         "Content-Disposition": f'attachment; filename="{name}"',
     }
-    if _matches(request.headers.get("if-none-match"), tag):
+    if lists_tag(request.headers.get("if-none-match"), tag):
         return Response(status_code=304, headers=headers)
     stream = path.open("rb")  # an open file stays readable, even if it is removed now
     try:
@@ -73,7 +73,7 @@ def file_response(
     )
 
 
-def _matches(field: str | None, tag: str) -> bool:
+def lists_tag(field: str | None, tag: str) -> bool:
     """Return whether If-None-Match lists the tag, by weak comparison."""
     if field is None:
         return False

@@ -260,6 +260,28 @@ def test_a_page_needs_nothing_from_elsewhere(client: TestClient, path: str) -> N
             assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
 
 
+@pytest.mark.parametrize("path", ["/", "/docs"])
+def test_a_page_opens_whatever_its_links_carry(client: TestClient, path: str) -> None:
+    query = "?utm_source=mail&x=1&x=2"
+    assert client.get(path + query).content == client.get(path).content
+
+
+@pytest.mark.parametrize("path", ["/", "/docs"])
+def test_a_page_is_sent_again_only_when_it_has_changed(
+    client: TestClient, path: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    page = client.get(path)
+    assert page.headers["cache-control"] == "no-cache"
+    known = {"If-None-Match": f'"other", {page.headers["etag"]}'}
+    for answer in (client.get(path, headers=known), client.head(path, headers=known)):
+        assert (answer.status_code, answer.content) == (304, b"")
+        assert answer.headers["etag"] == page.headers["etag"]
+    for name in ("index.html", "docs.html"):
+        (tmp_path / name).write_text("<p>newer</p>", encoding="utf-8")
+    monkeypatch.setattr("app.api.page._BUILT", tmp_path)
+    assert client.get(path, headers=known).text == "<p>newer</p>"
+
+
 def test_a_file_of_the_page_is_compressed_for_those_who_accept_it(client: TestClient) -> None:
     (script,) = re.findall(r'<script[^>]* src="\./([^"]+)"', client.get("/").text)
     plain = client.get(f"/{script}", headers={"Accept-Encoding": "identity"})
@@ -269,6 +291,8 @@ def test_a_file_of_the_page_is_compressed_for_those_who_accept_it(client: TestCl
     assert packed.headers["content-encoding"] == "gzip"
     assert int(packed.headers["content-length"]) < int(plain.headers["content-length"]) / 2
     assert packed.content == plain.content
+    refused = client.get(f"/{script}", headers={"Accept-Encoding": "gzip;q=0"})
+    assert "content-encoding" not in refused.headers
     assert plain.headers["vary"] == packed.headers["vary"] == "Accept-Encoding"
 
 

@@ -9305,7 +9305,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A page. */
+            /** @description A page, with an ETag. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -9313,6 +9313,13 @@ export interface operations {
                 content: {
                     "text/html": string;
                 };
+            };
+            /** @description If-None-Match names the page's ETag. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description A query parameter is not valid */
             422: {
@@ -9334,7 +9341,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A page. */
+            /** @description A page, with an ETag. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -9342,6 +9349,13 @@ export interface operations {
                 content: {
                     "text/html": string;
                 };
+            };
+            /** @description If-None-Match names the page's ETag. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description A query parameter is not valid */
             422: {
