@@ -105,13 +105,13 @@ def test_arguments_show_who_set_them_and_whom_they_beat(visit: Visit) -> None:
 def test_a_level_lights_up_the_layers_that_it_reaches(visit: Visit) -> None:
     page = visit()
     expect(cell(page, "InceptionV3/Conv2d_1a_3x3", "argument:activation_fn")).to_contain_text("0")
-    page.get_by_role("button", name="level 0").hover()
+    page.get_by_role("button", name="level 0", exact=True).hover()
     won = row(page, "InceptionV3/Conv2d_1a_3x3")
     expect(won).to_have_class(re.compile("fate-won"))
     expect(won).to_contain_text("✓")
     expect(row(page, "input")).to_have_class(re.compile("fate-out"))
     assert_accessible(page)
-    page.get_by_role("button", name="level 1").focus()
+    page.get_by_role("button", name="level 1", exact=True).focus()
     lost = row(page, "InceptionV3/Conv2d_1a_3x3/BatchNorm")
     expect(lost).to_have_class(re.compile("fate-lost"))
     expect(lost).to_contain_text("✗")
@@ -199,8 +199,10 @@ def test_values_stay_until_those_of_the_next_build_have_come(visit: Visit) -> No
     value = cell(page, "LeNet/conv2", "argument:activation_fn")
     expect(value).to_contain_text("relu")
     held: list[Route] = []
-    page.route("**/v1/builds?*include=explanation*", lambda route: held.append(route))
-    give_every_convolution_the_outputs_of_the_first(page)
+    explanation = "**/v1/builds?*include=explanation*"
+    page.route(explanation, lambda route: held.append(route))
+    with page.expect_request(explanation):  # it follows the trace, when typing pauses
+        give_every_convolution_the_outputs_of_the_first(page)
     expect(cell(page, "LeNet/conv2", "output_shape")).to_have_text("N×14×14×32")
     expect(value).to_contain_text("relu")
     for route in held:

@@ -94,7 +94,9 @@ async function readProblem(response: Response): Promise<Problem> {
 }
 
 function isProblem(body: unknown): body is Problem {
-  return typeof body === "object" && body !== null && "title" in body && "detail" in body;
+  if (typeof body !== "object" || body === null || !("type" in body)) return false;
+  // A proxy may answer problems of its own, whose types no page of ours explains.
+  return typeof body.type === "string" && body.type.startsWith("/docs#problem-");
 }
 
 function unreachable(path: string): Problem {

@@ -7,6 +7,7 @@ import { want } from "../build/live";
 import { levelPlaces } from "../build/places";
 import { setterClass } from "../provenance/setters";
 import { addLevel, type DraftLevel, draft, focusedLevel, moveLevel } from "../spec/draft";
+import { exact } from "../ui/format";
 import { say } from "../ui/say";
 import { placeInWords } from "./actions";
 import { Block } from "./block";
@@ -15,6 +16,9 @@ import { SaveLevels } from "./saved";
 
 /** Of more levels than these, only the heads are shown until one is opened. */
 const MAX_OPEN_AT_FIRST = 8;
+
+/** A spec holds at most 64. Thousands of blocks, from a link, would stop the page for minutes. */
+const MAX_SHOWN = 256;
 
 /** How far a level stands inside the one around it: less, the more there are. */
 export function indentOf(count: number): number {
@@ -32,6 +36,7 @@ const levels = computed(() => draft.value.levels);
 export function Levels() {
   useEffect(() => want("explanation"), []);
   const all = levels.value;
+  const shown = all.slice(0, MAX_SHOWN);
   const places = levelPlaces.value;
   const opensFirst = all.length <= MAX_OPEN_AT_FIRST;
   const add = useRef<HTMLButtonElement>(null);
@@ -50,11 +55,11 @@ export function Levels() {
           calls of some ops.
         </p>
       )}
-      <DropList count={all.length}>
-        {all.map((each, index) => {
+      <DropList count={shown.length}>
+        {shown.map((each, index) => {
           const enabledIndex = enabledKeys.indexOf(each.key);
           return (
-            <Nested key={each.key} each={each} index={index} all={all}>
+            <Nested key={each.key} each={each} index={index} all={shown}>
               <Block
                 each={each}
                 index={index}
@@ -67,6 +72,11 @@ export function Levels() {
           );
         })}
       </DropList>
+      {all.length > MAX_SHOWN && (
+        <p class="note">
+          {exact(all.length - MAX_SHOWN)} more levels are not shown here. The JSON has them all.
+        </p>
+      )}
       <div class="level-actions">
         <button ref={add} type="button" onClick={() => addLevel({ ops: [firstOp()], args: {} })}>
           Add a level

@@ -3,14 +3,14 @@
 import { serviceUrl } from "../api/client";
 import type { Spec } from "../spec/draft";
 
-/** The address of the page without what it shows now. */
+/** Returns a link to the page, without the query that the reader may have come with. */
 export function pageUrl(fragment: string): string {
-  return `${location.href.replace(/#.*/, "")}#${fragment}`;
+  return `${location.origin}${location.pathname}#${fragment}`;
 }
 
 export function curlOf(spec: Spec): string {
   const body = quoted(JSON.stringify(spec));
-  return `curl -s ${serviceUrl("v1/builds")} -H 'Content-Type: application/json' -d ${body}\n`;
+  return `curl -s ${quoted(serviceUrl("v1/builds"))} -H 'Content-Type: application/json' -d ${body}\n`;
 }
 
 /** Returns commands for the terminal; each reads the spec from its standard input. */

@@ -49,19 +49,21 @@ export function shape(sizes: readonly (number | null)[]): string {
   return sizes.map((size, index) => size ?? (index === 0 ? "N" : "?")).join("×");
 }
 
+/** The service refuses JSON that is nested deeper; what is inside is left out, not walked into. */
+const MAX_DEPTH = 64;
+
 /** Returns a value of an argument in one line, as the wire format writes it, a function as a call. */
-export function value(each: unknown): string {
+export function value(each: unknown, depth = 0): string {
   if (typeof each === "string") return each;
-  if (Array.isArray(each)) return `[${each.map(value).join(", ")}]`;
-  if (typeof each === "object" && each !== null) {
-    const { name, ...others } = each as Record<string, unknown>;
-    const inner = Object.entries(others).map(([key, item]) => `${key}=${value(item)}`);
-    if (typeof name === "string") return `${name}(${inner.join(", ")})`;
-    return `{${Object.entries(each)
-      .map(([key, item]) => `${key}: ${value(item)}`)
-      .join(", ")}}`;
-  }
-  return String(each);
+  if (typeof each !== "object" || each === null) return String(each);
+  if (depth > MAX_DEPTH) return "…";
+  const inner = (item: unknown) => value(item, depth + 1);
+  if (Array.isArray(each)) return `[${each.map(inner).join(", ")}]`;
+  const { name, ...others } = each as Record<string, unknown>;
+  const [members, mark] =
+    typeof name === "string" ? ([others, "="] as const) : ([each, ": "] as const);
+  const listed = Object.entries(members).map(([key, item]) => `${key}${mark}${inner(item)}`);
+  return typeof name === "string" ? `${name}(${listed.join(", ")})` : `{${listed.join(", ")}}`;
 }
 
 /** Returns a count with its noun: 1 layer, 12 layers. */

@@ -19,7 +19,13 @@ export function lazy(load: () => Promise<ComponentType>): ComponentType {
           loaded = component;
           show(() => component);
         },
-        (error: unknown) => setProblem(asProblem(error)),
+        // The files of the page change their names with each version.
+        (error: unknown) =>
+          setProblem({
+            ...asProblem(error),
+            title: "This panel did not load",
+            detail: `${asProblem(error).detail}. If the service was updated since the page was opened, reload the page: its address keeps the spec.`,
+          }),
       );
     };
     useEffect(() => {
