@@ -4,12 +4,14 @@ import csv
 import io
 import json
 import re
+import xml.etree.ElementTree as ET
 from typing import Any
 
 import pytest
 from page_tests import Visit, assert_accessible, link
 from playwright.sync_api import Download, Locator, Page, Route, expect
 
+SVG = "http://www.w3.org/2000/svg"
 NARROW = {"width": 390, "height": 844}
 SPEC: dict[str, Any] = {
     "architecture": "mobilenet_v1_025",
@@ -98,23 +100,26 @@ def test_the_front_is_the_services_and_dominated_rows_can_be_hidden(visit: Visit
     expect(page.get_by_text("1 on the front.")).to_be_visible()
 
 
+def test_a_front_that_the_service_does_not_give_is_said_to_be_the_pages(visit: Visit) -> None:
+    page = open_sweep(visit, {"architecture": "lenet"}, errors=("500",))
+    page.route("**/rows?pareto=*", lambda route: route.fulfill(status=500, body="no"))
+    add_axis(page, "num_classes", "10, 20")
+    run_sweep(page, "2 rows: 2 traced")
+    note = page.get_by_role("alert")
+    expect(note).to_contain_text("The service did not give its front")
+    expect(page.get_by_text("2 on the front.")).to_be_visible()
+    assert_accessible(page)
+    page.unroute("**/rows?pareto=*")
+    note.get_by_role("button", name="Ask again").click()
+    expect(note).to_have_count(0)
+    expect(page.get_by_text("2 on the front.")).to_be_visible()
+
+
 def test_bounds_of_an_axis_filter_the_table_by_keyboard_and_by_dragging(visit: Visit) -> None:
     page = open_sweep(visit)
     add_axis(page, "depth_multiplier", "0.25, 0.5, 0.75, 1")
     add_axis(page, "num_classes", "10, 20, 30")
     run_sweep(page, "12 rows: 12 traced")
-    page.get_by_role("region", name="Parallel coordinates").scroll_into_view_if_needed()
-    axis = page.locator(".parallel-axis").nth(1).locator(".brush-area")
-    box = axis.bounding_box()
-    assert box is not None
-    middle = box["x"] + box["width"] / 2
-    page.mouse.move(middle, box["y"] + 2)
-    page.mouse.down()
-    page.mouse.move(middle, box["y"] + box["height"] * 0.3, steps=4)
-    page.mouse.up()
-    expect(page.get_by_text("4 of 12 rows are within the bounds.")).to_be_visible()
-    page.get_by_role("button", name="Show all rows").click()
-    expect(rows(page)).to_have_count(13)
     lower = page.get_by_role("slider", name="depth_multiplier: lower bound")
     lower.focus()
     for _ in range(8):
@@ -124,6 +129,20 @@ def test_bounds_of_an_axis_filter_the_table_by_keyboard_and_by_dragging(visit: V
     expect(rows(page)).to_have_count(7)
     page.keyboard.press("Escape")
     expect(page.get_by_text("All 12 rows.")).to_be_visible()
+    expect(lower).to_be_focused()
+    # The axis that is dragged on must stay where it is while the table below loses rows.
+    page.get_by_role("region", name="Parallel coordinates").scroll_into_view_if_needed()
+    box = page.locator(".parallel-axis").nth(1).locator(".brush-area").bounding_box()
+    assert box is not None
+    middle = box["x"] + box["width"] / 2
+    page.mouse.move(middle, box["y"] + 2)
+    page.mouse.down()
+    page.mouse.move(middle, box["y"] + box["height"] * 0.3, steps=4)
+    page.mouse.up()
+    expect(page.get_by_text("4 of 12 rows are within the bounds.")).to_be_visible()
+    assert page.locator(".parallel-axis").nth(1).locator(".brush-area").bounding_box() == box
+    page.get_by_role("button", name="Show all rows").click()
+    expect(rows(page)).to_have_count(13)
 
 
 def test_the_keyboard_alone_sets_up_runs_sorts_and_opens_a_row(visit: Visit) -> None:
@@ -172,6 +191,10 @@ def test_what_the_service_refuses_is_said_at_the_axis(visit: Visit) -> None:
     page.get_by_role("combobox", name="Rows", exact=True).select_option("random")
     page.get_by_label("How many rows").fill("7")
     expect(page.get_by_text("7 rows")).to_be_visible()
+    page.get_by_role("combobox", name="Rows", exact=True).select_option("grid")
+    page.get_by_role("combobox", name="Values").select_option("spaced")
+    page.get_by_role("textbox", name="How many").fill("100001")
+    expect(page.get_by_text("Random draws are not listed.")).to_be_visible()
     page.get_by_role("button", name="Remove Parameters: dropout_keep_prob").click()
     expect(page.get_by_text("Choose what varies")).to_be_visible()
 
@@ -195,7 +218,7 @@ def test_axes_in_step_reordered_and_as_a_document(visit: Visit) -> None:
     assert_accessible(page)
 
 
-def test_the_table_is_downloaded_as_the_service_writes_it(visit: Visit) -> None:
+def test_the_table_and_the_plots_are_taken_away(visit: Visit) -> None:
     page = open_sweep(visit, {"architecture": "lenet"})
     add_axis(page, "num_classes", "10, -1, 20")
     run_sweep(page, "3 rows: 2 traced, 1 refused")
@@ -203,9 +226,18 @@ def test_the_table_is_downloaded_as_the_service_writes_it(visit: Visit) -> None:
         page.get_by_role("link", name="Download CSV").click()
     table = list(csv.DictReader(io.StringIO(text_of(started.value))))
     assert [row["status"] for row in table] == ["traced", "refused", "traced"]
+    page.get_by_label("Up: which is better").select_option("minimize")
+    expect(page.get_by_text("1 on the front.")).to_be_visible()
     with page.expect_download() as picture:
         page.get_by_role("button", name="Parallel coordinates as SVG").click()
-    assert text_of(picture.value).startswith("<svg")
+    drawing = ET.fromstring(text_of(picture.value))
+    lines = [path.get("d", "") for path in drawing.iter(f"{{{SVG}}}path")]
+    assert sum(line.count("M") for line in lines if "L" in line) == 2
+    with page.expect_download() as picture:
+        page.get_by_role("button", name="Scatter as SVG").click()
+    # What is painted on the page is in the file, and not left in the document.
+    assert len(list(ET.fromstring(text_of(picture.value)).iter(f"{{{SVG}}}circle"))) == 1
+    expect(page.locator("g.dots, .line-front[d]")).to_have_count(0)
     with page.expect_download() as pixels:
         page.get_by_role("button", name="Scatter as PNG").click()
     assert pixels.value.suggested_filename == "sweep.png"

@@ -1,5 +1,6 @@
 /** The values of an axis, as they are typed and as the wire format writes them. */
 
+import { exact } from "../ui/format";
 import { isNumeric, type Place } from "./places";
 import type { Json } from "./pointers";
 
@@ -166,18 +167,25 @@ function given(texts: Readonly<Record<string, string>>): Record<string, Json> {
   );
 }
 
-// No service traces as many; who types a billion is told so without the page listing them.
-const MOST_SPACED = 100_000;
+// A document with more values is refused by any service; who types a billion is told so at once.
+const MOST_LISTED = 100_000;
+
+/** Returns why values cannot be listed in a document; undefined if they can. */
+export function listingMistake(values: AxisValues): string | undefined {
+  const count = values.kind === "spaced" ? readNumber(values.count) : 0;
+  if (typeof count !== "number" || count <= MOST_LISTED) return undefined;
+  return `Evenly spaced values are listed in the sweep, at most ${exact(MOST_LISTED)} of them; received ${exact(count)}. Random draws are not listed.`;
+}
 
 /** Returns numbers from one to another, with equal differences or with equal ratios. */
 function spaced(from: Json, to: Json, count: Json, isLog: boolean): Json {
   const isReadable =
     typeof from === "number" && typeof to === "number" && typeof count === "number";
-  if (!isReadable || count < 1 || (isLog && (from <= 0 || to <= 0))) {
-    // The service says what is wrong with it.
+  if (!isReadable || count < 1 || count > MOST_LISTED || (isLog && (from <= 0 || to <= 0))) {
+    // The service says what is wrong with it, or `listingMistake` does.
     return { min: from, max: to, count, distribution: isLog ? "log_uniform_values" : "uniform" };
   }
-  return Array.from({ length: Math.min(Math.floor(count), MOST_SPACED) }, (_, index) => {
+  return Array.from({ length: Math.floor(count) }, (_, index) => {
     const share = count > 1 ? index / (count - 1) : 0;
     const number = isLog ? from * (to / from) ** share : from + share * (to - from);
     // Twelve digits hide what the arithmetic adds: 0.30000000000000004.

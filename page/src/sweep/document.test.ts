@@ -2,8 +2,15 @@
 
 import { expect, test } from "vitest";
 import { draftOf } from "../spec/draft";
+import { exact } from "../ui/format";
 import type { Axis, SweepOptions } from "./axes";
-import { type AxisValues, axisDocument, initialValues, readList } from "./axis_values";
+import {
+  type AxisValues,
+  axisDocument,
+  initialValues,
+  listingMistake,
+  readList,
+} from "./axis_values";
 import { axisPointer, curlCommand, documentOf } from "./document";
 import { choicesOf, type Place, placePointer, placesOf } from "./places";
 import { at, pointer, tokensOf, withValues } from "./pointers";
@@ -121,6 +128,21 @@ test("what is typed wrong goes to the service, which says what is wrong", () => 
     count: 0,
     distribution: "uniform",
   });
+});
+
+test("values that are too many to list are not cut, and it is said", () => {
+  const many = values({ kind: "spaced", start: "0", stop: "1", count: "100001" });
+  expect(axisDocument(many, true)).toEqual({
+    min: 0,
+    max: 1,
+    count: 100001,
+    distribution: "uniform",
+  });
+  expect(listingMistake(many)).toBe(
+    `Evenly spaced values are listed in the sweep, at most ${exact(100_000)} of them; received ${exact(100_001)}. Random draws are not listed.`,
+  );
+  expect(listingMistake({ ...many, count: "100000" })).toBeUndefined();
+  expect(listingMistake({ ...many, kind: "draws" })).toBeUndefined();
 });
 
 test("axes in step are one group; problems are found at their pointers", () => {

@@ -1,6 +1,7 @@
 /** What the scatter shows, and the Pareto front of it. */
 
 import { computed, effect, signal } from "@preact/signals";
+import { asProblem, isAbort, type Problem } from "../api/client";
 import { isNumeric, varies } from "./columns";
 import { type Direction, frontOf, type Objective, storedFront } from "./front";
 import { rows, run } from "./run";
@@ -36,6 +37,8 @@ function objective(first: Choice, place: 0 | 1) {
 
 /** The front that the service has computed, and of what. */
 const stored = signal<{ readonly key: string; readonly front: ReadonlySet<number> } | null>(null);
+/** Why the service has not given its front, and of what. */
+const failed = signal<{ readonly key: string; readonly problem: Problem } | null>(null);
 const storedKey = computed(() => {
   const [x, y] = [xObjective.value, yObjective.value];
   if (run.value?.state !== "done" || run.value.id === "" || !x || !y) return null;
@@ -52,9 +55,20 @@ export const front = computed<ReadonlySet<number>>(() => {
   return x && y ? frontOf(rows.value, x, y) : new Set<number>();
 });
 
+/** Why the front is that of the rows that are here, where the service should have given its own. */
+export const frontProblem = computed<Problem | null>(() =>
+  failed.value !== null && failed.value.key === storedKey.value ? failed.value.problem : null,
+);
+const attempt = signal(0);
+
+export function askFrontAgain(): void {
+  attempt.value += 1;
+}
+
 /** Asks the service for the front until the returned function is called. */
 export function startFront(): () => void {
   return effect(() => {
+    attempt.value;
     const key = storedKey.value;
     const [current, x, y] = [run.peek(), xObjective.value, yObjective.value];
     if (key === null || current === null || !x || !y) return;
@@ -62,8 +76,11 @@ export function startFront(): () => void {
     storedFront(current, x, y, controller.signal).then(
       (front) => {
         stored.value = { key, front };
+        failed.value = null;
       },
-      () => undefined, // the front of the rows that are here stands
+      (error: unknown) => {
+        if (!isAbort(error)) failed.value = { key, problem: asProblem(error) };
+      },
     );
     return () => controller.abort();
   });

@@ -6,6 +6,8 @@ import type { Scale } from "./scale";
 import { brush, brushes } from "./selection";
 
 const HALF = 11;
+// No character of these texts is wider on average, in pixels.
+const CHARACTER = 7;
 const KEY_STEP = 0.05;
 // A click is no drag.
 const LEAST_PART = 0.015;
@@ -17,6 +19,7 @@ export function ParallelAxis({
   top,
   length,
   spacing,
+  room,
 }: {
   column: Column;
   scale: Scale;
@@ -24,6 +27,8 @@ export function ParallelAxis({
   top: number;
   length: number;
   spacing: number;
+  /** How far the texts beside the axis may go. */
+  room: number;
 }) {
   const part = brushes.value.get(column.id);
   const [low, high] = part ?? [0, 1];
@@ -78,7 +83,7 @@ export function ParallelAxis({
     <g class="parallel-axis">
       <text class="axis-name" x={x} y={16} text-anchor="middle">
         <title>{column.label}</title>
-        {shortened(column.label, Math.floor(spacing / 7))}
+        {shortened(column.label, Math.floor((spacing - 8) / CHARACTER))}
       </text>
       {scale.isLog && (
         <text class="axis-log" x={x} y={30} text-anchor="middle">
@@ -88,9 +93,9 @@ export function ParallelAxis({
       <line x1={x} x2={x} y1={top} y2={top + length} />
       <g>
         {scale.ticks.map((tick) => (
-          <text key={tick.share} x={x + 7} y={y(tick.share)} dy="0.32em">
+          <text key={tick.share} x={x + HALF + 3} y={y(tick.share)} dy="0.32em">
             <title>{tick.text}</title>
-            {shortened(tick.text, 14)}
+            {squeezed(tick.text, Math.floor((room - 2 * HALF - 6) / CHARACTER))}
           </text>
         ))}
       </g>
@@ -142,6 +147,12 @@ function clamp(share: number): number {
 
 function shortened(text: string, most: number): string {
   return text.length > most ? `${text.slice(0, Math.max(3, most - 1))}…` : text;
+}
+
+/** Leaves out the middle: values of one kind often begin in the same way. */
+function squeezed(text: string, most: number): string {
+  const half = Math.max(3, Math.floor((most - 1) / 2));
+  return text.length > most ? `${text.slice(0, half)}…${text.slice(-half)}` : text;
 }
 
 /** Says about which value a share of the axis is. */

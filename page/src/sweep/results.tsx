@@ -2,6 +2,7 @@
 
 import { path, serviceUrl } from "../api/client";
 import { exact } from "../ui/format";
+import { Later } from "../ui/later";
 import { Boundary, ProblemNote } from "../ui/problem";
 import { sweepDocument } from "./document";
 import { front } from "./objectives";
@@ -11,6 +12,10 @@ import { RowTable } from "./row_table";
 import { type Run, rows, run, startRun } from "./run";
 import { Scatter } from "./scatter";
 import { brushes, shownRows } from "./selection";
+
+// About as high as what comes there.
+const PARALLEL_HEIGHT = 800;
+const TABLE_HEIGHT = 420;
 
 export function Results() {
   const current = run.value;
@@ -28,13 +33,17 @@ export function Results() {
               <RowCard />
             </Boundary>
           </div>
-          <Boundary>
-            <Parallel />
-          </Boundary>
-          <Shown />
-          <Boundary>
-            <RowTable front={front.value} />
-          </Boundary>
+          <Later height={PARALLEL_HEIGHT}>
+            <Boundary>
+              <Parallel />
+            </Boundary>
+            <Shown />
+            <Later height={TABLE_HEIGHT}>
+              <Boundary>
+                <RowTable front={front.value} />
+              </Boundary>
+            </Later>
+          </Later>
         </>
       )}
       {rows.value.length === 0 && current.state === "done" && (

@@ -8,12 +8,19 @@ import { type Row, rows } from "./run";
 import { columns, hoveredRow, order, selectedRow, sortBy, sortedRows } from "./selection";
 
 const ROW_HEIGHT = 28;
+// As many rows as the table shows without scrolling, by its style sheet.
+const ROWS_IN_SIGHT = 15;
 // A line of text of the mono font takes about so many pixels a character.
 const CHARACTER = 7.5;
+// "−1.23e-16" and "1.23 MB": figures have three digits.
+const FIGURE_LENGTH = 9;
 
 export function RowTable({ front }: { front: ReadonlySet<number> }) {
   const scroller = useRef<HTMLDivElement>(null);
   const shown = sortedRows.value;
+  // The table keeps its height while bounds hide rows: what lies above would move as it shrinks, and
+  // with it the axis that is dragged on.
+  const height = (Math.min(rows.value.length, ROWS_IN_SIGHT) + 1) * ROW_HEIGHT;
   const widths = useMemo(
     () => columns.value.map((column) => widthOf(column, rows.value)),
     [columns.value, rows.value],
@@ -60,7 +67,7 @@ export function RowTable({ front }: { front: ReadonlySet<number> }) {
     }
   };
   return (
-    <div class="sweep-table" ref={scroller}>
+    <div class="sweep-table" ref={scroller} style={{ minHeight: `${height}px` }}>
       <table
         // biome-ignore lint/a11y/noNoninteractiveElementToInteractiveRole: a grid is a table whose rows can be selected
         role="grid"
@@ -201,7 +208,8 @@ function lackOf(row: Row, column: Column): string {
 }
 
 function widthOf(column: Column, all: readonly Row[]): number {
-  let longest = column.label.length + 2;
+  let longest = Math.max(column.label.length + 2, FIGURE_LENGTH);
+  if (column.kind === "figure") return Math.round(longest * CHARACTER) + 24;
   for (const row of all) longest = Math.max(longest, column.text(column.of(row)).length);
   return Math.round(Math.min(longest, 34) * CHARACTER) + 24;
 }

@@ -2,34 +2,68 @@
 
 import type { Plot } from "@observablehq/plot";
 import { effect, signal } from "@preact/signals";
-import { useEffect, useMemo, useRef } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { like, useMarks } from "../ui/marks";
 import { PictureButtons } from "../ui/picture_buttons";
-import { PlotFigure, type Plotting } from "../ui/plot";
+import { PlotFigure, type Plotting, useWidth } from "../ui/plot";
 import { type Column, isNumeric } from "./columns";
-import { front, isDominatedShown, xObjective, yObjective } from "./objectives";
+import {
+  askFrontAgain,
+  front,
+  frontProblem,
+  isDominatedShown,
+  xObjective,
+  yObjective,
+} from "./objectives";
 import { nearest, type Point } from "./points";
-import { rows } from "./run";
-import { columns, hoveredRow, rowAt, selectedRow, shownRows } from "./selection";
+import { type Row, rows } from "./run";
+import { columns, hoveredRow, selectedRow, shownRows } from "./selection";
 
 const HEIGHT = 340;
 const RADIUS = 3.5;
 const REACH = 24;
+
+const SVG = "http://www.w3.org/2000/svg";
 
 const isXLog = signal(true);
 const isYLog = signal(true);
 
 export function Scatter() {
   const place = useRef<HTMLDivElement>(null);
-  const drawn = useRef<{ plot: Plot; marks: SVGGElement; points: Point[] } | null>(null);
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const drawn = useRef<Drawn | null>(null);
+  const [times, setTimes] = useState(0);
+  const width = useWidth(place);
   const numeric = columns.value.filter((column) => isNumeric(column, rows.value));
   const [x, y] = [xObjective.value, yObjective.value];
   const inFront = front.value;
   const log = { x: isXLog.value, y: isYLog.value };
   const { points, lacking } = useMemo(
-    () => pointsOf(x?.column, y?.column, log),
+    () => pointsOf(shownRows.value, x?.column, y?.column, log),
     [x?.column, y?.column, shownRows.value, log.x, log.y],
   );
-  const shown = isDominatedShown.value ? points : points.filter((each) => inFront.has(each.index));
+  const best = useMemo(
+    () => points.filter((each) => inFront.has(each.index)).sort((a, b) => a.x - b.x),
+    [points, inFront],
+  );
+  const shown = isDominatedShown.value ? points : best;
+  // With bounds, the points that are left stay where they were.
+  const ground = useMemo(() => {
+    const { points: all } = pointsOf(rows.value, x?.column, y?.column, log);
+    return isDominatedShown.value ? all : all.filter((each) => inFront.has(each.index));
+  }, [rows.value, x?.column, y?.column, log.x, log.y, isDominatedShown.value, inFront]);
+  const [across, up] = [useStable(range(ground, "x")), useStable(range(ground, "y"))];
+  // The dots are many, and painted; Plot draws the rest.
+  const dots = () => (drawn.current?.points ?? []).filter((each) => !inFront.has(each.index));
+  const paint = () => [
+    like(canvas.current, [Float32Array.from(dots().flatMap(({ x, y }) => [x, y]))], RADIUS),
+  ];
+  useMarks(canvas, width, HEIGHT, paint, [shown, inFront, times]);
+  useEffect(() => {
+    if (drawn.current === null) return;
+    drawn.current.points = placed(drawn.current.plot, shown);
+    mark(drawn.current, hoveredRow.value, selectedRow.value);
+  }, [shown]);
 
   useEffect(
     () =>
@@ -59,9 +93,12 @@ export function Scatter() {
           />
           Dominated rows
         </label>
-        <span class="grow" />
         <PictureButtons
-          svg={() => place.current?.querySelector("svg")}
+          svg={() => {
+            drawn.current?.marks.before(dotElements(dots()));
+            return place.current?.querySelector("svg");
+          }}
+          after={() => place.current?.querySelector("g.dots")?.remove()}
           name="sweep"
           what="Scatter"
         />
@@ -79,21 +116,34 @@ export function Scatter() {
           if (point) selectedRow.value = point.index;
         }}
       >
+        <canvas ref={canvas} class="dots" style={{ width: `${width}px`, height: `${HEIGHT}px` }} />
         <PlotFigure
           place={place}
           label={`${y.column.label} over ${x.column.label}: ${shown.length} rows, ${inFront.size} of them on the Pareto front. The table below has the same rows, for the keyboard too.`}
           height={HEIGHT}
-          inputs={[shown, inFront, x, y, log.x, log.y]}
-          draw={(plotting) => options(plotting, shown, inFront, x.column, y.column, log)}
+          inputs={[best, across, up, x, y, log.x, log.y]}
+          draw={(plotting) =>
+            options(plotting, best, scaleOf(x.column, log.x, across), scaleOf(y.column, log.y, up))
+          }
           onDraw={(plot, svg) => {
-            const marks = document.createElementNS("http://www.w3.org/2000/svg", "g");
+            const marks = document.createElementNS(SVG, "g");
             marks.setAttribute("class", "rings");
             svg.append(marks);
             drawn.current = { plot, marks, points: placed(plot, shown) };
             mark(drawn.current, hoveredRow.value, selectedRow.value);
+            setTimes((before) => before + 1);
           }}
         />
       </div>
+      {frontProblem.value && (
+        <p class="front-problem" role="alert">
+          The service did not give its front: {frontProblem.value.detail} The page has computed this
+          one from the rows that are here.{" "}
+          <button type="button" onClick={askFrontAgain}>
+            Ask again
+          </button>
+        </p>
+      )}
       <p class="plot-note">
         {inFront.size > 0 && `★ ${inFront.size} on the front. `}
         {lacking > 0 &&
@@ -161,15 +211,22 @@ function AxisControls({
   );
 }
 
+interface Drawn {
+  readonly plot: Plot;
+  readonly marks: SVGGElement;
+  points: Point[];
+}
+
 type Logs = { readonly x: boolean; readonly y: boolean };
 
 function pointsOf(
+  among: readonly Row[],
   x: Column | undefined,
   y: Column | undefined,
   log: Logs,
 ): { points: Point[]; lacking: number } {
   const points: Point[] = [];
-  const shown = shownRows.value.filter((row) => row.status !== "duplicate");
+  const shown = among.filter((row) => row.status !== "duplicate");
   const fits = (value: unknown, isLog: boolean): value is number =>
     typeof value === "number" && Number.isFinite(value) && (!isLog || value > 0);
   for (const row of shown) {
@@ -179,34 +236,49 @@ function pointsOf(
   return { points, lacking: shown.length - points.length };
 }
 
-function options(
-  { dot, line, ruleX }: Plotting,
-  points: readonly Point[],
-  front: ReadonlySet<number>,
-  x: Column,
-  y: Column,
-  log: Logs,
-) {
-  const best = points.filter((each) => front.has(each.index)).sort((a, b) => a.x - b.x);
-  const others = points.filter((each) => !front.has(each.index));
-  const scale = (column: Column, isLog: boolean) => ({
+type Range = readonly [number, number];
+
+function range(points: readonly Point[], side: "x" | "y"): Range {
+  let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  for (const point of points) {
+    low = Math.min(low, point[side]);
+    high = Math.max(high, point[side]);
+  }
+  return [low, high];
+}
+
+/** Returns the range that was returned before, if it is the same. */
+function useStable([low, high]: Range): Range {
+  return useMemo<Range>(() => [low, high], [low, high]);
+}
+
+function scaleOf(column: Column, isLog: boolean, [low, high]: Range) {
+  return {
     label: column.label,
     type: isLog ? ("log" as const) : ("linear" as const),
+    ...(low <= high && { domain: [low, high] }),
     tickFormat: (value: number) => column.text(value),
     ticks: 5,
     grid: true,
     nice: true,
-  });
+  };
+}
+
+function options(
+  { dot, line, ruleX }: Plotting,
+  best: readonly Point[],
+  x: ReturnType<typeof scaleOf>,
+  y: ReturnType<typeof scaleOf>,
+) {
   return {
     marginLeft: 64,
     marginBottom: 40,
     marginRight: 20,
     style: { background: "none", fontSize: "11px" },
-    x: scale(x, log.x),
-    y: scale(y, log.y),
+    x,
+    y,
     marks: [
       ruleX([]),
-      dot(others, { x: "x", y: "y", r: RADIUS, fill: "var(--edge-strong)", fillOpacity: 0.7 }),
       line(best, {
         x: "x",
         y: "y",
@@ -217,6 +289,24 @@ function options(
       dot(best, { x: "x", y: "y", r: RADIUS + 1, fill: "var(--accent)", symbol: "star" }),
     ],
   };
+}
+
+/** Returns the dots as elements, for a file. */
+function dotElements(dots: readonly Point[]): SVGGElement {
+  const group = document.createElementNS(SVG, "g");
+  group.setAttribute("class", "dots");
+  for (const { x, y } of dots) {
+    const dot = document.createElementNS(SVG, "circle");
+    place(dot, x, y, RADIUS);
+    group.append(dot);
+  }
+  return group;
+}
+
+function place(circle: Element, x: number, y: number, radius: number): void {
+  circle.setAttribute("cx", x.toFixed(1));
+  circle.setAttribute("cy", y.toFixed(1));
+  circle.setAttribute("r", String(radius));
 }
 
 /** Returns the points with their places in the plot, in pixels. */
@@ -230,41 +320,24 @@ function placed(plot: Plot, points: readonly Point[]): Point[] {
   }));
 }
 
-function pointAt(
-  event: MouseEvent,
-  drawn: { marks: SVGGElement; points: Point[] } | null,
-): Point | undefined {
+function pointAt(event: MouseEvent, drawn: Drawn | null): Point | undefined {
   const box = drawn?.marks.ownerSVGElement?.getBoundingClientRect();
   if (!drawn || !box) return undefined;
   return nearest(drawn.points, event.clientX - box.left, event.clientY - box.top, REACH);
 }
 
 /** Rings the rows that are hovered and selected, and names the one under the pointer. */
-function mark(
-  drawn: { marks: SVGGElement; points: Point[] } | null,
-  hovered: number | null,
-  selected: number | null,
-): void {
+function mark(drawn: Drawn | null, hovered: number | null, selected: number | null): void {
   if (!drawn) return;
   const ring = (index: number | null, name: string) => {
-    const point = drawn.points.find((each) => each.index === index);
-    if (point === undefined) return [];
-    const circle = document.createElementNS("http://www.w3.org/2000/svg", "circle");
-    circle.setAttribute("class", name);
-    circle.setAttribute("cx", String(point.x));
-    circle.setAttribute("cy", String(point.y));
-    circle.setAttribute("r", String(RADIUS + 4));
-    return [circle];
+    const known = drawn.marks.querySelector(`.${name}`);
+    const point = index === null ? undefined : drawn.points.find((each) => each.index === index);
+    if (point === undefined) return known?.remove();
+    const element = known ?? document.createElementNS(SVG, "circle");
+    element.setAttribute("class", name);
+    place(element, point.x, point.y, RADIUS + 4);
+    if (known === null) drawn.marks.append(element);
   };
-  drawn.marks.replaceChildren(...ring(selected, "ring-selected"), ...ring(hovered, "ring-hovered"));
-}
-
-export function hoverText(index: number | null): string {
-  const row = rowAt(index);
-  if (row === undefined) return "";
-  const values = columns.value
-    .filter((column) => column.of(row) !== undefined)
-    .slice(0, 8)
-    .map((column) => `${column.label} ${column.text(column.of(row))}`);
-  return `Row ${row.index}: ${values.join(", ")}`;
+  ring(selected, "ring-selected");
+  ring(hovered, "ring-hovered");
 }

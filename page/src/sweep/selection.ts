@@ -17,8 +17,13 @@ const chosenLogs = signal<ReadonlyMap<string, boolean>>(new Map());
 export const columns = computed(() => columnsOf(rows.value));
 const byIndex = computed(() => new Map(rows.value.map((row) => [row.index, row])));
 
+export interface Axis {
+  readonly column: Column;
+  readonly scale: Scale;
+}
+
 /** The axes of the parallel coordinates: what varies. */
-export const parallelAxes = computed<readonly { column: Column; scale: Scale }[]>(() =>
+export const parallelAxes = computed<readonly Axis[]>(() =>
   columns.value
     .filter((column) => varies(column, rows.value))
     .map((column) => {
@@ -29,6 +34,7 @@ export const parallelAxes = computed<readonly { column: Column; scale: Scale }[]
 
 /** The rows within all brushes, in the order of the sweep. */
 export const shownRows = computed<readonly Row[]>(() => {
+  if (brushes.value.size === 0) return rows.value;
   const tests = parallelAxes.value.flatMap(({ column, scale }) => {
     const brush = brushes.value.get(column.id);
     return brush ? [{ column, scale, low: brush[0], high: brush[1] }] : [];

@@ -7,13 +7,18 @@ import { ProblemNote } from "./problem";
 
 const PNG_SCALE = 2;
 
-/** `svg` finds the picture when a button is pressed; `name` is that of the file without its ending. */
+/**
+ * `svg` finds the picture when a button is pressed, and `after` ends what it has prepared for that;
+ * `name` is that of the file without its ending.
+ */
 export function PictureButtons({
   svg,
+  after,
   name,
   what,
 }: {
   svg: () => SVGSVGElement | null | undefined;
+  after?: () => void;
   name: string;
   what: string;
 }) {
@@ -27,10 +32,12 @@ export function PictureButtons({
       setProblem(null);
     } catch (error) {
       setProblem(asProblem(error));
+    } finally {
+      after?.();
     }
   };
   return (
-    <>
+    <div class="picture-buttons">
       <button type="button" onClick={() => write("svg")} aria-label={`${what} as SVG`}>
         SVG
       </button>
@@ -38,6 +45,6 @@ export function PictureButtons({
         PNG
       </button>
       {problem && <ProblemNote problem={problem} />}
-    </>
+    </div>
   );
 }
