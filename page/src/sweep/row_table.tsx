@@ -9,7 +9,7 @@ import { columns, hoveredRow, order, selectedRow, sortBy, sortedRows } from "./s
 
 const ROW_HEIGHT = 28;
 // As many rows as the table shows without scrolling, by its style sheet.
-const ROWS_IN_SIGHT = 15;
+const ROWS_IN_SIGHT = 14;
 // A line of text of the mono font takes about so many pixels a character.
 const CHARACTER = 7.5;
 // "−1.23e-16" and "1.23 MB": figures have three digits.
