@@ -8,6 +8,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
+# Tests start hundreds of processes of Python: none compiles the sources again.
+unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 
 VENV := .venv
@@ -75,7 +77,8 @@ check: lint page ## Lint, and run the tests that need neither TensorFlow nor a s
 # Each process runs whole files, because their fixtures start services and build networks.
 test: setup page ## Run all tests (minutes)
 	$(NPM) test
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile \
+	    --no-loadscope-reorder $(ARGS)
 
 fuzz: setup ## Test the file readers on ten times as many damaged files (minutes)
 	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest tests/fuzz $(ARGS)

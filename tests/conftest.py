@@ -6,6 +6,7 @@ function of the tests that it uses. A module that cannot be imported without Ten
 as a whole. A heavy test that this overlooks fails, by the guard in `light/sitecustomize.py`.
 """
 
+import gc
 import importlib
 import os
 import sys
@@ -36,6 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if profile := os.environ.get("HYPOTHESIS_PROFILE"):
         settings.load_profile(profile)
     config.addinivalue_line("markers", "heavy: TensorFlow, the service, or seconds")
+    config.addinivalue_line("markers", "long: of a file that takes a minute, which starts early")
     if config.getoption("--light"):
         settings.load_profile("light")
         inherited = os.environ.get("PYTHONPATH", "").split(os.pathsep)
@@ -60,7 +62,11 @@ def pytest_make_collect_report(
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what is heavy, and leave it out of a light run."""
+    """Mark what is heavy, and leave it out of a light run; put the files that take longest first.
+
+    `--no-loadscope-reorder` lets pytest-xdist keep that order. It leaves short files for the end,
+    when one process would else run a long file alone.
+    """
     for item in items:
         if isinstance(item, pytest.Function) and is_heavy(item):
             item.add_marker("heavy")
@@ -68,6 +74,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         heavy = [item for item in items if item.get_closest_marker("heavy")]
         items[:] = [item for item in items if not item.get_closest_marker("heavy")]
         config.hook.pytest_deselected(items=heavy)
+    files = {
+        mark: {item.path for item in items if item.get_closest_marker(mark)}
+        for mark in ("long", "heavy")
+    }
+    items.sort(key=lambda item: [item.path not in marked for marked in files.values()])
+
+
+def pytest_collection_finish() -> None:
+    """Spare the collector of garbage what lives until the end: modules, and thousands of tests.
+
+    A trace and a Keras model are as many objects as 70 of its usual rounds are for, of which nearly
+    all are alive.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000)
 
 
 def is_heavy(item: pytest.Function) -> bool:

@@ -16,6 +16,8 @@ from model_zoo.verify import _traced, find_records, verify_record
 GOLDEN = Path(__file__).parent / "golden"
 RECORDS = find_records([GOLDEN])
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.name.removesuffix(".json.gz"))
 def test_record_of_the_real_network_passes(path: Path) -> None:
