@@ -1,9 +1,12 @@
 """Builds of every architecture that are small enough to compute in a test."""
 
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from model_zoo import BuildSpec, Trace, trace
 
 _BY_FAMILY: dict[str, dict[str, Any]] = {
     "lenet": {},
@@ -60,6 +63,12 @@ _ENDS = {
     "vgg_a": "vgg_a/pool5",
     "xception_41": "xception_41/entry_flow/block3",
 }
+
+
+@cache
+def default_trace(name: str) -> Trace:
+    """Return the trace of an architecture as it is: one for all tests of a process, to be read."""
+    return trace(BuildSpec.read({"architecture": name}))
 
 
 def family_spec(name: str, **wire: Any) -> dict[str, Any]:

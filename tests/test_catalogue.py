@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from small import small_spec
+from small import default_trace, small_spec
 
 from model_zoo import (
     Architecture,
@@ -95,7 +95,7 @@ def test_network_of_another_package_is_in_its_family() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_smallest_spec_builds_what_the_catalogue_describes(name: str) -> None:
-    totals = trace(BuildSpec.read({"architecture": name})).summary().totals
+    totals = default_trace(name).summary().totals
     (row,) = [row for row in describe_architectures() if row["name"] == name]
     assert totals["parameters"] == row["parameters"]
     assert totals["multiply_adds"] == row["multiply_adds"]

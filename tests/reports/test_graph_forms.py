@@ -2,11 +2,12 @@
 
 import re
 from itertools import pairwise
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import pytest
 from diffed import Made
-from jsonschema import Draft202012Validator
+from small import default_trace
 
 from model_zoo import BuildSpec, OptionError, Tensor, list_architectures, trace
 from model_zoo.graph import variable_scope
@@ -16,7 +17,8 @@ from model_zoo.reports.network_graph import NetworkGraph
 
 
 def report(name: str = "lenet", depth: int | None = None, **spec: Any) -> GraphReport:
-    return trace(BuildSpec.read({"architecture": name, **spec})).graph_report(depth)
+    traced = trace(BuildSpec.read({"architecture": name, **spec})) if spec else default_trace(name)
+    return traced.graph_report(depth)
 
 
 STRING = r'"((?:[^"\\]|\\.)*)"'
@@ -111,104 +113,69 @@ def test_dot_shows_foreign_names_as_they_are() -> None:
     assert list(dot.nodes.values())[1][2] == ('a\\"];b\\\\N\\n&amp;lt;', "x{}")
 
 
-# What Model Explorer reads: `loadGraphsJson` of its utils.ts, `Graph` of its input_graph.ts.
-STRINGS = {"type": "object", "additionalProperties": {"type": "string"}}
-KEY_VALUES = {
-    "type": "array",
-    "items": {
-        "type": "object",
-        "required": ["key", "value"],
-        "additionalProperties": False,
-        "properties": {"key": {"type": "string"}, "value": {"type": "string"}},
-    },
-}
-METADATA = {
-    "type": "array",
-    "items": {
-        "type": "object",
-        "required": ["id"],
-        "additionalProperties": False,
-        "properties": {"id": {"type": "string"}, "attrs": KEY_VALUES},
-    },
-}
-EXPLORER_GRAPH = {
-    "type": "object",
-    "required": ["label", "graphs"],
-    "additionalProperties": False,
-    "properties": {
-        "label": {"type": "string"},
-        "graphs": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["id", "nodes"],
-                "additionalProperties": False,
-                "properties": {
-                    "id": {"type": "string"},
-                    "groupNodeAttributes": {"type": "object", "additionalProperties": STRINGS},
-                    "nodes": {
-                        "type": "array",
-                        "items": {
-                            "type": "object",
-                            "required": ["id", "label", "namespace"],
-                            "additionalProperties": False,
-                            "properties": {
-                                "id": {"type": "string", "minLength": 1},
-                                "label": {"type": "string", "minLength": 1},
-                                "namespace": {"type": "string", "pattern": "^([^/]+(/[^/]+)*)?$"},
-                                "attrs": KEY_VALUES,
-                                "inputsMetadata": METADATA,
-                                "outputsMetadata": METADATA,
-                                "incomingEdges": {
-                                    "type": "array",
-                                    "items": {
-                                        "type": "object",
-                                        "required": [
-                                            *("sourceNodeId", "sourceNodeOutputId"),
-                                            "targetNodeInputId",
-                                        ],
-                                        "additionalProperties": {"type": "string"},
-                                    },
-                                },
-                            },
-                        },
-                    },
-                },
-            },
-        },
-    },
-}
-# `GraphNodeData` of node_data_builder.py.
-NODE_DATA = {
-    "type": "object",
-    "required": ["results"],
-    "additionalProperties": False,
-    "properties": {
-        "name": {"type": "string"},
-        "results": {
-            "type": "object",
-            "additionalProperties": {
-                "type": "object",
-                "required": ["value"],
-                "additionalProperties": False,
-                "properties": {"value": {"type": "number"}},
-            },
-        },
-        "gradient": {
-            "type": "array",
-            "minItems": 2,
-            "items": {
-                "type": "object",
-                "required": ["stop", "bgColor"],
-                "additionalProperties": False,
-                "properties": {
-                    "stop": {"type": "number", "minimum": 0, "maximum": 1},
-                    "bgColor": {"type": "string", "pattern": "^#[0-9a-f]{6}$"},
-                },
-            },
-        },
-    },
-}
+class Closed(msgspec.Struct, forbid_unknown_fields=True):
+    """An object that has no other members; a default is a member that may be missing."""
+
+
+Text = Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class KeyValue(Closed):
+    key: str
+    value: str
+
+
+class Metadata(Closed):
+    id: str
+    attrs: list[KeyValue] = []
+
+
+class Edge(Closed):
+    sourceNodeId: str  # noqa: N815 - its name in the file, as those below
+    sourceNodeOutputId: str  # noqa: N815
+    targetNodeInputId: str  # noqa: N815
+
+
+class ExplorerNode(Closed):
+    id: Text
+    label: Text
+    namespace: Annotated[str, msgspec.Meta(pattern="^([^/]+(/[^/]+)*)?$")]
+    attrs: list[KeyValue] = []
+    inputsMetadata: list[Metadata] = []  # noqa: N815
+    outputsMetadata: list[Metadata] = []  # noqa: N815
+    incomingEdges: list[Edge] = []  # noqa: N815
+
+
+class ExplorerGraph(Closed):
+    """`Graph` of Model Explorer's input_graph.ts."""
+
+    id: str
+    nodes: list[ExplorerNode]
+    groupNodeAttributes: dict[str, dict[str, str]] = {}  # noqa: N815
+
+
+class Collection(Closed):
+    """What `loadGraphsJson` of Model Explorer's utils.ts reads."""
+
+    label: str
+    graphs: list[ExplorerGraph]
+
+
+class Stop(Closed):
+    stop: Annotated[float, msgspec.Meta(ge=0, le=1)]
+    bgColor: Annotated[str, msgspec.Meta(pattern="^#[0-9a-f]{6}$")]  # noqa: N815
+
+
+class NodeValue(Closed):
+    value: float
+
+
+class NodeData(Closed):
+    """`GraphNodeData` of Model Explorer's node_data_builder.py."""
+
+    results: dict[str, NodeValue]
+    name: str = ""
+    gradient: Annotated[list[Stop], msgspec.Meta(min_length=2)] = []
 
 
 @pytest.mark.parametrize("name", list_architectures())
@@ -216,7 +183,7 @@ def test_model_explorer_can_read_every_network(name: str) -> None:
     for depth in (None, 2):
         graph = report(name, depth)
         collection = graph.to_model_explorer()
-        Draft202012Validator(EXPLORER_GRAPH).validate(collection)
+        msgspec.convert(collection, Collection)
         (drawn,) = collection["graphs"]
         document, nodes = graph.to_dict(), {node["id"]: node for node in drawn["nodes"]}
         assert list(nodes) == [node["id"] for node in document["nodes"]]
@@ -234,7 +201,7 @@ def test_model_explorer_can_read_every_network(name: str) -> None:
         assert drawn["groupNodeAttributes"].keys() == groups
         for metric in ("multiply_adds", "parameters", "activation_bytes"):
             data = graph.to_node_data(metric)
-            Draft202012Validator(NODE_DATA).validate(data)
+            msgspec.convert(data, NodeData)
             assert data["results"] == {n["id"]: {"value": n[metric]} for n in document["nodes"]}
             assert (data["name"], [each["stop"] for each in data["gradient"]]) == (metric, [0, 1])
 

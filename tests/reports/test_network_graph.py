@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from diffed import Made
+from small import default_trace
 
 from model_zoo import BuildSpec, GraphDocument, OptionError, Tensor, list_architectures, trace
 from model_zoo.graph import variable_scope
@@ -164,7 +165,7 @@ def test_depth_begins_at_one(depth: int) -> None:
 @pytest.mark.parametrize("name", list_architectures())
 @pytest.mark.parametrize("depth", [None, 1, 2, 3])
 def test_whatever_is_collapsed_the_graph_adds_up(name: str, depth: int | None) -> None:
-    traced = trace(BuildSpec.read({"architecture": name}))
+    traced = default_trace(name)
     graph, totals = traced.graph_report(depth).to_dict(), traced.summary().totals
     nodes = {node["id"]: node for node in graph["nodes"]}
     assert len(nodes) == len(graph["nodes"])

@@ -4,6 +4,7 @@ import csv
 import io
 
 import pytest
+from small import default_trace
 
 from model_zoo import BuildSpec, Tensor, list_architectures, trace
 from model_zoo.graph import build_graph, variable_scope
@@ -84,7 +85,7 @@ def test_the_output_lives_to_the_end_and_what_nobody_reads_dies_at_once() -> Non
 
 @pytest.mark.parametrize("name", list_architectures())
 def test_the_peak_is_that_of_a_layer_and_its_tensors_add_up(name: str) -> None:
-    summary = trace(BuildSpec.read({"architecture": name})).summary()
+    summary = default_trace(name).summary()
     peak, total = summary.peak(), summary.totals["peak_activation_bytes"]
     assert peak["bytes"] == total == max(row.peak_activation_bytes for row in summary.rows)
     assert sum(each["bytes"] for each in peak["alive"]) == total
