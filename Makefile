@@ -19,7 +19,7 @@ PYTHON ?=
 ARGS ?=
 LOCK_FLAGS ?=
 
-.PHONY: help setup page types run check test fuzz lint format bench bench-serve bench-page screenshots soak overload lock container
+.PHONY: help setup page types run check light test fuzz lint format bench bench-serve bench-page screenshots soak overload lock container
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,7 +70,10 @@ types: setup $(NODE_STAMP) ## Write the page's types of requests and answers fro
 run: setup page ## Start the service (ZOO_HOST, ZOO_PORT; default 127.0.0.1:8000)
 	$(BIN)/python -m app
 
-check: lint page ## Lint, and run the tests that need neither TensorFlow nor a service (under 3 minutes on 2 cores)
+check: setup page ## Lint, and run the tests that need neither TensorFlow nor a service (under 3 minutes on 2 cores)
+	@$(MAKE) --no-print-directory --jobs 2 lint light
+
+light: setup page
 	$(NPM) test
 	$(BIN)/python -m pytest --light -n auto --maxprocesses 4 -rfE $(ARGS)
 
