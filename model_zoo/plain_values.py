@@ -93,8 +93,9 @@ def _words(schema: Mapping[str, Any]) -> str:
         return " or ".join(map(repr, schema.get("enum", [schema.get("const")])))
     kind = schema.get("type")
     if kind == "array":
-        size = schema.get("minItems")
-        count = f" of {size}" if size and size == schema.get("maxItems") else ""
+        least, most = schema.get("minItems"), schema.get("maxItems")
+        bound = "" if least == most else "at most "
+        count = "" if most is None else f" of {bound}{most}"
         return f"a list{count}, each {_words(schema['items'])}"
     words = {
         "integer": "an integer",

@@ -14,7 +14,9 @@ from model_zoo import (
     Tensor,
     describe_architecture,
     describe_architectures,
+    describe_op,
     list_architectures,
+    list_ops,
     trace,
 )
 from model_zoo.cli import main
@@ -24,6 +26,13 @@ from model_zoo.zoo import find_architecture, parameters
 ROOT = Path(__file__).parents[1]
 DOCUMENT = (ROOT / "docs" / "architectures.md").read_text(encoding="utf-8")
 NAMES = list_architectures()
+
+
+def test_no_op_takes_a_list_without_a_bound() -> None:
+    """Reports repeat a value for every layer that it reaches, so one value must stay small."""
+    for op in list_ops():
+        for argument in describe_op(op)["arguments"]:
+            assert "a list, each" not in argument["type"], f"{op}.{argument['name']}"
 
 
 def test_every_network_of_tf_slim_is_there() -> None:

@@ -19,6 +19,7 @@ from model_zoo.values import (
 
 __all__ = [
     "ActivationFn",
+    "Axes",
     "Axis",
     "Count",
     "Decay",
@@ -33,12 +34,17 @@ __all__ = [
     "RegularizerFn",
     "Size",
     "Size3D",
+    "Sizes",
 ]
 
 Count = Annotated[int, Ge(1)]
 Size = Count | Annotated[Sequence[Count], Len(2, 2)]
 Size3D = Count | Annotated[Sequence[Count], Len(3, 3)]
 Axis = Annotated[int, Ge(-5), Le(5)]
+# A tensor has at most five dimensions. Without a limit, one value of megabytes would be repeated in
+# the reports of every layer that it reaches.
+Axes = Annotated[Sequence[Axis], Len(0, 5)]
+Sizes = Annotated[Sequence[Count | None], Len(1, 5)]
 Decay = Annotated[float, Ge(0), Le(1), NumbersOnly()]
 Epsilon = Annotated[float, Gt(0), NumbersOnly()]
 KeepProbability = Annotated[float, Gt(0), Le(1)]

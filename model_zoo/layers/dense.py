@@ -1,7 +1,5 @@
 """Layers without windows: matrix products, biases, dropout, and changes of shape."""
 
-from collections.abc import Sequence
-
 from model_zoo import primitives
 from model_zoo.activations import relu
 from model_zoo.errors import BuildError
@@ -14,6 +12,7 @@ from model_zoo.layers.arguments import (
     NormalizerFn,
     NormalizerParams,
     RegularizerFn,
+    Sizes,
 )
 from model_zoo.layers.epilogue import activate, apply_epilogue
 from model_zoo.layers.registry import register_op
@@ -89,7 +88,7 @@ def bias_add(
 def dropout(
     inputs: Tensor,
     keep_prob: KeepProbability = 0.5,
-    noise_shape: Sequence[Count | None] | None = None,
+    noise_shape: Sizes | None = None,
     is_training: bool = True,
     seed: int | None = None,
     scope: str | None = None,

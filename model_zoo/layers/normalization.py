@@ -7,6 +7,7 @@ from model_zoo.errors import BuildError, suggest
 from model_zoo.graph import Tensor, Variable, current_graph, layer_scope
 from model_zoo.layers.arguments import (
     ActivationFn,
+    Axes,
     Axis,
     Count,
     Decay,
@@ -154,7 +155,7 @@ def layer_norm(
 def group_norm(
     inputs: Tensor,
     groups: Count = 32,
-    reduction_axes: Sequence[Axis] = (-3, -2),
+    reduction_axes: Axes = (-3, -2),
     center: bool = True,
     scale: bool = True,
     epsilon: Epsilon = 1e-6,
@@ -180,13 +181,12 @@ def group_norm(
                 received=groups,
             )
         axes = tuple(axis + inputs.rank if axis < 0 else axis for axis in reduction_axes)
-        for axis in axes:
-            if not 1 <= axis < inputs.rank - 1:
-                raise BuildError(
-                    f"reduction_axes {reduction_axes} must name dimensions between the batch and "
-                    f"the channels; {inputs.name} has shape {inputs.shape}.",
-                    received=reduction_axes,
-                )
+        if len(set(axes)) < len(axes) or not all(1 <= axis < inputs.rank - 1 for axis in axes):
+            raise BuildError(
+                f"reduction_axes {reduction_axes} must name dimensions between the batch and "
+                f"the channels, each once; {inputs.name} has shape {inputs.shape}.",
+                received=reduction_axes,
+            )
         variables = _parameters(_affine(center, scale), (channels,), trainable, param_initializers)
         outputs = primitives.group_norm(
             inputs, variables, groups=groups, reduction_axes=axes, epsilon=epsilon

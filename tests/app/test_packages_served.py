@@ -90,8 +90,8 @@ MISTAKES: dict[str, tuple[Callable[[Tensor], Any], str]] = {
     ),
     "axis": (
         lambda x: layers.group_norm(x, 3, reduction_axes=("h", "w"), scope="stem"),
-        "reduction_axes must be a list, each an integer of at least -5 and of at most 5; received "
-        "('h', 'w'), written at test_packages_served.py:LINE (<lambda>).",
+        "reduction_axes must be a list of at most 5, each an integer of at least -5 and of at most "
+        "5; received ('h', 'w'), written at test_packages_served.py:LINE (<lambda>).",
     ),
     "list of tensors": (
         lambda x: layers.flatten([x], scope="stem"),

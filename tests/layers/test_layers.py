@@ -261,8 +261,13 @@ def test_end_points_keep_their_order_and_the_last_name_wins() -> None:
         ),
         (
             lambda x: group_norm(flatten(x), groups=2),
-            "reduction_axes (-3, -2) must name dimensions between the batch and the channels; "
-            "Flatten/Reshape has shape (None, 192).",
+            "reduction_axes (-3, -2) must name dimensions between the batch and the channels, "
+            "each once; Flatten/Reshape has shape (None, 192).",
+        ),
+        (
+            lambda x: group_norm(x, groups=3, reduction_axes=[1, -3]),
+            "reduction_axes [1, -3] must name dimensions between the batch and the channels, "
+            "each once; input has shape (None, 8, 8, 3).",
         ),
         (
             lambda x: layer_norm(x, begin_norm_axis=0),

@@ -306,7 +306,7 @@ def test_a_damaged_link_is_told_and_the_first_preset_opens(
     if "12" in fragment:
         assert_accessible(page)
     page.get_by_role("button", name="Dismiss").click()
-    expect(notice).to_be_empty()
+    expect(notice).to_have_count(0)
 
 
 def test_a_layer_that_the_network_does_not_have_is_told(visit: Visit) -> None:

@@ -12,7 +12,10 @@ describe("the kind of an argument", () => {
       "an integer of at least 1 or a list of 2, each an integer of at least 1",
       { is: "numbers", nullable: false },
     ],
-    ["a list, each an integer of at least 1 or null or null", { is: "numbers", nullable: true }],
+    [
+      "a list of at most 5, each an integer of at least 1 or null or null",
+      { is: "numbers", nullable: true },
+    ],
     ["a string or null", { is: "text", nullable: true }],
     ["an object of a normalizer's arguments or null", { is: "arguments", nullable: true }],
     ["an object of initializers or null", { is: "json" }],
