@@ -2,6 +2,7 @@
 
 import { computed, signal } from "@preact/signals";
 import { pinned, type Tried, tried } from "../build/history";
+import { tab } from "../ui/view";
 
 /** "pinned" and "live" follow those builds; anything else is the id of a tried build. */
 export type Choice = string;
@@ -25,6 +26,14 @@ export function swapSides(): void {
 
 /** Which part of the panel is shown. */
 export const part = signal<"diff" | "history">("diff");
+
+/** Shows how the live build differs from the pinned one. */
+export function showDiffToPinned(): void {
+  choiceA.value = "pinned";
+  choiceB.value = "live";
+  part.value = "diff";
+  tab.value = "compare";
+}
 
 // Made once: with 500 builds, a format for each call takes a third of a second.
 const clock = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });

@@ -2,9 +2,9 @@
 
 import { useState } from "preact/hooks";
 import { asProblem, type Problem } from "../api/client";
+import { keep } from "../build/kept";
 import type { Spec } from "../spec/draft";
 import { ProblemNote } from "../ui/problem";
-import { keep } from "./kept";
 
 export function KeepButton({ spec, title }: { spec: Spec; title: string }) {
   const [busy, setBusy] = useState(false);

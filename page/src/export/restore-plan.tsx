@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { asProblem, get, isAbort, type Problem, path, type Schemas } from "../api/client";
-import { exact, shape } from "../ui/format";
+import { counted, exact, shape } from "../ui/format";
 import { Loading } from "../ui/loading";
 import { ProblemNote } from "../ui/problem";
 
@@ -25,6 +25,8 @@ export function RestorePlan({ id }: { id: string }) {
 }
 
 function Plan({ plan }: { plan: Schemas["RestorePlan"] }) {
+  const causes = plan.sources.flatMap((each) => each.causes); // each stands at its source
+  const warnings = plan.warnings.filter((each) => !causes.some((cause) => each.endsWith(cause)));
   const random = plan.variables.filter((each) => each.from === null).map((each) => each.name);
   return (
     <div class="restore-plan">
@@ -33,20 +35,23 @@ function Plan({ plan }: { plan: Schemas["RestorePlan"] }) {
         <p>All {exact(plan.variables.length)} variables are random, by the spec's seed.</p>
       ) : (
         <p>
-          Sources fill {exact(plan.restored_parameters)} of {exact(plan.parameters)} parameters (
-          {(100 * plan.share).toFixed(1)} %).
+          Sources fill {exact(plan.restored_parameters)} of {counted(plan.parameters, "parameter")}{" "}
+          ({percent(plan.share)}).
         </p>
       )}
-      {plan.warnings.map((each) => (
+      {warnings.map((each) => (
         <p key={each} class="export-note">
           {each}
         </p>
       ))}
       {plan.sources.map((each, index) => (
-        <Source key={index} number={index} plan={each} />
+        <Source key={index} number={index + 1} plan={each} />
       ))}
       {random.length > 0 && plan.sources.length > 0 && (
-        <Names title={`${exact(random.length)} variables stay random`} names={random} />
+        <Names
+          title={`${counted(random.length, "variable")} ${random.length === 1 ? "stays" : "stay"} random`}
+          names={random}
+        />
       )}
     </div>
   );
@@ -63,27 +68,40 @@ function Source({ number, plan }: { number: number; plan: Schemas["Source"] }) {
         Source {number}: {source.source} <code>{source.id.slice(0, 12)}</code>
       </h4>
       <p>
-        It fills {exact(filled)} variables, {exact(counts.renamed)} of them by another name.
+        It fills {counted(filled, "variable")}
+        {counts.renamed > 0 && `, ${exact(counts.renamed)} of them by another name`}.
       </p>
       {plan.causes.map((each) => (
         <p key={each}>{each}</p>
       ))}
       <Names
-        title={`${exact(unfit.length)} have another shape`}
+        title={`${counted(unfit.length, "variable")} ${unfit.length === 1 ? "has" : "have"} another shape`}
         names={unfit.map(
           (each) => `${each.name}: ${sizes(each.shape)}, there ${sizes(each.shape_in_source)}`,
         )}
       />
       <Names
-        title={`${exact(missing.length)} are not in the source`}
+        title={`${counted(missing.length, "variable")} ${isOrAre(missing)} not in the source`}
         names={missing.map((each) => `${each.name}: ${sizes(each.shape)}`)}
       />
       <Names
-        title={`${exact(unused.length)} tensors of the source are not used`}
+        title={`${counted(unused.length, "tensor")} of the source ${isOrAre(unused)} not used`}
         names={unused.map((each) => `${each.name}: ${sizes(each.shape)}`)}
       />
     </section>
   );
+}
+
+function isOrAre({ length }: readonly unknown[]): string {
+  return length === 1 ? "is" : "are";
+}
+
+/** Returns a share in percent, such that only nothing is 0 % and only all is 100 %. */
+function percent(share: number): string {
+  const rounded = (100 * share).toFixed(1);
+  if (rounded === "0.0" && share > 0) return "<0.1 %";
+  if (rounded === "100.0" && share < 1) return ">99.9 %";
+  return `${rounded} %`;
 }
 
 function sizes(each: readonly number[] | null): string {

@@ -1,12 +1,12 @@
 /** Links to the build: one that holds the whole spec, and a short one to a stored build. */
 
 import { useEffect, useState } from "preact/hooks";
+import { kept } from "../build/kept";
 import type { LiveBuild } from "../build/live";
 import type { Spec } from "../spec/draft";
 import { packSpec } from "../spec/link";
 import { bytes } from "../ui/format";
 import { KeepButton } from "./keep-button";
-import { kept } from "./kept";
 import { Snippet } from "./snippet";
 import { pageUrl } from "./texts";
 

@@ -1,11 +1,11 @@
 /** The weights as files, and where they come from. */
 
 import { path, serviceUrl } from "../api/client";
+import { kept } from "../build/kept";
 import type { LiveBuild } from "../build/live";
 import type { Spec } from "../spec/draft";
 import { bytes, exact } from "../ui/format";
 import { KeepButton } from "./keep-button";
-import { kept } from "./kept";
 import { RestorePlan } from "./restore-plan";
 
 const FORMATS: readonly (readonly [format: string, sentence: string])[] = [

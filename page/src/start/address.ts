@@ -2,6 +2,7 @@
 
 import { effect, signal } from "@preact/signals";
 import { asProblem, get, path } from "../api/client";
+import { rememberKept } from "../build/kept";
 import { liveBuild } from "../build/live";
 import { selectedLayer } from "../build/selection";
 import { draft, draftOf, open, type Spec, specOf } from "../spec/draft";
@@ -72,6 +73,7 @@ async function resolve(fragment: string): Promise<{ spec?: Spec; layer?: string 
   const { build, ...link } = await readLink(fragment);
   if (build === undefined || link.spec) return link;
   const { spec } = await get<"Build">(path`v1/builds/${build}`);
+  rememberKept(build);
   opened = { build, text: JSON.stringify(specOf(draftOf(spec))) };
   return { ...link, spec };
 }

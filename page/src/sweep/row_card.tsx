@@ -1,8 +1,9 @@
 /** The selected row: what it is, and what can be done with it. */
 
 import { pinned } from "../build/history";
+import { showDiffToPinned } from "../compare/sides";
 import { open } from "../spec/draft";
-import { pane, tab } from "../ui/view";
+import { pane } from "../ui/view";
 import { precise } from "./columns";
 import { front } from "./objectives";
 import { withValues } from "./pointers";
@@ -79,7 +80,7 @@ function Actions({ row }: { row: Row }) {
         title={isRefused ? "A refused row has nothing to compare." : "Opens it in the editor too."}
         onClick={() => {
           open(spec());
-          tab.value = "compare";
+          showDiffToPinned();
         }}
       >
         Compare it with the pinned build
