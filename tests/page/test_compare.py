@@ -1,7 +1,9 @@
 """Compare: the diff of two builds, and the history of all that were tried."""
 
+import re
 from typing import Any
 
+import pytest
 from page_tests import Visit, assert_accessible, link
 from playwright.sync_api import Locator, Page, expect
 
@@ -206,3 +208,53 @@ def test_the_history_is_walked_with_the_arrow_keys(visit: Visit) -> None:
     page.keyboard.press("ArrowUp")
     page.keyboard.press("Enter")
     expect(rows.nth(0).get_by_role("button", name="Pin")).to_have_attribute("aria-pressed", "true")
+
+
+# Graph ----------------------------------------------------------------------------------------
+
+
+def test_the_graphs_of_both_builds_show_what_differs_and_select_together(visit: Visit) -> None:
+    page = open_both(visit)
+    panel = compare(page)
+    panel.get_by_role("button", name="Graph", exact=True).click()
+    trees = [panel.get_by_role("tree", name=f"Graph of {side}, mobilenet_v1") for side in "ab"]
+
+    def items(path: str) -> list[Locator]:
+        return [tree.locator(f'[data-item="{path}"]') for tree in trees]
+
+    # A closed scope counts what differs in it; the layer that is gone is counted on both sides.
+    for scope in items("MobilenetV1/Conv2d_3_depthwise/"):
+        expect(scope).to_contain_text("~1 −1")
+        expect(scope).to_have_accessible_name(re.compile("1 changed, 1 removed$"))
+    for scope in items("MobilenetV1/Conv2d_2_depthwise/"):
+        expect(scope).to_have_accessible_name(re.compile("the same$"))
+    assert_accessible(page)
+    # What is opened on one side opens on the other, and stands as high.
+    here, there = items("MobilenetV1/Conv2d_3_depthwise/")
+    here.locator("[data-toggles]").click()
+    expect(there).to_have_attribute("aria-expanded", "true")
+    removed = trees[0].get_by_role("treeitem", name=re.compile("FusedBatchNorm.*removed$"))
+    expect(removed).to_have_count(1)
+    expect(removed).to_contain_text("−")
+    heights = [(scope.bounding_box() or {})["y"] for scope in (here, there)]
+    assert heights[0] == pytest.approx(heights[1], abs=1)
+    # The layer that is selected on one side is selected on the other.
+    conv = items("MobilenetV1/Conv2d_1_pointwise/")
+    conv[1].click()
+    for each in conv:
+        expect(each).to_have_attribute("aria-selected", "true")
+    conv[0].hover()
+    for tree in trees:
+        expect(tree.locator(".mark-hovered")).to_have_count(1)
+    # By keyboard, too.
+    trees[0].focus()
+    page.keyboard.press("ArrowDown")
+    for each in items("MobilenetV1/Conv2d_2_depthwise/"):
+        expect(each).to_be_in_viewport()
+    page.keyboard.press("Enter")
+    for each in items("MobilenetV1/Conv2d_2_depthwise/"):
+        expect(each).to_have_attribute("aria-selected", "true")
+    panel.get_by_role("button", name="Collapse all").click()
+    for root in items("MobilenetV1/"):
+        expect(root).to_contain_text("~18 −1")
+    assert_accessible(page)

@@ -12,13 +12,14 @@ const trees = {
   ),
 };
 
+/** What differs, as the service says it: layers that are the same are left out. */
 function diffs(): LayerDiff[] {
-  return [...trees.a.layers.values()].map((a) => {
+  return [...trees.a.layers.values()].flatMap((a) => {
     const b = trees.b.layers.get(a.name.replace("block", "module")) ?? null;
     const isLeft = a.name.endsWith("left");
     const status =
       b === null ? "removed" : isLeft ? "changed" : b.name === a.name ? "same" : "renamed";
-    return { status, changes: isLeft ? ["name", "arguments"] : [], a, b };
+    return status === "same" ? [] : { status, changes: isLeft ? ["name", "arguments"] : [], a, b };
   });
 }
 
@@ -29,6 +30,8 @@ test("a scope of another name matches by the layers in it", () => {
   expect(match.items.a.get("Net/block/")).toBe("Net/module/");
   expect(match.items.b.get("Net/module/left/Conv2D")).toBe("Net/block/left/Conv2D");
   expect(match.items.a.has("Net/block/right/Conv2D")).toBe(false);
+  expect(match.items.a.get("Net/stem/")).toBe("Net/stem/");
+  expect(match.layers.b.get("Net/stem")?.status).toBe("same");
 });
 
 test("a closed group says what is in it, on both sides", () => {

@@ -3,7 +3,9 @@
 import type { Schemas } from "../api/client";
 import { groupsAround, ROOT, type Tree } from "./tree";
 
-export type LayerDiff = Schemas["LayerDiff"];
+type Named = Pick<Schemas["Layer"], "name"> | null;
+/** How two layers differ that stand for each other, as far as a graph shows it. */
+export type LayerDiff = Pick<Schemas["LayerDiff"], "status" | "changes"> & { a: Named; b: Named };
 export type Status = LayerDiff["status"];
 export type Side = "a" | "b";
 
@@ -20,14 +22,18 @@ export function other(side: Side): Side {
 /**
  * Returns what stands for what.
  *
+ * `differing` are the layers that differ, as a diff has them; those left have one name on both sides.
  * The nodes of two aligned layers match in their order. Scopes may have other names on the other
  * side: a scope matches the one at its depth that has most of the layers aligned with its own.
  */
-export function matchOf(trees: Readonly<Record<Side, Tree>>, diffs: readonly LayerDiff[]): Match {
+export function matchOf(
+  trees: Readonly<Record<Side, Tree>>,
+  differing: readonly LayerDiff[],
+): Match {
   const layers = { a: new Map<string, LayerDiff>(), b: new Map<string, LayerDiff>() };
   const items = { a: new Map<string, string>(), b: new Map<string, string>() };
   const votes = { a: new Votes(), b: new Votes() };
-  for (const diff of diffs) {
+  for (const diff of [...differing, ...sameOf(trees, differing)]) {
     if (diff.a) layers.a.set(diff.a.name, diff);
     if (diff.b) layers.b.set(diff.b.name, diff);
     const nodes = {
@@ -53,6 +59,16 @@ export function matchOf(trees: Readonly<Record<Side, Tree>>, diffs: readonly Lay
   items.a.set(ROOT, ROOT);
   items.b.set(ROOT, ROOT);
   return { layers, items };
+}
+
+function sameOf(trees: Readonly<Record<Side, Tree>>, differing: readonly LayerDiff[]): LayerDiff[] {
+  const told = {
+    a: new Set(differing.map(({ a }) => a?.name)),
+    b: new Set(differing.map(({ b }) => b?.name)),
+  };
+  return [...trees.a.layers.keys()]
+    .filter((name) => trees.b.layers.has(name) && !told.a.has(name) && !told.b.has(name))
+    .map((name) => ({ status: "same", changes: [], a: { name }, b: { name } }));
 }
 
 class Votes {
