@@ -124,6 +124,47 @@ def test_boxes_are_coloured_by_a_number_with_a_legend(visit: Visit) -> None:
     expect(item(tree, "MobilenetV1/Conv2d_0/")).to_contain_text("3")
 
 
+def test_a_level_and_a_warning_mark_the_boxes_that_they_reach(visit: Visit) -> None:
+    beaten = {"ops": ["batch_norm"], "args": {"decay": 0.9}}
+    levels = [
+        {"ops": ["conv2d"], "args": {"activation_fn": "elu"}},
+        {
+            "ops": ["conv2d"],
+            "layers": ["MobilenetV1/Conv2d_3*", "MobilenetV1/Conv2d_4*"],
+            "args": {"activation_fn": "relu6"},
+        },
+        beaten,
+        {"ops": ["batch_norm"], "args": {"decay": 0.8}},
+    ]
+    page = visit(link({"architecture": "mobilenet_v1", "scopes": levels}))
+    tree = open_graph(page)
+    won, lost = tree.locator(".mark-won"), tree.locator(".mark-lost")
+    page.get_by_role("button", name="Level 0 with conv2d").hover()
+    # It wins the first layer and eleven pointwise ones; two lose to level 1, one to the network.
+    expect(won).to_have_count(12)
+    expect(lost).to_have_count(3)
+    expect(tree.locator(".corner").first).to_have_text("✓1")
+    assert_accessible(page)
+    page.get_by_role("button", name="Level 1 with conv2d").hover()
+    expect(won).to_have_count(2)
+    expect(lost).to_have_count(0)
+    page.get_by_role("button", name="Collapse all").click()
+    expect(page.get_by_text("Depth 1 of 4")).to_be_visible()
+    page.get_by_role("button", name="Level 0 with conv2d").hover()
+    expect(tree.locator(".corner")).to_have_text(["✓12 ✗3"])
+    page.get_by_role("button", name="One level deeper").hover()
+    expect(tree.locator(".corner")).to_have_count(0)
+    # A warning marks its layers here as in the table; a closed scope around them has one mark.
+    page.get_by_role("button", name="1 warning").click()
+    page.get_by_role("button", name="Mark its 27 layers").click()
+    open_graph(page)
+    expect(tree.locator(".mark-marked")).to_have_count(27)
+    page.get_by_role("button", name="One level deeper").click()
+    expect(page.get_by_text("Depth 2 of 4")).to_be_visible()
+    expect(item(tree, "MobilenetV1/Conv2d_0/")).to_be_visible()
+    assert_accessible(page)
+
+
 def test_a_node_is_found_opened_and_selected(visit: Visit) -> None:
     page = visit(MOBILENET)
     tree = open_graph(page)

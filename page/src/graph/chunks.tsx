@@ -38,10 +38,11 @@ export function Chunks({
   const paths = useMemo(() => pathsOf(laidOut.layout.lines), [laidOut]);
   const painted = useMemo(() => remembered(paint), [paint]);
   const seen = chunks.filter((chunk) => meets(chunk, part) || chunk.ids.has(current ?? ""));
-  const drawn = useGradually(seen);
+  const look = useMemo(() => ({ painted, isFar }), [painted, isFar]);
+  const drawn = useGradually(seen, look);
   return (
     <g class={isFar ? "is-far" : undefined}>
-      {drawn.map((chunk) => (
+      {drawn.map(({ chunk }) => (
         <Frames key={chunk.key} chunk={chunk} />
       ))}
       <g>
@@ -49,13 +50,13 @@ export function Chunks({
           (path) => meets(path, part) && <LinesPicture key={path.key} lines={path.lines} />,
         )}
       </g>
-      {drawn.map((chunk) => (
+      {drawn.map(({ chunk, look }) => (
         <Boxes
           key={chunk.key}
           chunk={chunk}
           viewport={viewport}
-          painted={painted}
-          isFar={isFar}
+          painted={look.painted}
+          isFar={look.isFar}
           selected={chunk.layers.has(selected ?? "") ? selected : null}
         />
       ))}
@@ -245,19 +246,37 @@ function usePart(viewport: Viewport): { part: Place; isFar: boolean } {
   return state;
 }
 
-/** Returns those that were drawn already, and some more in each frame. */
-function useGradually(seen: readonly Chunk[]): Chunk[] {
-  const known = useRef<ReadonlySet<string>>(new Set());
+/** How all boxes look now; those that were drawn before change to it in their turn. */
+interface Look {
+  readonly painted: Painter;
+  readonly isFar: boolean;
+}
+
+interface Drawn {
+  readonly chunk: Chunk;
+  readonly look: Look;
+}
+
+/** Returns those that were drawn already, and in each frame some more, or some that look anew. */
+function useGradually(seen: readonly Chunk[], look: Look): Drawn[] {
+  const known = useRef<ReadonlyMap<string, Drawn>>(new Map());
   const [, drawMore] = useState(0);
-  let fresh = 0;
-  const drawn = seen.filter((chunk) => {
-    if (known.current.has(chunk.key)) return true;
-    fresh += 1;
-    return fresh <= PER_FRAME;
+  let left = PER_FRAME;
+  let isPartial = false;
+  const drawn = seen.flatMap((chunk) => {
+    const before = known.current.get(chunk.key);
+    if (before?.chunk === chunk && before.look === look) return before;
+    // Boxes of another layout cannot wait, or they would lie beside their lines.
+    if (before && before.chunk !== chunk) return { chunk, look };
+    if (left > 0) {
+      left -= 1;
+      return { chunk, look };
+    }
+    isPartial = true;
+    return before ?? [];
   });
-  const isPartial = drawn.length < seen.length;
   useEffect(() => {
-    known.current = new Set(drawn.map((chunk) => chunk.key));
+    known.current = new Map(drawn.map((each) => [each.chunk.key, each]));
     if (!isPartial) return;
     const frame = requestAnimationFrame(() => drawMore((count) => count + 1));
     return () => cancelAnimationFrame(frame);

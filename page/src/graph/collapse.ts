@@ -1,6 +1,6 @@
 /** Which groups are open, what is seen then, and what is laid out. */
 
-import { groupsAround, ROOT, type Tree } from "./tree";
+import { groupsAround, ROOT, type Skeleton, type Tree } from "./tree";
 
 /** The groups that are open; the root always is. */
 export type Expanded = ReadonlySet<string>;
@@ -43,7 +43,7 @@ export function depthOf(tree: Tree, expanded: Expanded): number | null {
 }
 
 /** Returns the ids of what is drawn as a box of its own: nodes and closed groups, not open groups. */
-export function visibleItems(tree: Tree, expanded: Expanded): string[] {
+export function visibleItems(tree: Skeleton, expanded: Expanded): string[] {
   const seen: string[] = [];
   const visit = (id: string) => {
     for (const child of tree.items.get(id)?.children ?? []) {
@@ -68,7 +68,7 @@ export function revealing(tree: Tree, expanded: Expanded, id: string): Expanded 
 }
 
 /** Returns the item itself, or the closed group that hides it. */
-export function shownFor(tree: Tree, expanded: Expanded, id: string): string {
+export function shownFor(tree: Skeleton, expanded: Expanded, id: string): string {
   return groupsAround(tree, id).find((group) => group !== ROOT && !expanded.has(group)) ?? id;
 }
 
@@ -83,7 +83,7 @@ export interface GroupToLay {
 }
 
 /** Returns each open group, the inner ones first, with the edges cut at its border. */
-export function groupsToLay(tree: Tree, expanded: Expanded): GroupToLay[] {
+export function groupsToLay(tree: Skeleton, expanded: Expanded): GroupToLay[] {
   const cut = new Cutter();
   const chains = new Map<string, string[]>();
   const chainOf = (id: string): string[] => {

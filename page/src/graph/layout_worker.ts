@@ -1,11 +1,15 @@
 /** The worker in which graphs are laid out, so that the page goes on meanwhile. */
 
-import type { GroupToLay } from "./collapse";
+import { type Expanded, groupsToLay, visibleItems } from "./collapse";
 import { type Layout, layouts, type Size } from "./layout";
+import type { Skeleton } from "./tree";
 
 export interface LayoutRequest {
-  readonly groups: readonly GroupToLay[];
-  readonly sizes: ReadonlyMap<string, Size>;
+  /** Left out where it is that of the request before. */
+  readonly tree?: Skeleton;
+  readonly expanded: Expanded;
+  /** Of each box. */
+  readonly size: Size;
 }
 export type LayoutAnswer = { readonly layout: Layout } | { readonly error: string };
 
@@ -15,9 +19,14 @@ const worker = self as unknown as {
   postMessage: (answer: LayoutAnswer) => void;
 };
 
-worker.onmessage = ({ data: { groups, sizes } }) => {
+let tree: Skeleton | undefined;
+
+worker.onmessage = ({ data }) => {
   try {
-    const steps = layouts(groups, sizes);
+    tree = data.tree ?? tree;
+    if (tree === undefined) throw new Error("No tree has come.");
+    const sizes = visibleItems(tree, data.expanded).map((id) => [id, data.size] as const);
+    const steps = layouts(groupsToLay(tree, data.expanded), new Map(sizes));
     for (;;) {
       const step = steps.next();
       if (step.done) {

@@ -42,6 +42,24 @@ export interface Tree {
   readonly nodesOf: ReadonlyMap<string, readonly string[]>;
 }
 
+/** What of a tree is needed to lay it out. */
+export interface Skeleton {
+  readonly items: ReadonlyMap<string, Pick<Item, "id" | "parent" | "children" | "depth">>;
+  readonly edges: Tree["edges"];
+}
+
+export function skeletonOf({ items, edges }: Tree): Skeleton {
+  return {
+    items: new Map(
+      Array.from(items, ([key, { id, parent, children, depth }]) => [
+        key,
+        { id, parent, children, depth },
+      ]),
+    ),
+    edges,
+  };
+}
+
 export const ROOT = "/";
 
 type Draft = { -readonly [Key in keyof Item]: Item[Key] } & {
@@ -135,7 +153,7 @@ export function treeOf(graph: GraphDocument): Tree {
 }
 
 /** Returns the groups around an item, from the root to its own. */
-export function groupsAround(tree: Tree, id: string): string[] {
+export function groupsAround(tree: Skeleton, id: string): string[] {
   const around: string[] = [];
   for (
     let parent = tree.items.get(id)?.parent ?? null;

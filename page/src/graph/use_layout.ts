@@ -2,10 +2,10 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { asProblem, type Problem } from "../api/client";
-import { type Expanded, groupsToLay, visibleItems } from "./collapse";
+import type { Expanded } from "./collapse";
 import type { Layout, Size } from "./layout";
 import type { LayoutAnswer, LayoutRequest } from "./layout_worker";
-import type { Tree } from "./tree";
+import { skeletonOf, type Tree } from "./tree";
 
 export const BOX: Size = { width: 196, height: 38 };
 
@@ -24,7 +24,8 @@ export function useLayout(tree: Tree, expanded: Expanded) {
   useEffect(() => {
     setProblem(null);
     client.ask(
-      { groups: groupsToLay(tree, expanded), sizes: sizesOf(tree, expanded) },
+      tree,
+      expanded,
       (layout) => setLaidOut({ layout, tree, expanded }),
       (error) => setProblem(asProblem(error)),
     );
@@ -34,16 +35,18 @@ export function useLayout(tree: Tree, expanded: Expanded) {
   return { laidOut, isLaying, problem, retry: () => setAttempt(attempt + 1) };
 }
 
-function sizesOf(tree: Tree, expanded: Expanded): Map<string, Size> {
-  return new Map(visibleItems(tree, expanded).map((id) => [id, BOX]));
-}
-
 /** A worker that is kept while it is idle, since it remembers, and ended when it is too late. */
 class LayoutClient {
   private worker: Worker | null = null;
   private isBusy = false;
+  private sent: Tree | null = null;
 
-  ask(request: LayoutRequest, done: (layout: Layout) => void, fail: (error: Error) => void): void {
+  ask(
+    tree: Tree,
+    expanded: Expanded,
+    done: (layout: Layout) => void,
+    fail: (error: Error) => void,
+  ): void {
     if (this.isBusy) this.end();
     this.worker ??= new Worker(new URL("./layout_worker.ts", import.meta.url), { type: "module" });
     this.isBusy = true;
@@ -56,12 +59,19 @@ class LayoutClient {
       this.end();
       fail(new Error("The program that lays out the graph could not be loaded, or it ended."));
     };
+    const request: LayoutRequest = {
+      ...(this.sent !== tree && { tree: skeletonOf(tree) }),
+      expanded,
+      size: BOX,
+    };
+    this.sent = tree;
     this.worker.postMessage(request);
   }
 
   end(): void {
     this.worker?.terminate();
     this.worker = null;
+    this.sent = null;
     this.isBusy = false;
   }
 }
