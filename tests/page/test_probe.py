@@ -77,6 +77,32 @@ def test_the_measured_signal_is_told_in_words_and_leads_to_layers(visit: Visit) 
     expect(page.get_by_label("logarithmic")).not_to_be_checked()
 
 
+def test_the_pinned_build_has_curves_of_its_own_beside_the_live_one(visit: Visit) -> None:
+    page = open_probe(visit, {"architecture": MOBILENET})
+    legend = page.locator(".probe-legend > span[class^=curve]")
+    expect(legend).to_have_text(["predicted, inference", "predicted, training"])
+    elu = {"ops": ["conv2d"], "args": {"activation_fn": "elu"}}
+    edited = link({"architecture": MOBILENET, "scopes": [elu]})
+    page.evaluate("fragment => { location.hash = fragment }", edited)
+    expect(legend).to_have_text(
+        [
+            "predicted, inference",
+            "predicted, training",
+            "predicted, inference, pinned build",
+            "predicted, training, pinned build",
+        ]
+    )
+    curve = page.get_by_role("img", name="rms by depth: 4 curves over 60 layers.")
+    expect(curve).to_be_visible()
+    expect(curve.locator("[stroke-opacity='0.6']")).to_have_count(2)
+    headers = page.get_by_role("columnheader")
+    expect(headers.filter(has_text="pinned")).to_have_count(2)
+    assert_accessible(page)
+    page.get_by_label("pinned build").uncheck()
+    expect(legend).to_have_count(2)
+    expect(headers.filter(has_text="pinned")).to_have_count(0)
+
+
 @pytest.mark.parametrize(
     ("status", "title", "detail"),
     [

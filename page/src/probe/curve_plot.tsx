@@ -80,7 +80,6 @@ export function CurvePlot() {
             {curve.build === "pinned" && ", pinned build"}
           </span>
         ))}
-        <span class="grow" />
         <PictureButtons
           svg={() => place.current?.querySelector("svg")}
           name={`signal-${figure.value}`}
