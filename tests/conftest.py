@@ -1,5 +1,6 @@
 """`pytest --light` (`make check`) leaves out heavy tests: they use TensorFlow, a running service,
-or seconds for processes of their own.
+or seconds for processes of their own. Of tests over all architectures it runs those of one network
+of each family.
 
 A test is heavy if it is marked so, or if it names one of `HEAVY_NAMES`, itself or in a fixture or a
 function of the tests that it uses. A module that cannot be imported without TensorFlow is left out
@@ -24,8 +25,10 @@ LIGHT = TESTS / "light"
 HEAVY_NAMES = {"tensorflow", "keras", "materialize", "materialize_graph", "probe", "Server"}
 
 # HYPOTHESIS_PROFILE=fuzz (`make fuzz`) runs ten times the usual number of examples.
-settings.register_profile("fuzz", max_examples=1000)
-settings.register_profile("light", max_examples=10)
+# None has a deadline, which would fail on a machine that does other work.
+settings.register_profile("usual", deadline=None)
+settings.register_profile("fuzz", deadline=None, max_examples=1000)
+settings.register_profile("light", deadline=None, max_examples=10)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -34,8 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Choose the number of examples, and start the guard, in processes of tests as well."""
-    if profile := os.environ.get("HYPOTHESIS_PROFILE"):
-        settings.load_profile(profile)
+    settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
     config.addinivalue_line("markers", "heavy: TensorFlow, the service, or seconds")
     config.addinivalue_line("markers", "long: of a file that takes a minute, which starts early")
     if config.getoption("--light"):
@@ -71,9 +73,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if isinstance(item, pytest.Function) and is_heavy(item):
             item.add_marker("heavy")
     if config.getoption("--light"):
-        heavy = [item for item in items if item.get_closest_marker("heavy")]
-        items[:] = [item for item in items if not item.get_closest_marker("heavy")]
-        config.hook.pytest_deselected(items=heavy)
+        left_out = {item for item in items if item.get_closest_marker("heavy") or is_relative(item)}
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=list(left_out))
     files = {
         mark: {item.path for item in items if item.get_closest_marker(mark)}
         for mark in ("long", "heavy")
@@ -90,6 +92,19 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000)
+
+
+def is_relative(item: pytest.Item) -> bool:
+    """Whether a test over all architectures is here about one that another stands for."""
+    # Not at the top: the guard comes before.
+    from small import FAMILIES
+
+    from model_zoo import list_architectures
+
+    return any(
+        mark.args[1] == list_architectures() and item.callspec.params[mark.args[0]] not in FAMILIES
+        for mark in item.iter_markers("parametrize")
+    )
 
 
 def is_heavy(item: pytest.Function) -> bool:
