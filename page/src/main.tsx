@@ -1,6 +1,7 @@
 import { render } from "preact";
 import { startHistory } from "./build/history";
 import { startReporting, startTracing } from "./build/live";
+import { startRecovering } from "./catalogue/catalogue";
 import { Page } from "./page";
 import { startAddress } from "./start/address";
 import "./style/tokens.css";
@@ -10,6 +11,7 @@ import "./style/page.css";
 
 startHistory();
 startReporting();
+startRecovering();
 void startAddress().then(startTracing);
 
 const root = document.getElementById("page");

@@ -1,10 +1,12 @@
 /** The frame of the page: the editor, and the panels that follow from it. */
 
-import { useEffect } from "preact/hooks";
+import { effect } from "@preact/signals";
+import { useEffect, useLayoutEffect } from "preact/hooks";
 import { Editor } from "./editor/editor";
 import icon from "./icon.svg";
 import { Layers } from "./layers/panel";
 import { Drawer } from "./provenance/drawer";
+import { followMarks } from "./provenance/inspect";
 import { canRedo, canUndo, redo, undo } from "./spec/draft";
 import { AddressNotice } from "./start/notice";
 import { StartButton } from "./start/start";
@@ -42,9 +44,15 @@ const TABS: readonly Tab<TabId>[] = [
 ];
 
 export function Page({ root }: { root: HTMLElement }) {
-  useEffect(() => {
-    root.dataset.pane = pane.value;
-  }, [pane.value]);
+  // At once: what is to take the focus in the other pane must be shown by then.
+  useLayoutEffect(
+    () =>
+      effect(() => {
+        root.dataset.pane = pane.value;
+      }),
+    [],
+  );
+  useEffect(followMarks, []);
   useEffect(() => {
     document.addEventListener("keydown", onShortcut);
     return () => document.removeEventListener("keydown", onShortcut);

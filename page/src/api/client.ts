@@ -100,7 +100,7 @@ function isProblem(body: unknown): body is Problem {
 }
 
 function unreachable(path: string): Problem {
-  const detail = `No answer to ${path}. Is the service running? The page asks again at the next edit.`;
+  const detail = `No answer to ${path}. Is the service running? The page asks for the build again every few seconds.`;
   return pageProblem("The service does not answer", detail, 0);
 }
 

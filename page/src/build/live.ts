@@ -43,8 +43,12 @@ export const mistakes = computed(() => {
   return byPointer;
 });
 
+/** A service that did not answer is asked again after so long. */
+const RETRY_MS = 3000;
+
 let sending = false;
 let sentSpec = "";
+let retrying = 0;
 
 /** Traces the draft now and at each edit; of edits made meanwhile, only the last is traced. */
 export function startTracing(): () => void {
@@ -77,12 +81,15 @@ async function traceOnce(spec: Spec): Promise<void> {
     liveProblem.value = null;
   } catch (error) {
     liveProblem.value = asProblem(error);
-    if (liveProblem.value.status === 0) sentSpec = ""; // no answer: the same spec may be sent again
+    if (liveProblem.value.status !== 0) return;
+    clearTimeout(retrying);
+    retrying = window.setTimeout(traceAgain, RETRY_MS);
   }
 }
 
 /** Asks again for the same draft, after the service did not answer. */
 export function traceAgain(): void {
+  clearTimeout(retrying);
   sentSpec = "";
   if (!sending) void traceUntilCurrent();
 }

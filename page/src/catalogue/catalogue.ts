@@ -1,7 +1,8 @@
 /** What the service describes: ops, architectures, saved scopes; each is fetched once, when needed. */
 
-import { type Signal, signal } from "@preact/signals";
+import { effect, type Signal, signal, untracked } from "@preact/signals";
 import { asProblem, get, type Problem, path, type Schemas } from "../api/client";
+import { liveBuild } from "../build/live";
 
 /** An answer that may still be on its way: then both are undefined. */
 export interface Answer<T> {
@@ -52,6 +53,13 @@ export function retryProblems(): void {
   for (const [route, each] of answers) {
     if (each.peek().problem !== undefined) void load(route, each);
   }
+}
+
+/** Fetches what could not be fetched with each build that comes: the service answers again. */
+export function startRecovering(): () => void {
+  return effect(() => {
+    if (liveBuild.value !== null) untracked(retryProblems);
+  });
 }
 
 /** Fetches the saved scopes again, after one was saved. */

@@ -6,6 +6,7 @@ import { liveBuild } from "../build/live";
 import { hoveredLayer, selectedLayer } from "../build/selection";
 import { setterClass, setterMark, setterName, setterOf } from "../provenance/setters";
 import { exact, shape, short, value } from "../ui/format";
+import { LayerName } from "../ui/layer_name";
 import { VirtualBody } from "../ui/virtual_body";
 import type { Diff } from "./diff";
 import { useRovingRows } from "./roving";
@@ -179,8 +180,12 @@ function LayerCells({ layer: { status, changes, a, b } }: { layer: LayerDiff }) 
         <span class="visually-hidden">{status}</span>
       </td>
       <td title={a && b && a.name !== b.name ? `${a.name} → ${b.name}` : shown.name}>
-        <span class="mono">
-          {status === "renamed" && a && b ? <Both a={a.name} b={b.name} /> : shown.name}
+        <span class="mono layer-name-parts">
+          {status === "renamed" && a && b ? (
+            <Both a={a.name} b={b.name} />
+          ) : (
+            <LayerName name={shown.name} />
+          )}
         </span>{" "}
         <span class="diff-same">
           {a && b && changes.includes("op") ? <Both a={a.op} b={b.op} /> : shown.op}
@@ -210,7 +215,8 @@ function SettingCells({ setting, isAlone }: { setting: Setting; isAlone: boolean
         {isAlone && <span class="mono">{layer} </span>}
         <span class="mono">
           {op}.{argument}
-        </span>{" "}
+        </span>
+        {": "}
         <Both a={<Value argument={a} />} b={<Value argument={b} />} />
       </td>
     </>

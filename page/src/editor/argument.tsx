@@ -63,13 +63,22 @@ export function ArgumentRow(props: ArgumentProps) {
           <ValueField {...field} />
         )}
       </div>
-      {remove && (isSet || !optional) ? (
+      {remove ? (
         <button
           type="button"
           class="quiet icon"
+          disabled={optional && !isSet}
           aria-label={hasDefault ? `Reset ${name} to its default` : `Remove ${name}`}
           title={hasDefault ? `Reset to ${inWords(description?.default)}` : `Remove ${name}`}
-          onClick={remove}
+          onClick={(event) => {
+            // The button goes, or can be pressed no more; so may the field.
+            const others = event.currentTarget.closest(".arguments, .inner-arguments");
+            const next = optional
+              ? document.getElementById(id)
+              : others?.querySelector<HTMLElement>(":scope > .combobox > input");
+            remove();
+            next?.focus();
+          }}
         >
           <Icon name={hasDefault ? "reset" : "remove"} />
         </button>

@@ -4,8 +4,10 @@ import { useEffect, useState } from "preact/hooks";
 import type { Schemas } from "../api/client";
 import { architecture, architectures, retryProblems } from "../catalogue/catalogue";
 import { draft, setField } from "../spec/draft";
+import { openStart } from "../start/start";
 import { value as inWords } from "../ui/format";
 import { ArgumentRow } from "./argument";
+import { Icon } from "./icons";
 import { type Description, isObject } from "./kinds";
 import { invalid, Mistakes, useMistakes } from "./mistakes";
 import { isWithin, pointerOf } from "./pointers";
@@ -78,6 +80,16 @@ function ArchitectureField({
           ))}
         </select>
       </div>
+      <button
+        type="button"
+        class="quiet icon"
+        aria-haspopup="dialog"
+        aria-label="Search the architectures"
+        title="Search the architectures by family, parameters and multiply-adds"
+        onClick={() => openStart("architectures")}
+      >
+        <Icon name="search" />
+      </button>
       <div class="argument-notes">
         <Mistakes id="field-architecture-mistakes" mistakes={mistakes} />
       </div>

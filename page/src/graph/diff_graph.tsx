@@ -127,15 +127,15 @@ function BothGraphs({ graphs, diff }: { graphs: Sides<GraphDocument>; diff: Sche
         />
       </div>
       <ul class="graph-legend" aria-label="Signs">
-        <li class="tone-sign tone-added">+ in b alone</li>
-        <li class="tone-sign tone-removed">− in a alone</li>
+        <li class="tone-sign tone-added">+ in B alone</li>
+        <li class="tone-sign tone-removed">− in A alone</li>
         <li class="tone-sign tone-changed">~ changed or renamed</li>
       </ul>
       <div class="graph-sides">
         {SIDES.map((side) => (
           <div class="graph-side" key={side}>
             <div class="graph-head">
-              <span class="graph-letter">{side}</span> {graphs[side].architecture}
+              <span class="graph-letter">{side.toUpperCase()}</span> {graphs[side].architecture}
               <FindBox tree={trees[side]} find={(id) => find(side, id)} />
               <span class="graph-files">
                 <PictureButtons
@@ -147,7 +147,7 @@ function BothGraphs({ graphs, diff }: { graphs: Sides<GraphDocument>; diff: Sche
               </span>
             </div>
             <GraphView
-              label={`Graph of ${side}, ${graphs[side].architecture}`}
+              label={`Graph of ${side.toUpperCase()}, ${graphs[side].architecture}`}
               tree={trees[side]}
               expanded={expanded[side]}
               toggle={(id) => toggle(side, id)}

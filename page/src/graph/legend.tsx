@@ -1,5 +1,7 @@
 /** What the colours of the boxes say. */
 
+import { hoveredLevel } from "../build/selection";
+import { placeAttributes } from "../provenance/mark";
 import { type Setter, setterClass, setterMark, setterName, setterOf } from "../provenance/setters";
 import { exact } from "../ui/format";
 import { HEATS, heatStart, OVERLAYS, type Overlay, type Scale } from "./paint";
@@ -16,11 +18,39 @@ export function SetterLegend({ tree, argument }: { tree: Tree; argument: string 
     <ul class="graph-legend" aria-label={`Who set ${argument}`}>
       {sorted.map(([name, setter]) => (
         <li key={name}>
-          <span class={`setter-mark ${setterClass(setter)}`}>{setterMark(setter) || "·"}</span>{" "}
-          {name}
+          <SetterOf setter={setter} name={name} />
         </li>
       ))}
     </ul>
+  );
+}
+
+function SetterOf({ setter, name }: { setter: Setter; name: string }) {
+  const mark = (
+    <span class={`setter-mark ${setterClass(setter)}`}>{setterMark(setter) || "·"}</span>
+  );
+  if (setter.by !== "level") {
+    return (
+      <>
+        {mark} {name}
+      </>
+    );
+  }
+  const hover = (place: number | null) => () => {
+    hoveredLevel.value = place;
+  };
+  return (
+    <button
+      type="button"
+      class="quiet graph-legend-level"
+      onPointerEnter={hover(setter.index)}
+      onPointerLeave={hover(null)}
+      onFocus={hover(setter.index)}
+      onBlur={hover(null)}
+      {...placeAttributes(setter)}
+    >
+      {mark} {name}
+    </button>
   );
 }
 

@@ -3,6 +3,7 @@
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { isCurrent, liveBuild, report, reportProblem, traceAgain, want } from "../build/live";
 import { hoveredLayer, selectedArgument, selectedLayer } from "../build/selection";
+import { showArgument, shownArguments } from "../layers/columns";
 import { Loading } from "../ui/loading";
 import { ProblemNote } from "../ui/problem";
 import { type Expanded, revealing, toggled, visibleItems } from "./collapse";
@@ -88,7 +89,12 @@ function GraphOf({ graph, isOld }: { graph: GraphDocument; isOld: boolean }) {
           <select
             value={coloured}
             onChange={(event) => {
-              state.colour.value = event.currentTarget.value;
+              const name = event.currentTarget.value;
+              state.colour.value = name;
+              // What is looked at in the graph is a column of the table too.
+              if (!isOverlay(name) && !shownArguments.peek().includes(name)) {
+                showArgument(name, true);
+              }
             }}
           >
             <ColourOptions names={names} />
@@ -166,5 +172,6 @@ function chosenColour(names: ReturnType<typeof argumentNames>): string {
   const all = [...names.byLevels, ...names.others];
   const asked = [state.colour.value, selectedArgument.value?.argument];
   const known = asked.find((name) => name && (isOverlay(name) || all.includes(name)));
-  return known ?? names.byLevels[0] ?? "parameters";
+  const column = shownArguments.value.find((name) => names.byLevels.includes(name));
+  return known ?? column ?? names.byLevels[0] ?? "parameters";
 }

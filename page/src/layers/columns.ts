@@ -2,7 +2,7 @@
 
 import { computed, signal } from "@preact/signals";
 import type { Schemas } from "../api/client";
-import { type Layer, report } from "../build/live";
+import { type Layer, liveBuild, report } from "../build/live";
 import { levelPlace } from "../build/places";
 import type { Call } from "../provenance/setters";
 import { bytes, exact, shape, short } from "../ui/format";
@@ -65,13 +65,13 @@ const summed = (
   };
 };
 
-const before: readonly FactColumn[] = [
+export const FACTS: readonly FactColumn[] = [
   {
     id: "op",
     kind: "fact",
     title: "Op",
     hint: "The operation",
-    width: 13,
+    width: 12,
     text: (layer) => layer.op,
     sortsBy: (layer) => layer.op,
   },
@@ -80,43 +80,40 @@ const before: readonly FactColumn[] = [
     kind: "fact",
     title: "Output",
     hint: "The shape of the output; N is the batch",
-    width: 16,
+    width: 15,
     text: (layer) => shape(layer.output_shape),
     sortsBy: (layer) => elements(layer.output_shape),
   },
-  summed("parameters", "Parameters", "Numbers that the layer's weights hold", short, 15),
-];
-const after: readonly FactColumn[] = [
-  summed("multiply_adds", "Multiply-adds", "Multiply-adds for one example", short, 15),
+  summed("parameters", "Parameters", "Numbers that the layer's weights hold", short, 12.5),
+  summed("multiply_adds", "Mult-adds", "Multiply-adds for one example", short, 12),
   summed("activation_bytes", "Activations", "Bytes of the output, for one example", bytes, 13),
-  summed("weight_bytes", "Weights", "Bytes of the weights as float32", bytes, 11),
   {
     id: "receptive_field",
     kind: "fact",
     title: "Field",
     hint: "The receptive field: the side of the input that one output sees",
-    width: 9,
+    width: 7,
     text: (layer) => size(layer.receptive_field),
     sortsBy: (layer) => extent(layer.receptive_field),
   },
+  summed("weight_bytes", "Weights", "Bytes of the weights as float32", bytes, 11),
   {
     id: "effective_stride",
     kind: "fact",
     title: "Stride",
     hint: "How far apart in the input two neighbouring outputs look",
-    width: 9,
+    width: 8,
     text: (layer) => size(layer.effective_stride),
     sortsBy: (layer) => extent(layer.effective_stride),
   },
 ];
-export const FACTS: readonly FactColumn[] = [...before, ...after];
 
 const argumentColumn = (name: string): ArgumentColumn => ({
   id: `argument:${name}`,
   kind: "argument",
   title: name,
   hint: `The argument ${name}, and who set it`,
-  width: Math.min(20, Math.max(14, name.length + 2)),
+  width: Math.min(15, Math.max(14, name.length + 0.5)),
 });
 
 // Arguments -------------------------------------------------------------------------------------
@@ -155,25 +152,27 @@ interface Choice {
 }
 
 const KEY = "model-zoo.layers.columns";
-const DEFAULT: Choice = { hidden: [], arguments: null };
+// The weights follow from the parameters, and the stride is seldom asked for.
+const DEFAULT: Choice = { hidden: ["weight_bytes", "effective_stride"], arguments: null };
 
 export const choice = signal<Choice>(stored());
 
 export const shownArguments = computed<readonly string[]>(() => {
   const chosen = choice.value.arguments;
   if (chosen !== null) return chosen;
-  return usualArguments(report("explanation")?.overrides ?? [], argumentNames.value);
+  const explanation = report("explanation");
+  if (explanation) return usualArguments(explanation.overrides, argumentNames.value);
+  // Their columns stand there before their values come, so that the others do not move then.
+  const levels = liveBuild.value?.spec.scopes ?? [];
+  const set = levels.flatMap((level) => ("args" in level ? Object.keys(level.args) : []));
+  return [...new Set([...USUAL, ...set])];
 });
 
 // Equal lists stay one array, so that the rows are not rendered again.
 let last: readonly Column[] = [];
 export const columns = computed<readonly Column[]>(() => {
   const isShown = (fact: FactColumn) => !choice.value.hidden.includes(fact.id);
-  const next: Column[] = [
-    ...before.filter(isShown),
-    ...shownArguments.value.map(argumentColumn),
-    ...after.filter(isShown),
-  ];
+  const next: Column[] = [...FACTS.filter(isShown), ...shownArguments.value.map(argumentColumn)];
   const isSame = next.length === last.length && next.every((each, at) => each.id === last[at]?.id);
   if (!isSame) last = next;
   return last;

@@ -2,6 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import { type Column, FACTS } from "./columns";
+import { NameWidthHandle } from "./name_width";
 import type { Sort } from "./rows";
 
 export function Head({
@@ -72,6 +73,7 @@ function HeadCell({
           {own === null ? "" : own.descending ? "↓" : "↑"}
         </span>
       </button>
+      {id === "name" && <NameWidthHandle />}
     </th>
   );
 }

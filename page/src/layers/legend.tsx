@@ -2,7 +2,6 @@
 
 import { liveBuild } from "../build/live";
 import { hoveredLevel } from "../build/selection";
-import { focusPlace } from "../provenance/inspect";
 import { SetterMark } from "../provenance/mark";
 import type { Setter } from "../provenance/setters";
 
@@ -35,7 +34,7 @@ export function Legend() {
           onPointerLeave={hover(null)}
           onFocus={hover(index)}
           onBlur={hover(null)}
-          onClick={() => focusPlace(index)}
+          data-place={index}
         >
           <span aria-hidden="true">
             <SetterMark setter={{ by: "level", index }} />

@@ -6,6 +6,7 @@ import { hoveredLayer, hoveredLevel, markedLayers, selectedLayer } from "../buil
 import { fateOf } from "../provenance/fate";
 import { SetValue } from "../provenance/mark";
 import { callsByLayer } from "../provenance/setters";
+import { LayerName } from "../ui/layer_name";
 import type { Column } from "./columns";
 import { argumentOf } from "./rows";
 
@@ -104,16 +105,5 @@ export function Row({
         );
       })}
     </tr>
-  );
-}
-
-/** A layer's name; if it is too long, its scope is cut. */
-function LayerName({ name }: { name: string }) {
-  const cut = name.lastIndexOf("/") + 1;
-  return (
-    <>
-      {cut > 0 && <span class="layer-scope">{name.slice(0, cut)}</span>}
-      <span class="layer-leaf">{name.slice(cut)}</span>
-    </>
   );
 }

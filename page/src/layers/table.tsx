@@ -4,11 +4,12 @@ import type { TargetedEvent } from "preact";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Layer } from "../build/live";
 import { hoveredLayer, selectedLayer } from "../build/selection";
-import { inspect, isInspecting, stopInspecting } from "../provenance/inspect";
+import { inspect, isInspecting, leadsToLevel, stopInspecting } from "../provenance/inspect";
 import { useVirtualRows } from "../ui/virtual";
 import { VirtualBody } from "../ui/virtual_body";
 import type { Column } from "./columns";
 import { Head } from "./head";
+import { nameWidth } from "./name_width";
 import { Row } from "./row";
 import type { Sort } from "./rows";
 import "./layers.css";
@@ -16,7 +17,6 @@ import "./layers.css";
 /** As `--row` and `--head` of layers.css have them, in pixels. */
 const ROW = 28;
 const HEAD = 30;
-const NAME_WIDTH = 29;
 
 export function LayerTable({
   rows,
@@ -94,26 +94,29 @@ export function LayerTable({
     hoveredLayer.value = placeOf(event.target)?.layer ?? null;
   };
 
-  const width = columns.reduce((sum, column) => sum + column.width, NAME_WIDTH);
+  const others = columns.reduce((sum, column) => sum + column.width, 0);
   return (
-    <div class="layers-scroll" ref={scroller}>
+    <div
+      class="layers-scroll"
+      ref={scroller}
+      style={{ "--wanted-name": nameWidth.value, "--others": `${others}ch` }}
+    >
       <table
         // biome-ignore lint/a11y/noNoninteractiveElementToInteractiveRole: a table whose cells take the focus is a grid
         role="grid"
         class="layer-table"
         aria-label="Layers"
         aria-rowcount={rows.length + 1}
-        style={{ minWidth: `${width}ch` }}
         onKeyDown={onKeyDown}
         onFocusCapture={onFocus}
-        onClick={(event) => openAt(event.target)}
+        onClick={(event) => !leadsToLevel(event.target) && openAt(event.target)}
         onPointerOver={onOver}
         onPointerLeave={() => {
           hoveredLayer.value = null;
         }}
       >
         <colgroup>
-          <col />
+          <col class="layer-name-column" />
           {columns.map((column) => (
             <col key={column.id} style={{ width: `${column.width}ch` }} />
           ))}

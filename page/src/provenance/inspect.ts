@@ -39,3 +39,19 @@ export function focusIndex(index: number): void {
   focusedLevel.value = enabledLevels(draft.peek())[index]?.key ?? null;
   pane.value = "editor";
 }
+
+/** Whether an event came from a mark that leads to its level, and so is not about what is around it. */
+export function leadsToLevel(target: EventTarget | null): boolean {
+  return target instanceof Element && target.closest("[data-place]") !== null;
+}
+
+/** Lets each element with a `data-place` lead to that level in the editor when it is pressed. */
+export function followMarks(): () => void {
+  const onClick = (event: MouseEvent) => {
+    const { target } = event;
+    const mark = target instanceof Element && target.closest<HTMLElement>("[data-place]");
+    if (mark) focusPlace(Number(mark.dataset.place));
+  };
+  document.addEventListener("click", onClick);
+  return () => document.removeEventListener("click", onClick);
+}

@@ -10,10 +10,19 @@ import {
   setterOf,
 } from "./setters";
 
+/** Returns the attributes by which a press on an element leads to the setter's level in the editor. */
+export function placeAttributes(setter: Setter) {
+  if (setter.by !== "level") return {};
+  return { "data-place": setter.index, title: `Level ${setter.index}: show it in the editor` };
+}
+
 /** The mark alone. */
 export function SetterMark({ setter, isBeaten }: { setter: Setter; isBeaten?: boolean }) {
   return (
-    <span class={`setter-mark ${setterClass(setter)} ${isBeaten ? "is-beaten" : ""}`}>
+    <span
+      class={`setter-mark ${setterClass(setter)} ${isBeaten ? "is-beaten" : ""}`}
+      {...placeAttributes(setter)}
+    >
       {setterMark(setter)}
     </span>
   );

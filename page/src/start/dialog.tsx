@@ -1,23 +1,18 @@
 /** The ways to start: a preset, a build or a link, or an architecture of the catalogue. */
 
-import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { type Tab, Tabs } from "../ui/tabs";
 import { Architectures } from "./architectures";
 import { Builds } from "./builds";
 import { Presets } from "./preset_cards";
-import { closeStart, isStartOpen, START_DIALOG } from "./start";
+import { closeStart, isStartOpen, START_DIALOG, type StartWay, startWay } from "./start";
 import "./start.css";
 
-type Way = "presets" | "architectures" | "builds";
-
-const WAYS: readonly Tab<Way>[] = [
+const WAYS: readonly Tab<StartWay>[] = [
   { id: "presets", title: "Presets", Panel: Presets },
   { id: "architectures", title: "Architectures", Panel: Architectures },
   { id: "builds", title: "Build or link", Panel: Builds },
 ];
-
-const way = signal<Way>("presets");
 
 export function StartDialog() {
   const dialog = useRef<HTMLDialogElement>(null);
@@ -47,9 +42,9 @@ export function StartDialog() {
         <Tabs
           label="Ways to start"
           tabs={WAYS}
-          chosen={way.value}
+          chosen={startWay.value}
           choose={(id) => {
-            way.value = id;
+            startWay.value = id;
           }}
         />
       </div>

@@ -4,7 +4,16 @@ import { signal } from "@preact/signals";
 import { lazy } from "../ui/lazy";
 import { Boundary } from "../ui/problem";
 
+export type StartWay = "presets" | "architectures" | "builds";
+
 export const isStartOpen = signal(false);
+/** The way that the dialog shows; it stays for the next time. */
+export const startWay = signal<StartWay>("presets");
+
+export function openStart(way: StartWay): void {
+  startWay.value = way;
+  isStartOpen.value = true;
+}
 
 export const START_DIALOG = "start-dialog";
 

@@ -28,7 +28,8 @@ export function Totals() {
 
 function Figures({ build }: { build: LiveBuild | null }) {
   const totals = build?.totals;
-  const base = pinned.value;
+  // A build has no difference to itself: its row of differences stays empty.
+  const base = pinned.value?.id === build?.id ? null : pinned.value;
   const from = base?.totals;
   const outputShape = build && shape(build.output_shape);
   const baseShape = base && shape(base.outputShape);
@@ -71,7 +72,7 @@ function Figures({ build }: { build: LiveBuild | null }) {
             {outputShape ?? "–"}
           </span>
           <span class="figure-change" title={baseShape ? `${baseShape} in the pinned build` : ""}>
-            {baseShape && outputShape && (baseShape === outputShape ? "±0" : `was ${baseShape}`)}
+            {baseShape && outputShape && (baseShape === outputShape ? "same" : `was ${baseShape}`)}
           </span>
         </dd>
       </div>
@@ -88,7 +89,11 @@ function PinButton({ build }: { build: LiveBuild | null }) {
       type="button"
       aria-pressed={isPinned}
       disabled={!known}
-      title={isPinned ? "Compare with no build" : "Compare later builds with this one"}
+      title={
+        isPinned
+          ? "Edits show their difference to this build. Press to compare with none"
+          : "Show the difference of later edits to this build"
+      }
       onClick={() => pin(isPinned || build === null ? null : build.id)}
     >
       {isPinned ? "Pinned" : "Pin this build"}
@@ -109,9 +114,9 @@ function Status() {
           <strong>{problem.title}</strong> · the last good build is shown
         </span>
       ) : base === null ? (
-        <span>Compared with no build</span>
+        <span>No build is pinned: pin one to see what edits change</span>
       ) : isLive ? (
-        <span>Later builds are compared with this one</span>
+        <span>This build is pinned: edits show their difference to it</span>
       ) : (
         <span title={`Build ${base.id}`}>
           Compared with the pinned {String(base.spec.architecture)} of{" "}
