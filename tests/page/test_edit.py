@@ -196,6 +196,18 @@ def test_what_is_not_set_shows_its_default_and_what_is_set_goes_back_to_it(visit
     assert_accessible(page)
 
 
+def test_the_catalogue_is_searched_from_the_architecture(visit: Visit) -> None:
+    page = visit(lenet())
+    page.get_by_role("button", name="Search the architectures").click()
+    dialog = page.get_by_role("dialog", name="Start from")
+    expect(dialog.get_by_role("tab", name="Architectures")).to_have_attribute(
+        "aria-selected", "true"
+    )
+    expect(dialog.get_by_role("button", name="mobilenet_v1", exact=True)).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Search the architectures")).to_be_focused()
+
+
 def test_json_and_fields_are_two_views_of_one_draft(visit: Visit) -> None:
     page = visit(lenet(CONV, DENSE), errors=REFUSED)
     page.get_by_role("checkbox", name="Level 0 is on").uncheck()

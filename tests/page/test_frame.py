@@ -8,7 +8,7 @@ from playwright.sync_api import Page, Route, expect
 
 LENET = {"architecture": "lenet"}
 FIRST_LOAD_BYTES = 120_000
-# Words of charts, of the JSON editor, of Swagger UI and of the layout: in no file that is loaded first.
+# Words of charts, of the JSON editor, of Swagger UI and of the layout: no first file has them.
 LATER = ("observablehq", "cm-editor", "swagger-ui", "dagre", "networkSimplex", "opblock")
 
 SHIFTS = """
