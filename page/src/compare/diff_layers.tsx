@@ -180,15 +180,17 @@ function LayerCells({ layer: { status, changes, a, b } }: { layer: LayerDiff }) 
         <span class="visually-hidden">{status}</span>
       </td>
       <td title={a && b && a.name !== b.name ? `${a.name} → ${b.name}` : shown.name}>
-        <span class="mono layer-name-parts">
+        <span class="layer-name-parts mono">
           {status === "renamed" && a && b ? (
-            <Both a={a.name} b={b.name} />
+            <span class="layer-leaf">
+              <Both a={a.name} b={b.name} />
+            </span>
           ) : (
             <LayerName name={shown.name} />
-          )}
-        </span>{" "}
-        <span class="diff-same">
-          {a && b && changes.includes("op") ? <Both a={a.op} b={b.op} /> : shown.op}
+          )}{" "}
+          <span class="diff-op diff-same">
+            {a && b && changes.includes("op") ? <Both a={a.op} b={b.op} /> : shown.op}
+          </span>
         </span>
       </td>
       <td>

@@ -65,8 +65,14 @@ export function Block({ each, index, enabledIndex, place, count, opensFirst }: B
     head.current?.focus();
     focusedLevel.value = null;
   }, [isFocused]);
-  const hover = (isOver: boolean) => {
-    if (isOver) hoveredLevel.value = place ?? null;
+  const isOver = useRef(false);
+  // A level that is switched off or moved while it is pointed at leaves its place to another.
+  useLayoutEffect(() => {
+    if (isOver.current) hoveredLevel.value = place ?? null;
+  }, [place]);
+  const hover = (isNow: boolean) => {
+    isOver.current = isNow;
+    if (isNow) hoveredLevel.value = place ?? null;
     else if (hoveredLevel.peek() === place) hoveredLevel.value = null;
   };
   const change = (next: unknown, group?: string) =>

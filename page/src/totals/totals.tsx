@@ -20,7 +20,9 @@ export function Totals() {
       </div>
       <Status />
       <p class="visually-hidden" aria-live="polite">
-        {problem ? `${problem.title}. The last good build is shown.` : build && sentence(build)}
+        {problem
+          ? `${problem.title}. ${build ? "The last good build is shown." : ""}`
+          : build && sentence(build)}
       </p>
     </section>
   );
@@ -111,7 +113,8 @@ function Status() {
       <span class="tracing" data-tracing={isTracing.value} aria-hidden="true" />
       {problem ? (
         <span title={problem.detail}>
-          <strong>{problem.title}</strong> · the last good build is shown
+          <strong>{problem.title}</strong>
+          {liveBuild.value && " · the last good build is shown"}
         </span>
       ) : base === null ? (
         <span>No build is pinned: pin one to see what edits change</span>
