@@ -86,8 +86,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_collection_finish() -> None:
     """Spare the collector of garbage what lives until the end: modules, and thousands of tests.
 
-    A trace and a Keras model are as many objects as 70 of its usual rounds are for, of which nearly
-    all are alive.
+    A trace and a Keras model are thousands of objects, nearly all of them alive: it looks at them
+    less often.
     """
     gc.collect()
     gc.freeze()
