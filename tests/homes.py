@@ -16,6 +16,7 @@ RELEASES = sorted(path.name for path in HOMES.glob("release_*"))
 EXPECTED = "expected.json"
 HOME = "home"
 WEIGHT_FORMATS = ("safetensors", "npz", "checkpoint", "onnx", "weights.h5")
+LATER_LINKS = {"graph", "scopes", "code", "profile", "probe"}
 # The others are its state, what its engine chose or measured, and a sentence.
 PROPERTIES = ("build", "architecture", "preprocessing", "outputs")
 
@@ -42,11 +43,17 @@ def build_answers(client: Any, build_id: str) -> dict[str, Any]:
     """Return what a service says of a build without computing; long answers as digests."""
     path = f"/v1/builds/{build_id}"
     return {
-        "build": get_json(client, path),
+        "build": without_later_links(get_json(client, path)),
         "restore-plan": digest(client, f"{path}/restore-plan", _without_warnings),
         "summary": digest(client, f"{path}/summary", _without_later_columns),
         "explanation": digest(client, f"{path}/explanation", _as_first_published),
     }
+
+
+def without_later_links(build: dict[str, Any]) -> dict[str, Any]:
+    """Return a build without the links that later releases added."""
+    links = {name: path for name, path in build["links"].items() if name not in LATER_LINKS}
+    return {**build, "links": links}
 
 
 def _as_first_published(explanation: dict[str, Any]) -> dict[str, Any]:

@@ -108,7 +108,8 @@ def test_a_request_is_a_span_of_the_caller_s_trace_with_its_phases(
     after = time.time_ns()
     client.__exit__(None, None, None)  # what is left is delivered at the end
     spans = collector.spans
-    assert set(spans) == {"POST /v1/builds", "trace", "plan", "store"}
+    phases = ("trace", "plan", "store", "reports", "encode")
+    assert set(spans) == {"POST /v1/builds", *phases}
     server = spans.pop("POST /v1/builds")
     assert server.kind == Span.SPAN_KIND_SERVER
     assert server.trace_id.hex() == TRACE
@@ -124,7 +125,7 @@ def test_a_request_is_a_span_of_the_caller_s_trace_with_its_phases(
     }
     assert response.headers["traceresponse"] == f"00-{TRACE}-{server.span_id.hex()}-01"
     moments = [before, server.start_time_unix_nano]
-    for name in ("trace", "plan", "store"):
+    for name in phases:
         phase = spans[name]
         assert phase.trace_id.hex() == TRACE
         assert phase.parent_span_id == server.span_id

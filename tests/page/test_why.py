@@ -43,7 +43,7 @@ def test_escape_gives_the_focus_back_to_the_cell(visit: Visit) -> None:
     expect(cell(page, CONV, "argument:activation_fn")).to_contain_text("relu6")
     cell(page, "input", "name").focus()
     page.keyboard.press("ArrowDown")
-    for _ in range(4):
+    for _ in range(7):
         page.keyboard.press("ArrowRight")
     target = cell(page, CONV, "argument:activation_fn")
     expect(target).to_be_focused()

@@ -51,6 +51,8 @@ export function Row({
     isHovered.value && "is-hovered",
   ];
   const calls = callsByLayer.value.get(name);
+  // Until the explanation has come, a cell that is chosen stands for an argument of the layer's op.
+  const isAwaited = callsByLayer.value.size === 0;
   return (
     <tr
       class={classes.filter(Boolean).join(" ")}
@@ -82,7 +84,7 @@ export function Row({
               key={column.id}
               class="argument-cell"
               data-column={column.id}
-              data-op={found?.call.op}
+              data-op={found ? found.call.op : isAwaited ? layer.op : undefined}
               tabIndex={tabIndex}
             >
               {found && <SetValue argument={found.argument} />}
