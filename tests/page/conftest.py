@@ -28,7 +28,9 @@ TIMEOUT_MS = 60_000
 expect.set_options(timeout=TIMEOUT_MS)  # a network takes seconds to load
 
 
-@pytest.fixture(scope="session")
+# Not of the session: Playwright keeps an event loop running in this thread, and tests of other
+# files, which the same process runs later, start loops of their own.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     executable = next(filter(None, map(shutil.which, BROWSERS)), None)
     if executable is None:

@@ -21,7 +21,8 @@ def open_probe(visit: Visit, spec: dict[str, Any], **options: object) -> Page:
 
 
 def test_the_curve_is_predicted_without_the_worker_and_stores_nothing(visit: Visit) -> None:
-    page = open_probe(visit, {"architecture": MOBILENET})
+    spec = {"architecture": MOBILENET, "weights": {"source": "random", "seed": 271828}}
+    page = open_probe(visit, spec)
     verdicts = page.locator(".verdicts")
     expect(verdicts).to_contain_text(
         "Predicted, inference: the scores are 3.51e-16 times the input, within a factor of 2.58."
@@ -30,8 +31,9 @@ def test_the_curve_is_predicted_without_the_worker_and_stores_nothing(visit: Vis
     curve = page.get_by_role("img", name="rms by depth: 2 curves over 60 layers.")
     expect(curve).to_be_visible()
     expect(page.get_by_role("columnheader", name="predicted, inference")).to_be_visible()
-    builds = page.request.get(page.url.split("#")[0] + "v1/builds").json()["builds"]
-    assert MOBILENET not in {each["architecture"] for each in builds}
+    builds = page.url.split("#")[0] + "v1/builds"
+    traced = page.request.post(f"{builds}?keep=false", data=spec).json()
+    assert page.request.get(f"{builds}/{traced['id']}").status == 404
     # A figure that is only measured has no curve yet, and says so.
     page.get_by_label("Figure").select_option("zero_fraction")
     expect(page.get_by_text("it is only measured")).to_be_visible()
