@@ -70,7 +70,7 @@ types: setup $(NODE_STAMP) ## Write the page's types of requests and answers fro
 run: setup page ## Start the service (ZOO_HOST, ZOO_PORT; default 127.0.0.1:8000)
 	$(BIN)/python -m app
 
-check: setup page ## Lint, and run the tests that need neither TensorFlow nor a service (under 3 minutes on 2 cores)
+check: setup page ## Lint, and run the tests that need neither TensorFlow nor a service (under 2 minutes on 2 cores)
 	@$(MAKE) --no-print-directory --jobs 2 lint light
 
 light: setup page
