@@ -166,7 +166,9 @@ def _with_problems(responses: Schema, method: str, path: str) -> Schema:
     """Return the answers of a route, each problem with the status and the form of its path."""
     answers: Schema = {}
     descriptions: dict[str, list[str]] = {}
-    if foreign_status(422, method, path) == 422:  # our own routes refuse unknown parameters
+    is_page = "text/html" in responses.get("200", {}).get("content", {})
+    # Our own routes refuse unknown parameters; a page opens with any.
+    if foreign_status(422, method, path) == 422 and not is_page:
         descriptions["422"] = [PROBLEM_TYPES["invalid-query"].title]
     for status, response in responses.items():
         if status < "400":

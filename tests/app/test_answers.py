@@ -364,6 +364,8 @@ def special_calls(world: World) -> dict[tuple[str, str], Call]:
         ("deleteWeights", "409"): Call(),
         ("getBuildWeights", "206"): Call(headers={"Range": "bytes=0-1"}),
         ("getBuildWeights", "304"): Call(headers={"If-None-Match": "*"}),
+        ("getPage", "304"): Call(headers={"If-None-Match": "*"}),
+        ("getDocs", "304"): Call(headers={"If-None-Match": "*"}),
         ("getBuildWeights", "416"): Call(headers={"Range": "bytes=1000-"}),
         ("getBuildWeights", "503"): Call(values={"build_id": second}),
         ("getBuildWeights", "504"): Call(values={"build_id": second}),
