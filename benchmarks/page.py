@@ -11,7 +11,6 @@ Prints the table and writes it to `benchmarks/page.md`.
 
 import base64
 import json
-import shutil
 import statistics
 import sys
 import time
@@ -23,11 +22,11 @@ import httpx
 from playwright.sync_api import Page, sync_playwright
 
 from benchmarks.service import running_service
+from scripts.browsers import BROWSERS, find_browser
 
 RESULTS = Path(__file__).with_name("page.md")
 EDITS = 40
 TYPING_MS = 200
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # The architectures, and within how many seconds the median edit is to be painted.
 TARGETS = {"inception_v2": 0.060, "inception_v3": None, "nasnet_large": 0.120}
 BLOCKED_TARGET = 0.050
@@ -134,7 +133,7 @@ def row(architecture: str, target: float | None, measured: Measured) -> tuple[st
 
 def main() -> int:
     """Measure each architecture, and print and write the table."""
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    browser = find_browser()
     if browser is None:
         print(f"bench-page needs a browser: one of {', '.join(BROWSERS)}.", file=sys.stderr)
         return 1

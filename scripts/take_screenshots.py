@@ -4,7 +4,6 @@ Writes `docs/images/*.png`, each below 300 KB.
 """
 
 import io
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect, sync_playwright
 
 from benchmarks.service import running_service
+from scripts.browsers import find_browser
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "images"
 MAX_BYTES = 300_000
@@ -70,7 +70,7 @@ PICTURES: dict[str, Callable[[Page], None]] = {
 def main() -> None:
     """Take each picture of a new visit."""
     FOLDER.mkdir(exist_ok=True)
-    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    browser = find_browser()
     with running_service() as service, sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
         for name, arrange in PICTURES.items():

@@ -4,7 +4,6 @@ Every test fails if the page logs an error, throws, or asks another origin for a
 """
 
 import os
-import shutil
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -21,7 +20,8 @@ from playwright.sync_api import (
 )
 from zoo_server import Server
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+from scripts.browsers import BROWSERS, find_browser
+
 WIDE = {"width": 1440, "height": 900}
 TIMEOUT_MS = 60_000
 
@@ -32,7 +32,7 @@ expect.set_options(timeout=TIMEOUT_MS)  # a network takes seconds to load
 # files, which the same process runs later, start loops of their own.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
+    executable = find_browser()
     if executable is None:
         message = f"no browser is installed as one of: {', '.join(BROWSERS)}"
         if os.environ.get("CI"):

@@ -55,11 +55,7 @@ export function openBuild(id: string): Promise<void> {
   return openLink(`#b=${id}`);
 }
 
-/** Returns the shortest fragment for the draft, for a link to it: the stored build's if it is one. */
-export function draftLink(): Promise<string> {
-  return writeLink(linkOf(specOf(draft.peek()), selectedLayer.peek()));
-}
-
+/** Returns the shortest link that opens a spec: by its build if that is stored. */
 function linkOf(spec: Spec, layer: string | null): Link {
   const text = JSON.stringify(spec);
   const selection = layer === null ? {} : { layer };
