@@ -9,10 +9,12 @@ import sys
 from collections.abc import Callable, Iterator
 
 import uvicorn
+import uvloop
 
 from app.engine import DeviceError
 from app.http.bounded_parser import BoundedHttpProtocol
 from app.main import create_app
+from app.memory import keep_freed_memory
 from app.settings import Settings, SettingsError, load_settings
 from app.store.errors import StoreError
 from app.telemetry.logs import announce, configure_logging
@@ -26,7 +28,9 @@ def main() -> int:
     try:
         settings = load_settings()
         configure_logging(settings)
-        asyncio.run(_serve(settings))
+        keep_freed_memory()
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(settings))
     except (SettingsError, StoreError, DeviceError, OSError) as error:
         print(f"The service cannot start: {error}", file=sys.stderr)
         return 1

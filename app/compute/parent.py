@@ -17,6 +17,7 @@ from app.arrays import Buffer
 from app.compute.frames import Frame, pieces, read_frame_blocking
 from app.compute.messages import CallFailure, CallResult, encode, failure
 from app.engine import OutOfMemoryError, Reply, WorkerFaultError
+from app.memory import keep_freed_memory
 from app.settings import Settings
 from app.store.errors import StoreError
 from model_zoo import ZooError
@@ -28,6 +29,7 @@ class Parent:
     """The socket to the API."""
 
     def __init__(self, descriptor: int) -> None:
+        keep_freed_memory()
         self._stream = cast(BinaryIO, socket.socket(fileno=descriptor).makefile("rwb"))
         self._sending = threading.Lock()
 

@@ -14,6 +14,7 @@ MODULES = modules(ROOT)
 ROOMS = (
     "version",
     "wording",
+    "memory",
     "settings",
     "errors",
     "documents",
