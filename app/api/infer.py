@@ -16,13 +16,14 @@ from app.api.parts import (
     SettingsDep,
 )
 from app.api.prediction_query import FORMATS, PredictionQuery, select_outputs
+from app.http.direct_route import DirectRoute
 from app.http.inputs import read_form
 from app.http.negotiation import chosen_format
 from app.http.openapi import INFERENCE_PROBLEMS, SPEC_PROBLEMS, problems
 from app.http.request_bodies import SPEC_AND_INPUTS
 from app.http.routing import runs_inference
 
-router = APIRouter(prefix="/v1", tags=["predictions"])
+router = APIRouter(prefix="/v1", tags=["predictions"], route_class=DirectRoute)
 
 
 @router.post(

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from app.api.parts import ExchangeDep, InferenceDep, ModelsDep, SettingsDep
 from app.api.prediction_query import FORMATS, PredictionQuery, select_outputs
+from app.http.direct_route import DirectRoute
 from app.http.exchange import HttpExchange
 from app.http.inputs import read_inputs
 from app.http.negotiation import chosen_format
@@ -22,7 +23,7 @@ from app.serving.inference import Inference, Input
 from app.serving.models import ModelVersion
 from app.serving.outputs import PredictionBody, PredictionFacts, Selection, encode
 
-router = APIRouter(prefix="/v1/builds", tags=["predictions"])
+router = APIRouter(prefix="/v1/builds", tags=["predictions"], route_class=DirectRoute)
 
 ANSWER = answer("The prediction.", PredictionBody, FORMATS.values())
 

@@ -14,6 +14,7 @@ from app.api.parts import ExchangeDep, InferenceDep, SettingsDep
 from app.arrays import INPUT, Array, Buffer
 from app.engine import Rows
 from app.http.bodies import read_body
+from app.http.direct_route import DirectRoute
 from app.http.exchange import HttpExchange
 from app.http.negotiation import chosen_encoding
 from app.http.openapi import INFERENCE_PROBLEMS, Responses, answer, problems
@@ -36,7 +37,7 @@ from app.serving.models import ModelVersion
 from app.settings import Settings
 from app.tasks import ReadOpenInference
 
-router = APIRouter(prefix="/v2", tags=["open inference protocol"])
+router = APIRouter(prefix="/v2", tags=["open inference protocol"], route_class=DirectRoute)
 
 _HEADER_LENGTH = "Inference-Header-Content-Length"
 # Longer JSON is read by another process: this much takes the API's about a millisecond.

@@ -19,6 +19,7 @@ from app.arrays import OUTPUT, PROBABILITIES
 from app.engine import Rows
 from app.errors import ProblemItem, ProblemKinds, ServiceError
 from app.http.bodies import read_body
+from app.http.direct_route import DirectRoute
 from app.http.exchange import HttpExchange
 from app.http.json_answer import JsonAnswer
 from app.http.openapi import INFERENCE_PROBLEMS, answer, problems
@@ -57,7 +58,7 @@ register_url_convertor("tensorflow_serving_root", _RootConvertor())
 _ANYTHING = "/{root:tensorflow_serving_root}/{path:path}"
 _ANY_MODEL = f"{_ANYTHING}:{{action}}"
 
-router = APIRouter(tags=["tensorflow serving"])
+router = APIRouter(tags=["tensorflow serving"], route_class=DirectRoute)
 
 _PATH_PROBLEMS: ProblemKinds = ("unknown-model", "malformed-request")
 
