@@ -19,4 +19,3 @@ def keep_freed_memory() -> None:
     if mallopt is not None:  # another C library than glibc has no such choice
         mallopt(_M_MMAP_THRESHOLD, _KEPT_BLOCK_BYTES)
         mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
-

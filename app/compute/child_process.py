@@ -6,18 +6,83 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn, cast
 
-from app.compute.frames import Frame, pieces, read_frame
+from app.compute.frames import Frame, FrameReader, pieces
 
-# The reader pauses the socket above this; arrays of megabytes are the rule here.
-_READ_AHEAD_BYTES = 2**20
 _END_SECONDS = 3.0
 
 
 class ProcessGoneError(Exception):
     """The process has ended; the text says how: it is a sentence without its subject."""
+
+
+class _Channel(asyncio.Protocol):
+    """Our end of the socket. Hands over each frame as it arrives, in the event loop's own call.
+
+    A task that waits for the next frame would be one more turn of the loop for each answer.
+    """
+
+    def __init__(self) -> None:
+        self.on_frame: Callable[[Frame], None] = self._keep
+        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._early: list[Frame] = []
+        self._has_begun = asyncio.Event()
+        self._reader = FrameReader()
+        self._transport: asyncio.Transport | None = None
+        self._writable = asyncio.Event()
+        self._writable.set()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        for frame in self._reader.feed(data):
+            self.on_frame(frame)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._writable.set()
+        self._has_begun.set()
+        self.closed.set_result(None)
+
+    def pause_writing(self) -> None:
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        self._writable.set()
+
+    async def first(self) -> Frame | None:
+        """Return the first frame, or None if none comes."""
+        await self._has_begun.wait()
+        return self._early.pop(0) if self._early else None
+
+    def deliver(self, on_frame: Callable[[Frame], None]) -> None:
+        """Hand the frames to a function from now on, and before them those that came already."""
+        self.on_frame = on_frame
+        early, self._early = self._early, []
+        for frame in early:
+            on_frame(frame)
+
+    async def send(self, frame: Frame) -> None:
+        """Raises: ConnectionError if the other end is gone."""
+        assert self._transport is not None
+        if self.closed.done() or self._transport.is_closing():
+            raise ConnectionError
+        self._transport.writelines(pieces(frame))
+        if not self._writable.is_set():
+            await self._writable.wait()
+            if self.closed.done():
+                raise ConnectionError
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    def _keep(self, frame: Frame) -> None:
+        self._early.append(frame)
+        self._has_begun.set()
 
 
 class ChildProcess:
@@ -26,15 +91,9 @@ class ChildProcess:
     Its own session keeps a terminal's Ctrl-C away from it: the API ends it when it has drained.
     """
 
-    def __init__(
-        self,
-        process: asyncio.subprocess.Process,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-    ) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, channel: _Channel) -> None:
         self._process = process
-        self._reader = reader
-        self._writer = writer
+        self._channel = channel
         self._ended_for: str | None = None
 
     @classmethod
@@ -44,7 +103,8 @@ class ChildProcess:
         """Start a module with a socket and other descriptors; it waits for its configuration."""
         ours, theirs = socket.socketpair()
         with theirs:
-            reader, writer = await asyncio.open_connection(sock=ours, limit=_READ_AHEAD_BYTES)
+            loop = asyncio.get_running_loop()
+            _, channel = await loop.create_unix_connection(_Channel, sock=ours)
             try:
                 process = await asyncio.create_subprocess_exec(
                     sys.executable,
@@ -58,9 +118,9 @@ class ChildProcess:
                     env={**os.environ, **_search_path(), **environment},
                 )
             except BaseException:
-                writer.close()
+                channel.close()
                 raise
-        return cls(process, reader, writer)
+        return cls(process, channel)
 
     @property
     def pid(self) -> int:
@@ -72,20 +132,28 @@ class ChildProcess:
         Raises: ProcessGoneError if the process has ended.
         """
         try:
-            self._writer.writelines(pieces(frame))
-            await self._writer.drain()
+            await self._channel.send(frame)
         except ConnectionError:
             raise ProcessGoneError(await self.wait()) from None
 
-    async def receive(self) -> Frame:
-        """Return the next frame.
+    async def first(self) -> Frame:
+        """Return the first frame, with which a process says that it has started.
 
-        Raises: ProcessGoneError if the process has ended.
+        Raises: ProcessGoneError if the process ends before.
         """
-        try:
-            return await read_frame(self._reader)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            raise ProcessGoneError(await self.wait()) from None
+        frame = await self._channel.first()
+        if frame is None:
+            raise ProcessGoneError(await self.wait())
+        return frame
+
+    async def listen(self, on_frame: Callable[[Frame], None]) -> NoReturn:
+        """Hand each frame to a function, until the process is gone.
+
+        Raises: ProcessGoneError.
+        """
+        self._channel.deliver(on_frame)
+        await asyncio.shield(self._channel.closed)
+        raise ProcessGoneError(await self.wait())
 
     async def wait(self) -> str:
         """Wait for the end of the process, and return how it ended."""
@@ -100,7 +168,7 @@ class ChildProcess:
 
     async def end(self) -> None:
         """Close the socket, so that the process ends; kill it if it does not."""
-        self._writer.close()
+        self._channel.close()
         try:
             async with asyncio.timeout(_END_SECONDS):
                 await self._process.wait()

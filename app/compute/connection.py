@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import Sequence
+from typing import NoReturn
 
 from msgspec import DecodeError, msgpack
 
@@ -75,26 +76,26 @@ class Connection:
                 await asyncio.gather(call, return_exceptions=True)
             raise
 
-    async def listen(self) -> None:
+    async def listen(self) -> NoReturn:
         """Hand each answer to its caller, until the process is gone.
 
         Raises: ProcessGoneError, as all open calls do then.
         """
         try:
-            while True:
-                frame = await self.process.receive()
-                answer = answer_of_call(frame.message)
-                future = self._open.get(answer.id)
-                if future is not None and not future.done():
-                    future.set_result((answer, frame.buffers))
-        except DecodeError:
-            reason = "was ended: it sent a malformed answer"
-            self.process.kill(reason)
-            self.fail(ProcessGoneError(reason))
-            raise ProcessGoneError(reason) from None
+            await self.process.listen(self._hand_over)
         except ProcessGoneError as gone:
             self.fail(gone)
             raise
+
+    def _hand_over(self, frame: Frame) -> None:
+        try:
+            answer = answer_of_call(frame.message)
+        except DecodeError:
+            self.process.kill("was ended: it sent a malformed answer")
+            return
+        future = self._open.get(answer.id)
+        if future is not None and not future.done():
+            future.set_result((answer, frame.buffers))
 
     def fail(self, error: Exception) -> None:
         """Fail all open calls."""

@@ -1,8 +1,8 @@
 """The bytes between the API and its child processes: a small message, then raw buffers."""
 
-import asyncio
+import itertools
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO, NamedTuple
 
 from app.arrays import Buffer
@@ -26,15 +26,37 @@ def pieces(frame: Frame) -> list[Buffer]:
     return [prefix + sizes + frame.message, *frame.buffers]
 
 
-async def read_frame(reader: asyncio.StreamReader) -> Frame:
-    """Read one frame.
+class FrameReader:
+    """Puts frames together from data as it arrives."""
 
-    Raises: asyncio.IncompleteReadError if the other side is gone.
-    """
-    length, count = _PREFIX.unpack(await reader.readexactly(_PREFIX.size))
-    sizes = _sizes(await reader.readexactly(count * _SIZE_BYTES))
-    message = await reader.readexactly(length)
-    return Frame(message, [await reader.readexactly(size) for size in sizes])
+    def __init__(self) -> None:
+        self._data = bytearray()
+        self._sizes: list[int] = []  # of the pieces of the frame that has begun
+
+    def feed(self, data: bytes) -> Iterator[Frame]:
+        """Yield the frames that are complete now."""
+        self._data += data
+        while (frame := self._next()) is not None:
+            yield frame
+
+    def _next(self) -> Frame | None:
+        if not self._sizes:
+            if len(self._data) < _PREFIX.size:
+                return None
+            length, count = _PREFIX.unpack_from(self._data)
+            end = _PREFIX.size + count * _SIZE_BYTES
+            if len(self._data) < end:
+                return None
+            self._sizes = [length, *_sizes(self._data[_PREFIX.size : end])]
+            del self._data[:end]
+        if len(self._data) < sum(self._sizes):
+            return None
+        ends = list(itertools.accumulate(self._sizes, initial=0))
+        with memoryview(self._data) as view:
+            message, *buffers = (bytes(view[a:b]) for a, b in itertools.pairwise(ends))
+        del self._data[: ends[-1]]
+        self._sizes = []
+        return Frame(message, buffers)
 
 
 def read_frame_blocking(stream: BinaryIO) -> Frame:
@@ -48,7 +70,7 @@ def read_frame_blocking(stream: BinaryIO) -> Frame:
     return Frame(message, [_read_exactly(stream, size) for size in sizes])
 
 
-def _sizes(data: bytes) -> tuple[int, ...]:
+def _sizes(data: Buffer) -> tuple[int, ...]:
     return struct.unpack(f">{len(data) // _SIZE_BYTES}Q", data)
 
 

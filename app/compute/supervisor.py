@@ -147,7 +147,7 @@ async def _started(process: ChildProcess) -> DeviceName | None:
     """Wait until the process has started, and return its device."""
     try:
         async with asyncio.timeout(_START_SECONDS):
-            message = first_message((await process.receive()).message)
+            message = first_message((await process.first()).message)
     except TimeoutError:
         process.kill(f"did not start within {_START_SECONDS:g} s")
         raise ProcessGoneError(await process.wait()) from None

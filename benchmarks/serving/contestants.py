@@ -2,6 +2,7 @@
 
 import base64
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,11 +12,14 @@ from typing import Any
 import numpy as np
 
 from benchmarks.serving import service
-from benchmarks.serving.environments import environment
+from benchmarks.serving.environments import ROOT, environment
 from benchmarks.serving.exchange import Answer, http_request
 from benchmarks.serving.peers import network as peer
 from benchmarks.serving.processes import Server, free_port, running
 from benchmarks.serving.workload import NETWORKS, Array, Form, picture, tensor
+
+MODE = "PEER_MODE"
+SPELLED_MODES = {"loop": "in the loop", "thread": "in a thread", "lanes": "in lanes"}
 
 _PEERS = Path(peer.__file__).parent
 _OCTETS = "application/octet-stream"
@@ -96,10 +100,14 @@ class Peer(Contestant):
         """Return the server's own settings."""
         return {}
 
+    def programs(self) -> Path:
+        """Return the folder of its programs. Raises: PeerError if it cannot be installed."""
+        return environment(self.name)
+
     @contextmanager
     def running(self, network: str) -> Iterator[Server]:
         """See Contestant."""
-        programs, port = environment(self.name), free_port()
+        programs, port = self.programs(), free_port()
         options = {peer.NETWORK: network, peer.PORT: str(port), peer.ENGINE: self._engine}
         settings = {**options, **self.environment(port)}
         with running(self.command(programs, port), settings, port) as server:
@@ -114,6 +122,22 @@ class Peer(Contestant):
     @staticmethod
     def _post(path: str, body: bytes, content_type: str) -> bytes:
         return http_request("POST", path, body=body, headers={"Content-Type": content_type})
+
+
+class Bare(Peer):
+    """The bare server, in one of its modes; it runs on this environment's packages alone."""
+
+    def __init__(self, mode: str) -> None:
+        super().__init__("bare", f"bare, {SPELLED_MODES[mode]}", "onnxruntime")
+        self._mode = mode
+
+    def environment(self, port: int) -> Mapping[str, str]:
+        """See Peer."""
+        return {MODE: self._mode, "PYTHONPATH": str(ROOT)}
+
+    def programs(self) -> Path:
+        """See Peer."""
+        return Path(sys.executable).parent
 
 
 class LitServe(Peer):

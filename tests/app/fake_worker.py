@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -76,11 +76,15 @@ class FakeProcess:
         result = CallResult(call.id, Raw(encode(reply.result)), reply.seconds)
         self._answers.put_nowait(Frame(encode(result), reply.buffers))
 
-    async def receive(self) -> Frame:
+    async def first(self) -> Frame:
         frame = await self._answers.get()
         if frame is None:
             raise ProcessGoneError(self._ending)
         return frame
+
+    async def listen(self, on_frame: Callable[[Frame], None]) -> NoReturn:
+        while True:
+            on_frame(await self.first())
 
     async def wait(self) -> str:
         return self._ending

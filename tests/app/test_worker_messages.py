@@ -2,8 +2,9 @@
 
 import asyncio
 import math
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 import numpy as np
@@ -14,7 +15,7 @@ from zoo_server import npy_bytes
 
 from app.compute.child_process import ProcessGoneError
 from app.compute.connection import Connection
-from app.compute.frames import Frame, pieces, read_frame
+from app.compute.frames import Frame, FrameReader, pieces
 from app.compute.messages import (
     ArenaRows,
     Call,
@@ -171,27 +172,24 @@ def test_a_child_says_what_a_client_may_read_of_a_foreign_error(
 # Bytes ----------------------------------------------------------------------------------------
 
 
-def test_a_frame_is_read_as_it_was_written() -> None:
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_frames_are_read_as_they_were_written_however_they_arrive(size: int) -> None:
     array = np.arange(6, dtype=np.float32)
     frame = Frame(b"message", [b"", array.data.cast("B"), bytearray(b"abc")])
-
-    async def read() -> tuple[Frame, Frame]:
-        reader = asyncio.StreamReader()
-        for piece in (*pieces(frame), *pieces(Frame(b""))):
-            reader.feed_data(bytes(piece))
-        reader.feed_eof()
-        return await read_frame(reader), await read_frame(reader)
-
-    first, second = asyncio.run(read())
-    assert first == Frame(b"message", [b"", array.tobytes(), b"abc"])
-    assert second == Frame(b"", [])
+    data = b"".join(bytes(piece) for each in (frame, Frame(b"")) for piece in pieces(each))
+    reader = FrameReader()
+    arrived = [
+        each for start in range(0, len(data), size) for each in reader.feed(data[start:][:size])
+    ]
+    assert arrived == [Frame(b"message", [b"", array.tobytes(), b"abc"]), Frame(b"", [])]
     assert pieces(frame)[2] is frame.buffers[1]  # not copied
 
 
 def test_a_process_that_sends_no_answer_is_ended() -> None:
     class Hostile(FakeProcess):
-        async def receive(self) -> Frame:
-            return Frame(b"\xc1 no message")
+        async def listen(self, on_frame: Callable[[Frame], None]) -> NoReturn:
+            on_frame(Frame(b"\xc1 no message"))
+            raise ProcessGoneError(await self.wait())
 
     async def run() -> str:
         process = Hostile(obey, [])

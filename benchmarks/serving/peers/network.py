@@ -25,12 +25,15 @@ Prediction = dict[str, Any]
 
 
 class Network:
-    """A network of the workload, its weights made here; it has run at every batch size."""
+    """A network of the workload, its weights made here; it has run at every batch size.
 
-    def __init__(self) -> None:
+    `threads` are those of a call; the default is the engine's own.
+    """
+
+    def __init__(self, threads: int = 0) -> None:
         spec = model_zoo.BuildSpec.read(NETWORKS[os.environ[NETWORK]])
         self._traced = model_zoo.trace(spec)
-        self._run = _ENGINES[os.environ[ENGINE]](self._traced)
+        self._run = _ENGINES[os.environ[ENGINE]](self._traced, threads)
         for rows in range(1, MAX_BATCH + 1):
             self.logits(np.zeros((rows, *spec.input_shape), np.float32))
 
@@ -67,12 +70,12 @@ def best(logits: Array) -> list[Prediction]:
     ]
 
 
-def _keras(traced: model_zoo.Trace) -> Any:
+def _keras(traced: model_zoo.Trace, _threads: int) -> Any:
     model = model_zoo.materialize(traced).keras_model
     return lambda rows: model.predict(rows, verbose=0)
 
 
-def _tensorflow(traced: model_zoo.Trace) -> Any:
+def _tensorflow(traced: model_zoo.Trace, _threads: int) -> Any:
     import tensorflow as tf
 
     model = model_zoo.materialize(traced).keras_model
@@ -85,12 +88,14 @@ def _tensorflow(traced: model_zoo.Trace) -> Any:
     return run
 
 
-def _onnx(traced: model_zoo.Trace) -> Any:
+def _onnx(traced: model_zoo.Trace, threads: int) -> Any:
     import onnxruntime
 
     weights = model_zoo.build_weights(traced, NoLibrary())
     file = model_zoo.onnx_model(traced.graph, weights).SerializeToString()
-    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
     return lambda rows: session.run(None, {"input": rows})[0]
 
 
