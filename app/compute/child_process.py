@@ -65,16 +65,15 @@ class _Channel(asyncio.Protocol):
         for frame in early:
             on_frame(frame)
 
-    async def send(self, frame: Frame) -> None:
-        """Raises: ConnectionError if the other end is gone."""
+    def post(self, frame: Frame) -> None:
+        """Send a frame; it is lost if the other end is gone, as `closed` tells."""
         assert self._transport is not None
-        if self.closed.done() or self._transport.is_closing():
-            raise ConnectionError
-        self._transport.writelines(pieces(frame))
-        if not self._writable.is_set():
-            await self._writable.wait()
-            if self.closed.done():
-                raise ConnectionError
+        if not self._transport.is_closing():
+            self._transport.writelines(pieces(frame))
+
+    async def drain(self) -> None:
+        """Wait until the other end has taken most of what was sent, or is gone."""
+        await self._writable.wait()
 
     def close(self) -> None:
         if self._transport is not None:
@@ -126,15 +125,13 @@ class ChildProcess:
     def pid(self) -> int:
         return self._process.pid
 
-    async def send(self, frame: Frame) -> None:
-        """Send one frame.
+    def post(self, frame: Frame) -> None:
+        """Send a frame; if the process has ended, `listen` says so."""
+        self._channel.post(frame)
 
-        Raises: ProcessGoneError if the process has ended.
-        """
-        try:
-            await self._channel.send(frame)
-        except ConnectionError:
-            raise ProcessGoneError(await self.wait()) from None
+    async def drain(self) -> None:
+        """Wait until the process has taken most of what was sent, or has ended."""
+        await self._channel.drain()
 
     async def first(self) -> Frame:
         """Return the first frame, with which a process says that it has started.

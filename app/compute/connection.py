@@ -2,8 +2,8 @@
 
 import asyncio
 import itertools
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Awaitable, Coroutine, Sequence
+from typing import Any, NoReturn
 
 from msgspec import DecodeError, msgpack
 
@@ -27,35 +27,49 @@ class Connection:
         self._ids = itertools.count()
         self._open: dict[int, asyncio.Future[Answer]] = {}
 
-    async def call(self, task: Task[Result], buffers: Sequence[Buffer] = ()) -> Reply[Result]:
-        """Return the answer to a call.
-
-        Raises: ProcessGoneError if the process ends before; EngineError or ZooError as it answers.
-        """
+    def post(
+        self, task: Task[Result], buffers: Sequence[Buffer] = ()
+    ) -> Coroutine[Any, Any, Reply[Result]]:
+        """Send a call now, and return what waits for the answer; see `call`."""
         call_id = next(self._ids)
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._open[call_id] = future
+        self.process.post(Frame(encode(Call(call_id, task)), buffers))
+        return self._answered(call_id, task, future)
+
+    async def _answered(
+        self, call_id: int, task: Task[Result], future: "asyncio.Future[Answer]"
+    ) -> Reply[Result]:
         try:
-            await self.process.send(Frame(encode(Call(call_id, task)), buffers))
+            await self.process.drain()
             answer, data = await future
         finally:
             self._open.pop(call_id, None)
-            if future.done() and not future.cancelled():
-                future.exception()  # retrieved: sending may have failed first
         if isinstance(answer, CallFailure):
             raise error_of(answer)
         result: Result = msgpack.decode(answer.result, type=task.result_type())
         return Reply(result, data, answer.seconds)
 
-    async def call_within(self, task: Task[Result], limit: Limit[float]) -> Reply[Result]:
+    async def call(self, task: Task[Result], buffers: Sequence[Buffer] = ()) -> Reply[Result]:
+        """Return the answer to a call.
+
+        Raises: ProcessGoneError if the process ends before; EngineError or ZooError as it answers.
+        """
+        return await self.post(task, buffers)
+
+    async def within(self, limit: Limit[float], answer: Awaitable[Reply[Result]]) -> Reply[Result]:
         """Return the answer to a call; kill the process if it does not come in time."""
         try:
             async with asyncio.timeout(limit.value):
-                return await self.call(task)
+                return await answer
         except TimeoutError:
             reason = f"was ended: a task took longer than {limit.value:g} s ({limit.setting})"
             self.process.kill(reason)
             raise ProcessGoneError(reason) from None
+
+    async def call_within(self, task: Task[Result], limit: Limit[float]) -> Reply[Result]:
+        """Return the answer to a call; kill the process if it does not come in time."""
+        return await self.within(limit, self.post(task))
 
     async def call_or_end(
         self, task: Task[Result], buffers: Sequence[Buffer], what: str

@@ -74,14 +74,12 @@ class DeviceWorker:
         self.residency = self.loads.residency
         self.computing: list[Batch] = []
         self.tasks_in_progress = 0
-        self._wake = asyncio.Event()
         self._background: set[asyncio.Task[None]] = set()
 
     # The process ------------------------------------------------------------------------------
 
     def start(self) -> "asyncio.Future[None]":
         """Start the process; see Supervisor.start."""
-        self._run_in_background(self._dispatch())
         return self.supervisor.start()
 
     async def close(self) -> None:
@@ -93,8 +91,14 @@ class DeviceWorker:
         await self.supervisor.close()
 
     def wake(self) -> None:
-        """Look for batches to send: something has changed."""
-        self._wake.set()
+        """Load what requests wait for, and send batches: something has changed."""
+        if self.supervisor.connection is None:
+            return
+        for pending in self._queue:
+            if self.residency.find(pending.model) is None:
+                self.loads.begin(pending.model)
+        self._send_batches(self.supervisor.connection)
+        self._changes.announce()
 
     def _on_up(self) -> None:
         for ref in self.loads.pinned.values():
@@ -103,7 +107,7 @@ class DeviceWorker:
 
     def _on_down(self) -> None:
         self.residency.clear()
-        self._run_in_background(self._changes.announce())
+        self._changes.announce()
 
     def _run_in_background(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
@@ -112,23 +116,12 @@ class DeviceWorker:
 
     # Batches ----------------------------------------------------------------------------------
 
-    async def _dispatch(self) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            if self.supervisor.connection is None:
-                continue
-            for pending in self._queue:
-                if self.residency.find(pending.model) is None:
-                    self.loads.begin(pending.model)
-            self._send_batches(self.supervisor.connection)
-            await self._changes.announce()
-
     def _send_batches(self, connection: Connection) -> None:
         while batch := self._next_batch():
             is_alone = not self.computing and not self._queue
             self.computing.append(batch)
-            self._run_in_background(self._compute(connection, batch, is_alone))
+            posted = connection.post(_task(batch, is_alone))
+            self._run_in_background(self._compute(batch, connection, posted))
 
     def _next_batch(self) -> Batch | None:
         """Take the next batch from the queue, if there is one and a lane for it."""
@@ -151,14 +144,14 @@ class DeviceWorker:
         self.residency.use(batch.model)
         return batch
 
-    async def _compute(self, connection: Connection, batch: Batch, is_alone: bool) -> None:
+    async def _compute(
+        self, batch: Batch, connection: Connection, posted: Awaitable[Reply[Shapes]]
+    ) -> None:
         started = time.perf_counter()
         requests = batch.requests
         model = self.residency.find(batch.model)
-        rows = tuple(ArenaRows(pending.block.offset, pending.count) for pending in requests)
-        task = Compute(batch.model.key, requests[0].outputs, rows, is_alone)
         try:
-            reply = await connection.call_within(task, self._settings.request_time)
+            reply = await connection.within(self._settings.request_time, posted)
         except asyncio.CancelledError:
             for pending in requests:
                 pending.fail(WorkerUnavailableError("The service is stopping."))
@@ -176,7 +169,7 @@ class DeviceWorker:
                 if pending.answer.done():
                     self._release(pending)
             self.wake()
-            await self._changes.announce()
+            self._changes.announce()
 
     def _answer(self, batch: Batch, reply: Reply[Shapes], started: float, ready_at: float) -> None:
         """Answer each request of a batch with its own rows."""
@@ -243,6 +236,11 @@ class DeviceWorker:
         async with self.loads.turn if isinstance(task, SaveWeights) else nullcontext():
             sent.set()
             return await connection.call_within(task, self._settings.request_time)
+
+
+def _task(batch: Batch, is_alone: bool) -> Compute:
+    rows = tuple(ArenaRows(pending.block.offset, pending.count) for pending in batch.requests)
+    return Compute(batch.model.key, batch.requests[0].outputs, rows, is_alone)
 
 
 def _died(gone: ProcessGoneError) -> WorkerDiedError:

@@ -19,18 +19,28 @@ from app.tasks import Specs
 log = logging.getLogger(__name__)
 
 
-class Changes(asyncio.Condition):
+class Changes:
     """Signals that models or requests of a worker have changed."""
 
-    async def announce(self) -> None:
+    def __init__(self) -> None:
+        self._waiting: list[asyncio.Future[None]] = []
+
+    def announce(self) -> None:
         """Let everyone who waits look again."""
-        async with self:
-            self.notify_all()
+        waiting, self._waiting = self._waiting, []
+        for each in waiting:
+            if not each.done():
+                each.set_result(None)
+
+    async def next(self) -> None:
+        """Wait until something changes."""
+        self._waiting.append(asyncio.get_running_loop().create_future())
+        await self._waiting[-1]
 
     async def until(self, predicate: Callable[[], bool]) -> None:
         """Wait until a predicate holds."""
-        async with self:
-            await self.wait_for(predicate)
+        while not predicate():
+            await self.next()
 
 
 class ModelLoads:
@@ -106,7 +116,7 @@ class ModelLoads:
         finally:
             self._loads.pop(ref.key, None)
             self._wake()
-            await self._changes.announce()
+            self._changes.announce()
 
     def _is_unloading(self, connection: Connection, ref: ModelRef) -> bool:
         """Return whether a model is still on its way out of the memory of the same process."""
@@ -147,8 +157,7 @@ class ModelLoads:
             elif besides is not None:
                 return
             elif self.residency.may_shrink:
-                async with self._changes:
-                    await self._changes.wait()
+                await self._changes.next()
             else:
                 raise OutOfMemoryError(
                     "The networks in memory are pinned, and another does not fit beside them; the "
@@ -190,7 +199,7 @@ class ModelLoads:
             log.error("Build %s was not unloaded: %s", model.ref.build, error)
         self.residency.finish_unload(model.ref, reason)
         self._wake()
-        await self._changes.announce()
+        self._changes.announce()
 
     def _fail_requests(self, ref: ModelRef, error: Exception) -> None:
         """Fail the requests that wait for a model that could not be loaded."""

@@ -120,7 +120,7 @@ class Supervisor:
         process = self.process = await self._spawn()
         try:
             log.info("%s %d starts.", self.name.capitalize(), process.pid)
-            await process.send(Frame(encode(self._settings.model_dump(mode="json"))))
+            process.post(Frame(encode(self._settings.model_dump(mode="json"))))
             self.device = await _started(process)
             self.connection = Connection(process)
             self.state, self.reason, self.failed_starts = "ready", None, 0

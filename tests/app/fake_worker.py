@@ -55,7 +55,7 @@ class FakeProcess:
         self._tasks: set[asyncio.Task[None]] = set()
         self._ending = "was killed by SIGKILL"
 
-    async def send(self, frame: Frame) -> None:
+    def post(self, frame: Frame) -> None:
         if not self._is_configured:
             self._is_configured = True
             self._answers.put_nowait(Frame(encode(Ready("cpu"))))
@@ -75,6 +75,9 @@ class FakeProcess:
             return
         result = CallResult(call.id, Raw(encode(reply.result)), reply.seconds)
         self._answers.put_nowait(Frame(encode(result), reply.buffers))
+
+    async def drain(self) -> None:
+        pass
 
     async def first(self) -> Frame:
         frame = await self._answers.get()
