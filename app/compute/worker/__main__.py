@@ -6,6 +6,7 @@ Batches are computed while a network is loaded or a file is written, which are d
 import queue
 import sys
 import threading
+from concurrent.futures import Future
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -28,37 +29,57 @@ def main() -> None:
     parent = Parent(int(sys.argv[1]))
     settings = parent.settings()
     configure_logging(settings, process="worker")
-    computing, loading = Inbox(), Inbox()
-    threading.Thread(target=_receive, args=(parent, computing, loading), daemon=True).start()
+    receiver = _Receiver(parent)
+    # The batches that are computed at once, one that the API sends ahead, a measurement, and the
+    # thread that receives: there is always one, which notices the end of the API.
+    for _ in range(cores() + 3):
+        threading.Thread(target=receiver.compute, daemon=True).start()
     try:
         # Imports TensorFlow, which takes seconds: only now that the end of the API is noticed.
         device = choose_device(settings.device)
     except DeviceError as error:
         parent.send(Refused(str(error)))
-        computing.get()  # nothing comes: the API closes the socket, which ends the process
+        receiver.load()  # nothing comes: the API closes the socket, which ends the process
         return
     # Imports Keras, and must not do so before the device is chosen.
     from app.compute.worker.worker_tasks import WorkerTasks
 
-    tasks = WorkerTasks(settings, arena=int(sys.argv[2]), device=device)
-    # One more than the batches that are computed at once: the API sends that one ahead.
-    for inbox in [loading, *[computing] * cores()]:
-        threading.Thread(target=_work, args=(parent, inbox, tasks), daemon=True).start()
+    receiver.tasks.set_result(WorkerTasks(settings, arena=int(sys.argv[2]), device=device))
     parent.send(Ready(device))
-    _work(parent, computing, tasks)
+    receiver.load()
 
 
-def _receive(parent: Parent, computing: Inbox, loading: Inbox) -> None:
-    while True:
-        call = worker_call(parent.receive().message)
-        is_measured = isinstance(call.task, Compute | MeasureProfile | MeasureSignal)
-        (computing if is_measured else loading).put(call)
+class _Receiver:
+    """Receives calls, and does them.
 
+    The thread that receives a batch computes it, while another goes on to receive: to hand it to
+    a thread that waits would take as long as to receive it.
+    """
 
-def _work(parent: Parent, inbox: Inbox, tasks: "WorkerTasks") -> None:
-    while True:
-        call = inbox.get()
-        parent.answer(call.id, partial(tasks.run, call.task))
+    def __init__(self, parent: Parent) -> None:
+        self.tasks: Future[WorkerTasks] = Future()
+        self._parent = parent
+        self._receiving = threading.Lock()
+        self._loading = Inbox()
+
+    def compute(self) -> None:
+        """Receive calls, and measure or compute what they ask."""
+        while True:
+            with self._receiving:
+                call = worker_call(self._parent.receive().message)
+            if isinstance(call.task, Compute | MeasureProfile | MeasureSignal):
+                self._answer(call)
+            else:
+                self._loading.put(call)
+
+    def load(self) -> None:
+        """Load networks and write files, as the calls ask, one at a time."""
+        while True:
+            self._answer(self._loading.get())
+
+    def _answer(self, call: Call[AnyWorkerTask]) -> None:
+        tasks = self.tasks.result()
+        self._parent.answer(call.id, partial(tasks.run, call.task))
 
 
 if __name__ == "__main__":
