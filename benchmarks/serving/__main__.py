@@ -1,4 +1,4 @@
-"""`make bench-serve`: measure this service, its peers and the call in process, in one run.
+"""`make bench-serve`: measure this service, its peers, the least server and the call in process.
 
 Prints the page and writes it to `benchmarks/serving.md`. The exit status is 1 if a requirement is
 not met.
@@ -26,7 +26,14 @@ _AGAIN = 3
 def main() -> int:
     """Run everything and return the exit status."""
     chosen = _arguments()
-    plan = Plan(chosen.networks, chosen.forms, chosen.concurrencies, chosen.seconds, chosen.warm_up)
+    plan = Plan(
+        chosen.networks,
+        chosen.forms,
+        chosen.concurrencies,
+        chosen.seconds,
+        chosen.warm_up,
+        chosen.rounds,
+    )
     every = contestants(chosen.peer_engine)
     servers = [each for each in every if each.name == "ours" or each.name in chosen.peers]
     results = {each.title: Result() for each in servers}
@@ -36,8 +43,7 @@ def main() -> int:
     for network in plan.networks:
         _say(f"{network} in process")
         before[network] = apart(in_process.measure, Task(network, seconds))
-        for server in servers:
-            compare(server, network, before[network], plan, results[server.title])
+        compare(servers, network, before[network], plan, results)
         _say(f"{network} in process, again")
         after[network] = apart(in_process.measure, _again(network, seconds, before[network]))
     cold = None
@@ -64,9 +70,10 @@ def _say(text: str) -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench-serve ARGS=...", description=__doc__)
-    peers = [each.name for each in contestants() if each.name != "ours"]
-    parser.add_argument("--seconds", type=float, default=8, help="of each point (default 8)")
-    parser.add_argument("--warm-up", type=float, default=2, help="seconds before each (default 2)")
+    peers = list(dict.fromkeys(each.name for each in contestants() if each.name != "ours"))
+    parser.add_argument("--rounds", type=int, default=3, help="of each point (default 3)")
+    parser.add_argument("--seconds", type=float, default=2, help="of each round (default 2)")
+    parser.add_argument("--warm-up", type=float, default=1, help="seconds before each (default 1)")
     parser.add_argument("--networks", nargs="+", choices=list(NETWORKS), default=list(NETWORKS))
     parser.add_argument("--forms", nargs="+", choices=list(FORMS), default=list(FORMS))
     parser.add_argument("--concurrencies", nargs="+", type=int, default=[1, 8, 32])

@@ -19,7 +19,11 @@ from benchmarks.serving.processes import Server, free_port, running
 from benchmarks.serving.workload import NETWORKS, Array, Form, picture, tensor
 
 MODE = "PEER_MODE"
-SPELLED_MODES = {"loop": "in the loop", "thread": "in a thread", "lanes": "in lanes"}
+BARE_TITLES = {
+    "bare, in the loop": "loop",
+    "bare, in a thread": "thread",
+    "bare, in lanes": "lanes",
+}
 
 _PEERS = Path(peer.__file__).parent
 _OCTETS = "application/octet-stream"
@@ -127,9 +131,9 @@ class Peer(Contestant):
 class Bare(Peer):
     """The bare server, in one of its modes; it runs on this environment's packages alone."""
 
-    def __init__(self, mode: str) -> None:
-        super().__init__("bare", f"bare, {SPELLED_MODES[mode]}", "onnxruntime")
-        self._mode = mode
+    def __init__(self, title: str) -> None:
+        super().__init__("bare", title, "onnxruntime")
+        self._mode = BARE_TITLES[title]
 
     def environment(self, port: int) -> Mapping[str, str]:
         """See Peer."""
@@ -220,6 +224,7 @@ def contestants(engine: str | None = None) -> list[Contestant]:
         BentoML("bentoml", "BentoML", engine or "tensorflow"),
         MLServer("mlserver", "MLServer", engine or "tensorflow"),
         Peer("fastapi", "FastAPI + Keras predict", engine or "keras"),
+        *(Bare(title) for title in BARE_TITLES),
     ]
 
 

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks.serving.closed_loop import Measured
-from benchmarks.serving.compare import AGREEMENT, Point
-from benchmarks.serving.requirements import PEAK_CONCURRENCY, Requirement, Run
+from benchmarks.serving.compare import AGREEMENT, Point, Rounds
+from benchmarks.serving.requirements import RATE_CONCURRENCY, Requirement, Run
 from benchmarks.serving.workload import FORMS, TITLES, picture
 
 _PINS = Path(__file__).with_name("peers")
@@ -38,15 +37,22 @@ def _setting(run: Run, engine: str | None) -> Iterator[str]:
     )
     yield ""
     yield (
-        "Every server has the same weights (random, seed 0) and one network at a time. It runs "
-        "alone with the client, which shares its cores. The peers compute with "
+        "Every server has the same weights (random, seed 0) and one network at a time. The "
+        "client shares their cores. The peers compute with "
         f"{computed}, and batch up to eight requests if they can; this service runs with its "
         f"defaults. A picture is a JPEG file of 500 x 375 pixels and {len(picture()):,} bytes; the "
         "answer is the five most probable classes. A tensor is float32; the answer is the logits. "
         "MLServer gets both in base64, because it reads no binary tensors over HTTP. Before it is "
         f"timed, each server's answer is compared with the output in process ({AGREEMENT:g} of "
-        f"the largest value). Each point takes {plan.warm_up_s:g} s to warm up, then "
-        f"{plan.seconds:g} s."
+        f"the largest value). All run at once, and take turns at each point, {plan.rounds} rounds "
+        f"of {plan.seconds:g} s after {plan.warm_up_s:g} s to warm up; a figure is the median of "
+        "the rounds."
+    )
+    yield ""
+    yield (
+        "The bare server is the least that Python allows: raw ASGI around one ONNX Runtime "
+        "session in the same process, without checks or batches. It computes in the event loop, "
+        "in a thread, or in as many one-thread lanes as there are cores."
     )
 
 
@@ -106,12 +112,12 @@ def _point_rows(run: Run, point: Point) -> Iterator[str]:
         single = run.in_process[point.network].single(point.form)
         rate = f"{1e3 / single.p50_ms:.1f}"
         yield f"{start} in process | {rate} | {single.p50_ms:.1f} | {single.p99_ms:.1f} | | | |"
-    if point.concurrency == PEAK_CONCURRENCY:
+    if point.concurrency == RATE_CONCURRENCY:
         ratio = f"{ours.rate / run.peak_rate(point):.2f}" if ours else ""
         yield f"{start} in process, peak | {run.peak_rate(point):.1f} | | | | {ratio} | |"
 
 
-def _ratios(ours: Measured | None, measured: Measured) -> str:
+def _ratios(ours: Rounds | None, measured: Rounds) -> str:
     if ours is None or ours is measured or not measured.rate:
         return " | |"
     rate, p99 = ours.rate / measured.rate, measured.percentile(0.99) / ours.percentile(0.99)
