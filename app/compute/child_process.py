@@ -2,11 +2,12 @@
 
 import asyncio
 import contextlib
+import mmap
 import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn, cast
 
@@ -25,12 +26,12 @@ class _Channel(asyncio.Protocol):
     A task that waits for the next frame would be one more turn of the loop for each answer.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, outbox: mmap.mmap | None) -> None:
         self.on_frame: Callable[[Frame], None] = self._keep
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._early: list[Frame] = []
         self._has_begun = asyncio.Event()
-        self._reader = FrameReader()
+        self._reader = FrameReader(outbox)
         self._transport: asyncio.Transport | None = None
         self._writable = asyncio.Event()
         self._writable.set()
@@ -97,13 +98,22 @@ class ChildProcess:
 
     @classmethod
     async def spawn(
-        cls, module: str, *, shared: Sequence[int] = (), environment: Mapping[str, str]
+        cls,
+        module: str,
+        *,
+        shared: Sequence[int] = (),
+        outbox_bytes: int = 0,
+        environment: Mapping[str, str],
     ) -> "ChildProcess":
-        """Start a module with a socket and other descriptors; it waits for its configuration."""
+        """Start a module with a socket and other descriptors; it waits for its configuration.
+
+        With an outbox, its descriptor is the last.
+        """
         ours, theirs = socket.socketpair()
-        with theirs:
+        with theirs, _memory(outbox_bytes) as (outbox, descriptors):
+            shared = (*shared, *descriptors)
             loop = asyncio.get_running_loop()
-            _, channel = await loop.create_unix_connection(_Channel, sock=ours)
+            _, channel = await loop.create_unix_connection(lambda: _Channel(outbox), sock=ours)
             try:
                 process = await asyncio.create_subprocess_exec(
                     sys.executable,
@@ -172,6 +182,20 @@ class ChildProcess:
         except TimeoutError:
             self.kill()
             await self._process.wait()
+
+
+@contextlib.contextmanager
+def _memory(size: int) -> Iterator[tuple[mmap.mmap | None, Sequence[int]]]:
+    """Yield memory of a size, and the descriptors by which a child process shares it."""
+    if not size:
+        yield None, ()
+        return
+    descriptor = os.memfd_create("zoo-outbox")
+    try:
+        os.ftruncate(descriptor, size)
+        yield mmap.mmap(descriptor, size), (descriptor,)
+    finally:
+        os.close(descriptor)
 
 
 def describe_end(status: int) -> str:

@@ -5,6 +5,7 @@ middle of a computation.
 """
 
 import logging
+import mmap
 import os
 import socket
 import threading
@@ -28,10 +29,12 @@ log = logging.getLogger("app.worker")
 class Parent:
     """The socket to the API."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, outbox: int | None = None) -> None:
+        """`outbox` is the memory for the buffers of answers, if calls come one at a time."""
         keep_freed_memory()
         self._stream = cast(BinaryIO, socket.socket(fileno=descriptor).makefile("rwb"))
         self._sending = threading.Lock()
+        self._outbox = None if outbox is None else mmap.mmap(outbox, 0)
 
     def receive(self) -> Frame:
         """Return the next message; if the API is gone, end the process."""
@@ -48,7 +51,9 @@ class Parent:
         """Send a message."""
         try:
             with self._sending:
-                self._stream.writelines(cast(Any, pieces(Frame(encode(message), buffers))))
+                self._stream.writelines(
+                    cast(Any, pieces(Frame(encode(message), buffers), self._outbox))
+                )
                 self._stream.flush()
         except OSError:
             os._exit(0)

@@ -15,6 +15,8 @@ from app.engine import DeadlineError, ReadingTask, Reply, Result, WorkerDiedErro
 from app.settings import Settings, variable
 
 _MODULE = "app.compute.reader"
+# Thirteen images of 224 x 224 x 3.
+_OUTBOX_BYTES = 8 * 2**20
 
 
 class ReaderPool:
@@ -78,4 +80,6 @@ async def _read(
 
 async def _spawn() -> ChildProcess:
     # One thread each: several of them are the parallelism.
-    return await ChildProcess.spawn(_MODULE, environment={"OMP_NUM_THREADS": "1"})
+    return await ChildProcess.spawn(
+        _MODULE, outbox_bytes=_OUTBOX_BYTES, environment={"OMP_NUM_THREADS": "1"}
+    )

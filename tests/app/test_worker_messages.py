@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import mmap
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NoReturn
@@ -183,6 +184,18 @@ def test_frames_are_read_as_they_were_written_however_they_arrive(size: int) -> 
     ]
     assert arrived == [Frame(b"message", [b"", array.tobytes(), b"abc"]), Frame(b"", [])]
     assert pieces(frame)[2] is frame.buffers[1]  # not copied
+
+
+def test_buffers_that_fit_go_through_shared_memory() -> None:
+    with mmap.mmap(-1, 8) as outbox:
+        reader = FrameReader(outbox)
+        fitting, larger = Frame(b"a", [b"1234", b"", b"5678"]), Frame(b"b", [b"123456789"])
+        sent = pieces(fitting, outbox)
+        assert len(sent) == 1
+        assert list(reader.feed(bytes(sent[0]))) == [fitting]
+        sent = pieces(larger, outbox)
+        assert len(sent) == 2
+        assert [*reader.feed(bytes(sent[0])), *reader.feed(bytes(sent[1]))] == [larger]
 
 
 def test_a_process_that_sends_no_answer_is_ended() -> None:

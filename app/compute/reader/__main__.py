@@ -1,4 +1,4 @@
-"""A process that reads what clients send: `python -m app.compute.reader FD`."""
+"""A process that reads what clients send: `python -m app.compute.reader FD OUTBOX`."""
 
 import sys
 from functools import partial
@@ -11,7 +11,7 @@ from app.telemetry.logs import configure_logging
 
 def main() -> None:
     """Serve the socket until it closes."""
-    parent = Parent(int(sys.argv[1]))
+    parent = Parent(int(sys.argv[1]), outbox=int(sys.argv[2]))
     settings = parent.settings()
     configure_logging(settings, process="reader")
     tasks = ReaderTasks(settings)

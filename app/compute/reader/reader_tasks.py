@@ -4,6 +4,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from app.arrays import Buffer
 from app.compute.messages import AnyReadingTask
 from app.compute.reader.inputs import InputReader
@@ -34,7 +36,7 @@ class ReaderTasks:
                 reader = InputReader(task.shape, task.preprocessing, self._settings)
                 rows = reader.read(task.parts, [bytes(buffer) for buffer in buffers])
                 decoded = DecodedInputs(len(rows), reader.warnings, reader.has_images)
-                return decoded, [rows.tobytes()]
+                return decoded, [np.ascontiguousarray(rows).reshape(-1).view(np.uint8).data]
             case ReadOpenInference():
                 return read_request(buffers[0], task.tail_bytes, task.signature)
             case ReadTensorFlowServing():
