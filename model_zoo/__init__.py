@@ -54,6 +54,12 @@ from model_zoo.tables import aligned_table, csv_table, spell_shape
 if TYPE_CHECKING:
     from model_zoo.budget import Budget
     from model_zoo.classification import class_probabilities, top_classes
+    from model_zoo.file_locks import (
+        HomeInUseError,
+        HomeLock,
+        remove_abandoned,
+        scratch_folder,
+    )
     from model_zoo.image_files import decode_image
     from model_zoo.levels import ScopeRequest, read_scope
     from model_zoo.lowering import Model, materialize
@@ -167,6 +173,8 @@ __all__ = [
     "Graph",
     "GraphDocument",
     "GraphReport",
+    "HomeInUseError",
+    "HomeLock",
     "ImportLimits",
     "InputError",
     "LayerDocument",
@@ -262,8 +270,10 @@ __all__ = [
     "read_npy",
     "read_objectives",
     "read_scope",
+    "remove_abandoned",
     "row_problem",
     "save_weights",
+    "scratch_folder",
     "signal_gain",
     "spell_names",
     "spell_shape",
@@ -300,6 +310,8 @@ _LAZY = {
     "FailedPackage": "model_zoo.packages",
     "GraphDocument": "model_zoo.reports.graph_documents",
     "GraphReport": "model_zoo.reports.graph_report",
+    "HomeInUseError": "model_zoo.file_locks",
+    "HomeLock": "model_zoo.file_locks",
     "ImportLimits": "model_zoo.weights.reading.contents",
     "LayerDocument": "model_zoo.reports.summary",
     "LayerScopeDocument": "model_zoo.reports.scope_at_layer",
@@ -368,8 +380,10 @@ _LAZY = {
     "read_npy": "model_zoo.weights.reading.npy",
     "read_objectives": "model_zoo.sweeps.front",
     "read_scope": "model_zoo.levels",
+    "remove_abandoned": "model_zoo.file_locks",
     "row_problem": "model_zoo.sweeps.rows",
     "save_weights": "model_zoo.saving",
+    "scratch_folder": "model_zoo.file_locks",
     "signal_gain": "model_zoo.probing.documents",
     "sweep": "model_zoo.sweeps.sweep",
     "sweep_columns": "model_zoo.sweeps.tables",

@@ -23,6 +23,7 @@ SOURCES = [*MODULES, *sorted(Path(str(app.__file__)).parent.rglob("*.py"))]
 # Each room may import those before it, and its own modules.
 DIRECTION = (
     "errors",
+    "file_locks",
     "patterns",
     "strict_json",
     "tables",

@@ -1,7 +1,7 @@
 """Imports untrusted weight files, in a separate process that can be killed.
 
 The process (`python -m model_zoo.weights.reading`) reads the files once, and writes one safetensors
-file that the rest of the package trusts.
+file that the rest of the package trusts. It ends with this one.
 """
 
 import hashlib
@@ -98,6 +98,7 @@ def _run(
         "metadata": dict(metadata),
         "limits": asdict(limits),
         "member": member,
+        "parent": os.getpid(),
     }
     where = files[0].name
     process = subprocess.Popen(

@@ -6,10 +6,7 @@ The file's own header holds all metadata, so no second record can disagree with 
 import contextlib
 import json
 import math
-import shutil
-import tempfile
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -22,6 +19,7 @@ from safetensors import safe_open
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from model_zoo.errors import Problem, WeightsError
+from model_zoo.file_locks import remove_abandoned, scratch_folder
 from model_zoo.weight_sources import CHECKPOINT_ID
 from model_zoo.weights.names import OUTPUT
 from model_zoo.weights.plan import TensorInfo
@@ -30,9 +28,6 @@ from model_zoo.weights.reading.safetensors_file import read_header
 FOLDER = "checkpoints"
 GLOBAL_STEP = "global_step"
 _SUFFIX = ".safetensors"
-_UNFINISHED = "tmp-"
-# An import that was ended leaves its folder behind; none takes as long as this.
-_STALE_SECONDS = 24 * 3600.0
 
 
 class CheckpointDocument(TypedDict):
@@ -121,22 +116,20 @@ def _unknown(checkpoint_id: str) -> WeightsError:
 class CheckpointStore:
     """A folder of imported checkpoints. Several processes may use one at the same time."""
 
-    def __init__(self, home: Path) -> None:
-        """Open the folder under `home`, which is made when it is missing.
+    def __init__(self, home: Path, *, make: bool = True) -> None:
+        """Open the folder under `home`; unless `make` is false, it is made when it is missing.
 
         Raises: OSError if it cannot be.
         """
         self.folder = home / FOLDER
-        self.folder.mkdir(parents=True, exist_ok=True)
-        for left in self.folder.glob(_UNFINISHED + "*"):
-            with contextlib.suppress(OSError):
-                if time.time() - left.stat().st_mtime > _STALE_SECONDS:
-                    shutil.rmtree(left, ignore_errors=True)
+        if make:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            remove_abandoned(self.folder)
 
     def get(self, checkpoint_id: str) -> Checkpoint:
         """Return a checkpoint.
 
-        Raises: WeightsError if there is no checkpoint with this id.
+        Raises: WeightsError if there is no checkpoint with this id, OSError if the folder is gone.
         """
         # Ids come from clients, and this is where one becomes a part of a path.
         if not (len(checkpoint_id) == 64 and set(checkpoint_id) <= set("0123456789abcdef")):
@@ -145,6 +138,7 @@ class CheckpointStore:
         try:
             header, metadata = read_header(path)
         except FileNotFoundError:
+            self.check_folder()
             raise _unknown(checkpoint_id) from None
         return Checkpoint(
             checkpoint_id,
@@ -158,12 +152,20 @@ class CheckpointStore:
         )
 
     def list(self) -> "list[Checkpoint]":
-        """Return all checkpoints, the newest first."""
+        """Return all checkpoints, the newest first.
+
+        Raises: OSError if the folder is gone.
+        """
+        self.check_folder()
         checkpoints = []
         for path in self.folder.glob("*" + _SUFFIX):
             with contextlib.suppress(WeightsError):  # removed meanwhile
                 checkpoints.append(self.get(path.name.removesuffix(_SUFFIX)))
         return sorted(checkpoints, key=lambda checkpoint: (checkpoint.created, checkpoint.id))[::-1]
+
+    def check_folder(self) -> None:
+        """Raises: OSError if the folder is gone, with all that was in it."""
+        self.folder.stat()
 
     def stored_bytes(self) -> int:
         """Return the bytes that the checkpoints take on disk."""
@@ -180,13 +182,9 @@ class CheckpointStore:
         """
         self.get(checkpoint_id).path.unlink(missing_ok=True)
 
-    @contextlib.contextmanager
-    def scratch(self) -> Iterator[Path]:
+    def scratch(self) -> contextlib.AbstractContextManager[Path]:
         """Return a temporary folder on the store's file system, for unfinished files."""
-        with tempfile.TemporaryDirectory(
-            prefix=_UNFINISHED, dir=self.folder, ignore_cleanup_errors=True
-        ) as folder:
-            yield Path(folder)
+        return scratch_folder(self.folder)
 
     def add(self, finished: Path, checkpoint_id: str) -> tuple[Checkpoint, bool]:
         """Move a file that an import has written into the store, in one atomic step.

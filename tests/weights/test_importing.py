@@ -8,6 +8,9 @@ import json
 import lzma
 import os
 import pickle
+import shutil
+import subprocess
+import sys
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterable
@@ -493,13 +496,52 @@ def test_a_removed_checkpoint_is_told_to_who_reads_it_still(
         store.remove(checkpoint.id)
 
 
-def test_what_an_interrupted_import_left_goes_after_a_day(tmp_path: Path) -> None:
+def test_what_an_interrupted_import_left_goes_when_the_store_is_opened(tmp_path: Path) -> None:
     store = CheckpointStore(tmp_path)
-    for age_hours in (1, 25):
-        left = store.folder / f"tmp-{age_hours}"
-        left.mkdir()
-        (left / "upload-0").write_bytes(b"x")
-        then = left.stat().st_mtime - 3600 * age_hours
-        os.utime(left, (then, then))
-    CheckpointStore(tmp_path)
-    assert [path.name for path in store.folder.iterdir()] == ["tmp-1"]
+    (store.folder / "tmp-left").mkdir()
+    (store.folder / "tmp-left" / "upload-0").write_bytes(b"x")
+    with store.scratch() as in_use:
+        CheckpointStore(tmp_path)
+        assert list(store.folder.iterdir()) == [in_use]
+
+
+_IMPORT_OF_A_PIPE = """
+import sys
+from pathlib import Path
+from model_zoo import CheckpointStore, NamedFile, import_checkpoint
+
+pipe = Path(sys.argv[1])
+import_checkpoint(CheckpointStore(pipe.parent), [NamedFile("pipe", pipe)], digests={"pipe": "0"})
+"""
+
+
+def running(process: int) -> bool:
+    """Return whether a process runs; one that ended, and that nobody asked about, does not."""
+    try:
+        return bool(Path(f"/proc/{process}/cmdline").read_bytes())
+    except FileNotFoundError:
+        return False
+
+
+def test_the_process_that_reads_ends_with_the_one_that_imports(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with subprocess.Popen([sys.executable, "-c", _IMPORT_OF_A_PIPE, str(pipe)]) as importing:
+        children = Path(f"/proc/{importing.pid}/task/{importing.pid}/children")
+        poll(lambda: bool(children.read_text()))
+        with pipe.open("wb"):  # returns when the process has opened it, to read
+            (reading,) = map(int, children.read_text().split())
+            assert running(reading)
+            importing.kill()
+            importing.wait()
+            poll(lambda: not running(reading))
+
+
+def test_a_folder_that_is_gone_is_no_answer_about_ids(tmp_path: Path) -> None:
+    store = CheckpointStore(tmp_path / "home")
+    shutil.rmtree(tmp_path / "home")
+    with pytest.raises(FileNotFoundError):
+        store.get("0" * 64)
+    with pytest.raises(FileNotFoundError):
+        store.list()
+    assert not CheckpointStore(tmp_path / "home", make=False).folder.exists()

@@ -5,7 +5,6 @@ import hashlib
 import mmap
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -30,7 +29,15 @@ from app.tasks import (
     SavedWeights,
     SaveWeights,
 )
-from model_zoo import BuildSpec, CheckpointStore, find_weight_format, trace, weight_writer
+from model_zoo import (
+    BuildSpec,
+    CheckpointStore,
+    find_weight_format,
+    remove_abandoned,
+    scratch_folder,
+    trace,
+    weight_writer,
+)
 
 # An archive is written beside what it is made of, and Keras's file twice.
 _COPIES_WHILE_WRITING = 3
@@ -45,7 +52,8 @@ class WorkerTasks:
         self._settings = settings
         self._device = device
         self._arena = mmap.mmap(arena, 0, prot=mmap.PROT_READ)
-        self._checkpoints = CheckpointStore(settings.home)
+        # The API made the folder: if it is gone, an empty one must not stand for it.
+        self._checkpoints = CheckpointStore(settings.home, make=False)
         self._models: dict[str, LoadedModel] = {}
 
     def run(self, task: AnyWorkerTask) -> Reply[Any]:
@@ -134,9 +142,7 @@ class WorkerTasks:
         suffix = find_weight_format(task.format, task.options).suffix
         folder = Path(task.folder)
         traced = trace(BuildSpec.stored(task.specs.spec))
-        # Files are written one at a time: what is there was left behind by a process that died.
-        for abandoned in folder.glob("tmp-*"):
-            shutil.rmtree(abandoned)
+        remove_abandoned(folder)  # by a worker that died
         # Checked first: on a full disk, the libraries that write raise errors of any kind.
         needed = _COPIES_WHILE_WRITING * traced.summary().totals["weight_bytes"]
         if shutil.disk_usage(folder).free < needed:
@@ -147,9 +153,9 @@ class WorkerTasks:
             )
         with (
             _phase(seconds, "save"),
-            tempfile.TemporaryDirectory(prefix="tmp-", dir=folder) as scratch,
+            scratch_folder(folder) as scratch,
         ):
-            written = Path(scratch) / f"weights{suffix}"
+            written = scratch / f"weights{suffix}"
             write(written)
             with written.open("rb") as stream:
                 sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
