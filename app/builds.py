@@ -1,17 +1,18 @@
 """Turns a client's spec into a trace and a stored build, and finds either by the id."""
 
 import asyncio
-import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from app.documents import parse_document
 from app.errors import ServiceError
 from app.settings import Settings
 from app.store.builds import Build, BuildFacts, BuildStore
+from app.store.errors import disk_errors
 from app.store.models import ModelStore
 from app.store.scopes import ScopeStore
 from app.store.sources import WeightSources
+from app.store.threads import write
 from app.telemetry.metrics import BuildOutcome, Metrics
 from app.telemetry.timings import Timings
 from model_zoo import (
@@ -52,8 +53,6 @@ class Builds:
         self._checkpoints = checkpoints
         self._metrics = metrics
         self._budget = settings.budget
-        # Held while a build or a model is stored, and while something that it may use is removed.
-        self.references_lock = threading.Lock()
 
     def trace(self, spec: object, scopes: ScopeLibrary | None = None) -> Trace:
         """Return the trace of a spec as a client sends it.
@@ -127,32 +126,38 @@ class Builds:
         with self._metrics.refusals(architecture):
             return self.trace(spec)
 
-    def keep(self, traced: Trace, timings: Timings) -> tuple[Build, bool]:
+    async def keep(self, traced: Trace, timings: Timings) -> tuple[Build, bool]:
         """Store a trace as a build; return the build, and whether it is new.
 
         Raises: WeightsError if the sources of its weights do not fit.
         """
         with timings.measure("plan"):
-            build = self.planned(traced)
-        (stored,) = self.keep_planned([build], timings)
+            build = await asyncio.to_thread(self.planned, traced)
+        (stored,) = await self.keep_planned([build], timings)
         return stored
 
-    def keep_planned(self, builds: Sequence[Build], timings: Timings) -> list[tuple[Build, bool]]:
+    async def keep_planned(
+        self, builds: Sequence[Build], timings: Timings
+    ) -> list[tuple[Build, bool]]:
         """Store builds, all of them or none; return each, and whether it is new.
 
         Raises: WeightsError if a source of weights is gone.
         """
-        with timings.measure("store"), self.references_lock:
-            for build in builds:
-                # The sources existed when the plan was made, but may have been removed since.
-                with self._metrics.refusals(build.architecture):
-                    self.sources.check(build.spec)
-            stored = self._store.add(builds)
+        with timings.measure("store"):
+            stored = await write(self._add, builds)
         share = {phase: seconds / max(1, len(builds)) for phase, seconds in timings.seconds.items()}
         for build, is_new in stored:
             outcome: BuildOutcome = "created" if is_new else "existing"
             self._metrics.built(build.architecture, outcome, share)
         return stored
+
+    def _add(self, builds: Sequence[Build]) -> list[tuple[Build, bool]]:
+        with self._store.alone():
+            for build in builds:
+                # The sources existed when the plan was made, but may have been removed since.
+                with self._metrics.refusals(build.architecture):
+                    self.sources.check(build.spec)
+            return self._store.add(builds)
 
     def plan(self, traced: Trace, timings: Timings) -> Build:
         """Return the build that `keep` would store, without storing it.
@@ -185,12 +190,12 @@ class Builds:
         uses = spec.saved_scopes
         return Build(spec.digest, spec.architecture, spec.normalized(), facts, uses)
 
-    def keep_probe(self, build_id: str, document: ProbeDocument) -> None:
+    async def keep_probe(self, build_id: str, document: ProbeDocument) -> None:
         """Keep what a probe of a build found, in place of what an earlier one did.
 
         Its curves are not kept. If the build has been removed meanwhile, nothing is.
         """
-        self._store.keep_probe(build_id, {**document, "modes": []})
+        await write(self._store.keep_probe, build_id, {**document, "modes": []})
 
     async def page(
         self, *, architecture: str | None, before: int | None, limit: int
@@ -225,24 +230,26 @@ class Builds:
 
     # Removal ----------------------------------------------------------------------------------
 
-    def remove(self, build_id: str) -> None:
+    async def remove(self, build_id: str) -> None:
         """Delete a build.
 
         Raises: ServiceError (in-use) if another build takes weights from it, or a name refers to
         it.
         """
-        with self.references_lock:
-            self._check_unused(build_id)
-            self._store.remove(build_id)
+        await write(self._remove, build_id, self._store.remove)
 
-    def remove_checkpoint(self, checkpoint_id: str) -> None:
+    async def remove_checkpoint(self, checkpoint_id: str) -> None:
         """Delete uploaded weights.
 
         Raises: ServiceError (in-use) if a build takes weights from them.
         """
-        with self.references_lock:
-            self._check_unused(checkpoint_id)
-            self._checkpoints.remove(checkpoint_id)
+        await write(self._remove, checkpoint_id, self._checkpoints.remove)
+
+    def _remove(self, source_id: str, remove: Callable[[str], object]) -> None:
+        with self._store.alone():
+            self._check_unused(source_id)
+            with disk_errors():
+                remove(source_id)
 
     def _check_unused(self, source_id: str) -> None:
         """Raises: ServiceError (in-use) if a build or a name uses this build or checkpoint."""

@@ -91,7 +91,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
             await engine.close()
             if spans is not None:
                 await spans.close()
-            services.database.close()
+            services.close()
 
     app = FastAPI(
         title="Model zoo",

@@ -28,7 +28,7 @@ from app.store.scopes import ScopeStore
 from app.store.sweeps import SweepStore
 from app.telemetry.metrics import Metrics
 from app.telemetry.statistics import Statistics
-from model_zoo import CheckpointStore
+from model_zoo import CheckpointStore, HomeInUseError, HomeLock
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,7 @@ class Services:
     """One instance of each part."""
 
     settings: Settings
+    home_lock: HomeLock
     database: Database
     engine: Engine
     checkpoints: CheckpointStore
@@ -59,13 +60,19 @@ class Services:
         self.engine.stop_accepting()
         self.sweeps.stop()
 
+    def close(self) -> None:
+        """Give ZOO_HOME back."""
+        self.database.close()
+        self.home_lock.close()
+
 
 def wire(settings: Settings, engine: Engine, statistics: Statistics) -> Services:
     """Return the parts, connected to the engine and to each other.
 
-    Raises: StoreError if ZOO_HOME cannot be used.
+    Raises: StoreError if ZOO_HOME cannot be used, or is used by another service.
     """
-    database = Database(settings.home)
+    home_lock = _lock(settings.home)
+    database = Database(settings.home, settings.store_wait)
     metrics = Metrics(statistics, engine.figures)
     checkpoints = _checkpoints(settings.home)
     model_store = ModelStore(database)
@@ -81,6 +88,7 @@ def wire(settings: Settings, engine: Engine, statistics: Statistics) -> Services
     prober = Prober(settings, builds, networks, turn)
     return Services(
         settings=settings,
+        home_lock=home_lock,
         database=database,
         engine=engine,
         checkpoints=checkpoints,
@@ -95,10 +103,20 @@ def wire(settings: Settings, engine: Engine, statistics: Statistics) -> Services
         profiler=Profiler(engine, settings, turn),
         prober=prober,
         weight_exports=WeightExports(engine, files, builds.sources),
-        weight_imports=WeightImports(settings, checkpoints),
+        weight_imports=WeightImports(settings, checkpoints, database.check),
         statistics=statistics,
         metrics=metrics,
     )
+
+
+def _lock(home: Path) -> HomeLock:
+    """Hold the home until the process ends: a second service would not see new names."""
+    try:
+        return HomeLock(home)
+    except HomeInUseError as error:
+        raise StoreError(f"{error} A service needs a home of its own; ZOO_HOME sets it.") from error
+    except OSError as error:
+        raise StoreError(f"{home} cannot be written: {error.strerror}.") from error
 
 
 def _checkpoints(home: Path) -> CheckpointStore:

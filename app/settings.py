@@ -146,6 +146,9 @@ class Settings(BaseSettings):
         300, "Seconds to load a network into memory and run it at each batch size.", minimum=1
     )
     request_timeout_s: float = _limit(120, "Seconds a request may wait and compute.", minimum=0.001)
+    store_timeout_s: float = _limit(
+        5, "Seconds that a write, or a read, waits for the database's lock.", minimum=0.001
+    )
     body_timeout_s: float = _limit(
         30,
         "Seconds a client may take to send a body, or the next piece of an upload.",
@@ -187,6 +190,11 @@ class Settings(BaseSettings):
     def sweeps_limit(self) -> Limit[int]:
         """The limit on the bytes of the sweeps that are kept."""
         return Limit(self.max_sweeps_bytes, variable("max_sweeps_bytes"))
+
+    @property
+    def store_wait(self) -> Limit[float]:
+        """The limit on the seconds that a transaction waits for the database's lock."""
+        return Limit(self.store_timeout_s, variable("store_timeout_s"))
 
     @property
     def request_time(self) -> Limit[float]:

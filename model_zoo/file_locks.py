@@ -5,6 +5,7 @@ import fcntl
 import os
 import shutil
 import tempfile
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,11 +43,12 @@ class HomeLock:
             raise
         os.ftruncate(descriptor, 0)
         os.write(descriptor, b"%d\n" % os.getpid())
-        self._stream = os.fdopen(descriptor, "rb", buffering=0)
+        # A lock that nobody has any more is given back.
+        self._end = weakref.finalize(self, os.close, descriptor)
 
     def close(self) -> None:
         """Give the home back."""
-        self._stream.close()
+        self._end()
 
 
 @contextlib.contextmanager

@@ -28,7 +28,9 @@ sys.stdin.read()
 @contextmanager
 def holder(code: str, folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Run a process that takes a lock; yield it, and the line that it prints then."""
-    imports = "import sys\nfrom pathlib import Path\nfrom model_zoo import *\n"
+    imports = (
+        "import sys\nfrom pathlib import Path\nfrom model_zoo import HomeLock, scratch_folder\n"
+    )
     process = subprocess.Popen(
         [sys.executable, "-c", imports + code, str(folder)],
         stdin=subprocess.PIPE,

@@ -71,6 +71,13 @@ class NoEngine:
         pass
 
 
+class IdleEngine(NoEngine):
+    """Takes the loads of models, and loads nothing."""
+
+    async def load(self, model: ModelRef) -> ModelState:
+        return self.state(model)
+
+
 class Server:
     """`python -m app` on a free port, its log read as it comes."""
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
-from app.api.parts import EngineDep
+from app.api.parts import DatabaseDep, EngineDep
 from app.engine import WorkerState
 from app.http.json_answer import JsonAnswer
 from app.http.openapi import answer
@@ -26,6 +26,13 @@ class WorkerBody(TypedDict):
     reason: str | None
 
 
+class StoreBody(TypedDict):
+    """Whether ZOO_HOME is where the service opened it, and `reason` if it is not."""
+
+    ready: bool
+    reason: str | None
+
+
 class FailedPackageBody(TypedDict):
     """An installed package whose architectures are left out: the module that failed, and why."""
 
@@ -40,6 +47,7 @@ class HealthBody(TypedDict):
     status: Literal["ok"]
     ready: bool
     worker: WorkerBody
+    store: StoreBody
     failed_packages: list[FailedPackageBody]
 
 
@@ -49,17 +57,17 @@ class HealthBody(TypedDict):
     summary="Check that the service is live",
     responses={200: answer("It is live; `ready` says whether it computes now.", HealthBody)},
 )
-async def read_health(engine: EngineDep) -> Response:
+async def read_health(engine: EngineDep, database: DatabaseDep) -> Response:
     """Always 200 while the process answers.
 
-    `ready` is false while the worker starts or restarts, and while the service drains. Builds,
-    summaries and explanations are answered then too; predictions and weights wait for the worker.
-    A failed package takes nothing else down.
+    `ready` is false while the worker starts or restarts, while the service drains, and while
+    ZOO_HOME is gone. Builds, summaries and explanations are answered while there is no worker;
+    predictions and weights wait for it. A failed package takes nothing else down.
     """
-    status = engine.status()
+    status, lost = engine.status(), database.why_lost()
     body: HealthBody = {
         "status": "ok",
-        "ready": status.ready,
+        "ready": status.ready and lost is None,
         "worker": {
             "state": status.state,
             "device": status.device,
@@ -68,6 +76,7 @@ async def read_health(engine: EngineDep) -> Response:
             "queued": status.queued,
             "reason": status.reason,
         },
+        "store": {"ready": lost is None, "reason": lost},
         "failed_packages": [
             {"package": each.package, "module": each.module, "reason": each.reason}
             for each in failed_packages()

@@ -51,7 +51,7 @@ async def build_and_infer(
     format_name = chosen_format(request, query.format, FORMATS)
     form = await read_form(request, settings)
     traced = await asyncio.to_thread(builds.trace_body, form.spec, exchange.timings)
-    build, _ = await asyncio.to_thread(builds.keep, traced, exchange.timings)
+    build, _ = await builds.keep(traced, exchange.timings)
     model = await models.find_build(build.id)
     selection = select_outputs(model, query, format_name)
     return await respond(

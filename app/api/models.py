@@ -1,7 +1,5 @@
 """`/v1/models`: put names on builds. The other routes under it are TensorFlow Serving's."""
 
-import asyncio
-from functools import partial
 from typing import Annotated, NotRequired, cast, get_args
 
 from fastapi import APIRouter, Query
@@ -107,8 +105,7 @@ async def put_model(
     model_request = read_model_request(await read_naming(request, settings))
     network = (await models.find_build(model_request.build)).network
     inference.check_rows(network, 1)
-    put = partial(registry.put, name, model_request, network.classes)
-    record, is_new = await asyncio.to_thread(put)
+    record, is_new = await registry.put(name, model_request, network.classes)
     models.load(record, network)
     named = cast(NamedModelBody, model_body(models, record))
     if warnings := [*network.warnings, *(_nameless(models, record) if is_new else [])]:
@@ -163,7 +160,7 @@ async def delete_model(
     ] = None,
 ) -> Response:
     """The build stays. Its memory is freed unless another version runs it in the same way."""
-    for record in await asyncio.to_thread(registry.forget, name, version):
+    for record in await registry.forget(name, version):
         await models.release(record)
     return Response(status_code=204)
 

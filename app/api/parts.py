@@ -21,6 +21,7 @@ from app.serving.sweeps import Sweeps
 from app.serving.weight_exports import WeightExports
 from app.serving.weight_imports import WeightImports
 from app.settings import Settings
+from app.store.database import Database
 from app.telemetry.metrics import Metrics
 from app.telemetry.statistics import Statistics
 from model_zoo import CheckpointStore
@@ -40,6 +41,7 @@ async def _exchange(request: Request) -> HttpExchange:
 ExchangeDep = Annotated[HttpExchange, Depends(_exchange)]
 SettingsDep = Annotated[Settings, _part(lambda services: services.settings)]
 EngineDep = Annotated[Engine, _part(lambda services: services.engine)]
+DatabaseDep = Annotated[Database, _part(lambda services: services.database)]
 BuildsDep = Annotated[Builds, _part(lambda services: services.builds)]
 SavedScopesDep = Annotated[SavedScopes, _part(lambda services: services.saved_scopes)]
 SweepMeasurementsDep = Annotated[

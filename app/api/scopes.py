@@ -17,8 +17,6 @@ from app.http.json_answer import JsonAnswer
 from app.http.openapi import BODY_PROBLEMS, answer, problems
 from app.http.paging import Cursor, PageLimit, page_of, read_cursor
 from app.http.request_bodies import LEVELS
-from app.serving.saved_scopes import SavedScopes
-from app.settings import Settings
 from app.store.scopes import ScopeItem
 from model_zoo import LevelDocument, SavedScope, ScopeUseDocument
 
@@ -98,15 +96,10 @@ async def put_scope(
     A version's digest is that of its levels, in which other saved scopes are resolved.
     """
     body = await read_document(request, settings)
-    item, scope, is_new = await asyncio.to_thread(_put, scopes, settings, name, body)
+    document = await asyncio.to_thread(parse_document, body, settings)
+    item, scope, is_new = await scopes.put(name, document)
     content = _body(item, scope)
     return JsonAnswer(content, 201 if is_new else 200, {"Location": content["links"]["self"]})
-
-
-def _put(
-    scopes: SavedScopes, settings: Settings, name: str, body: bytes
-) -> tuple[ScopeItem, SavedScope, bool]:
-    return scopes.put(name, parse_document(body, settings))
 
 
 @router.get(
@@ -156,7 +149,7 @@ async def read_scope(name: _Name, scopes: SavedScopesDep) -> Response:
 )
 async def delete_scope(name: _Name, scopes: SavedScopesDep) -> Response:
     """Builds and other scopes that were made of it have its levels, and keep them."""
-    await asyncio.to_thread(scopes.remove, name)
+    await scopes.remove(name)
     return Response(status_code=204)
 
 

@@ -20,7 +20,7 @@ from app.http.openapi import BODY_PROBLEMS, answer, problems
 from app.http.request_bodies import FILES
 from app.http.uploads import Receiver, begin, plain_name, receive
 from app.serving.weight_imports import UploadState
-from app.store.errors import StoreError
+from app.store.errors import StoreError, disk_errors
 from model_zoo import (
     Checkpoint,
     CheckpointDocument,
@@ -160,7 +160,9 @@ async def list_weights(checkpoints: CheckpointsDep, imports: WeightImportsDep) -
 
 def _items(checkpoints: CheckpointStore) -> list[WeightsItemBody]:
     items = []
-    for checkpoint in checkpoints.list():
+    with disk_errors():
+        found = checkpoints.list()
+    for checkpoint in found:
         with contextlib.suppress(WeightsError):  # removed meanwhile
             items.append(_item(checkpoint))
     return items
@@ -209,13 +211,14 @@ async def delete_weights(
 ) -> Response:
     """Refused while a build takes weights from them: delete the build first."""
     await _find(checkpoints, weights_id)
-    await asyncio.to_thread(builds.remove_checkpoint, weights_id)
+    await builds.remove_checkpoint(weights_id)
     return Response(status_code=204)
 
 
 async def _find(checkpoints: CheckpointStore, weights_id: str) -> Checkpoint:
     try:
-        return await asyncio.to_thread(checkpoints.get, weights_id)
+        with disk_errors():
+            return await asyncio.to_thread(checkpoints.get, weights_id)
     except WeightsError as error:
         raise ServiceError(
             "unknown-weights", f"{error} GET /v1/weights lists all of them."

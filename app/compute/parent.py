@@ -20,7 +20,7 @@ from app.compute.messages import CallFailure, CallResult, encode, failure
 from app.engine import OutOfMemoryError, Reply, WorkerFaultError
 from app.memory import keep_freed_memory
 from app.settings import Settings
-from app.store.errors import StoreError
+from app.store.errors import disk_error
 from model_zoo import ZooError
 
 log = logging.getLogger("app.worker")
@@ -81,7 +81,7 @@ def _classified(error: Exception) -> Exception:
     """Return an error of the disk, of memory, or of ours, fit for a client; log the other one."""
     if isinstance(error, OSError):
         log.exception("The disk reported an error.")
-        return StoreError(f"The disk reported an error: {error.strerror or 'I/O error'}.")
+        return disk_error(error)
     if _is_out_of_memory(error):
         log.exception("Out of memory.")
         return OutOfMemoryError(

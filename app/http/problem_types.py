@@ -233,8 +233,9 @@ PROBLEM_TYPES: Mapping[ProblemKind, ProblemType] = {
     "store-unavailable": ProblemType(
         503,
         "The store is not available",
-        "The database or the folder of files cannot be read or written. Check the disk and the "
-        "permissions of `ZOO_HOME`.",
+        "The database or the folder of files cannot be read or written: it is locked, full or "
+        "gone. Send again after `Retry-After`; if it lasts, check the disk and the permissions of "
+        "`ZOO_HOME`. Nothing of the request was kept.",
     ),
     "deadline-passed": ProblemType(
         504,

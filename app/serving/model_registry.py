@@ -4,6 +4,7 @@ A version never changes: it is one build, run in one way. Only its labels move, 
 classes can be replaced.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, get_args
@@ -19,6 +20,7 @@ from app.serving.models import MAX_VERSION, NAME, find_records, numbered
 from app.settings import Settings, variable
 from app.store.builds import is_build_id
 from app.store.models import ModelStore, VersionRecord
+from app.store.threads import write
 from app.wording import counted
 from model_zoo import BUILD_ID, Problem, ZooError, json_pointer, unknown_name
 
@@ -114,14 +116,14 @@ def _problem(error: ErrorDetails, document: Mapping[str, object]) -> Problem:
 
 
 class ModelRegistry:
-    """Stores and removes the names of builds. Its methods block."""
+    """Stores and removes the names of builds."""
 
     def __init__(self, settings: Settings, store: ModelStore, builds: Builds) -> None:
         self._limit = settings.max_named_models
         self._store = store
         self._builds = builds
 
-    def put(
+    async def put(
         self, name: str, request: ModelRequest, classes: int | None
     ) -> tuple[VersionRecord, bool]:
         """Name a build of so many classes; return its version, and whether that is new.
@@ -131,9 +133,14 @@ class ModelRegistry:
         """
         class_names = None
         if request.class_names is not None:
-            class_names = read_class_names(request.class_names)
+            class_names = await asyncio.to_thread(read_class_names, request.class_names)
             check_count(class_names, classes)
-        with self._builds.references_lock:
+        return await write(self._put, name, request, class_names)
+
+    def _put(
+        self, name: str, request: ModelRequest, class_names: Sequence[str] | None
+    ) -> tuple[VersionRecord, bool]:
+        with self._store.alone():
             self._builds.get(request.build)
             versions = self._store.versions(name)
             requested = _requested(name, versions, request, "\n".join(class_names or ()))
@@ -162,7 +169,7 @@ class ModelRegistry:
                 f"({variable('max_named_models')}). DELETE /v1/models/{{name}} makes room.",
             )
 
-    def forget(self, name: str, version: int | None) -> list[VersionRecord]:
+    async def forget(self, name: str, version: int | None) -> list[VersionRecord]:
         """Remove a version of a model, or all of them; return what was removed.
 
         Raises: ServiceError (unknown-model) if there is none.
@@ -170,7 +177,10 @@ class ModelRegistry:
         if is_build_id(name):
             rule = f"{name} is a build id, not a name. DELETE /v1/builds/{name} removes the build."
             raise ServiceError("unknown-model", rule)
-        with self._builds.references_lock:
+        return await write(self._forget, name, version)
+
+    def _forget(self, name: str, version: int | None) -> list[VersionRecord]:
+        with self._store.alone():
             versions = find_records(self._store, name)
             if version is not None:
                 versions = [numbered(name, versions, version)]

@@ -96,7 +96,7 @@ class Prober:
         """
         document, warnings = await self.measure(exchange, model.network, traced, options, inputs)
         with exchange.timings.measure("store"):
-            await asyncio.to_thread(self._builds.keep_probe, model.build, document)
+            await self._builds.keep_probe(model.build, document)
         self._networks.forget(model.build)  # whose warnings have changed
         return {**document, "warnings": warnings}
 

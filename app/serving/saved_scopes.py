@@ -1,12 +1,13 @@
 """Saves scopes under names: reads them, stores their versions, and finds these."""
 
+import asyncio
 import re
-import threading
 
 from app.builds import Builds
 from app.errors import ServiceError
 from app.settings import Settings, variable
 from app.store.scopes import ScopeItem, ScopeStore
+from app.store.threads import write
 from app.wording import counted
 from model_zoo import (
     SCOPE_DIGEST,
@@ -25,15 +26,14 @@ _NAME_RULE = (
 
 
 class SavedScopes:
-    """The saved scopes. Its methods block."""
+    """The saved scopes. Methods that are not coroutines block."""
 
     def __init__(self, settings: Settings, store: ScopeStore, builds: Builds) -> None:
         self._limit = settings.max_saved_scopes
         self._store = store
         self._builds = builds
-        self._lock = threading.Lock()
 
-    def put(self, name: str, document: object) -> tuple[ScopeItem, SavedScope, bool]:
+    async def put(self, name: str, document: object) -> tuple[ScopeItem, SavedScope, bool]:
         """Save levels under a name; return the version, and whether it is new.
 
         A version that exists becomes the current one again.
@@ -42,16 +42,19 @@ class SavedScopes:
         if not _NAME.fullmatch(name):
             rule = f"{_NAME_RULE} A version has no name: its digest follows from its levels."
             raise ZooError(Problem(rule if "@" in name else _NAME_RULE, received=name))
-        scope = self._builds.read_scope(name, document)
-        with self._lock:
+        scope = await asyncio.to_thread(self._builds.read_scope, name, document)
+        item, is_new = await write(self._add, scope)
+        return item, scope, is_new
+
+    def _add(self, scope: SavedScope) -> tuple[ScopeItem, bool]:
+        with self._store.alone():
             if self._store.count() >= self._limit and not self._has(scope):
                 raise ServiceError(
                     "store-full",
                     f"The store already has {counted(self._limit, 'version')} of saved scopes "
                     f"({variable('max_saved_scopes')}). DELETE /v1/scopes/{{name}} makes room.",
                 )
-            item, is_new = self._store.add(scope)
-        return item, scope, is_new
+            return self._store.add(scope)
 
     def _has(self, scope: SavedScope) -> bool:
         try:
@@ -76,13 +79,14 @@ class SavedScopes:
         """Return versions, the last put first; `before` is the sequence number that they follow."""
         return self._store.list(name=name, before=before, limit=limit)
 
-    def remove(self, reference: str) -> None:
+    async def remove(self, reference: str) -> None:
         """Delete a version, or all versions of a name.
 
         Raises: ServiceError (unknown-scope) if there is none.
         """
-        item, _ = self.get(reference)
-        self._store.remove(item.name, item.digest if "@" in reference else None)
+        item, _ = await asyncio.to_thread(self.get, reference)
+        digest = item.digest if "@" in reference else None
+        await write(self._store.remove, item.name, digest)
 
 
 def _unknown(message: str) -> ServiceError:

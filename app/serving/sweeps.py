@@ -24,6 +24,7 @@ from app.store.builds import Build
 from app.store.errors import StoreError
 from app.store.scopes import ScopeStore
 from app.store.sweeps import ListedSweep, StoredSweep, SweepStore
+from app.store.threads import write
 from app.telemetry.timings import Timings
 from app.wording import clip
 from model_zoo import (
@@ -121,13 +122,13 @@ class Sweeps:
                     f"{len(self._runs)} sweeps are being traced already; the limit is {limit} "
                     f"({variable('max_running_sweeps')}).",
                 )
-            stored = await asyncio.to_thread(self._stored, sweep)
+            stored = await write(self._stored, sweep)
             if _state(stored, self._runs) == "done":
                 return
 
             async def store(rows: Sequence[SweepRowDocument], progress: dict[str, Any]) -> None:
                 running = set(self._runs)
-                await asyncio.to_thread(self._store.append, sweep.id, rows, progress, running)
+                await write(self._store.append, sweep.id, rows, progress, running)
 
             run = SweepRun(sweep, stored, self._engine, self._outcomes, store, fail_fast=fail_fast)
             task = asyncio.create_task(self._run(sweep.id, run))
@@ -158,7 +159,7 @@ class Sweeps:
             log.exception("Sweep %s stopped.", sweep_id)
         try:
             if reason is not None:
-                await asyncio.to_thread(self._store.stop, sweep_id, reason)
+                await write(self._store.stop, sweep_id, reason)
         except StoreError as error:
             log.warning("Sweep %s: %s", sweep_id, error)
 
@@ -241,15 +242,20 @@ class Sweeps:
                 run.cancelled_for = "The sweep was deleted."
                 task.cancel()
                 await asyncio.wait({task})
-            await asyncio.to_thread(self._store.remove, sweep_id)
+            await write(self._store.remove, sweep_id)
 
-    def keep_builds(
+    async def keep_builds(
         self, sweep_id: str, body: bytes, timings: Timings
     ) -> list[tuple[int, Build, bool]]:
         """Make builds of the rows that a JSON body names; return them, and whether they are new.
 
         Raises: ServiceError, or a ZooError with the place in the body.
         """
+        numbers, builds = await asyncio.to_thread(self._planned, sweep_id, body)
+        stored = await self._builds.keep_planned(builds, timings)
+        return [(number, *each) for number, each in zip(numbers, stored, strict=True)]
+
+    def _planned(self, sweep_id: str, body: bytes) -> tuple[list[int], list[Build]]:
         view = self.get(sweep_id)
         numbers = _numbers(parse_document(body, self._settings), view.stored.row_count)
         builds: list[Build] = []
@@ -263,8 +269,7 @@ class Sweeps:
                     f"Row {number} is refused, so it has no build: {str(error)[:_MAX_CHARACTERS]}"
                 )
                 raise SpecError(Problem(rule, "/rows", number)) from error
-        stored = self._builds.keep_planned(builds, timings)
-        return [(number, *each) for number, each in zip(numbers, stored, strict=True)]
+        return numbers, builds
 
     def stop(self) -> None:
         """Begin to end every sweep; posted again, each goes on where it was."""

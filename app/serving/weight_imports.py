@@ -1,7 +1,7 @@
 """Uploads of weights: checks that there is room, tracks progress, and imports the files."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
@@ -30,9 +30,12 @@ class Upload:
 class WeightImports:
     """Imports uploads into the store of checkpoints."""
 
-    def __init__(self, settings: Settings, checkpoints: CheckpointStore) -> None:
+    def __init__(
+        self, settings: Settings, checkpoints: CheckpointStore, check_home: Callable[[], None]
+    ) -> None:
         self._settings = settings
         self._checkpoints = checkpoints
+        self._check_home = check_home
         # By identity, because clients choose the ids of requests and may use one twice.
         self._uploads: dict[int, Upload] = {}
         self._slots = asyncio.Semaphore(_IMPORTS_AT_ONCE)
@@ -54,8 +57,9 @@ class WeightImports:
     def check_room(self) -> None:
         """Check that the uploads in progress fit in the store, beside the weights that it has.
 
-        Raises: ServiceError (store-full) if they do not.
+        Raises: ServiceError (store-full) if they do not; StoreError if ZOO_HOME is gone.
         """
+        self._check_home()
         limit, stored = self._settings.max_checkpoints_bytes, self._checkpoints.stored_bytes()
         incoming = sum(
             self._settings.max_upload_bytes if upload.size_bytes is None else upload.size_bytes
@@ -78,7 +82,8 @@ class WeightImports:
     ) -> tuple[Checkpoint, bool]:
         """Import received files; return the checkpoint, and whether it is new.
 
-        Raises: WeightsError if the files are not weights or exceed the limits; OSError.
+        Raises: WeightsError if the files are not weights or exceed the limits; OSError; StoreError
+        if ZOO_HOME is gone.
         """
         upload.state = "reading"
         async with self._slots:
@@ -96,6 +101,8 @@ class WeightImports:
             memory_bytes=settings.import_memory_bytes,
             seconds=settings.import_timeout_s,
         )
-        return import_checkpoint(
+        imported = import_checkpoint(
             self._checkpoints, files, digests=digests, member=member, limits=limits
         )
+        self._check_home()  # before it is acknowledged
+        return imported

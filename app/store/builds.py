@@ -6,6 +6,7 @@ row. Every method blocks, so the API calls them in threads.
 
 import re
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, NotRequired
 
@@ -114,15 +115,24 @@ class BuildStore:
         database.create(_uses)
         database.create(_probes)
 
+    def alone(self) -> AbstractContextManager[None]:
+        """Let nothing else be stored or removed inside the block, in any of the stores.
+
+        What a build or a model refers to is looked up and used in one block, and what may be
+        referred to is removed in one.
+        Raises: StoreError if something else takes too long.
+        """
+        return self._database.alone()
+
     def add(self, builds: Sequence[Build]) -> list[tuple[Build, bool]]:
         """Store builds, all or none; return each as it is stored, and whether it is new."""
-        with self._database.transaction() as connection:
+        with self._database.writing() as connection:
             return [_added(connection, build) for build in builds]
 
     def keep_probe(self, build_id: str, probe: ProbeDocument) -> bool:
         """Keep what the last probe of a build found; return whether the build still exists."""
         row = {"created": now(), "probe": probe}
-        with self._database.transaction() as connection:
+        with self._database.writing() as connection:
             query = sa.select(_builds.c.id).where(_builds.c.id == build_id)
             if connection.execute(query).first() is None:
                 return False
@@ -135,7 +145,7 @@ class BuildStore:
 
     def get(self, build_id: str) -> Build | None:
         """Return a build, or None if no build has this id."""
-        with self._database.transaction() as connection:
+        with self._database.reading() as connection:
             row = connection.execute(_stored.where(_builds.c.id == build_id)).first()
             return _build(row) if row else None
 
@@ -153,7 +163,7 @@ class BuildStore:
             .where(text.contains(f'"{source_id}"', autoescape=True))
             .limit(limit)
         )
-        with self._database.transaction() as connection:
+        with self._database.reading() as connection:
             return [row.id for row in connection.execute(query)]
 
     def list(self, *, architecture: str | None, before: int | None, limit: int) -> list[Build]:
@@ -163,12 +173,12 @@ class BuildStore:
             query = query.where(_builds.c.architecture == architecture)
         if before is not None:
             query = query.where(_builds.c.sequence < before)
-        with self._database.transaction() as connection:
+        with self._database.reading() as connection:
             return [_build(row) for row in connection.execute(query)]
 
     def remove(self, build_id: str) -> bool:
         """Delete a build; return whether it existed."""
-        with self._database.transaction() as connection:
+        with self._database.writing() as connection:
             for table in (_uses, _probes):
                 connection.execute(sa.delete(table).where(table.c.build == build_id))
             result = connection.execute(sa.delete(_builds).where(_builds.c.id == build_id))

@@ -10,7 +10,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.store.errors import StoreError
+from app.store.errors import StoreError, disk_errors
+from model_zoo import remove_abandoned
 
 FOLDER = "weights"
 
@@ -40,6 +41,7 @@ class WeightFiles:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(f"{self.folder} cannot be written: {error.strerror}.") from error
+        remove_abandoned(self.folder)
 
     def find(self, build_id: str, suffix: str) -> WeightFile | None:
         """Return the file of a build in a format, or None; mark the file as used."""
@@ -67,10 +69,15 @@ class WeightFiles:
             if total <= self._max_bytes:
                 return
             if path != keep:
-                path.unlink(missing_ok=True)
+                with disk_errors():
+                    path.unlink(missing_ok=True)
                 total -= size
 
     def remove(self, build_id: str) -> None:
-        """Remove the files of a build."""
-        for path in self.folder.glob(f"{build_id}.*"):
-            path.unlink(missing_ok=True)
+        """Remove the files of a build.
+
+        Raises: StoreError if the disk reports an error.
+        """
+        with disk_errors():
+            for path in self.folder.glob(f"{build_id}.*"):
+                path.unlink(missing_ok=True)

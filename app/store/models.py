@@ -5,6 +5,7 @@ that write block, so the API calls them in threads, one at a time.
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,7 +78,7 @@ class ModelStore:
         self._database = database
         database.create(_models)
         database.create(_class_names)
-        with database.transaction() as connection:
+        with database.reading() as connection:
             self._index(_read(connection))
 
     def versions(self, name: str) -> Sequence[VersionRecord]:
@@ -100,9 +101,13 @@ class ModelStore:
         """Return the versions that are a build, ordered by name."""
         return self._by_build.get(build_id, [])
 
+    def alone(self) -> AbstractContextManager[None]:
+        """See `BuildStore.alone`."""
+        return self._database.alone()
+
     def add(self, version: VersionRecord) -> VersionRecord:
         """Store a new version; its labels move to it from other versions of its name."""
-        with self._database.transaction() as connection:
+        with self._database.writing() as connection:
             _take_labels(connection, version.name, version.labels)
             added = connection.execute(
                 sa.insert(_models).values(
@@ -124,7 +129,7 @@ class ModelStore:
 
     def label(self, version: VersionRecord, labels: Sequence[str]) -> VersionRecord:
         """Replace a version's labels; the new ones move to it from other versions of its name."""
-        with self._database.transaction() as connection:
+        with self._database.writing() as connection:
             _take_labels(connection, version.name, labels)
             connection.execute(
                 sa.update(_models)
@@ -137,7 +142,7 @@ class ModelStore:
 
     def name_classes(self, version: VersionRecord, names: str) -> VersionRecord:
         """Replace the names of a version's classes, a name a line."""
-        with self._database.transaction() as connection:
+        with self._database.writing() as connection:
             _set_class_names(connection, version.sequence, names)
             records = _read(connection)
         self._index(records)
@@ -146,7 +151,7 @@ class ModelStore:
     def remove(self, versions: Sequence[VersionRecord]) -> None:
         """Delete versions."""
         numbers = [version.sequence for version in versions]
-        with self._database.transaction() as connection:
+        with self._database.writing() as connection:
             for table in (_models, _class_names):
                 connection.execute(sa.delete(table).where(table.c.sequence.in_(numbers)))
             records = _read(connection)

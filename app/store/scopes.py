@@ -3,6 +3,7 @@
 Every method blocks, so the API calls them in threads.
 """
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,10 +57,14 @@ class ScopeStore:
         self._database = database
         database.create(_scopes)
 
+    def alone(self) -> AbstractContextManager[None]:
+        """See `BuildStore.alone`."""
+        return self._database.alone()
+
     def add(self, scope: SavedScope) -> tuple[ScopeItem, bool]:
         """Store a version as the current one of its name; return it, and whether it is new."""
         same = sa.and_(_scopes.c.name == scope.name, _scopes.c.digest == scope.digest)
-        with self._database.transaction() as connection:
+        with self._database.writing() as connection:
             created = connection.scalar(sa.select(_scopes.c.created).where(same))
             connection.execute(sa.delete(_scopes).where(same))
             connection.execute(
@@ -84,7 +89,7 @@ class ScopeStore:
         query = sa.select(_scopes).where(_scopes.c.name == name)
         if digest is not None:
             query = query.where(_scopes.c.digest.startswith(digest, autoescape=True))
-        with self._database.transaction() as connection:
+        with self._database.reading() as connection:
             rows = connection.execute(query.order_by(_scopes.c.sequence.desc()).limit(2)).all()
             if not rows:
                 raise ZooError(_unknown(connection, name, digest))
@@ -107,12 +112,12 @@ class ScopeStore:
             query = query.where(_scopes.c.name == name)
         if before is not None:
             query = query.where(_scopes.c.sequence < before)
-        with self._database.transaction() as connection:
+        with self._database.reading() as connection:
             return [_item(row) for row in connection.execute(query)]
 
     def count(self) -> int:
         """Return how many versions there are of all names."""
-        with self._database.transaction() as connection:
+        with self._database.reading() as connection:
             return connection.scalar(sa.select(sa.func.count()).select_from(_scopes)) or 0
 
     def remove(self, name: str, digest: str | None) -> None:
@@ -120,7 +125,7 @@ class ScopeStore:
         query = sa.delete(_scopes).where(_scopes.c.name == name)
         if digest is not None:
             query = query.where(_scopes.c.digest == digest)
-        with self._database.transaction() as connection:
+        with self._database.writing() as connection:
             connection.execute(query)
 
 

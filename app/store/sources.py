@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from app.store.errors import disk_errors
 from model_zoo import BuildSpec, Checkpoint, CheckpointStore, WeightsError
 
 
@@ -22,9 +23,10 @@ class WeightSources:
     def checkpoint(self, checkpoint_id: str) -> Checkpoint:
         """Return an imported checkpoint.
 
-        Raises: WeightsError if no checkpoint has this id.
+        Raises: WeightsError if no checkpoint has this id; StoreError.
         """
-        return self._checkpoints.get(checkpoint_id)
+        with disk_errors():
+            return self._checkpoints.get(checkpoint_id)
 
     def build(self, build_id: str) -> BuildSpec:
         """Return the spec of a build.
@@ -34,10 +36,10 @@ class WeightSources:
         return BuildSpec.stored(self._spec(build_id))
 
     def check(self, spec: Mapping[str, Any]) -> None:
-        """Raises: WeightsError if a source that a normalized spec names does not exist."""
+        """Raises: WeightsError if a source that a normalized spec names is gone; StoreError."""
         for source in _sources_in(spec):
             if source["source"] == "checkpoint":
-                self._checkpoints.get(source["id"])
+                self.checkpoint(source["id"])
             elif source["source"] == "build":
                 self._spec(source["id"])
 

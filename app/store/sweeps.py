@@ -104,7 +104,7 @@ class SweepStore:
 
         Raises: StoreError if it does not fit beside those that are running.
         """
-        with self._database.transaction() as connection:
+        with self._database.writing() as connection:
             size = _OVERHEAD_BYTES + len(document_json) + len(scopes_json)
             connection.execute(
                 insert(_sweeps)
@@ -131,7 +131,7 @@ class SweepStore:
         Raises: StoreError if the sweep is not there any more, or does not fit.
         """
         text = json.dumps(rows, separators=(",", ":"))
-        with self._database.transaction() as connection:
+        with self._database.writing() as connection:
             updated = connection.execute(
                 sa.update(_sweeps)
                 .where(_sweeps.c.id == sweep_id)
@@ -146,7 +146,7 @@ class SweepStore:
 
     def stop(self, sweep_id: str, reason: str) -> None:
         """Store why a sweep stopped before its end."""
-        with self._database.transaction() as connection:
+        with self._database.writing() as connection:
             connection.execute(
                 sa.update(_sweeps).where(_sweeps.c.id == sweep_id).values(reason=reason)
             )
@@ -168,7 +168,7 @@ class SweepStore:
 
     def get(self, sweep_id: str) -> StoredSweep | None:
         """Return a sweep, or None if no sweep has this id."""
-        with self._database.transaction() as connection:
+        with self._database.reading() as connection:
             row = connection.execute(_selected(sweep_id)).first()
             return _stored(row) if row else None
 
@@ -181,7 +181,7 @@ class SweepStore:
                 .order_by(_rows.c.first.desc())
                 .limit(1)
             )
-            with self._database.transaction() as connection:
+            with self._database.reading() as connection:
                 row = connection.execute(query).first()
             rows: list[SweepRowDocument] = [] if row is None else json.loads(row.rows)
             rows = [] if row is None else rows[start - row.first :]
@@ -196,7 +196,7 @@ class SweepStore:
         Raises: StoreError if the sweep is not there any more.
         """
         values = {"sweep": sweep_id, "row": row, "measured": measured}
-        with self._database.transaction() as connection:
+        with self._database.writing() as connection:
             query = sa.select(_sweeps.c.id).where(_sweeps.c.id == sweep_id)
             if connection.execute(query).first() is None:
                 raise StoreError("The sweep was deleted.")
@@ -211,7 +211,7 @@ class SweepStore:
         query = sa.select(_measured.c.row, _measured.c.measured).where(
             _measured.c.sweep == sweep_id
         )
-        with self._database.transaction() as connection:
+        with self._database.reading() as connection:
             return {row.row: row.measured for row in connection.execute(query)}
 
     def list(self, *, before: int | None, limit: int) -> list[ListedSweep]:
@@ -219,12 +219,12 @@ class SweepStore:
         query = sa.select(_sweeps).order_by(_sweeps.c.sequence.desc()).limit(limit)
         if before is not None:
             query = query.where(_sweeps.c.sequence < before)
-        with self._database.transaction() as connection:
+        with self._database.reading() as connection:
             return [ListedSweep(**_listed(row)) for row in connection.execute(query)]
 
     def remove(self, sweep_id: str) -> None:
         """Delete a sweep and its rows."""
-        with self._database.transaction() as connection:
+        with self._database.writing() as connection:
             _remove(connection, sweep_id)
 
 

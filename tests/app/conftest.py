@@ -15,18 +15,25 @@ from app.settings import Settings
 
 @pytest.fixture
 def make_client(tmp_path: Path) -> Iterator[Callable[..., TestClient]]:
-    """Return a function that starts the service in this process, with settings and an engine."""
+    """Return a function that starts the service in this process, with settings and an engine.
+
+    Called again, it ends the service before, whose home the next one has.
+    """
     clients: list[TestClient] = []
 
+    def end() -> None:
+        while clients:
+            clients.pop().__exit__(None, None, None)
+
     def make(engine: Any = None, **settings: Any) -> TestClient:
+        end()
         app = create_app(Settings(home=tmp_path / "home", **settings), engine or NoEngine())
         client = TestClient(app, follow_redirects=False)
         clients.append(client)
         return client.__enter__()
 
     yield make
-    for client in clients:
-        client.__exit__(None, None, None)
+    end()
 
 
 @pytest.fixture

@@ -11,18 +11,9 @@ from typing import Any
 import homes
 import pytest
 from starlette.testclient import TestClient
-from zoo_server import NoEngine
-
-from app.engine import ModelRef, ModelState
+from zoo_server import IdleEngine
 
 Make = Callable[..., TestClient]
-
-
-class IdleEngine(NoEngine):
-    """Takes the loads of pinned models, and loads nothing."""
-
-    async def load(self, model: ModelRef) -> ModelState:
-        return self.state(model)
 
 
 @pytest.fixture(params=homes.RELEASES)

@@ -168,6 +168,7 @@ def test_health_tells_the_worker_s_state(client: TestClient) -> None:
             "queued": 0,
             "reason": None,
         },
+        "store": {"ready": True, "reason": None},
         "failed_packages": [],
     }
 

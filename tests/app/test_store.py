@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from app.settings import Settings
 from app.store.builds import Build, BuildStore
 from app.store.database import FILE_NAME, Database
 from app.store.errors import StoreError
@@ -12,12 +13,12 @@ from app.store.files import WeightFiles
 
 
 def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
-    Database(tmp_path).close()
+    Database(tmp_path, Settings().store_wait).close()
     connection = sqlite3.connect(tmp_path / FILE_NAME)
     connection.execute("PRAGMA user_version = 2")
     connection.close()
     with pytest.raises(StoreError) as refusal:
-        Database(tmp_path)
+        Database(tmp_path, Settings().store_wait)
     assert str(refusal.value) == (
         f"{tmp_path / FILE_NAME} was written by a newer version of the service (schema 2; this one "
         "supports 1)."
@@ -27,19 +28,19 @@ def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_bytes(b"no database at all" * 100)
     with pytest.raises(StoreError) as refusal:
-        Database(tmp_path)
+        Database(tmp_path, Settings().store_wait)
     assert str(refusal.value) == (f"{tmp_path / FILE_NAME} cannot be used: file is not a database.")
 
 
 def test_a_home_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StoreError) as refusal:
-        Database(tmp_path / "file" / "home")
+        Database(tmp_path / "file" / "home", Settings().store_wait)
     assert str(refusal.value) == f"{tmp_path / 'file' / 'home'} cannot be created: Not a directory."
 
 
 def test_a_database_that_goes_away_is_an_error_fit_for_a_client(tmp_path: Path) -> None:
-    database = Database(tmp_path)
+    database = Database(tmp_path, Settings().store_wait)
     store = BuildStore(database)
     connection = sqlite3.connect(tmp_path / FILE_NAME)
     connection.execute("DROP TABLE builds")

@@ -51,7 +51,7 @@ class FakeEngine:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[SweepStore]:
-    database = Database(tmp_path)
+    database = Database(tmp_path, Settings().store_wait)
     yield SweepStore(database, Limit(10**9, "ZOO_MAX_SWEEPS_BYTES"))
     database.close()
 
@@ -211,7 +211,7 @@ def test_an_engine_that_is_unavailable_stops_the_sweep_and_it_goes_on_later(
 def test_a_sweep_that_is_killed_and_resumed_has_the_rows_of_one_run(
     tmp_path_factory: pytest.TempPathFactory, kills: list[int]
 ) -> None:
-    database = Database(tmp_path_factory.mktemp("home"))
+    database = Database(tmp_path_factory.mktemp("home"), Settings().store_wait)
     store = SweepStore(database, Limit(10**9, "ZOO_MAX_SWEEPS_BYTES"))
     expected = in_process(MIXED)
 

@@ -30,7 +30,7 @@ from app.http.openapi import BODY_PROBLEMS, SPEC_PROBLEMS, answer, problems
 from app.http.paging import Cursor, PageLimit, page_of, read_cursor
 from app.store.builds import Build
 from app.telemetry.timings import Timings
-from model_zoo import Totals, list_architectures
+from model_zoo import Totals, Trace, list_architectures
 
 router = APIRouter(prefix="/v1/builds", tags=["builds"])
 
@@ -86,24 +86,30 @@ async def create_build(
     """
     reports = some_of("include", include, _REPORTS)
     body = await read_document(request, settings)
-    return await asyncio.to_thread(_create, builds, body, keep, reports, timings(request))
-
-
-def _create(
-    builds: Builds, body: bytes, keep: bool, reports: Sequence[Report], timings: Timings
-) -> Response:
-    traced = builds.trace_body(body, timings)
+    clock = timings(request)
     if not keep:
-        build = builds.plan(traced, timings)
-        with timings.measure("reports"):
-            content = traced_build_body(build, traced, reports)
-        with timings.measure("encode"):
-            return JsonAnswer(content)
-    build, is_new = builds.keep(traced, timings)
+        return await asyncio.to_thread(_trace, builds, body, reports, clock)
+    traced = await asyncio.to_thread(builds.trace_body, body, clock)
+    build, is_new = await builds.keep(traced, clock)
+    return await asyncio.to_thread(_posted, build, is_new, traced, reports, clock)
+
+
+def _trace(builds: Builds, body: bytes, reports: Sequence[Report], timings: Timings) -> Response:
+    traced = builds.trace_body(body, timings)
+    build = builds.plan(traced, timings)
     with timings.measure("reports"):
-        posted = posted_build_body(build, traced, reports)
+        content = traced_build_body(build, traced, reports)
     with timings.measure("encode"):
-        return JsonAnswer(posted, 201 if is_new else 200, {"Location": f"/v1/builds/{build.id}"})
+        return JsonAnswer(content)
+
+
+def _posted(
+    build: Build, is_new: bool, traced: Trace, reports: Sequence[Report], timings: Timings
+) -> Response:
+    with timings.measure("reports"):
+        content = posted_build_body(build, traced, reports)
+    with timings.measure("encode"):
+        return JsonAnswer(content, 201 if is_new else 200, {"Location": f"/v1/builds/{build.id}"})
 
 
 @router.get(
@@ -162,7 +168,7 @@ async def delete_build(
     Posting the same spec again creates the same build, with the same id and weights.
     """
     await builds.find(build_id)
-    await asyncio.to_thread(builds.remove, build_id)
+    await builds.remove(build_id)
     models.release_build(build_id)
     await weight_exports.remove(build_id)
     return Response(status_code=204)

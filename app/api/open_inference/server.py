@@ -4,7 +4,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
-from app.api.parts import EngineDep
+from app.api.parts import DatabaseDep, EngineDep
 from app.http.json_answer import JsonAnswer
 from app.http.openapi import answer, problems
 from app.http.problems import not_ready
@@ -71,12 +71,15 @@ async def read_live() -> Response:
     summary="Check that the server is ready for inference",
     responses={200: answer("It is ready.", V2ReadyBody), **problems("not-ready")},
 )
-async def read_ready(engine: EngineDep) -> Response:
-    """503 while the worker starts, while pinned models load, and while the service drains.
+async def read_ready(engine: EngineDep, database: DatabaseDep) -> Response:
+    """503 while the worker starts, while pinned models load, while the service drains, and while
+    ZOO_HOME is gone.
 
     Other models do not count: their requests wait until they are loaded.
     """
-    status = engine.status()
+    status, lost = engine.status(), database.why_lost()
+    if lost is not None:
+        raise not_ready(lost, live=True)
     if status.ready:
         body: V2ReadyBody = {"ready": True, "live": True}
         return JsonAnswer(body, headers={"Cache-Control": "no-store"})

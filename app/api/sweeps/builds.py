@@ -1,7 +1,5 @@
 """`/v1/sweeps/{id}/builds`: keep rows of a sweep as builds."""
 
-import asyncio
-
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
@@ -47,7 +45,7 @@ async def create_builds(
 ) -> Response:
     """The same as to post each row's spec; if one is refused, none is kept."""
     body = await read_document(request, settings)
-    rows = await asyncio.to_thread(sweeps.keep_builds, sweep_id, body, timings(request))
+    rows = await sweeps.keep_builds(sweep_id, body, timings(request))
     builds: list[SweepBuildBody] = [
         {"row": row, "is_new": is_new, "build": build_body(build)} for row, build, is_new in rows
     ]

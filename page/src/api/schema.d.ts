@@ -359,7 +359,8 @@ export interface paths {
         };
         /**
          * Check that the server is ready for inference
-         * @description 503 while the worker starts, while pinned models load, and while the service drains.
+         * @description 503 while the worker starts, while pinned models load, while the service drains, and while
+         *     ZOO_HOME is gone.
          *
          *     Other models do not count: their requests wait until they are loaded.
          */
@@ -1221,9 +1222,9 @@ export interface paths {
          * Check that the service is live
          * @description Always 200 while the process answers.
          *
-         *     `ready` is false while the worker starts or restarts, and while the service drains. Builds,
-         *     summaries and explanations are answered then too; predictions and weights wait for the worker.
-         *     A failed package takes nothing else down.
+         *     `ready` is false while the worker starts or restarts, while the service drains, and while
+         *     ZOO_HOME is gone. Builds, summaries and explanations are answered while there is no worker;
+         *     predictions and weights wait for it. A failed package takes nothing else down.
          */
         get: operations["getHealth"];
         put?: never;
@@ -2403,6 +2404,7 @@ export interface components {
             /** Ready */
             ready: boolean;
             worker: components["schemas"]["Worker"];
+            store: components["schemas"]["Store"];
             /** Failed Packages */
             failed_packages: components["schemas"]["FailedPackage"][];
         };
@@ -4071,6 +4073,16 @@ export interface components {
             values: {
                 [key: string]: unknown;
             };
+        };
+        /**
+         * Store
+         * @description Whether ZOO_HOME is where the service opened it, and `reason` if it is not.
+         */
+        Store: {
+            /** Ready */
+            ready: boolean;
+            /** Reason */
+            reason: string | null;
         };
         /**
          * StoredWeights
