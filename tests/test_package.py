@@ -142,6 +142,26 @@ def test_import_is_light() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_the_service_is_named_in_one_place() -> None:
+    """Where `model-zoo home` imports it, late; the library works without it."""
+    naming = {
+        path.relative_to(ROOT).as_posix()
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text()))
+        for name in (
+            [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.value]
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+            else []
+        )
+        if re.fullmatch(r"app(\.\w+)*", name)
+    }
+    assert naming == {"cli/home.py"}
+
+
 def examples(packages: Sequence[ModuleType]) -> list[str]:
     """Return the modules with examples in their docstrings."""
     paths = [Path(str(each.__file__)).parent for each in packages]

@@ -161,8 +161,8 @@ async def list_weights(checkpoints: CheckpointsDep, imports: WeightImportsDep) -
 def _items(checkpoints: CheckpointStore) -> list[WeightsItemBody]:
     items = []
     with disk_errors():
-        found = checkpoints.list()
-    for checkpoint in found:
+        stored = checkpoints.list()
+    for checkpoint in stored:
         with contextlib.suppress(WeightsError):  # removed meanwhile
             items.append(_item(checkpoint))
     return items

@@ -37,11 +37,10 @@ class WeightSources:
 
     def check(self, spec: Mapping[str, Any]) -> None:
         """Raises: WeightsError if a source that a normalized spec names is gone; StoreError."""
-        for source in _sources_in(spec):
-            if source["source"] == "checkpoint":
-                self.checkpoint(source["id"])
-            elif source["source"] == "build":
-                self._spec(source["id"])
+        for checkpoint_id in checkpoint_ids(spec):
+            self.checkpoint(checkpoint_id)
+        for build_id in _builds_in(spec):
+            self._spec(build_id)
 
     def specs_of_sources(self, spec: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
         """Return the specs of all builds that a spec takes weights from, directly or not.
@@ -62,6 +61,11 @@ class WeightSources:
         if spec is None:
             raise WeightsError(f"There is no build {build_id!r}.")
         return spec
+
+
+def checkpoint_ids(spec: Mapping[str, Any]) -> list[str]:
+    """Return the ids of the checkpoints that a normalized spec takes weights from."""
+    return [source["id"] for source in _sources_in(spec) if source["source"] == "checkpoint"]
 
 
 def _builds_in(spec: Mapping[str, Any]) -> Iterable[str]:

@@ -22,6 +22,7 @@ from model_zoo.cli.common import (
 )
 from model_zoo.cli.diff import add_diff
 from model_zoo.cli.graph import add_graph
+from model_zoo.cli.home import add_home_commands
 from model_zoo.cli.probe import add_probe
 from model_zoo.cli.sweep import add_sweep
 from model_zoo.cli.weights import add_commands
@@ -96,6 +97,8 @@ def _parser() -> argparse.ArgumentParser:
     add_probe(commands.add_parser("probe", help="where the signal dies, and who is to blame"))
 
     add_commands(commands.add_parser("weights", help="import, plan, export, fetch weights"))
+
+    add_home_commands(commands.add_parser("home", help="back up a service's home, and restore it"))
 
     predict = commands.add_parser("predict", help="classify images")
     add_spec(predict)

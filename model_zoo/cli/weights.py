@@ -1,6 +1,7 @@
 """`model-zoo weights`: import, list, plan, export and fetch weights."""
 
 import argparse
+import contextlib
 import glob
 import json
 import re
@@ -18,6 +19,7 @@ from model_zoo.cli.common import (
     traced,
 )
 from model_zoo.errors import ZooError
+from model_zoo.file_locks import HomeInUseError, HomeLock
 from model_zoo.saving import weight_writer
 from model_zoo.spec import BuildSpec
 from model_zoo.tracing import trace
@@ -152,7 +154,17 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _remove(options: argparse.Namespace) -> int:
-    open_store(options).remove(options.id)
+    try:
+        lock = HomeLock(options.home)
+    except HomeInUseError as error:
+        raise ZooError(
+            f"{error} Ask that service, which knows what its builds need: DELETE "
+            f"/v1/weights/{options.id}."
+        ) from error
+    except OSError as error:
+        raise ZooError(f"{options.home} cannot be written: {error.strerror}.") from error
+    with contextlib.closing(lock):
+        open_store(options).remove(options.id)
     return 0
 
 

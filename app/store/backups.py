@@ -1,0 +1,282 @@
+"""Backups of ZOO_HOME, made while its service runs, and homes that are made from them.
+
+A backup is a folder: the database, the imported checkpoints, and a manifest with the digests of
+both, which is written last. The weight files of builds are left out, as they can be written again.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from app.store.database import FILE_NAME, check_version, now
+from app.store.errors import StoreError
+from app.store.sources import checkpoint_ids
+from app.version import VERSION
+from model_zoo import CheckpointStore, HomeLock, ZooError, remove_abandoned, scratch_folder
+
+MANIFEST = "manifest.json"
+_FORMAT = 1
+_CHECKPOINTS = "checkpoints"
+_SUFFIX = ".safetensors"
+_NAME = re.compile(rf"{re.escape(FILE_NAME)}|{_CHECKPOINTS}/[0-9a-f]{{64}}{re.escape(_SUFFIX)}")
+# What an empty home may have: its lock, and what a file system has of its own.
+_NO_CONTENT = {"lock", "lost+found"}
+# Snapshots until none needs a checkpoint that is removed before it is copied.
+_ATTEMPTS = 10
+_LOCK_SECONDS = 30.0
+_CHUNK_BYTES = 2**20
+_MAX_NAMED = 5
+
+
+class FileRecord(msgspec.Struct, forbid_unknown_fields=True):
+    """A file of a backup."""
+
+    bytes: int
+    sha256: str
+
+
+class Manifest(msgspec.Struct, forbid_unknown_fields=True):
+    """What a backup holds: its files by their paths."""
+
+    format: int
+    service: str
+    created: str
+    files: dict[str, FileRecord]
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """What was copied; `missing` are checkpoints that builds need and the home does not have."""
+
+    checkpoints: int
+    bytes: int
+    missing: tuple[str, ...] = ()
+
+
+def back_up(home: Path, target: Path) -> Copied:
+    """Copy a home into a new or empty folder; its service may run and write meanwhile.
+
+    Whatever the service confirmed before is in the copy.
+    Raises: ZooError if the home cannot be read, or the folder not be written.
+    """
+    if not (home / FILE_NAME).is_file():
+        raise ZooError(f"{home} is no home of a service: it has no {FILE_NAME}.")
+    with _errors_of(target):
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
+            raise ZooError(f"{target} exists, and is not an empty folder.")
+        target.mkdir(parents=True, exist_ok=True)
+        try:
+            files, missing = _copy(home, target)
+            manifest = Manifest(_FORMAT, VERSION, now(), files)
+            unfinished = target / f"{MANIFEST}.part"
+            unfinished.write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
+            _sync(unfinished)
+            unfinished.replace(target / MANIFEST)
+            _sync(target)
+        except BaseException:
+            for path in target.iterdir():  # it was empty
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            raise
+    return _summary(files, missing)
+
+
+def restore(source: Path, home: Path) -> Copied:
+    """Make a home of a backup; until all of it is there and checked, the home stays empty.
+
+    Raises: ZooError if the backup is incomplete or damaged, if the home is in use or has anything
+    in it, or if it cannot be written.
+    """
+    manifest = _read_manifest(source)
+    with _errors_of(home), _held(home), scratch_folder(home) as scratch:
+        (scratch / _CHECKPOINTS).mkdir()
+        needed, free = sum(each.bytes for each in manifest.files.values()), _free(home)
+        if needed > free:
+            raise ZooError(f"The backup has {needed} bytes, and {home} has room for {free}.")
+        for name, record in manifest.files.items():
+            try:
+                copied = _copy_file(source / name, scratch / name)
+            except FileNotFoundError:
+                raise ZooError(f"{source} is incomplete: {name} is missing.") from None
+            if copied != record:
+                raise ZooError(
+                    f"{source} is damaged: {name} has the digest {copied.sha256} and "
+                    f"{copied.bytes} bytes; it was backed up with {record.sha256} and "
+                    f"{record.bytes}."
+                )
+        with _connected(scratch / FILE_NAME) as connection:
+            _check(connection, source / FILE_NAME)
+        # The database comes last: a home that has it is whole.
+        (scratch / _CHECKPOINTS).rename(home / _CHECKPOINTS)
+        (scratch / FILE_NAME).rename(home / FILE_NAME)
+        _sync(home)
+    return _summary(manifest.files)
+
+
+def _copy(home: Path, target: Path) -> tuple[dict[str, FileRecord], set[str]]:
+    """Copy the database and the checkpoints; return the files, and what is missing.
+
+    A checkpoint that a build needs cannot be removed, so one that is not there any more was removed
+    with its builds after the snapshot: the next one does not need it.
+    """
+    (target / _CHECKPOINTS).mkdir()
+    folder = CheckpointStore(home, make=False).folder
+    copied: dict[str, FileRecord] = {}
+    missing: set[str] = set()
+    for _ in range(_ATTEMPTS):
+        before = missing
+        needed = _snapshot(home / FILE_NAME, target / FILE_NAME)
+        for path in folder.glob(f"*{_SUFFIX}"):
+            if path.stem not in copied:
+                with contextlib.suppress(FileNotFoundError):
+                    copied[path.stem] = _copy_file(path, target / _CHECKPOINTS / path.name)
+        missing = needed - copied.keys()
+        if missing <= before:
+            break
+    else:
+        raise ZooError(f"{home} changes faster than it can be copied; try again later.")
+    for checkpoint_id in copied.keys() - needed:
+        if not (folder / f"{checkpoint_id}{_SUFFIX}").exists():  # deleted meanwhile
+            (target / _CHECKPOINTS / f"{checkpoint_id}{_SUFFIX}").unlink()
+            del copied[checkpoint_id]
+    _sync(target / _CHECKPOINTS)
+    files = {f"{_CHECKPOINTS}/{name}{_SUFFIX}": copied[name] for name in sorted(copied)}
+    return {FILE_NAME: _record(target / FILE_NAME), **files}, missing
+
+
+def _snapshot(database: Path, target: Path) -> set[str]:
+    """Copy the database as it is at one moment; return the ids of checkpoints that builds need."""
+    target.unlink(missing_ok=True)
+    with _connected(database) as source, _connected(target, create=True) as copy:
+        _check_version(source, database)
+        source.backup(copy)  # in one step, so that no write makes it begin anew
+        copy.execute("PRAGMA journal_mode = DELETE")  # all of it in one file
+        _check(copy, database)
+        specs = copy.execute("SELECT spec FROM builds").fetchall()
+    _sync(target)
+    return {each for (spec,) in specs for each in checkpoint_ids(json.loads(spec))}
+
+
+@contextlib.contextmanager
+def _connected(database: Path, *, create: bool = False) -> Iterator[sqlite3.Connection]:
+    mode = "rwc" if create else "rw"
+    try:
+        with contextlib.closing(
+            sqlite3.connect(
+                f"{database.absolute().as_uri()}?mode={mode}", uri=True, timeout=_LOCK_SECONDS
+            )
+        ) as connection:
+            yield connection
+    except sqlite3.Error as error:
+        raise ZooError(f"{database} cannot be used: {error}.") from error
+
+
+def _check(connection: sqlite3.Connection, database: Path) -> None:
+    _check_version(connection, database)
+    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok":
+        raise ZooError(f"{database} is damaged: {verdict}.")
+
+
+def _check_version(connection: sqlite3.Connection, database: Path) -> None:
+    try:
+        check_version(database, *connection.execute("PRAGMA user_version").fetchone())
+    except StoreError as error:
+        raise ZooError(str(error)) from error
+
+
+def _read_manifest(source: Path) -> Manifest:
+    try:
+        manifest = msgspec.json.decode((source / MANIFEST).read_bytes(), type=Manifest)
+    except OSError as error:
+        raise ZooError(
+            f"{source} is no complete backup: its {MANIFEST} cannot be read ({error.strerror})."
+        ) from error
+    except msgspec.DecodeError as error:
+        raise ZooError(f"{source} is damaged: {MANIFEST}: {error}.") from error
+    if manifest.format != _FORMAT:
+        raise ZooError(
+            f"{source} has format {manifest.format}, of version {manifest.service} of the "
+            f"service; this one reads format {_FORMAT}."
+        )
+    unknown = [name for name in manifest.files if not _NAME.fullmatch(name)]
+    if unknown or FILE_NAME not in manifest.files:
+        which = f"it lists {unknown[0]!r}" if unknown else f"it does not list {FILE_NAME}"
+        raise ZooError(f"{source} is damaged: {MANIFEST}: {which}.")
+    return manifest
+
+
+@contextlib.contextmanager
+def _held(home: Path) -> Iterator[None]:
+    """Hold an empty home, so that no service starts on it meanwhile."""
+    was_there = home.exists() and any(home.iterdir())
+    if was_there and not (home / "lock").exists():
+        raise _not_empty(home)
+    lock = HomeLock(home)
+    try:
+        remove_abandoned(home)
+        if {path.name for path in home.iterdir()} - _NO_CONTENT:
+            raise _not_empty(home)
+        yield
+    finally:
+        lock.close()
+
+
+def _not_empty(home: Path) -> ZooError:
+    names = sorted({path.name for path in home.iterdir()} - _NO_CONTENT)
+    more = ", ..." if len(names) > _MAX_NAMED else ""
+    return ZooError(
+        f"{home} is not empty: it has {', '.join(names[:_MAX_NAMED])}{more}. Restore into a new "
+        "folder, or move these away."
+    )
+
+
+@contextlib.contextmanager
+def _errors_of(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ZooError(f"{error.filename or folder}: {error.strerror or error}.") from error
+
+
+def _copy_file(source: Path, target: Path) -> FileRecord:
+    """Copy a file to the disk, and return what was read."""
+    digest, size = hashlib.sha256(), 0
+    with source.open("rb") as reading, target.open("xb") as writing:
+        while chunk := reading.read(_CHUNK_BYTES):
+            digest.update(chunk)
+            size += writing.write(chunk)
+        writing.flush()
+        os.fsync(writing.fileno())
+    return FileRecord(size, digest.hexdigest())
+
+
+def _record(path: Path) -> FileRecord:
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        return FileRecord(stream.tell(), digest)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _free(folder: Path) -> int:
+    return shutil.disk_usage(folder).free
+
+
+def _summary(files: dict[str, FileRecord], missing: set[str] | None = None) -> Copied:
+    total = sum(record.bytes for record in files.values())
+    return Copied(len(files) - 1, total, tuple(sorted(missing or ())))

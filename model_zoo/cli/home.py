@@ -1,0 +1,63 @@
+"""`model-zoo home`: back up the home of a service, and restore it."""
+
+import argparse
+import importlib
+import sys
+from pathlib import Path
+from typing import Any
+
+from model_zoo.cli.common import add_home, progress
+from model_zoo.errors import ZooError
+
+# The service knows what its home holds. It is named here and nowhere else in this package, which
+# does without it: it is imported when a command of this module runs.
+_SERVICE = "app.store.backups"
+
+
+def add_home_commands(parser: argparse.ArgumentParser) -> None:
+    """Add the commands to the parser of `model-zoo home`."""
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    backup = commands.add_parser("backup", help="copy a home, while its service runs as well")
+    backup.add_argument("target", metavar="TARGET", type=Path, help="a new or empty folder")
+    add_home(backup)
+    backup.set_defaults(run=_backup)
+
+    restore = commands.add_parser("restore", help="make a home of a backup")
+    restore.add_argument("source", metavar="SOURCE", type=Path, help="the folder of a backup")
+    add_home(restore)
+    restore.set_defaults(run=_restore)
+
+
+def _backup(options: argparse.Namespace) -> int:
+    service = _service()
+    with progress(f"backing up {options.home}"):
+        copied = service.back_up(options.home, options.target)
+    for checkpoint_id in copied.missing:
+        print(
+            f"warning: {options.home} has builds with weights of {checkpoint_id}, and not these "
+            "weights. Import their file again.",
+            file=sys.stderr,
+        )
+    print(f"{options.target}: {_spell(copied)}")
+    return 0
+
+
+def _restore(options: argparse.Namespace) -> int:
+    service = _service()
+    with progress(f"restoring {options.source}"):
+        copied = service.restore(options.source, options.home)
+    print(f"{options.home}: {_spell(copied)}")
+    return 0
+
+
+def _spell(copied: Any) -> str:
+    noun = "checkpoint" if copied.checkpoints == 1 else "checkpoints"
+    return f"the database and {copied.checkpoints} imported {noun}, {copied.bytes:,} bytes"
+
+
+def _service() -> Any:
+    try:
+        return importlib.import_module(_SERVICE)
+    except ModuleNotFoundError as error:
+        raise ZooError(f"The service, whose homes these are, is not installed: {error}.") from error
