@@ -178,7 +178,7 @@ class BuildStore:
 
     def remove(self, build_id: str) -> bool:
         """Delete a build; return whether it existed."""
-        with self._database.writing() as connection:
+        with self._database.removing() as connection:
             for table in (_uses, _probes):
                 connection.execute(sa.delete(table).where(table.c.build == build_id))
             result = connection.execute(sa.delete(_builds).where(_builds.c.id == build_id))

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from app.settings import Limit
 from app.store.errors import StoreError
+from app.store.reserve import Reserve
 from app.store.threads import seconds_waited
 
 FILE_NAME = "builds.sqlite"
@@ -51,6 +52,7 @@ class Database:
         except OSError as error:
             raise StoreError(f"{self._path} cannot be written: {error.strerror}.") from error
         self._identity = _identity(self._path)
+        self._reserve = Reserve(home)
         self._wait = wait
         self._writing = threading.RLock()
         # Since when reads have waited in vain; None after one that did not.
@@ -107,6 +109,27 @@ class Database:
             self.check()
 
     @contextlib.contextmanager
+    def removing(self) -> Iterator[sa.Connection]:
+        """Yield a connection to delete with, as `writing` does; a full disk has room for it.
+
+        Raises: StoreError, with a message fit for a client.
+        """
+        with self.alone():
+            is_full = self._reserve.give()
+            try:
+                with self.writing() as connection:
+                    yield connection
+            finally:
+                if is_full:
+                    self._shorten_log()
+                self._reserve.keep()
+
+    def _shorten_log(self) -> None:
+        with contextlib.suppress(sqlite3.DatabaseError), self._engine.connect() as connection:
+            driver: Any = connection.connection.driver_connection
+            driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
         """Let nobody else write inside the block, which may write several times.
 
@@ -150,6 +173,8 @@ class Database:
                     # With NORMAL, a power cut may lose the last commits but does not damage the
                     # database.
                     driver.execute("PRAGMA synchronous = NORMAL")
+                    # What is deleted is overwritten only where that takes no writes of its own.
+                    driver.execute("PRAGMA secure_delete = FAST")
                     connection.info["is_set_up"] = True
                 connection.execution_options(begin=begin)
                 with connection.begin():

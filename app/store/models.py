@@ -151,7 +151,7 @@ class ModelStore:
     def remove(self, versions: Sequence[VersionRecord]) -> None:
         """Delete versions."""
         numbers = [version.sequence for version in versions]
-        with self._database.writing() as connection:
+        with self._database.removing() as connection:
             for table in (_models, _class_names):
                 connection.execute(sa.delete(table).where(table.c.sequence.in_(numbers)))
             records = _read(connection)

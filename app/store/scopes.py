@@ -125,7 +125,7 @@ class ScopeStore:
         query = sa.delete(_scopes).where(_scopes.c.name == name)
         if digest is not None:
             query = query.where(_scopes.c.digest == digest)
-        with self._database.writing() as connection:
+        with self._database.removing() as connection:
             connection.execute(query)
 
 

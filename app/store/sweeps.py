@@ -224,7 +224,7 @@ class SweepStore:
 
     def remove(self, sweep_id: str) -> None:
         """Delete a sweep and its rows."""
-        with self._database.writing() as connection:
+        with self._database.removing() as connection:
             _remove(connection, sweep_id)
 
 
