@@ -40,6 +40,7 @@ from app.engine import (
 )
 from app.main import create_app
 from app.settings import Settings
+from app.store.backups import back_up, restore
 from app.tasks import (
     DecodedInputs,
     MeasuredSignal,
@@ -172,8 +173,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         max_document_bytes=MAX_BYTES,
         max_upload_bytes=MAX_BYTES,
     )
+    copies = tmp_path_factory.mktemp("copies")
     small = settings.model_copy(
         update={
+            "home": copies / "home",
             "max_named_models": 1,
             "max_checkpoints_bytes": 1,
             "max_saved_scopes": 1,
@@ -201,6 +204,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             "version": "1",
             "weights_id": weights,
         }
+        back_up(settings.home, copies / "backup")
+        restore(copies / "backup", small.home)
         with TestClient(create_app(small, NoEngine()), follow_redirects=False) as full:
             yield World(client, full, engine, document, values)
 
