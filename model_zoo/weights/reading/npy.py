@@ -19,7 +19,8 @@ from model_zoo.weights.reading.pickles import WINDOW_BYTES, is_pickle
 # NumPy's own limit, above which its parser is not safe; the header of an array of numbers has 128.
 _MAX_HEADER_BYTES = 10_000
 _MAX_RANK = 32
-_MAX_DIMENSION = 2**63 - 1
+# The most of a size, and of an array's bytes; of an empty array, of the bytes without its 0s.
+_MAX_NUMBER = 2**63 - 1
 _RUNS = "which runs code when it is read and is never loaded: save arrays of numbers instead."
 
 
@@ -62,7 +63,7 @@ def read_header(stream: IO[bytes], length: int) -> NpyHeader:
     shape, fortran_order, dtype = _parsed(prefix_length + header, long=version != (1, 0))
     if dtype.hasobject:
         raise PickleError(f"holds a pickle of Python objects, {_RUNS}")
-    if len(shape) > _MAX_RANK or not all(0 <= size <= _MAX_DIMENSION for size in shape):
+    if len(shape) > _MAX_RANK or not all(0 <= size <= _MAX_NUMBER for size in shape):
         raise ValueError("has a shape that no array has.")
     content_bytes = length - len(prefix) - len(prefix_length) - len(header)
     # Python's integers do not overflow: a header may claim any shape.
@@ -72,6 +73,8 @@ def read_header(stream: IO[bytes], length: int) -> NpyHeader:
             f"says shape {list(shape)} of {dtype.name}, which is {claimed} bytes; "
             f"{content_bytes} bytes follow its header."
         )
+    if math.prod(size or 1 for size in shape) * max(1, dtype.itemsize) > _MAX_NUMBER:
+        raise ValueError("has a shape that no array has.")
     return NpyHeader(shape, dtype, fortran_order, content_bytes)
 
 
@@ -98,10 +101,12 @@ def _parsed(header: bytes, *, long: bool) -> tuple[tuple[int, ...], bool, np.dty
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # on headers that Python 2 wrote
             shape, fortran_order, dtype = parse(io.BytesIO(header))
+        if any(isinstance(size, bool) for size in shape):
+            raise ValueError("a size is no number")  # for NumPy, True is an integer
     # Whatever a literal, a tokenizer and a dtype raise on text from outside.
     except Exception as error:
         raise ValueError("has an .npy header that is malformed.") from error
-    return tuple(map(int, shape)), fortran_order, dtype
+    return shape, fortran_order, dtype
 
 
 def native(array: NDArray[Any]) -> NDArray[Any]:

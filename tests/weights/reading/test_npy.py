@@ -85,6 +85,14 @@ def test_reads_what_numpy_writes(array: np.ndarray, version: tuple[int, int]) ->
             headed("{'descr': '<f4', 'fortran_order': False, 'shape': (-1, -1)}", b"1234"),
             "The data has a shape that no array has.",
         ),
+        (
+            headed(f"{{'descr': '<f4', 'fortran_order': False, 'shape': (0, {2**40}, {2**40})}}"),
+            "The data has a shape that no array has.",
+        ),
+        (
+            headed("{'descr': '<f4', 'fortran_order': False, 'shape': (True, 1)}", b"1234"),
+            "The data has an .npy header that is malformed.",
+        ),
     ],
 )
 def test_refuses_what_is_no_array_of_numbers(data: bytes, message: str) -> None:
