@@ -15,6 +15,7 @@ from app.store.sources import WeightSources
 from app.store.threads import write
 from app.telemetry.metrics import BuildOutcome, Metrics
 from app.telemetry.timings import Timings
+from app.wording import clip_warnings
 from model_zoo import (
     BuildSpec,
     CheckpointStore,
@@ -25,6 +26,7 @@ from model_zoo import (
     SpecError,
     Trace,
     ZooError,
+    describe_each,
     json_pointer,
     plan_restore,
     read_scope,
@@ -93,11 +95,14 @@ class Builds:
                 rule = 'The body must be an object with two specs: {"a": {...}, "b": {...}}.'
                 raise SpecError(Problem(rule, "", document))
             names = ("a", "b")
-            problems = [
-                unknown_name(json_pointer(key), f"There is no key {key!r} here.", key, names)
-                for key in document
-                if key not in names
-            ]
+            problems = list(
+                describe_each(
+                    (key for key in document if key not in names),
+                    lambda key: unknown_name(
+                        json_pointer(key), f"There is no key {key!r} here.", key, names
+                    ),
+                )
+            )
             traces: list[Trace] = []
             refusals: list[ZooError] = []
             for name in names:
@@ -185,7 +190,7 @@ class Builds:
             "end_points": {name: list(tensor.shape) for name, tensor in graph.end_points.items()},
             "totals": traced.summary().totals,
             "restore": plan.summary() if plan.sources else None,
-            "warnings": [*traced.warnings, *plan.warnings],
+            "warnings": clip_warnings([*traced.warnings, *plan.warnings]),
         }
         uses = spec.saved_scopes
         return Build(spec.digest, spec.architecture, spec.normalized(), facts, uses)

@@ -1,9 +1,13 @@
 """Spells numbers of things, and received values, in messages."""
 
 import json
+from collections.abc import Sequence
 
 # Longer values are cut, so that an answer does not repeat a body of megabytes.
 MAX_RECEIVED_CHARACTERS = 200
+# A sentence may quote several such values, and list what is valid.
+MAX_TEXT_CHARACTERS = 1000
+MAX_WARNINGS = 100
 
 
 def counted(count: int, what: str) -> str:
@@ -29,6 +33,31 @@ def clip(value: object) -> object:
     except (TypeError, ValueError, RecursionError):
         return _cut(str(value))
     return value if len(text) <= MAX_RECEIVED_CHARACTERS else _cut(text)
+
+
+def clip_text(text: str) -> str:
+    """Return a sentence or a pointer, cut in the middle if it is long.
+
+    Its begin says what is wrong, and its end often what would be right.
+
+    >>> clip_text("short"), len(clip_text("x" * 5000))
+    ('short', 1000)
+    """
+    if len(text) <= MAX_TEXT_CHARACTERS:
+        return text
+    half = (MAX_TEXT_CHARACTERS - len(" ... ")) // 2
+    return f"{text[:half]} ... {text[-half - 1 :]}"
+
+
+def clip_warnings(warnings: Sequence[str]) -> list[str]:
+    """Return the first warnings as answers have them, and one that counts the others.
+
+    >>> clip_warnings(["a", "b"]), clip_warnings(["a"] * 103)[-1]
+    (['a', 'b'], '3 more warnings.')
+    """
+    shown = list(map(clip_text, warnings[:MAX_WARNINGS]))
+    more = len(warnings) - len(shown)
+    return [*shown, f"{more:,} more {'warning' if more == 1 else 'warnings'}."] if more else shown
 
 
 def _cut(text: str) -> str:

@@ -29,7 +29,7 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar
 
-from model_zoo.errors import BuildError, Problem, ScopeError, json_pointer
+from model_zoo.errors import BuildError, Problem, ScopeError, describe_each, json_pointer
 from model_zoo.patterns import Names
 from model_zoo.provenance import (
     AnyFunction,
@@ -312,9 +312,13 @@ def refused_arguments(
     ops: tuple[ScopedOp, ...], names: Iterable[str], pointer: str | None = None
 ) -> Iterator[Problem]:
     """Yield a problem for each argument name that one of the ops lacks."""
-    for name in names:
-        lacking = [op.name for op in ops if name not in op.parameters and not op.accepts_any]
-        if lacking:
-            shared = set.intersection(*(set(op.parameters) for op in ops))
-            where = "" if pointer is None else pointer + json_pointer(name)
-            yield unknown_argument(lacking, name, shared, where)
+    strict = [op for op in ops if not op.accepts_any]
+
+    def describe(name: str) -> Problem:
+        lacking = [op.name for op in strict if name not in op.parameters]
+        shared = set.intersection(*(set(op.parameters) for op in ops))
+        where = "" if pointer is None else pointer + json_pointer(name)
+        return unknown_argument(lacking, name, shared, where)
+
+    unknown = (name for name in names if any(name not in op.parameters for op in strict))
+    yield from describe_each(unknown, describe)

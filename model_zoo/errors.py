@@ -16,39 +16,77 @@ A problem's message has four parts: where, the rule, what was received, and what
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Self
+from itertools import islice
+from typing import Self, TypeVar
+
+# A request of a megabyte can hold tens of thousands of mistakes, each longer in words than there.
+MAX_PROBLEMS = 100
+# A longer name than this is no slip of a longest one here, and to compare it takes long.
+_MAX_COMPARED_CHARACTERS = 200
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One mistake: where it stands (JSON pointer), a whole sentence, the nearest valid value."""
+    """One mistake: where it stands (JSON pointer), a whole sentence, the nearest valid value.
+
+    Or it stands for `more` mistakes, which are only counted.
+    """
 
     message: str
     pointer: str = ""
     received: object = None
     suggestion: str | None = None
+    more: int = 0
 
     def __str__(self) -> str:
         return f"{self.pointer}: {self.message}" if self.pointer else self.message
 
 
 class ZooError(Exception):
-    """An error that a caller can cause and mend."""
+    """An error that a caller can cause and mend.
+
+    `problems` are the first `MAX_PROBLEMS` that were found, and one that counts the others.
+    """
 
     def __init__(self, *problems: Problem | str) -> None:
-        self.problems = tuple(
-            problem if isinstance(problem, Problem) else Problem(problem) for problem in problems
+        self.problems = _first(
+            [problem if isinstance(problem, Problem) else Problem(problem) for problem in problems]
         )
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
     def move_to(self, pointer: str) -> None:
         """Put the problems where the document that has them stands in a larger one."""
         self.problems = tuple(
-            replace(problem, pointer=pointer + problem.pointer) for problem in self.problems
+            problem if problem.more else replace(problem, pointer=pointer + problem.pointer)
+            for problem in self.problems
         )
         self.args = ("\n".join(str(problem) for problem in self.problems),)
+
+
+def describe_each(mistakes: Iterable[T], describe: Callable[[T], Problem]) -> Iterator[Problem]:
+    """Yield the problem of each mistake; after `MAX_PROBLEMS`, one that counts the others.
+
+    To find the nearest name takes up to a millisecond, so what is only counted is not described.
+    """
+    rest = iter(mistakes)
+    yield from map(describe, islice(rest, MAX_PROBLEMS))
+    if more := sum(1 for _ in rest):
+        yield _count(more)
+
+
+def _first(problems: list[Problem]) -> tuple[Problem, ...]:
+    described = [problem for problem in problems if not problem.more]
+    shown = described[:MAX_PROBLEMS]
+    more = len(described) - len(shown) + sum(problem.more for problem in problems)
+    return (*shown, _count(more)) if more else tuple(shown)
+
+
+def _count(more: int) -> Problem:
+    return Problem("1 more problem." if more == 1 else f"{more:,} more problems.", more=more)
 
 
 class ScopeError(ZooError):
@@ -143,7 +181,7 @@ def spell_names(names: Iterable[str], most: int = 8) -> str:
 
 def nearest(name: str, valid: Iterable[str]) -> list[str]:
     """Return at most three of the valid names, the closest to `name` first."""
-    if name.isdecimal():
+    if name.isdecimal() or len(name) > _MAX_COMPARED_CHARACTERS:
         return []  # a number with the same digits is not a near one
     return difflib.get_close_matches(name, sorted(valid), n=3, cutoff=0.6)
 

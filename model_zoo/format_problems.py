@@ -1,8 +1,9 @@
 """What pydantic finds wrong with a request, in this package's words."""
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
-from model_zoo.errors import Problem, json_pointer, unknown_name
+from model_zoo.errors import Problem, describe_each, json_pointer, unknown_name
 from model_zoo.level_format import LEVEL_MODELS, ScopeLevel
 from model_zoo.plain_values import spell
 from model_zoo.saved_scopes import IncludeLevel, SavedLevel
@@ -33,51 +34,49 @@ RULES = {
 
 def format_problems(error: ValidationError, root: type[Part]) -> list[Problem]:
     """Return pydantic's errors as problems; `root` is the part of the format that was read."""
-    problems: list[Problem] = []
-    for detail in error.errors(include_url=False):
-        place, owner = _place(detail["loc"], root)
-        pointer = json_pointer(*place)
-        received = detail.get("input")
-        match detail["type"]:
-            case "extra_forbidden" if owner in (IncludeLevel, SavedLevel):
-                (key,) = owner.model_fields
-                rule = (
-                    f"A level with {key!r} takes no other key: {place[-1]!r} is of another level."
-                )
-                problems.append(Problem(rule, pointer, place[-1]))
-            case "string_pattern_mismatch" if owner in (IncludeLevel, SavedLevel):
-                rule = (
-                    f"{place[-1]} must be the name of a saved scope, or a name and the digest of a "
-                    f"version: name@sha256: and at least 8 digits; received {spell(received)}."
-                )
-                problems.append(Problem(rule, pointer, received))
-            case "string_pattern_mismatch" if detail["ctx"]["pattern"] == FEW_STARS:
-                problems.append(Problem(too_many_stars(received), pointer, received))
-            case "extra_forbidden":
-                name = str(place[-1])
-                valid = [field.alias or key for key, field in owner.model_fields.items()]
-                valid += ["include", "saved"] if owner is ScopeLevel else []
-                problems.append(unknown_name(pointer, f"There is no field {name!r}.", name, valid))
-            case "invalid_key":
-                rule = f"A name of a field must be a string; received {spell(received)}."
-                problems.append(Problem(rule, pointer, received))
-            case "missing":
-                problems.append(Problem(f"The field {place[-1]!r} is required.", pointer))
-            case "union_tag_invalid":
-                name = str(received["source"]) if isinstance(received, dict) else ""
-                rule = f"There is no source {name!r}."
-                problems.append(unknown_name(pointer + "/source", rule, name, source_models()))
-            case "union_tag_not_found":
-                rule = "This should be an object with a source, or a list of them"
-                problems.append(Problem(f"{rule}; received {spell(received)}.", pointer, received))
-            case kind:
-                context = detail.get("ctx", {})
-                plural = "" if context.get("min_length") == 1 else "s"
-                rule = RULES.get(kind, f"be valid ({kind})").format(**context, s=plural)
-                problems.append(
-                    Problem(f"This should {rule}; received {spell(received)}.", pointer, received)
-                )
-    return problems
+    details = error.errors(include_url=False)
+    return list(describe_each(details, lambda detail: _format_problem(detail, root)))
+
+
+def _format_problem(detail: ErrorDetails, root: type[Part]) -> Problem:
+    place, owner = _place(detail["loc"], root)
+    pointer = json_pointer(*place)
+    received = detail.get("input")
+    match detail["type"]:
+        case "extra_forbidden" if owner in (IncludeLevel, SavedLevel):
+            (key,) = owner.model_fields
+            rule = f"A level with {key!r} takes no other key: {place[-1]!r} is of another level."
+            return Problem(rule, pointer, place[-1])
+        case "string_pattern_mismatch" if owner in (IncludeLevel, SavedLevel):
+            rule = (
+                f"{place[-1]} must be the name of a saved scope, or a name and the digest of a "
+                f"version: name@sha256: and at least 8 digits; received {spell(received)}."
+            )
+            return Problem(rule, pointer, received)
+        case "string_pattern_mismatch" if detail["ctx"]["pattern"] == FEW_STARS:
+            return Problem(too_many_stars(received), pointer, received)
+        case "extra_forbidden":
+            name = str(place[-1])
+            valid = [field.alias or key for key, field in owner.model_fields.items()]
+            valid += ["include", "saved"] if owner is ScopeLevel else []
+            return unknown_name(pointer, f"There is no field {name!r}.", name, valid)
+        case "invalid_key":
+            rule = f"A name of a field must be a string; received {spell(received)}."
+            return Problem(rule, pointer, received)
+        case "missing":
+            return Problem(f"The field {place[-1]!r} is required.", pointer)
+        case "union_tag_invalid":
+            name = str(received["source"]) if isinstance(received, dict) else ""
+            rule = f"There is no source {name!r}."
+            return unknown_name(pointer + "/source", rule, name, source_models())
+        case "union_tag_not_found":
+            rule = "This should be an object with a source, or a list of them"
+            return Problem(f"{rule}; received {spell(received)}.", pointer, received)
+        case kind:
+            context = detail.get("ctx", {})
+            plural = "" if context.get("min_length") == 1 else "s"
+            rule = RULES.get(kind, f"be valid ({kind})").format(**context, s=plural)
+            return Problem(f"This should {rule}; received {spell(received)}.", pointer, received)
 
 
 def _place(

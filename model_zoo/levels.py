@@ -8,9 +8,9 @@ from pydantic import Field, JsonValue, ValidationError
 
 from model_zoo.arg_scope import arguments_of_one_call, refused_arguments, scoped_op
 from model_zoo.budget import Budget
-from model_zoo.errors import Problem, SpecError, ZooError, json_pointer
+from model_zoo.errors import MAX_PROBLEMS, Problem, SpecError, ZooError, describe_each, json_pointer
 from model_zoo.format_problems import format_problems
-from model_zoo.layers import find_op
+from model_zoo.layers.registry import find_op, is_op, unknown_op
 from model_zoo.level_format import RequestedLevel, ScopeLevel
 from model_zoo.patterns import Names
 from model_zoo.plain_values import spell
@@ -189,6 +189,8 @@ def read_levels(
             read = read_level(level, place)
         except ZooError as error:
             problems += (_included(problem, include) for problem in error.problems)
+            if len(problems) > MAX_PROBLEMS:
+                break  # enough to mend; each level may hold as many
             continue
         sent = f"{include}: {place}" if include else place
         pointer = base + json_pointer(index)
@@ -229,15 +231,15 @@ def read_level(level: ScopeLevel, pointer: str) -> Level:
 
     Raises: SpecError with a problem for each mistake.
     """
+    unknown = [place for place in enumerate(level.ops) if not is_op(place[1])]
+    if unknown:
+        raise SpecError(
+            *describe_each(
+                unknown, lambda each: unknown_op(each[1], pointer + json_pointer("ops", each[0]))
+            )
+        )
     problems: list[Problem] = []
-    functions: dict[Callable[..., Any], None] = {}
-    for index, name in enumerate(level.ops):
-        try:
-            functions[find_op(name, pointer + json_pointer("ops", index))] = None
-        except ZooError as error:
-            problems += error.problems
-    if problems:
-        raise SpecError(*problems)
+    functions = dict.fromkeys(map(find_op, level.ops))
     ops = tuple(scoped_op(function) for function in functions)
     arguments_pointer = pointer + "/args"
     refused = list(refused_arguments(ops, level.args, arguments_pointer))

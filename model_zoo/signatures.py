@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol, Unpack
 
 from model_zoo.arg_scope import has_arg_scope, scoped_op
-from model_zoo.errors import Problem, SpecError, json_pointer, unknown_name
+from model_zoo.errors import Problem, SpecError, describe_each, json_pointer, unknown_name
 from model_zoo.graph import Tensor
 from model_zoo.layers import find_op, normalizer_names
 from model_zoo.plain_values import ArgumentDescription, PlainKind, UnfitError, spell
@@ -219,16 +219,19 @@ class NormalizerArgumentsKind:
         values: dict[str, Any] = {}
         problems: list[Problem] = []
         for name, value in _object(wire).items():
+            if name in known:
+                normalizer, argument = known[name]
+                try:
+                    values[name] = argument.read(value, pointer + json_pointer(name), normalizer)
+                except SpecError as error:
+                    problems += error.problems
+
+        def describe(name: str) -> Problem:
+            rule = f"No normalizer has an argument {name!r}."
             where = pointer + json_pointer(name)
-            if name not in known:
-                rule = f"No normalizer has an argument {name!r}."
-                problems.append(unknown_argument(normalizer_names(), name, known, where, rule=rule))
-                continue
-            normalizer, argument = known[name]
-            try:
-                values[name] = argument.read(value, where, normalizer)
-            except SpecError as error:
-                problems += error.problems
+            return unknown_argument(normalizer_names(), name, known, where, rule=rule)
+
+        problems += describe_each((name for name in wire if name not in known), describe)
         if problems:
             raise SpecError(*problems)
         return values
@@ -378,11 +381,15 @@ class Signature:
         """
         values: dict[str, Any] = {}
         problems: list[Problem] = []
+        problems += describe_each(
+            (name for name in wire if name not in self.arguments),
+            lambda name: unknown_argument(
+                [owner], name, self.arguments, pointer + json_pointer(name)
+            ),
+        )
         for name, value in wire.items():
             argument = self.arguments.get(name)
             if argument is None:
-                where = pointer + json_pointer(name)
-                problems.append(unknown_argument([owner], name, self.arguments, where))
                 continue
             try:
                 values[name] = argument.read(value, pointer + json_pointer(name), owner)

@@ -102,7 +102,8 @@ async def put_model(
     had it. `class_names` replaces the names of its classes; a form can have them as a file.
     """
     check_name(name)
-    model_request = read_model_request(await read_naming(request, settings))
+    naming = await read_naming(request, settings)
+    model_request = await asyncio.to_thread(read_model_request, naming)
     network = (await models.find_build(model_request.build)).network
     inference.check_rows(network, 1)
     record, is_new = await registry.put(name, model_request, network.classes)

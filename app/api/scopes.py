@@ -18,6 +18,7 @@ from app.http.openapi import BODY_PROBLEMS, answer, problems
 from app.http.paging import Cursor, PageLimit, page_of, read_cursor
 from app.http.request_bodies import LEVELS
 from app.store.scopes import ScopeItem
+from app.wording import clip_warnings
 from model_zoo import LevelDocument, SavedScope, ScopeUseDocument
 
 router = APIRouter(prefix="/v1/scopes", tags=["scopes"])
@@ -159,7 +160,7 @@ def _body(item: ScopeItem, scope: SavedScope) -> ScopeBody:
         "levels": list(scope.levels),
         "replaces": scope.replaces,
         "saved_scopes": list(scope.uses),
-        "warnings": list(scope.warnings),
+        "warnings": clip_warnings(scope.warnings),
         "links": _links(item),
     }
 

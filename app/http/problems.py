@@ -39,13 +39,12 @@ from app.http.foreign_problems import MEDIA_TYPE as FOREIGN_MEDIA_TYPE
 from app.http.foreign_problems import foreign_error, foreign_status, is_foreign
 from app.http.problem_types import PROBLEM_TYPES
 from app.store.errors import StoreError
-from app.wording import clip
+from app.wording import clip, clip_text
 from model_zoo import (
     BudgetError,
     BuildError,
     InputError,
     OptionError,
-    Problem,
     ScopeError,
     SpecError,
     WeightsError,
@@ -53,9 +52,6 @@ from model_zoo import (
 )
 
 MEDIA_TYPE = "application/problem+json"
-# A body of megabytes can hold many thousands of mistakes, each longer in the answer than there.
-_MAX_ERRORS = 64
-
 
 # The first class that matches decides, so ZooError, the root, comes last.
 _LIBRARY_KINDS: tuple[tuple[type[ZooError], ProblemKind], ...] = (
@@ -127,32 +123,40 @@ def from_library(error: ZooError) -> ServiceError:
     """Return the service error for an error of `model_zoo`."""
     problems = error.problems
     detail = str(problems[0]) if problems else str(error)
-    if len(problems) > 1:
-        detail = f"{len(problems)} problems; the first: {detail}"
+    count = sum(problem.more or 1 for problem in problems)
+    if count > 1:
+        detail = f"{count} problems; the first: {detail}"
     members: ProblemMembers = {}
     if isinstance(error, BuildError):
         members = {"layer": error.layer, "scopes": list(error.scopes)}
     return ServiceError(
         next(kind for base, kind in _LIBRARY_KINDS if isinstance(error, base)),
         detail,
-        errors=_items(problems),
+        errors=[
+            {
+                "pointer": problem.pointer,
+                "message": problem.message,
+                "received": problem.received,
+                "suggestion": problem.suggestion,
+            }
+            for problem in problems
+        ],
         **members,
     )
 
 
-def _items(problems: Sequence[Problem]) -> list[ProblemItem]:
-    """Return the first problems as an answer has them; the last item counts those left out."""
-    shown = list(problems[:_MAX_ERRORS])
-    if more := len(problems) - len(shown):
-        shown.append(Problem("1 more problem." if more == 1 else f"{more:,} more problems."))
+def _clipped(items: Sequence[ProblemItem]) -> list[ProblemItem]:
+    """Return mistakes as an answer has them: what was received may be long, and stands in each."""
     return [
         {
-            "pointer": problem.pointer,
-            "message": problem.message,
-            "received": clip(problem.received),
-            "suggestion": problem.suggestion,
+            **item,
+            **({"parameter": clip_text(item["parameter"])} if "parameter" in item else {}),
+            "pointer": clip_text(item["pointer"]),
+            "message": clip_text(item["message"]),
+            "received": clip(item["received"]),
+            "suggestion": item["suggestion"] and clip_text(item["suggestion"]),
         }
-        for problem in shown
+        for item in items
     ]
 
 
@@ -201,7 +205,7 @@ def with_subject(name: str, error: ServiceError) -> ServiceError:
 def problem_summary(error: ServiceError) -> ProblemSummary:
     """Return a problem as a part of another answer."""
     head = _head(error, PROBLEM_TYPES[error.kind].status)
-    return {**head, **error.members, "errors": error.errors}
+    return {**head, **error.members, "errors": _clipped(error.errors)}
 
 
 def _head(error: ServiceError, status: int) -> ProblemHead:
@@ -209,7 +213,7 @@ def _head(error: ServiceError, status: int) -> ProblemHead:
         "type": f"/docs#problem-{error.kind}",
         "title": PROBLEM_TYPES[error.kind].title,
         "status": status,
-        "detail": error.detail,
+        "detail": clip_text(error.detail),
     }
 
 
@@ -218,9 +222,9 @@ def problem_response(error: ServiceError, ids: RequestIds, method: str, path: st
     status = foreign_status(PROBLEM_TYPES[error.kind].status, method, path)
     head = _head(error, status)
     body: ProblemBody | ForeignProblemBody
-    body = {**head, **ids, **error.members, "errors": error.errors}
+    body = {**head, **ids, **error.members, "errors": _clipped(error.errors)}
     if is_foreign(path):
-        body = {"error": foreign_error(error.kind, status, error.detail), **body}
+        body = {"error": foreign_error(error.kind, status, head["detail"]), **body}
     content = json.dumps(body, ensure_ascii=False, allow_nan=False)
     later = _retry_after(_LATER_S) if status == 503 else {}
     own = error.headers if isinstance(error, HttpError) else {}
@@ -262,7 +266,7 @@ def _query_item(name: str, message: str, received: object, suggestion: str | Non
         "pointer": "",
         "parameter": name,
         "message": message,
-        "received": clip(received),
+        "received": received,
         "suggestion": suggestion,
     }
 

@@ -22,7 +22,7 @@ from app.store.builds import is_build_id
 from app.store.models import ModelStore, VersionRecord
 from app.store.threads import write
 from app.wording import counted
-from model_zoo import BUILD_ID, Problem, ZooError, json_pointer, unknown_name
+from model_zoo import BUILD_ID, Problem, ZooError, describe_each, json_pointer, unknown_name
 
 # `/v2/models/stats` answers with the statistics of all models.
 _RESERVED_NAMES = ("stats",)
@@ -91,26 +91,33 @@ def read_model_request(document: object) -> ModelRequest:
     try:
         return ModelRequest.model_validate(document)
     except ValidationError as error:
-        unknown_first = sorted(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
-        problems: list[Problem] = []
-        for each in unknown_first:
-            problem = _problem(each, document)
-            if problem not in problems:  # several labels that are not strings break the same rule
-                problems.append(problem)
-        # The rules of whole fields come before those of single labels.
-        raise ZooError(*sorted(problems, key=lambda each: each.pointer.count("/"))) from error
+        mistakes: dict[str, ErrorDetails] = {}
+        for each in error.errors():  # several labels that are not strings break the same rule
+            mistakes.setdefault(_pointer(each), each)
+        # Keys that do not exist come first, and the rules of whole fields before those of labels.
+        ordered = sorted(
+            mistakes.values(),
+            key=lambda each: (_pointer(each).count("/"), each["type"] != "extra_forbidden"),
+        )
+        problems = describe_each(ordered, lambda each: _problem(each, document))
+        raise ZooError(*problems) from error
+
+
+def _pointer(error: ErrorDetails) -> str:
+    is_of_item = error["type"] in ("string_pattern_mismatch", "value_error")
+    return json_pointer(*(error["loc"] if is_of_item else error["loc"][:1]))
 
 
 def _problem(error: ErrorDetails, document: Mapping[str, object]) -> Problem:
     key, *index = error["loc"]
-    pointer = json_pointer(key)
+    pointer = _pointer(error)
     match error["type"]:
         case "extra_forbidden":
             return unknown_name(pointer, f"There is no key {key!r} here.", str(key), _RULES)
         case "missing":
             return Problem("build is required: the id of the build to name.", pointer)
         case "string_pattern_mismatch" | "value_error" if index:
-            return Problem(_LABEL_RULE, json_pointer(key, *index), error["input"])
+            return Problem(_LABEL_RULE, pointer, error["input"])
         case _:
             return Problem(_RULES[str(key)], pointer, document[str(key)])
 

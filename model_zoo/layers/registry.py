@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, get_args, get_type_hints, overload
 
 from model_zoo.arg_scope import add_arg_scope, scoped_op
-from model_zoo.errors import ZooError, unknown_name
+from model_zoo.errors import Problem, ZooError, unknown_name
 from model_zoo.graph import Tensor
 from model_zoo.packages import why_missing
 from model_zoo.provenance import LayerName
@@ -78,8 +78,17 @@ def find_op(name: str, pointer: str = "") -> Callable[..., Any]:
 
     Raises: ZooError for an unknown name.
     """
-    op = _ops.get(_aliases.get(name, name))
-    if op is None:
-        rule = f"There is no scoped op {name!r}."
-        raise ZooError(unknown_name(pointer, rule, name, [*_ops, *_aliases], why_missing(name)))
-    return op
+    if not is_op(name):
+        raise ZooError(unknown_op(name, pointer))
+    return _ops[_aliases.get(name, name)]
+
+
+def is_op(name: str) -> bool:
+    """Return whether a scoped op has this name or alias."""
+    return _aliases.get(name, name) in _ops
+
+
+def unknown_op(name: str, pointer: str = "") -> Problem:
+    """Return the problem of a name that no scoped op has."""
+    rule = f"There is no scoped op {name!r}."
+    return unknown_name(pointer, rule, name, [*_ops, *_aliases], why_missing(name))

@@ -20,7 +20,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from model_zoo.budget import Budget
-from model_zoo.errors import BudgetError, Problem, SpecError, json_pointer
+from model_zoo.errors import MAX_PROBLEMS, BudgetError, Problem, SpecError, json_pointer
 from model_zoo.saved_scopes import ScopeLibrary
 from model_zoo.sweeps.conditions import Condition, read_condition
 from model_zoo.sweeps.format import SweepRequest, read_request
@@ -174,6 +174,8 @@ def sweep(
     draws = request.run_cap if request.method == "random" else None
     specs: dict[str, dict[str, Any]] = {}
     for base, axes, where, spec_at in _spaces(request):
+        if len(problems) > MAX_PROBLEMS:
+            break  # enough to mend; each space may hold as many
         try:
             if spec_at not in specs:
                 specs[spec_at] = pinner.spec(base)
