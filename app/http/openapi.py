@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 
 from app.errors import ForeignProblemBody, ProblemBody, ProblemKind, ProblemKinds
+from app.http.admission import is_always_admitted
 from app.http.foreign_problems import MEDIA_TYPE as FOREIGN_MEDIA_TYPE
 from app.http.foreign_problems import foreign_status, is_foreign
 from app.http.openapi_examples import PROBLEM
@@ -41,6 +42,9 @@ INFERENCE_PROBLEMS: ProblemKinds = (
     "weights-refused",
     *WORKER_PROBLEMS,
 )
+
+# What any request can end in, except those that are always admitted.
+_ADMISSION_PROBLEMS: ProblemKinds = ("too-many-requests", "overloaded", "store-unavailable")
 
 # A schema that is no more than this and the name of a component refers to it: for what a request
 # and an answer share.
@@ -166,6 +170,10 @@ def _with_problems(responses: Schema, method: str, path: str) -> Schema:
     """Return the answers of a route, each problem with the status and the form of its path."""
     answers: Schema = {}
     descriptions: dict[str, list[str]] = {}
+    if not is_always_admitted({"path": path, "method": method}):
+        for kind in _ADMISSION_PROBLEMS:
+            described = PROBLEM_TYPES[kind]
+            descriptions.setdefault(str(described.status), []).append(described.title)
     is_page = "text/html" in responses.get("200", {}).get("content", {})
     # Our own routes refuse unknown parameters; a page opens with any.
     if foreign_status(422, method, path) == 422 and not is_page:
@@ -174,8 +182,8 @@ def _with_problems(responses: Schema, method: str, path: str) -> Schema:
         if status < "400":
             answers[status] = response
         elif "content" not in response:  # the framework's own 422 has content
-            actual = str(foreign_status(int(status), method, path))
-            descriptions.setdefault(actual, []).append(response["description"])
+            titles = descriptions.setdefault(str(foreign_status(int(status), method, path)), [])
+            titles += [each for each in response["description"].split("; ") if each not in titles]
     content = {MEDIA_TYPE: {"schema": reference("Problem")}}
     if is_foreign(path):
         content = {FOREIGN_MEDIA_TYPE: {"schema": reference("ForeignProblem")}}

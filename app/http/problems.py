@@ -147,17 +147,19 @@ def from_library(error: ZooError) -> ServiceError:
 
 def _clipped(items: Sequence[ProblemItem]) -> list[ProblemItem]:
     """Return mistakes as an answer has them: what was received may be long, and stands in each."""
-    return [
-        {
+    clipped = []
+    for item in items:
+        copy: ProblemItem = {
             **item,
-            **({"parameter": clip_text(item["parameter"])} if "parameter" in item else {}),
             "pointer": clip_text(item["pointer"]),
             "message": clip_text(item["message"]),
             "received": clip(item["received"]),
             "suggestion": item["suggestion"] and clip_text(item["suggestion"]),
         }
-        for item in items
-    ]
+        if "parameter" in copy:
+            copy["parameter"] = clip_text(copy["parameter"])
+        clipped.append(copy)
+    return clipped
 
 
 @contextmanager

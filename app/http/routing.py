@@ -1,5 +1,6 @@
 """Looks requests up in the routes: which run inference, and which methods a path supports."""
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NoReturn, TypeVar
 
@@ -26,6 +27,11 @@ def runs_inference(endpoint: Endpoint) -> Endpoint:
     return endpoint
 
 
+def _literal(route: APIRoute) -> int:
+    """Return how many characters of a path are its own, and not a parameter's."""
+    return len(re.sub(r"{[^}]*}", "", route.path))
+
+
 class Routes:
     """The routes of some routers, for lookup."""
 
@@ -47,10 +53,16 @@ class Routes:
         """Raise a 405 with the methods of the path; raise any other error unchanged."""
         if not isinstance(error, HTTPException) or error.status_code != 405:
             raise error
+        matching = [
+            route for route in self._routes if route.matches(request.scope)[0] is not Match.NONE
+        ]
+        # Of a path that is described, as described: some routes only refuse in a protocol's words,
+        # and a name with a colon or a reserved one is another route's.
+        described = [route for route in matching if route.include_in_schema]
+        most = max(map(_literal, described), default=0)
         methods = {
             method
-            for route in self._routes
-            if route.matches(request.scope)[0] is not Match.NONE
+            for route in ([each for each in described if _literal(each) == most] or matching)
             for method in route.methods or ()
         }
         if "GET" in methods:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 import httpx
 import numpy as np
@@ -38,6 +39,8 @@ from app.engine import (
     WorkerTask,
     WorkerUnavailableError,
 )
+from app.errors import ProblemKind, ServiceError
+from app.http.admission import Admission
 from app.main import create_app
 from app.settings import Settings
 from app.store.backups import back_up, restore
@@ -430,11 +433,27 @@ def answer(world: World, place: str, status: str, call: Call) -> Any:
         engine.ready = False
         engine.states.clear()
     client = world.full if status == "503" and place in FULL else world.client
-    try:
+
+    def send() -> Any:
         return client.request(method, url, content=call.content, headers=call.headers)
+
+    try:
+        if status == "429":
+            with refusing("too-many-requests"):
+                return send()
+        response = None if status == "503" and method == "DELETE" else send()
+        if status == "503" and (response is None or response.status_code != 503):
+            with refusing("overloaded"):  # it has no 503 of its own
+                return send()
+        return response
     finally:
         engine.error, engine.ready, engine.is_held = None, True, False
         engine.states |= states
+
+
+def refusing(kind: ProblemKind) -> Any:
+    """Return a block in which no request is admitted."""
+    return mock.patch.object(Admission, "enter", side_effect=ServiceError(kind, "Full."))
 
 
 FULL = tuple(OPERATIONS[name] for name in ("createSweep", "putModel", "putScope", "uploadWeights"))

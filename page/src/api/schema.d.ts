@@ -5367,7 +5367,16 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The service is at capacity; The worker died while computing; The worker is not available; There is not enough memory */
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available; The worker died while computing; The worker is not available; There is not enough memory */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5461,7 +5470,16 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The service is at capacity; The worker died while computing; The worker is not available; There is not enough memory */
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available; The worker died while computing; The worker is not available; There is not enough memory */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5499,6 +5517,24 @@ export interface operations {
                     "application/json": components["schemas"]["V2Statistics"];
                 };
             };
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
         };
     };
     v2GetVersionStatistics: {
@@ -5533,6 +5569,24 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
         };
     };
     v2GetModelStatistics: {
@@ -5558,6 +5612,24 @@ export interface operations {
             };
             /** @description There is no such model */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5600,6 +5672,24 @@ export interface operations {
             };
             /** @description The body is too large */
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5659,6 +5749,15 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
             /** @description The service does not support this */
             501: {
                 headers: {
@@ -5668,7 +5767,7 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The service is at capacity; The worker died while computing; The worker is not available; There is not enough memory */
+            /** @description The service is at capacity; The store is not available; The worker died while computing; The worker is not available; There is not enough memory */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5738,6 +5837,24 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
         };
     };
     v2ListModels: {
@@ -5756,6 +5873,24 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["V2ModelNames"];
+                };
+            };
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
         };
@@ -5790,7 +5925,16 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The service or the model is not ready */
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available; The service or the model is not ready */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5833,7 +5977,16 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The service or the model is not ready */
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available; The service or the model is not ready */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5867,6 +6020,24 @@ export interface operations {
             };
             /** @description There is no such model */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5908,6 +6079,24 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
         };
     };
     v2GetModelMetadata: {
@@ -5933,6 +6122,24 @@ export interface operations {
             };
             /** @description There is no such model */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5974,6 +6181,24 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
         };
     };
     v2GetServer: {
@@ -5992,6 +6217,24 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["V2Server"];
+                };
+            };
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
         };
@@ -6087,6 +6330,24 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
         };
     };
     tfsGetModelStatus: {
@@ -6124,6 +6385,24 @@ export interface operations {
             };
             /** @description There is no such model */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6242,7 +6521,16 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The store is full */
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available; The store is full */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6293,6 +6581,24 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
         };
     };
     tfsRegress: {
@@ -6325,6 +6631,24 @@ export interface operations {
             };
             /** @description There is no such model */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6407,7 +6731,16 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The service is at capacity; The worker died while computing; The worker is not available; There is not enough memory */
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available; The worker died while computing; The worker is not available; There is not enough memory */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6500,7 +6833,16 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The service is at capacity; The worker died while computing; The worker is not available; There is not enough memory */
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available; The worker died while computing; The worker is not available; There is not enough memory */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6617,7 +6959,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service is at capacity; The worker died while computing; The worker is not available; There is not enough memory */
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available; The worker died while computing; The worker is not available; There is not enough memory */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6747,7 +7098,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service is at capacity; The worker died while computing; The worker is not available; There is not enough memory */
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available; The worker died while computing; The worker is not available; There is not enough memory */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6826,6 +7186,24 @@ export interface operations {
             };
             /** @description A query parameter is not valid */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6924,6 +7302,24 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     listSweeps: {
@@ -6951,6 +7347,24 @@ export interface operations {
             };
             /** @description A query parameter is not valid */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7057,7 +7471,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service is at capacity */
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7110,6 +7533,24 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     deleteSweep: {
@@ -7142,6 +7583,24 @@ export interface operations {
             };
             /** @description A query parameter is not valid */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7212,6 +7671,24 @@ export interface operations {
             };
             /** @description A query parameter is not valid */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7300,6 +7777,24 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     getSweepMeasurement: {
@@ -7334,6 +7829,24 @@ export interface operations {
             };
             /** @description A query parameter is not valid */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7445,7 +7958,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service is at capacity */
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7486,6 +8008,24 @@ export interface operations {
             };
             /** @description A query parameter is not valid */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7604,7 +8144,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service is at capacity; The worker died while computing; The worker is not available; There is not enough memory */
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available; The worker died while computing; The worker is not available; There is not enough memory */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7651,6 +8200,24 @@ export interface operations {
             };
             /** @description A query parameter is not valid */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7741,6 +8308,24 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     getBuild: {
@@ -7775,6 +8360,24 @@ export interface operations {
             };
             /** @description A query parameter is not valid */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7830,6 +8433,24 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     getBuildSummary: {
@@ -7878,6 +8499,24 @@ export interface operations {
             };
             /** @description A query parameter is not valid */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7946,6 +8585,24 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     getBuildScopes: {
@@ -7986,6 +8643,24 @@ export interface operations {
             };
             /** @description A query parameter is not valid */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -8053,6 +8728,24 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     getBuildCode: {
@@ -8090,6 +8783,24 @@ export interface operations {
             };
             /** @description A query parameter is not valid; The request cannot be carried out */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -8158,7 +8869,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service is at capacity; The worker died while computing; The worker is not available; There is not enough memory */
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available; The worker died while computing; The worker is not available; There is not enough memory */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8289,7 +9009,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service is at capacity; The worker died while computing; The worker is not available; There is not enough memory */
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available; The worker died while computing; The worker is not available; There is not enough memory */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8354,6 +9083,24 @@ export interface operations {
             };
             /** @description A query parameter is not valid; The weights do not fit, or cannot be read */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -8455,6 +9202,24 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     getBuildWeights: {
@@ -8529,7 +9294,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service is at capacity; The worker died while computing; The worker is not available; There is not enough memory */
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available; The worker died while computing; The worker is not available; There is not enough memory */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8569,6 +9343,24 @@ export interface operations {
             };
             /** @description A query parameter is not valid */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -8617,6 +9409,24 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     listOps: {
@@ -8639,6 +9449,24 @@ export interface operations {
             };
             /** @description A query parameter is not valid */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -8687,6 +9515,24 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     getScope: {
@@ -8724,6 +9570,24 @@ export interface operations {
             };
             /** @description A query parameter is not valid */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -8815,7 +9679,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The store is full */
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available; The store is full */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8866,6 +9739,24 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     listScopes: {
@@ -8902,6 +9793,24 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     listWeights: {
@@ -8924,6 +9833,24 @@ export interface operations {
             };
             /** @description A query parameter is not valid */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -9017,7 +9944,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The store is full */
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available; The store is full */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9048,6 +9984,24 @@ export interface operations {
             };
             /** @description A query parameter is not valid */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -9089,6 +10043,24 @@ export interface operations {
             };
             /** @description A query parameter is not valid */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -9144,6 +10116,24 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     listModels: {
@@ -9171,6 +10161,24 @@ export interface operations {
             };
             /** @description A query parameter is not valid */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -9229,6 +10237,24 @@ export interface operations {
             };
             /** @description A query parameter is not valid */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -9306,6 +10332,24 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     getPage: {
@@ -9333,6 +10377,24 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     getDocs: {
@@ -9359,6 +10421,24 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description The client has too many requests in progress */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is at capacity; The store is not available */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
             };
         };
     };
