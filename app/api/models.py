@@ -1,5 +1,6 @@
 """`/v1/models`: put names on builds. The other routes under it are TensorFlow Serving's."""
 
+import asyncio
 from typing import Annotated, NotRequired, cast, get_args
 
 from fastapi import APIRouter, Query
