@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import uvicorn
 import uvloop
@@ -52,11 +53,12 @@ async def _serve(settings: Settings) -> None:
         config = uvicorn.Config(
             app,
             lifespan="off",  # entered below, so that an error at start-up is raised there
-            http=BoundedHttpProtocol,
+            http=partial(BoundedHttpProtocol, write_timeout_s=settings.write_timeout_s),  # type: ignore[arg-type]  # declared as a class
             access_log=False,
             log_config=None,
             server_header=False,
-            timeout_graceful_shutdown=settings.drain_s,
+            # With 0, uvicorn would not even begin to wait, and `_Server` not learn of the end.
+            timeout_graceful_shutdown=settings.drain_s or 0.1,  # type: ignore[arg-type]  # seconds
         )
         async with app.router.lifespan_context(app):
             address, port = listener.getsockname()[:2]
@@ -105,6 +107,16 @@ class _Server(uvicorn.Server):
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stop)
         yield
+
+    async def _wait_tasks_to_complete(self) -> None:
+        """Wait for requests in progress; if that takes too long, uvicorn cancels it, and them."""
+        try:
+            await super()._wait_tasks_to_complete()
+        except asyncio.CancelledError:
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, BoundedHttpProtocol):
+                    connection.abort_response()
+            raise
 
     def _stop(self) -> None:
         self._stop_accepting()

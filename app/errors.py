@@ -14,6 +14,8 @@ ProblemKind = Literal[
     "malformed-json",
     "malformed-body",
     "malformed-request",
+    "malformed-http",
+    "cross-site",
     "not-found",
     "unknown-build",
     "unknown-model",

@@ -30,6 +30,7 @@ from app.api import (
 from app.compute.local_engine import LocalEngine
 from app.engine import Engine
 from app.http.admission import Admission
+from app.http.body_budget import BodyBudget
 from app.http.envelope import Envelope
 from app.http.negotiation import refuse_unusable_parameters
 from app.http.openapi_tags import TAGS
@@ -126,6 +127,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
             engine.check_admission,
             routes.is_inference,
         ),
+        bodies=BodyBudget(settings.bodies_limit),
         metrics=services.metrics,
         spans=spans,
     )

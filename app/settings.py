@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from model_zoo import Budget, unknown_name
 
 PREFIX = "ZOO_"
+KIB = 2**10
 MIB = 2**20
 GIB = 2**30
 
@@ -87,6 +88,9 @@ class Settings(BaseSettings):
 
     # What a client may send.
     max_body_bytes: int = _limit(32 * MIB, "Bytes in a request body.")
+    max_bodies_bytes: int = _limit(
+        256 * MIB, "Bytes of request bodies held in memory, those that are arriving included."
+    )
     max_document_bytes: int = _limit(
         MIB, "Bytes in a JSON document that is not a prediction: a build spec, sources, a name."
     )
@@ -99,6 +103,13 @@ class Settings(BaseSettings):
 
     # Limits of an upload of weights. A process of its own reads it, within the last three.
     max_upload_bytes: int = _limit(2 * GIB, "Bytes in an upload of weights.")
+    # A published checkpoint of 100 MB takes 100 minutes at this rate.
+    min_upload_bytes_s: int = _limit(
+        16 * KIB,
+        "Least bytes a second of an upload, which a client may fall behind by ZOO_BODY_TIMEOUT_S; "
+        "0 means no limit.",
+        minimum=0,
+    )
     max_import_bytes: int = _limit(
         4 * GIB, "Bytes of the tensors in an upload, and of its unpacked archive."
     )
@@ -154,10 +165,28 @@ class Settings(BaseSettings):
         "Seconds a client may take to send a body, or the next piece of an upload.",
         minimum=0.001,
     )
+    write_timeout_s: float = _limit(
+        30, "Seconds a client may take to receive any more of its answer.", minimum=0.001
+    )
+    trace_wait_s: float = _limit(
+        10, "Seconds a request may wait while the networks of others are traced.", minimum=0.001
+    )
     # Docker kills a container 10 s after SIGTERM, and the worker needs part of that to exit.
     drain_s: int = _limit(
         8, "Seconds that requests in progress have to finish after SIGTERM.", minimum=0
     )
+
+    @model_validator(mode="after")
+    def _check_bodies(self) -> "Settings":
+        """A form is in memory twice while its parts are taken out, and one must always fit."""
+        largest = max(self.max_body_bytes, self.max_document_bytes)
+        if self.max_bodies_bytes < 2 * largest:
+            raise ValueError(
+                f"{variable('max_bodies_bytes')}: input should be at least {2 * largest}, twice "
+                "the largest body (ZOO_MAX_BODY_BYTES, ZOO_MAX_DOCUMENT_BYTES), received "
+                f"{self.max_bodies_bytes}."
+            )
+        return self
 
     @property
     def budget(self) -> Budget:
@@ -175,6 +204,11 @@ class Settings(BaseSettings):
     def body_limit(self) -> Limit[int]:
         """The limit on the bytes of a request body."""
         return Limit(self.max_body_bytes, variable("max_body_bytes"))
+
+    @property
+    def bodies_limit(self) -> Limit[int]:
+        """The limit on the bytes of all request bodies in memory."""
+        return Limit(self.max_bodies_bytes, variable("max_bodies_bytes"))
 
     @property
     def document_limit(self) -> Limit[int]:
@@ -200,6 +234,11 @@ class Settings(BaseSettings):
     def request_time(self) -> Limit[float]:
         """The limit on the seconds that a request may wait and compute."""
         return Limit(self.request_timeout_s, variable("request_timeout_s"))
+
+    @property
+    def trace_wait(self) -> Limit[float]:
+        """The limit on the seconds that a request may wait for the traces of others."""
+        return Limit(self.trace_wait_s, variable("trace_wait_s"))
 
     @property
     def load_time(self) -> Limit[float]:
@@ -247,5 +286,7 @@ def load_settings() -> Settings:
 
 def _sentence(error: Any) -> str:
     message = str(error["msg"])
+    if not error["loc"]:  # of several settings; ours, which names them
+        return str(error["ctx"]["error"])
     rule = message[0].lower() + message[1:]
     return f"{variable(str(error['loc'][0]))}: {rule}, received {error['input']!r}."

@@ -109,7 +109,7 @@ async def upload_weights(
     check_size(upload.size_bytes or 0, settings.upload_limit, "bytes")
     try:
         with imports.receiving(upload):
-            await asyncio.to_thread(imports.check_room)
+            await asyncio.to_thread(imports.check_declared, upload)
             scratch = checkpoints.scratch()
             folder = await asyncio.to_thread(scratch.__enter__)
             try:
@@ -117,7 +117,7 @@ async def upload_weights(
                 receiver = Receiver(folder, content_type, plain_name(name))
                 try:
                     with clock.measure("receive"):
-                        await receive(request, receiver, upload, settings)
+                        await receive(request, receiver, upload, imports, settings)
                 finally:
                     receiver.close()
                 with clock.measure("read"):

@@ -11,6 +11,7 @@ from typing import Any
 from starlette.requests import ClientDisconnect, Request
 
 from app.errors import ServiceError
+from app.http.exchange import held_body
 from app.http.problems import HttpError
 from app.settings import Limit, Settings, variable
 
@@ -37,20 +38,25 @@ async def read_body(
     """Return the whole body, inflated if it has one of the encodings (gzip, deflate).
 
     `limit` bounds the size both before and after inflation; the default is `settings.body_limit`.
-    Raises: ServiceError if the body is too large, has another encoding, or arrives too slowly.
+    Raises: ServiceError if the body is too large, has another encoding, arrives too slowly, or
+    finds no room in memory.
     """
+    # Joined when all are there: a buffer that grows leaves the heap in holes, of twice its size.
     pieces: list[bytes] = []
+    held = held_body(request)
     limit = limit or settings.body_limit
     chunks = body_chunks(request, limit, encodings)
     if (encoding := _encoding(request)) in encodings:
         chunks = _inflated(chunks, encoding, limit)
     try:
-        async with asyncio.timeout(settings.body_timeout_s):
+        size = limit.value if encoding else declared_size(request)
+        async with held.arriving(size or limit.value, settings.body_timeout_s):
             async for chunk in chunks:
-                pieces.append(chunk)  # noqa: PERF401 -- how many there are tells the timeout
+                held.add(len(chunk))
+                pieces.append(chunk)
     except TimeoutError:
         raise too_slow(sum(map(len, pieces)), settings) from None
-    return b"".join(pieces)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 async def body_chunks(

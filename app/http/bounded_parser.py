@@ -1,4 +1,4 @@
-"""uvicorn's httptools protocol, with the limits on a request's head that it lacks.
+"""uvicorn's httptools protocol, with the limits on connections that it lacks.
 
 h11 limits the size of a head, but takes about twice as long for a body of megabytes
 (docs/decisions/0013).
@@ -6,13 +6,21 @@ h11 limits the size of a head, but takes about twice as long for a body of megab
 
 import asyncio
 import re
+import socket
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from app.errors import ServiceError
+from app.http.problems import problem_response
+from app.http.slow_readers import SlowReaderWatch
+from app.telemetry.trace_context import random_id
+
 # The request line, headers and trailers together; h11 has the same limit.
 MAX_HEAD_BYTES = 64 * 1024
 HEAD_TIMEOUT_S = 30.0
+# Between two looks whether a client that sends no more is there to receive the answer.
+_PRESENCE_S = 1.0
 
 _UPGRADE = re.compile(rb"\r\nupgrade:[^\r\n]*(?=\r\n)", re.IGNORECASE)
 
@@ -20,27 +28,61 @@ _UPGRADE = re.compile(rb"\r\nupgrade:[^\r\n]*(?=\r\n)", re.IGNORECASE)
 class BoundedHttpProtocol(HttpToolsProtocol):
     """Closes a connection whose request has a head or trailers that are too long or too slow.
 
+    The same happens if the client does not receive the answer. A client that closes its sending
+    side after a request gets the answer.
+
     `Upgrade` headers are removed before parsing, since HTTP lets a server ignore them: the parser
     would take the body for data of the other protocol.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, write_timeout_s: float, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.url = b""
+        self._write_timeout_s = write_timeout_s
         self._head_bytes = 0
         self._bytes_without_end = 0  # since the last complete line or piece of a body
         self._is_between_requests = True
         self._has_headers = False  # complete: header lines that follow are trailers
         self._head_timer: asyncio.TimerHandle | None = None
+        self._presence_timer: asyncio.TimerHandle | None = None
+        self._has_asked = False  # whether the client is there
 
     def connection_made(self, transport: Any) -> None:
         """Start the timer of the first head."""
         super().connection_made(transport)
+        self._slow_reader = SlowReaderWatch(
+            self.loop, transport, self._write_timeout_s, self._is_held_up
+        )
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the timer."""
+        """Stop the timers."""
         self._stop_timer()
+        self._slow_reader.end()
+        if self._presence_timer is not None:
+            self._presence_timer.cancel()
         super().connection_lost(exc)
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn never keeps it open
+        """Keep the connection open for the answer to a request that arrived whole."""
+        cycle: Any = self.cycle  # None before the first request
+        if cycle is None or cycle.response_complete or cycle.more_body:
+            return False
+        cycle.keep_alive = False
+        if self._presence_timer is None:
+            self._presence_timer = self.loop.call_later(_PRESENCE_S, self._ask_for_client)
+        return True
+
+    def pause_writing(self) -> None:
+        """Watch whether the client receives what waits."""
+        self._slow_reader.begin()
+        super().pause_writing()
+
+    def on_response_complete(self) -> None:
+        """Watch whether the client receives the rest, for which no request waits."""
+        if self.transport.get_write_buffer_size():
+            self._slow_reader.begin()
+        super().on_response_complete()
 
     def data_received(self, data: bytes) -> None:
         """Parse the next bytes; reject a head that grows beyond the limit within one line."""
@@ -51,7 +93,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._bytes_without_end += len(data)
         super().data_received(data)
         if self._bytes_without_end > MAX_HEAD_BYTES and not self.transport.is_closing():
-            self._refuse(f"The head of the request exceeds {MAX_HEAD_BYTES} bytes.")
+            self.send_400_response(f"The head of the request exceeds {MAX_HEAD_BYTES} bytes.")
 
     def on_message_begin(self) -> None:
         """Reset the counters, and start the timer unless it runs already."""
@@ -88,7 +130,42 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         """Prepare for the next request on the connection."""
         self._bytes_without_end = 0
         self._is_between_requests = True
+        self._has_headers = False
         super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer with a problem, or only close the connection if a response has started."""
+        cycle: Any = self.cycle  # None before the first request
+        is_last_answered = cycle is None or (cycle.response_complete and not self._has_headers)
+        if not is_last_answered and cycle.response_started:
+            self.transport.close()
+            return
+        request_id = random_id(128)
+        path = self.url.decode("latin-1").partition("?")[0]
+        response = problem_response(
+            ServiceError("malformed-http", msg), {"request_id": request_id}, "", path
+        )
+        headers = [
+            *self.server_state.default_headers,
+            *response.raw_headers,
+            (b"x-request-id", request_id.encode()),
+            (b"x-content-type-options", b"nosniff"),
+            (b"connection", b"close"),
+        ]
+        lines = [b"HTTP/1.1 400 Bad Request", *(b"%b: %b" % header for header in headers)]
+        self.transport.write(b"\r\n".join((*lines, b"", bytes(response.body))))
+        self.transport.close()
+
+    def abort_response(self) -> None:
+        """Abort the connection if a response on it cannot end well any more.
+
+        It has begun, or the client does not receive what comes before it. A request without a
+        response still gets one.
+        """
+        cycle: Any = self.cycle
+        is_begun = cycle is not None and cycle.response_started and not cycle.response_complete
+        if is_begun or self.flow.write_paused:
+            self.transport.abort()
 
     def _count(self, size: int) -> None:
         self._bytes_without_end = 0
@@ -110,14 +187,28 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._head_timer.cancel()
             self._head_timer = None
 
-    def _refuse(self, message: str) -> None:
-        """Answer with 400, or only close the connection if a response has started."""
-        cycle: Any = self.cycle  # None before the first request
-        if cycle is not None and cycle.response_started:
-            self.transport.close()
-        else:
-            self.send_400_response(message)
+    def _is_held_up(self) -> bool:
+        """Return whether the service writes no more until the client has received some."""
+        cycle: Any = self.cycle
+        return self.flow.write_paused or cycle is None or bool(cycle.response_complete)
+
+    def _ask_for_client(self) -> None:
+        """Abort the connection if the client has closed it whole, and not only its sending side.
+
+        Both look the same until something is sent, which only a client that is gone resets. A 100
+        is something that any client of HTTP 1.1 passes over.
+        """
+        stream: socket.socket = self.transport.get_extra_info("socket")
+        if stream.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            self.transport.abort()
+            return
+        cycle: Any = self.cycle
+        if not (self._has_asked or cycle.response_started or self.pipeline):
+            self._has_asked = True
+            if cycle.scope["http_version"] == "1.1":
+                self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._presence_timer = self.loop.call_later(_PRESENCE_S, self._ask_for_client)
 
     def _unsupported_upgrade_warning(self) -> None:
         """Reject an Upgrade header that arrived in a later packet than the start of the head."""
-        self._refuse("The service does not support Upgrade.")
+        self.send_400_response("The service does not support Upgrade.")

@@ -16,7 +16,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.engine import WorkerUnavailableError
 from app.errors import RequestIds
 from app.http.admission import Admission, is_always_admitted
+from app.http.body_budget import BodyBudget, HeldBody
+from app.http.fetch_metadata import check_fetch_site
 from app.http.problems import as_service_error, problem_response, rejection_reason
+from app.settings import Settings
 from app.telemetry.logs import about_request, log_fields
 from app.telemetry.metrics import Metrics
 from app.telemetry.spans import Phase, SpanExporter
@@ -27,7 +30,7 @@ log = logging.getLogger("app.access")
 
 _SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _NOSNIFF = (b"x-content-type-options", b"nosniff")
-_HEADERS_READ = frozenset((b"x-request-id", b"traceparent", b"tracestate"))
+_HEADERS_READ = frozenset((b"x-request-id", b"traceparent", b"tracestate", b"sec-fetch-site"))
 
 
 class Envelope:
@@ -37,11 +40,13 @@ class Envelope:
         self,
         app: ASGIApp,
         admission: Admission,
+        bodies: BodyBudget | None = None,
         metrics: Metrics | None = None,
         spans: SpanExporter | None = None,
     ) -> None:
         self._app = app
         self._admission = admission
+        self._bodies = bodies or BodyBudget(Settings.model_construct().bodies_limit)
         self._metrics = metrics or Metrics()
         self._spans = spans
 
@@ -51,7 +56,8 @@ class Envelope:
             return
         always = is_always_admitted(scope)
         # Probes come every few seconds and do no work for a client, so they get no span.
-        exchange = _Exchange(scope, send, None if always else self._spans)
+        body = self._bodies.body()
+        exchange = _Exchange(scope, send, None if always else self._spans, body)
         self._metrics.request_began(scope["method"])
         admitted = False
         with about_request(exchange.log_fields):
@@ -59,10 +65,11 @@ class Envelope:
                 if not always:
                     self._admission.enter(scope)
                     admitted = True
+                check_fetch_site(scope["method"], exchange.fetch_site)
                 await self._app(exchange.scope, receive, exchange.send)
             except asyncio.CancelledError:  # the request did not finish within drain_s
-                if exchange.status:
-                    raise
+                if exchange.status:  # the server has closed the connection
+                    return
                 stopping = WorkerUnavailableError("The service is stopping.")
                 await exchange.answer_error(stopping, receive)
             except Exception as error:
@@ -72,6 +79,7 @@ class Envelope:
                 if reason is not None:
                     self._metrics.rejected(reason)
             finally:
+                body.close()
                 if admitted:
                     self._admission.leave(scope)
                 route, seconds = exchange.end()
@@ -81,13 +89,16 @@ class Envelope:
 class _Exchange:
     """One request and its response."""
 
-    def __init__(self, scope: Scope, send: Send, spans: SpanExporter | None) -> None:
+    def __init__(
+        self, scope: Scope, send: Send, spans: SpanExporter | None, body: HeldBody
+    ) -> None:
         self.status = 0
         self._started = time.perf_counter()
         self._send = send
         self._timings = Timings()
         self._method: str = scope["method"]
         headers = _headers(scope)
+        self.fetch_site = headers.get(b"sec-fetch-site", "")
         request_id = headers.get(b"x-request-id", "")
         self.request_id = request_id if _SAFE_ID.fullmatch(request_id) else random_id(128)
         self._begin_trace(headers, spans)
@@ -105,6 +116,7 @@ class _Exchange:
                 "request_id": self.request_id,
                 "timings": self._timings,
                 "bodiless": self._bodiless,
+                "body": body,
             },
         }
 

@@ -2,6 +2,7 @@
 
 from starlette.requests import Request
 
+from app.http.body_budget import HeldBody
 from app.telemetry.timings import Timings
 
 
@@ -9,6 +10,12 @@ def timings(request: Request) -> Timings:
     """Return the timings of a request."""
     request_timings: Timings = request.state.timings
     return request_timings
+
+
+def held_body(request: Request) -> HeldBody:
+    """Return the account of the bytes that a request's body holds in memory."""
+    body: HeldBody = request.state.body
+    return body
 
 
 class HttpExchange:

@@ -1,12 +1,16 @@
 """Parses `multipart/form-data` piece by piece, and passes the bytes of each part to a sink."""
 
+import asyncio
+import io
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.requests import Request
 
 from app.errors import ServiceError
+from app.http.exchange import held_body
 
 Sink = Callable[[bytes], object]
 
@@ -129,6 +133,20 @@ class Part(NamedTuple):
     data: bytes
 
 
+async def read_parts(
+    request: Request, body: bytes, *, max_parts: int, limit_words: str
+) -> Sequence[Part]:
+    """Return the parts of a body that is a form.
+
+    Raises: ServiceError, as `parse_form` does; if there is no room for the parts beside the body.
+    """
+    content_type = request.headers.get("content-type", "")
+    with held_body(request).copied(len(body)):
+        return await asyncio.to_thread(
+            parse_form, body, content_type, max_parts=max_parts, limit_words=limit_words
+        )
+
+
 def parse_form(
     data: bytes, content_type: str, *, max_parts: int, limit_words: str
 ) -> Sequence[Part]:
@@ -136,13 +154,13 @@ def parse_form(
 
     Raises: ServiceError if it is malformed or has too many parts.
     """
-    parts: list[tuple[PartHeader, bytearray]] = []
+    parts: list[tuple[PartHeader, io.BytesIO]] = []  # it gives its bytes away without a copy
 
     def open_part(header: PartHeader) -> Sink:
-        parts.append((header, bytearray()))
-        return parts[-1][1].extend
+        parts.append((header, io.BytesIO()))
+        return parts[-1][1].write
 
     reader = FormReader(content_type, open_part, max_parts=max_parts, limit_words=limit_words)
     reader.feed(data)
     reader.finish()
-    return [Part(header.name, header.content_type, bytes(content)) for header, content in parts]
+    return [Part(header.name, header.content_type, content.getvalue()) for header, content in parts]

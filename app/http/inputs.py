@@ -3,7 +3,6 @@
 The Content-Type selects among these kinds. Only the framing of a form is decoded here.
 """
 
-import asyncio
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
@@ -11,7 +10,7 @@ from starlette.requests import Request
 
 from app.errors import ServiceError
 from app.http.bodies import check_size, read_body
-from app.http.forms import Part, parse_form
+from app.http.forms import Part, read_parts
 from app.protocols.images import starts_as_image
 from app.serving.inference import Input
 from app.settings import Settings, variable
@@ -58,7 +57,7 @@ async def _inputs(request: Request, body: bytes, settings: Settings) -> Sequence
     kind = _kind(content_type.partition(";")[0].strip().lower(), body)
     if kind != "form":
         return [Input(kind, "", body)]
-    return _inputs_of(await _parts(body, content_type, settings), ("image", "array"))
+    return _inputs_of(await _parts(request, body, settings), ("image", "array"))
 
 
 async def read_form(request: Request, settings: Settings) -> Form:
@@ -74,7 +73,7 @@ async def read_form(request: Request, settings: Settings) -> Form:
             f"Content-Type {content_type!r} is not supported here; send multipart/form-data with "
             "the fields spec, and image or array.",
         )
-    parts = await _parts(body, content_type, settings)
+    parts = await _parts(request, body, settings)
     specs = [part.data for part in parts if part.name == "spec"]
     if len(specs) != 1:
         count = f"{len(specs)} fields" if specs else "no field"
@@ -85,11 +84,10 @@ async def read_form(request: Request, settings: Settings) -> Form:
     return Form(_inputs_of(others, ("image", "array", "spec")), specs[0])
 
 
-async def _parts(body: bytes, content_type: str, settings: Settings) -> Sequence[Part]:
-    return await asyncio.to_thread(
-        parse_form,
+async def _parts(request: Request, body: bytes, settings: Settings) -> Sequence[Part]:
+    return await read_parts(
+        request,
         body,
-        content_type,
         max_parts=settings.max_batch + _OTHER_PARTS,
         limit_words=f"it may have {variable('max_batch')} inputs and {_OTHER_PARTS} other fields",
     )

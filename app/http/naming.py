@@ -9,7 +9,7 @@ from starlette.requests import Request
 from app.documents import parse_document
 from app.errors import ServiceError
 from app.http.bodies import read_document
-from app.http.forms import Part, parse_form
+from app.http.forms import Part, read_parts
 from app.settings import Settings
 from model_zoo import Problem, ZooError, unknown_name
 
@@ -26,10 +26,9 @@ async def read_naming(request: Request, settings: Settings) -> object:
     content_type = request.headers.get("content-type", "")
     if content_type.partition(";")[0].strip().lower() != "multipart/form-data":
         return await asyncio.to_thread(parse_document, body, settings)
-    parts = await asyncio.to_thread(
-        parse_form,
+    parts = await read_parts(
+        request,
         body,
-        content_type,
         max_parts=len(_FIELDS),
         limit_words="it may have the fields model and class_names",
     )

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 from app.errors import ForeignProblemBody, ProblemBody, ProblemKind, ProblemKinds
 from app.http.admission import is_always_admitted
+from app.http.fetch_metadata import SAFE_METHODS
 from app.http.foreign_problems import MEDIA_TYPE as FOREIGN_MEDIA_TYPE
 from app.http.foreign_problems import foreign_status, is_foreign
 from app.http.openapi_examples import PROBLEM
@@ -178,6 +179,8 @@ def _with_problems(responses: Schema, method: str, path: str) -> Schema:
     # Our own routes refuse unknown parameters; a page opens with any.
     if foreign_status(422, method, path) == 422 and not is_page:
         descriptions["422"] = [PROBLEM_TYPES["invalid-query"].title]
+    if method not in SAFE_METHODS:
+        descriptions["403"] = [PROBLEM_TYPES["cross-site"].title]
     for status, response in responses.items():
         if status < "400":
             answers[status] = response

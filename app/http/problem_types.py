@@ -34,6 +34,20 @@ PROBLEM_TYPES: Mapping[ProblemKind, ProblemType] = {
         "The request is valid JSON, but not what the Open Inference or TensorFlow Serving "
         "protocol asks for here. The message names the member at fault and what would be valid.",
     ),
+    "malformed-http": ProblemType(
+        400,
+        "The request is not valid HTTP",
+        "The request line, a header or the framing of the body breaks the rules of HTTP/1.1, or "
+        "the head is longer than 64 KiB. The connection closes; use a client that writes HTTP "
+        "itself, such as `curl`.",
+    ),
+    "cross-site": ProblemType(
+        403,
+        "A page of another origin may not do this",
+        "A browser says in `Sec-Fetch-Site` that a page of another origin sent the request, and "
+        "only this service's own pages may change something. Programs are not affected: send it "
+        "from one, or through a server of yours.",
+    ),
     "not-found": ProblemType(
         404,
         "There is no such route",

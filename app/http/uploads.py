@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,12 +13,15 @@ from starlette.requests import Request
 
 from app.errors import ServiceError
 from app.http.bodies import body_chunks, declared_size, too_slow
+from app.http.exchange import held_body
 from app.http.forms import FormReader, PartHeader, Sink
-from app.serving.weight_imports import Upload
-from app.settings import Settings
+from app.http.problems import HttpError
+from app.serving.weight_imports import Upload, WeightImports
+from app.settings import Settings, variable
 from model_zoo import NamedFile
 
-_CHUNK_BYTES = 2**20
+# What waits in memory to be written. Hundreds of uploads may be in progress.
+_PIECE_BYTES = 2**18
 # The index and the shards of a V2 checkpoint, or the shards of a V1 checkpoint.
 _MAX_FILES = 64
 _FORBIDDEN = re.compile(r"[^ -~]")
@@ -118,29 +122,72 @@ def plain_name(name: str) -> str:
     return _FORBIDDEN.sub("_", last)[:_MAX_NAME_CHARACTERS] or "upload"
 
 
-async def receive(request: Request, receiver: Receiver, upload: Upload, settings: Settings) -> None:
-    """Stream a body into the receiver; a thread writes it in pieces of a megabyte.
+class _LeastRate:
+    """How long a client may still keep an upload waiting.
 
-    Raises: ServiceError if the body is too large, encoded or malformed, or stalls for too long.
+    It may fall behind the least rate by a grace, so that a pause is not fatal, and makes up for it
+    by what it sends. It cannot send in advance: a fast start would let it dawdle for days.
+    """
+
+    def __init__(self, bytes_s: int, grace_s: float) -> None:
+        self.slack_s = grace_s
+        self._bytes_s, self._grace_s = bytes_s, grace_s
+
+    def count(self, waited_s: float, size: int) -> None:
+        """Count bytes, and the time for which they were awaited."""
+        if self._bytes_s:
+            slack_s = self.slack_s - waited_s + size / self._bytes_s
+            self.slack_s = min(slack_s, self._grace_s)
+
+
+async def receive(
+    request: Request, receiver: Receiver, upload: Upload, imports: WeightImports, settings: Settings
+) -> None:
+    """Stream a body into the receiver; a thread writes it in pieces.
+
+    Raises: ServiceError if the body is too large, encoded or malformed, stalls for too long, is too
+    slow, or finds no room.
     """
     chunks = body_chunks(request, settings.upload_limit)
+    held = held_body(request)
+    rate = _LeastRate(settings.min_upload_bytes_s, settings.body_timeout_s)
     buffer = bytearray()
+
+    def write(data: bytes) -> None:
+        imports.reserve(upload, len(data))
+        receiver.feed(data)
+
     while True:
+        began = time.monotonic()
         try:
-            # The timeout is for each piece: a whole upload may take as long as a slow line needs.
-            async with asyncio.timeout(settings.body_timeout_s):
+            async with held.arriving(_PIECE_BYTES, rate.slack_s):
                 chunk = await anext(chunks, None)
+                held.add(len(chunk or b""))
         except TimeoutError:
-            raise too_slow(upload.received_bytes, settings) from None
+            if rate.slack_s == settings.body_timeout_s:  # nothing at all for that long
+                raise too_slow(upload.received_bytes, settings) from None
+            raise _below_least_rate(upload.received_bytes, settings) from None
         if chunk is not None:
+            rate.count(time.monotonic() - began, len(chunk))
             buffer += chunk
             upload.received_bytes += len(chunk)
-        if buffer and (chunk is None or len(buffer) >= _CHUNK_BYTES):
-            await asyncio.to_thread(receiver.feed, bytes(buffer))
+        if buffer and (chunk is None or len(buffer) >= _PIECE_BYTES):
+            await asyncio.to_thread(write, bytes(buffer))
+            held.release(len(buffer))
             buffer.clear()
         if chunk is None:
             break
     await asyncio.to_thread(receiver.finish)
+
+
+def _below_least_rate(received: int, settings: Settings) -> ServiceError:
+    return HttpError(
+        "slow-body",
+        f"The upload fell {settings.body_timeout_s:g} s ({variable('body_timeout_s')}) behind the "
+        f"least rate of {settings.min_upload_bytes_s} bytes a second "
+        f"({variable('min_upload_bytes_s')}); {received} bytes had arrived.",
+        headers={"Connection": "close"},
+    )
 
 
 def begin(request: Request) -> Upload:

@@ -1,6 +1,7 @@
-"""Uploads of weights: checks that there is room, tracks progress, and imports the files."""
+"""Uploads of weights: reserves room, tracks progress, and imports the files."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ class Upload:
     id: str
     size_bytes: int | None
     received_bytes: int = 0
+    reserved_bytes: int = 0  # of the store's room
     state: UploadState = "receiving"
 
 
@@ -39,6 +41,8 @@ class WeightImports:
         # By identity, because clients choose the ids of requests and may use one twice.
         self._uploads: dict[int, Upload] = {}
         self._slots = asyncio.Semaphore(_IMPORTS_AT_ONCE)
+        self._reserving = threading.Lock()
+        self._stored_bytes = checkpoints.stored_bytes()  # counted again when there is no room
 
     @property
     def uploads(self) -> list[Upload]:
@@ -54,23 +58,42 @@ class WeightImports:
         finally:
             del self._uploads[id(upload)]
 
-    def check_room(self) -> None:
-        """Check that the uploads in progress fit in the store, beside the weights that it has.
+    def check_declared(self, upload: Upload) -> None:
+        """Check that an upload fits in the store if it is as large as it declares.
 
-        Raises: ServiceError (store-full) if they do not; StoreError if ZOO_HOME is gone.
+        A declared size reserves nothing: it would lock out others at no cost.
+        Raises: ServiceError (store-full) if it does not fit; StoreError if ZOO_HOME is gone.
         """
         self._check_home()
-        limit, stored = self._settings.max_checkpoints_bytes, self._checkpoints.stored_bytes()
-        incoming = sum(
-            self._settings.max_upload_bytes if upload.size_bytes is None else upload.size_bytes
-            for upload in self.uploads
-        )
-        if stored + incoming > limit:
+        with self._reserving:
+            self._check_room(upload.size_bytes or 0)
+
+    def reserve(self, upload: Upload, size: int) -> None:
+        """Reserve room in the store for bytes that arrived.
+
+        Raises: ServiceError (store-full) if there is none; the upload then reserves nothing.
+        """
+        with self._reserving:
+            try:
+                self._check_room(size)
+            except ServiceError:
+                upload.reserved_bytes = 0  # two that meet at the limit do not both have to go
+                raise
+            upload.reserved_bytes += size
+
+    def _check_room(self, size: int) -> None:
+        limit = self._settings.max_checkpoints_bytes
+        incoming = sum(upload.reserved_bytes for upload in self.uploads)
+        if self._stored_bytes + incoming + size <= limit:
+            return
+        # Some may have been removed since they were counted.
+        self._stored_bytes = self._checkpoints.stored_bytes()
+        if self._stored_bytes + incoming + size > limit:
             raise ServiceError(
                 "store-full",
-                f"{stored} bytes of weights are stored, and {incoming} are being uploaded; the "
-                f"limit is {limit} ({variable('max_checkpoints_bytes')}). "
-                "DELETE /v1/weights/{id} makes room.",
+                f"{self._stored_bytes} bytes of weights are stored, {incoming} of uploads in "
+                f"progress have arrived, and {size} more do not fit; the limit is {limit} "
+                f"({variable('max_checkpoints_bytes')}). DELETE /v1/weights/{{id}} makes room.",
             )
 
     async def read(
@@ -105,4 +128,5 @@ class WeightImports:
             self._checkpoints, files, digests=digests, member=member, limits=limits
         )
         self._check_home()  # before it is acknowledged
+        self._stored_bytes = self._checkpoints.stored_bytes()
         return imported

@@ -31,6 +31,8 @@ _REASONS = (
     "concurrency",
     "client-concurrency",
     "queue-full",
+    "bodies",
+    "traces",
     "deadline-passed",
     "out-of-memory",
     "worker-died",

@@ -402,6 +402,8 @@ def changed(call: Call, status: str) -> Call:
             is_json = call.headers.get("Content-Type") == "application/json"
             headers = call.headers if is_json else {"Content-Type": "multipart/form-data"}
             return replace(call, content=b"{", headers=headers)
+        case "403":
+            return replace(call, headers={**call.headers, "Sec-Fetch-Site": "cross-site"})
         case "404":
             return replace(call, values=NOTHING)
         case "406":

@@ -1,5 +1,6 @@
 """Limits of the HTTP protocol itself, below the application."""
 
+import contextlib
 import json
 import socket
 from pathlib import Path
@@ -106,3 +107,34 @@ def test_many_requests_in_one_packet_are_all_answered(server: Server) -> None:
         connection.sendall(request * 2200 + last)
         answer = read_all(connection)
     assert answer.count(b"HTTP/1.1 200 ") == 2201
+
+
+def test_clients_that_hold_their_connections_leave_no_traceback_at_the_end(tmp_path: Path) -> None:
+    server = Server(tmp_path, drain_s=0)
+    with contextlib.ExitStack() as stack:
+        for request_bytes in (
+            b"POST /v1/builds HTTP/1.1\r\nHost: zoo\r\nContent-Length: 100\r\n\r\n{",
+            b"POST /v1/weights HTTP/1.1\r\nHost: zoo\r\nContent-Length: 100\r\n\r\nx",
+            b"GET /heal",
+            HEAD.replace(b"/healthz", b"/v1/ops") + b"\r\n",
+        ):
+            stack.enter_context(connect(server)).sendall(request_bytes)
+        reader = stack.enter_context(connect(server))
+        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        head = HEAD.replace(b"/healthz", b"/openapi.json")
+        reader.sendall((head + b"\r\n") * 1000)
+        poll(lambda: is_full(reader))
+        assert server.end() == 0
+    log = "".join(server.log)
+    assert "Traceback" not in log
+    assert "ASGI callable" not in log
+
+
+def is_full(connection: socket.socket) -> bool:
+    """Return whether what the server sent fills the client's buffer and its own."""
+    port = f":{connection.getsockname()[1]:04X}"
+    for row in Path("/proc/net/tcp").read_text("ascii").splitlines()[1:]:
+        _, _, remote, _, queued, *_ = row.split()
+        if remote.endswith(port):
+            return int(queued.partition(":")[0], 16) > 2**20
+    return False

@@ -164,7 +164,7 @@ def test_a_full_store_takes_no_more_until_something_is_removed(
     refused = problem(client.post("/v1/weights", content=more))
     assert (refused["status"], refused["type"]) == (503, "/docs#problem-store-full")
     assert refused["detail"].endswith(
-        f"{len(more)} are being uploaded; the limit is {len(data) + 10_000} "
+        f"{len(more)} more do not fit; the limit is {len(data) + 10_000} "
         "(ZOO_MAX_CHECKPOINTS_BYTES). DELETE /v1/weights/{id} makes room."
     )
     assert client.delete(f"/v1/weights/{first}").status_code == 204
@@ -362,15 +362,15 @@ def test_only_what_is_there_can_be_in_use(client: TestClient) -> None:
         assert problem(client.delete(f"/v1/builds/{name}"))["type"] == "/docs#problem-unknown-build"
 
 
-def test_an_upload_of_no_declared_size_needs_room_for_the_largest(
-    make_client: Callable[..., TestClient],
-) -> None:
-    client = make_client(max_upload_bytes=2**20, max_checkpoints_bytes=2**20 - 1)
-    found = problem(client.post("/v1/weights", content=iter([b"x"])))
-    assert found["detail"].startswith(
-        "0 bytes of weights are stored, and 1048576 are being uploaded; "
+def test_an_upload_needs_room_for_what_arrives(make_client: Callable[..., TestClient]) -> None:
+    client = make_client(max_upload_bytes=2**20, max_checkpoints_bytes=100)
+    unknown = problem(client.post("/v1/weights", content=iter([b"x" * 100])))
+    assert unknown["type"] == "/docs#problem-weights-refused"
+    found = problem(client.post("/v1/weights", content=iter([b"x" * 101])))
+    assert found["detail"] == (
+        "0 bytes of weights are stored, 0 of uploads in progress have arrived, and 101 more do not "
+        "fit; the limit is 100 (ZOO_MAX_CHECKPOINTS_BYTES). DELETE /v1/weights/{id} makes room."
     )
-    assert client.get("/v1/weights").json()["uploads"] == []
 
 
 def test_uploads_are_there_after_a_restart(make_client: Callable[..., TestClient]) -> None:

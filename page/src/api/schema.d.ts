@@ -2166,7 +2166,7 @@ export interface components {
              * Type
              * @enum {string}
              */
-            type: "/docs#problem-malformed-json" | "/docs#problem-malformed-body" | "/docs#problem-malformed-request" | "/docs#problem-not-found" | "/docs#problem-unknown-build" | "/docs#problem-unknown-model" | "/docs#problem-unknown-name" | "/docs#problem-unknown-scope" | "/docs#problem-unknown-sweep" | "/docs#problem-unknown-weights" | "/docs#problem-method-not-allowed" | "/docs#problem-not-acceptable" | "/docs#problem-slow-body" | "/docs#problem-conflict" | "/docs#problem-in-use" | "/docs#problem-body-too-large" | "/docs#problem-unsupported-type" | "/docs#problem-unsatisfiable-range" | "/docs#problem-invalid-query" | "/docs#problem-invalid-spec" | "/docs#problem-build-refused" | "/docs#problem-over-budget" | "/docs#problem-weights-refused" | "/docs#problem-invalid-input" | "/docs#problem-unprocessable" | "/docs#problem-too-many-requests" | "/docs#problem-client-gone" | "/docs#problem-internal-error" | "/docs#problem-not-implemented" | "/docs#problem-not-ready" | "/docs#problem-overloaded" | "/docs#problem-worker-died" | "/docs#problem-worker-unavailable" | "/docs#problem-out-of-memory" | "/docs#problem-store-full" | "/docs#problem-store-unavailable" | "/docs#problem-deadline-passed";
+            type: "/docs#problem-malformed-json" | "/docs#problem-malformed-body" | "/docs#problem-malformed-request" | "/docs#problem-malformed-http" | "/docs#problem-cross-site" | "/docs#problem-not-found" | "/docs#problem-unknown-build" | "/docs#problem-unknown-model" | "/docs#problem-unknown-name" | "/docs#problem-unknown-scope" | "/docs#problem-unknown-sweep" | "/docs#problem-unknown-weights" | "/docs#problem-method-not-allowed" | "/docs#problem-not-acceptable" | "/docs#problem-slow-body" | "/docs#problem-conflict" | "/docs#problem-in-use" | "/docs#problem-body-too-large" | "/docs#problem-unsupported-type" | "/docs#problem-unsatisfiable-range" | "/docs#problem-invalid-query" | "/docs#problem-invalid-spec" | "/docs#problem-build-refused" | "/docs#problem-over-budget" | "/docs#problem-weights-refused" | "/docs#problem-invalid-input" | "/docs#problem-unprocessable" | "/docs#problem-too-many-requests" | "/docs#problem-client-gone" | "/docs#problem-internal-error" | "/docs#problem-not-implemented" | "/docs#problem-not-ready" | "/docs#problem-overloaded" | "/docs#problem-worker-died" | "/docs#problem-worker-unavailable" | "/docs#problem-out-of-memory" | "/docs#problem-store-full" | "/docs#problem-store-unavailable" | "/docs#problem-deadline-passed";
             /** Title */
             title: string;
             /** Status */
@@ -3246,7 +3246,7 @@ export interface components {
              * Type
              * @enum {string}
              */
-            type: "/docs#problem-malformed-json" | "/docs#problem-malformed-body" | "/docs#problem-malformed-request" | "/docs#problem-not-found" | "/docs#problem-unknown-build" | "/docs#problem-unknown-model" | "/docs#problem-unknown-name" | "/docs#problem-unknown-scope" | "/docs#problem-unknown-sweep" | "/docs#problem-unknown-weights" | "/docs#problem-method-not-allowed" | "/docs#problem-not-acceptable" | "/docs#problem-slow-body" | "/docs#problem-conflict" | "/docs#problem-in-use" | "/docs#problem-body-too-large" | "/docs#problem-unsupported-type" | "/docs#problem-unsatisfiable-range" | "/docs#problem-invalid-query" | "/docs#problem-invalid-spec" | "/docs#problem-build-refused" | "/docs#problem-over-budget" | "/docs#problem-weights-refused" | "/docs#problem-invalid-input" | "/docs#problem-unprocessable" | "/docs#problem-too-many-requests" | "/docs#problem-client-gone" | "/docs#problem-internal-error" | "/docs#problem-not-implemented" | "/docs#problem-not-ready" | "/docs#problem-overloaded" | "/docs#problem-worker-died" | "/docs#problem-worker-unavailable" | "/docs#problem-out-of-memory" | "/docs#problem-store-full" | "/docs#problem-store-unavailable" | "/docs#problem-deadline-passed";
+            type: "/docs#problem-malformed-json" | "/docs#problem-malformed-body" | "/docs#problem-malformed-request" | "/docs#problem-malformed-http" | "/docs#problem-cross-site" | "/docs#problem-not-found" | "/docs#problem-unknown-build" | "/docs#problem-unknown-model" | "/docs#problem-unknown-name" | "/docs#problem-unknown-scope" | "/docs#problem-unknown-sweep" | "/docs#problem-unknown-weights" | "/docs#problem-method-not-allowed" | "/docs#problem-not-acceptable" | "/docs#problem-slow-body" | "/docs#problem-conflict" | "/docs#problem-in-use" | "/docs#problem-body-too-large" | "/docs#problem-unsupported-type" | "/docs#problem-unsatisfiable-range" | "/docs#problem-invalid-query" | "/docs#problem-invalid-spec" | "/docs#problem-build-refused" | "/docs#problem-over-budget" | "/docs#problem-weights-refused" | "/docs#problem-invalid-input" | "/docs#problem-unprocessable" | "/docs#problem-too-many-requests" | "/docs#problem-client-gone" | "/docs#problem-internal-error" | "/docs#problem-not-implemented" | "/docs#problem-not-ready" | "/docs#problem-overloaded" | "/docs#problem-worker-died" | "/docs#problem-worker-unavailable" | "/docs#problem-out-of-memory" | "/docs#problem-store-full" | "/docs#problem-store-unavailable" | "/docs#problem-deadline-passed";
             /** Title */
             title: string;
             /** Status */
@@ -3334,7 +3334,7 @@ export interface components {
              * Type
              * @enum {string}
              */
-            type: "/docs#problem-malformed-json" | "/docs#problem-malformed-body" | "/docs#problem-malformed-request" | "/docs#problem-not-found" | "/docs#problem-unknown-build" | "/docs#problem-unknown-model" | "/docs#problem-unknown-name" | "/docs#problem-unknown-scope" | "/docs#problem-unknown-sweep" | "/docs#problem-unknown-weights" | "/docs#problem-method-not-allowed" | "/docs#problem-not-acceptable" | "/docs#problem-slow-body" | "/docs#problem-conflict" | "/docs#problem-in-use" | "/docs#problem-body-too-large" | "/docs#problem-unsupported-type" | "/docs#problem-unsatisfiable-range" | "/docs#problem-invalid-query" | "/docs#problem-invalid-spec" | "/docs#problem-build-refused" | "/docs#problem-over-budget" | "/docs#problem-weights-refused" | "/docs#problem-invalid-input" | "/docs#problem-unprocessable" | "/docs#problem-too-many-requests" | "/docs#problem-client-gone" | "/docs#problem-internal-error" | "/docs#problem-not-implemented" | "/docs#problem-not-ready" | "/docs#problem-overloaded" | "/docs#problem-worker-died" | "/docs#problem-worker-unavailable" | "/docs#problem-out-of-memory" | "/docs#problem-store-full" | "/docs#problem-store-unavailable" | "/docs#problem-deadline-passed";
+            type: "/docs#problem-malformed-json" | "/docs#problem-malformed-body" | "/docs#problem-malformed-request" | "/docs#problem-malformed-http" | "/docs#problem-cross-site" | "/docs#problem-not-found" | "/docs#problem-unknown-build" | "/docs#problem-unknown-model" | "/docs#problem-unknown-name" | "/docs#problem-unknown-scope" | "/docs#problem-unknown-sweep" | "/docs#problem-unknown-weights" | "/docs#problem-method-not-allowed" | "/docs#problem-not-acceptable" | "/docs#problem-slow-body" | "/docs#problem-conflict" | "/docs#problem-in-use" | "/docs#problem-body-too-large" | "/docs#problem-unsupported-type" | "/docs#problem-unsatisfiable-range" | "/docs#problem-invalid-query" | "/docs#problem-invalid-spec" | "/docs#problem-build-refused" | "/docs#problem-over-budget" | "/docs#problem-weights-refused" | "/docs#problem-invalid-input" | "/docs#problem-unprocessable" | "/docs#problem-too-many-requests" | "/docs#problem-client-gone" | "/docs#problem-internal-error" | "/docs#problem-not-implemented" | "/docs#problem-not-ready" | "/docs#problem-overloaded" | "/docs#problem-worker-died" | "/docs#problem-worker-unavailable" | "/docs#problem-out-of-memory" | "/docs#problem-store-full" | "/docs#problem-store-unavailable" | "/docs#problem-deadline-passed";
             /** Title */
             title: string;
             /** Status */
@@ -5331,6 +5331,15 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
+            /** @description A page of another origin may not do this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
             /** @description There is no such model */
             404: {
                 headers: {
@@ -5427,6 +5436,15 @@ export interface operations {
             };
             /** @description The body cannot be read; The body cannot be read as JSON; The input does not fit the network; The request cannot be carried out; The weights do not fit, or cannot be read */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description A page of another origin may not do this */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5670,6 +5688,15 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
+            /** @description A page of another origin may not do this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
             /** @description The body is too large */
             413: {
                 headers: {
@@ -5724,6 +5751,15 @@ export interface operations {
             };
             /** @description The body cannot be read as JSON; The body cannot be read; The input does not fit the network */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description A page of another origin may not do this */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5812,6 +5848,15 @@ export interface operations {
             };
             /** @description The body cannot be read as JSON; The body cannot be read; The input does not fit the network */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description A page of another origin may not do this */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6467,6 +6512,15 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
+            /** @description A page of another origin may not do this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
             /** @description There is no such build */
             404: {
                 headers: {
@@ -6563,6 +6617,15 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description A page of another origin may not do this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
             /** @description There is no such model */
             404: {
                 headers: {
@@ -6629,6 +6692,15 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
+            /** @description A page of another origin may not do this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
             /** @description There is no such model */
             404: {
                 headers: {
@@ -6688,6 +6760,15 @@ export interface operations {
             };
             /** @description The request does not follow the protocol; The body cannot be read; The body cannot be read as JSON; The input does not fit the network; The request cannot be carried out; The weights do not fit, or cannot be read */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description A page of another origin may not do this */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6790,6 +6871,15 @@ export interface operations {
             };
             /** @description The request does not follow the protocol; The body cannot be read; The body cannot be read as JSON; The input does not fit the network; The request cannot be carried out; The weights do not fit, or cannot be read */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description A page of another origin may not do this */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6907,6 +6997,15 @@ export interface operations {
             };
             /** @description The body cannot be read; The body cannot be read as JSON */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A page of another origin may not do this */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7037,6 +7136,15 @@ export interface operations {
             };
             /** @description The body cannot be read; The body cannot be read as JSON */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A page of another origin may not do this */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7257,6 +7365,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description A page of another origin may not do this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description None of the accepted types is available */
             406: {
                 headers: {
@@ -7426,6 +7543,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description A page of another origin may not do this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description None of the accepted types is available */
             406: {
                 headers: {
@@ -7571,6 +7697,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description A page of another origin may not do this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
             };
             /** @description There is no such sweep */
             404: {
@@ -7725,6 +7860,15 @@ export interface operations {
             };
             /** @description The body cannot be read; The body cannot be read as JSON */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A page of another origin may not do this */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7913,6 +8057,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description A page of another origin may not do this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description There is no such sweep */
             404: {
                 headers: {
@@ -7996,6 +8149,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description A page of another origin may not do this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
             };
             /** @description There is no such sweep */
             404: {
@@ -8083,6 +8245,15 @@ export interface operations {
             };
             /** @description The body cannot be read; The body cannot be read as JSON */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A page of another origin may not do this */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -8272,6 +8443,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description A page of another origin may not do this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The body did not arrive in time */
             408: {
                 headers: {
@@ -8405,6 +8585,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description A page of another origin may not do this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
             };
             /** @description There is no such build */
             404: {
@@ -8955,6 +9144,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description A page of another origin may not do this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description There is no such build */
             404: {
                 headers: {
@@ -9141,6 +9339,15 @@ export interface operations {
             };
             /** @description The body cannot be read; The body cannot be read as JSON */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A page of another origin may not do this */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -9643,6 +9850,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description A page of another origin may not do this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The body did not arrive in time */
             408: {
                 headers: {
@@ -9720,6 +9936,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description A page of another origin may not do this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
             };
             /** @description There is no such saved scope */
             404: {
@@ -9908,6 +10133,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description A page of another origin may not do this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The body did not arrive in time */
             408: {
                 headers: {
@@ -10088,6 +10322,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description A page of another origin may not do this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
             };
             /** @description There are no such weights */
             404: {
