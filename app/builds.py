@@ -15,6 +15,7 @@ from app.store.sources import WeightSources
 from app.store.threads import write
 from app.telemetry.metrics import BuildOutcome, Metrics
 from app.telemetry.timings import Timings
+from app.trace_threads import TraceThreads
 from app.wording import clip_warnings
 from model_zoo import (
     BuildSpec,
@@ -54,6 +55,9 @@ class Builds:
         self._scopes = scopes
         self._checkpoints = checkpoints
         self._metrics = metrics
+        # Reads do not wait behind the specs that are posted, as admission counts them apart.
+        self.reading = TraceThreads(settings.trace_wait)
+        self.posting = TraceThreads(settings.trace_wait)
         self._budget = settings.budget
 
     def trace(self, spec: object, scopes: ScopeLibrary | None = None) -> Trace:
@@ -231,7 +235,7 @@ class Builds:
         """Return the trace of a build; tracing takes milliseconds, so traces are not cached."""
         build = await self.find(build_id)
         with timings.measure("trace"):
-            return await asyncio.to_thread(self.trace_stored, build.spec)
+            return await self.reading.run(self.trace_stored, build.spec)
 
     # Removal ----------------------------------------------------------------------------------
 

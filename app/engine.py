@@ -38,8 +38,9 @@ class EngineError(Exception):
 class QueueFullError(EngineError):
     """Too many requests wait already."""
 
-    def __init__(self, message: str, retry_after_s: int = 1) -> None:
+    def __init__(self, message: str, retry_after_s: int = 1, *, reason: str = "queue-full") -> None:
         self.retry_after_s = retry_after_s
+        self.reason = reason
         super().__init__(message)
 
 

@@ -1,6 +1,5 @@
 """`/v1/builds/{a}/diff/{b}` and `/v1/diff`: what differs between two builds, or two specs."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
@@ -64,7 +63,7 @@ async def diff_builds(
     timing = timings(request)
     ids = [models.find_build_id(name) for name in (a, b)]
     traces = [await builds.find_trace(build_id, timing) for build_id in ids]
-    return await asyncio.to_thread(_diff, traces, query, format_name, timing)
+    return await builds.reading.run(_diff, traces, query, format_name, timing)
 
 
 @router.post(
@@ -86,7 +85,7 @@ async def diff_specs(
     """As of two builds; nothing is kept."""
     format_name = chosen_format(request, query.format, DIFF_FORMATS)
     body = await read_document(request, settings)
-    return await asyncio.to_thread(_diff_body, builds, body, query, format_name, timings(request))
+    return await builds.posting.run(_diff_body, builds, body, query, format_name, timings(request))
 
 
 def _diff_body(

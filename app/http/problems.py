@@ -245,7 +245,7 @@ def _from_engine(error: EngineError) -> ServiceError:
             "overloaded",
             str(error),
             headers=_retry_after(error.retry_after_s),
-            reason="queue-full",
+            reason=error.reason,
         )
     for base, kind, seconds in _ENGINE_KINDS:
         if isinstance(error, base):

@@ -1,6 +1,5 @@
 """What inference needs to know about a build's network: traced once, then cached."""
 
-import asyncio
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -108,7 +107,7 @@ class NetworkCache:
         network = self.cached(build_id)
         if network is None:
             removals = self._removals
-            network = await asyncio.to_thread(self._read, build_id)
+            network = await self._builds.reading.run(self._read, build_id)
             if self._removals == removals:  # else the build may have been removed after it was read
                 self._cache(network)
         return network

@@ -251,7 +251,7 @@ class Sweeps:
 
         Raises: ServiceError, or a ZooError with the place in the body.
         """
-        numbers, builds = await asyncio.to_thread(self._planned, sweep_id, body)
+        numbers, builds = await self._builds.posting.run(self._planned, sweep_id, body)
         stored = await self._builds.keep_planned(builds, timings)
         return [(number, *each) for number, each in zip(numbers, stored, strict=True)]
 

@@ -25,6 +25,7 @@ ROOMS = (
     "tasks",
     "store",
     "telemetry",
+    "trace_threads",
     "builds",
     "serving",
     "http",

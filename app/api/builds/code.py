@@ -1,6 +1,5 @@
 """`/v1/builds/{id}/code`: a build as code."""
 
-import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -45,5 +44,5 @@ async def read_code(
     """
     style = one_of("style", style, _STYLES)
     traced = await builds.find_trace(build_id, timings(request))
-    code = await asyncio.to_thread(traced.code, style)
+    code = await builds.reading.run(traced.code, style)
     return Response(code, media_type="text/x-python; charset=utf-8")

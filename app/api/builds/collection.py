@@ -1,6 +1,5 @@
 """`/v1/builds` and `/v1/builds/{id}`: trace a spec and keep it; list, read and forget builds."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import Annotated, get_args
 
@@ -88,10 +87,10 @@ async def create_build(
     body = await read_document(request, settings)
     clock = timings(request)
     if not keep:
-        return await asyncio.to_thread(_trace, builds, body, reports, clock)
-    traced = await asyncio.to_thread(builds.trace_body, body, clock)
+        return await builds.posting.run(_trace, builds, body, reports, clock)
+    traced = await builds.posting.run(builds.trace_body, body, clock)
     build, is_new = await builds.keep(traced, clock)
-    return await asyncio.to_thread(_posted, build, is_new, traced, reports, clock)
+    return await builds.posting.run(_posted, build, is_new, traced, reports, clock)
 
 
 def _trace(builds: Builds, body: bytes, reports: Sequence[Report], timings: Timings) -> Response:

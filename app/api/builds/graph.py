@@ -1,6 +1,5 @@
 """`/v1/builds/{id}/graph`: the network as a graph, for a page, Graphviz or Model Explorer."""
 
-import asyncio
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
@@ -89,7 +88,7 @@ async def read_graph(
     metric = one_of("metric", query.metric or _DEFAULT_METRIC, NODE_METRICS)
     timing = timings(request)
     traced = await builds.find_trace(build_id, timing)
-    return await asyncio.to_thread(_graph, traced, query.depth, metric, format_name, timing)
+    return await builds.reading.run(_graph, traced, query.depth, metric, format_name, timing)
 
 
 def _graph(

@@ -1,6 +1,5 @@
 """`/v1/builds/{id}/summary`, `/explanation` and `/scopes`: reports of a trace."""
 
-import asyncio
 from collections.abc import Mapping
 from functools import partial
 from typing import Annotated
@@ -51,7 +50,7 @@ async def read_summary(
     """The name, op, output shape, parameters, multiply-adds and bytes of each layer; the totals."""
     format_name = chosen_format(request, format, REPORT_FORMATS)
     traced = await builds.find_trace(build_id, timings(request))
-    return await asyncio.to_thread(_summarize, traced, format_name)
+    return await builds.reading.run(_summarize, traced, format_name)
 
 
 def _summarize(traced: Trace, format_name: str) -> Response:
@@ -90,7 +89,7 @@ async def read_explanation(
     format_name = chosen_format(request, format, REPORT_FORMATS)
     traced = await builds.find_trace(build_id, timings(request))
     filters = {"layer": layer, "op": op, "argument": argument}
-    return await asyncio.to_thread(_explain, traced, filters, format_name)
+    return await builds.reading.run(_explain, traced, filters, format_name)
 
 
 def _explain(traced: Trace, filters: Mapping[str, str | None], format_name: str) -> Response:
@@ -124,7 +123,7 @@ async def read_scopes(
     there if they reach this one, and then for all; forced arguments are in forced levels.
     """
     traced = await builds.find_trace(build_id, timings(request))
-    return JsonAnswer(await asyncio.to_thread(_scope_at, traced, layer))
+    return JsonAnswer(await builds.reading.run(_scope_at, traced, layer))
 
 
 def _scope_at(traced: Trace, layer: str) -> LayerScopeDocument:

@@ -48,7 +48,7 @@ async def read_plan(
     """The source and name of each variable, and what of each source fits."""
     format_name = chosen_format(request, format, TEXT_FORMATS)
     build = await builds.find(build_id)
-    plan = await asyncio.to_thread(_plan, builds, build.spec, timings(request))
+    plan = await builds.reading.run(_plan, builds, build.spec, timings(request))
     return await asyncio.to_thread(_write, plan, format_name)
 
 
@@ -83,7 +83,7 @@ async def try_plan(
     format_name = chosen_format(request, format, TEXT_FORMATS)
     build = await builds.find(build_id)
     body = await read_document(request, settings)
-    plan = await asyncio.to_thread(_try, builds, settings, build, body, timings(request))
+    plan = await builds.posting.run(_try, builds, settings, build, body, timings(request))
     return await asyncio.to_thread(_write, plan, format_name)
 
 
