@@ -46,6 +46,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._head_timer: asyncio.TimerHandle | None = None
         self._presence_timer: asyncio.TimerHandle | None = None
         self._has_asked = False  # whether the client is there
+        self._running: Any = None  # the cycle of the request in progress; `cycle` is the last one
 
     def connection_made(self, transport: Any) -> None:
         """Start the timer of the first head."""
@@ -62,6 +63,13 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self._presence_timer is not None:
             self._presence_timer.cancel()
         super().connection_lost(exc)
+        if self._running is not None and not self._running.response_complete:
+            self._running.disconnected = True
+            self._running.message_event.set()
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn never keeps it open
         """Keep the connection open for the answer to a request that arrived whole."""
@@ -80,7 +88,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Watch whether the client receives the rest, for which no request waits."""
-        if self.transport.get_write_buffer_size():
+        is_lost = self.parser is None  # uvloop's transport then raises, also if asked for its size
+        if not is_lost and self.transport.get_write_buffer_size():
             self._slow_reader.begin()
         super().on_response_complete()
 
@@ -162,7 +171,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         It has begun, or the client does not receive what comes before it. A request without a
         response still gets one.
         """
-        cycle: Any = self.cycle
+        cycle = self._running
         is_begun = cycle is not None and cycle.response_started and not cycle.response_complete
         if is_begun or self.flow.write_paused:
             self.transport.abort()
