@@ -84,7 +84,9 @@ def test_without_a_least_rate_only_silence_ends_an_upload() -> None:
 
 @pytest.fixture
 def imports(tmp_path: Path) -> WeightImports:
-    return WeightImports(Settings(max_checkpoints_bytes=100), CheckpointStore(tmp_path))
+    return WeightImports(
+        Settings(max_checkpoints_bytes=100), CheckpointStore(tmp_path), lambda: None
+    )
 
 
 def test_a_declared_size_reserves_nothing(imports: WeightImports) -> None:
