@@ -77,7 +77,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         try:
-            # The API answers while the worker still imports TensorFlow. With ZOO_DEVICE=gpu it
+            # The API answers while the worker still starts. With ZOO_DEVICE=gpu it
             # first waits for the worker, so that the service does not start without a GPU.
             await engine.start(wait_until_ready=settings.device == "gpu")
             for failure in failed_packages():

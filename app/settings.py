@@ -61,7 +61,8 @@ class Settings(BaseSettings):
         description="Device that networks run on; gpu does not start without a GPU.",
     )
     engine: Literal["auto", "tensorflow", "onnxruntime"] = Field(
-        "auto", description="What runs networks; auto measures both on a CPU, and keeps the faster."
+        "auto",
+        description="What runs networks; on a CPU, auto prefers ONNX Runtime.",
     )
     precision: Literal["float32", "bfloat16"] = Field(
         "float32", description="Precision of networks; bfloat16 only where the device supports it."

@@ -35,13 +35,12 @@ def main() -> None:
     for _ in range(cores() + 3):
         threading.Thread(target=receiver.compute, daemon=True).start()
     try:
-        # Imports TensorFlow, which takes seconds: only now that the end of the API is noticed.
+        # May import TensorFlow, which takes seconds: only now that the end of the API is noticed.
         device = choose_device(settings.device)
     except DeviceError as error:
         parent.send(Refused(str(error)))
         receiver.load()  # nothing comes: the API closes the socket, which ends the process
         return
-    # Imports Keras, and must not do so before the device is chosen.
     from app.compute.worker.worker_tasks import WorkerTasks
 
     receiver.tasks.set_result(WorkerTasks(settings, arena=int(sys.argv[2]), device=device))

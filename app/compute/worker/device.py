@@ -1,4 +1,4 @@
-"""Chooses the device that networks run on. Only the worker does: this imports TensorFlow."""
+"""Chooses the device that networks run on. Only the worker does: this may import TensorFlow."""
 
 import os
 from collections.abc import Iterator
@@ -12,12 +12,14 @@ from app.engine import DeviceError, DeviceName
 def choose_device(setting: Literal["auto", "cpu", "gpu"]) -> DeviceName:
     """Return the device that a setting selects.
 
+    TensorFlow takes seconds to import, and does not look for a GPU where there can be none.
     Raises: DeviceError if it must be a GPU and TensorFlow cannot use one; says why.
     """
+    if setting == "cpu" or (setting == "auto" and not _nvidia_devices()):
+        return "cpu"
     with _quiet():
         import tensorflow as tf
 
-        # For the CPU, the environment hides the GPUs from CUDA already.
         gpus = tf.config.list_physical_devices("GPU")
     if setting == "gpu" and not gpus:
         raise DeviceError(f"ZOO_DEVICE=gpu, but {_why_no_gpu(tf.test.is_built_with_cuda())}")
@@ -43,13 +45,17 @@ def _quiet() -> Iterator[None]:
         os.close(stderr)
 
 
+def _nvidia_devices() -> list[Path]:
+    return list(Path("/dev").glob("nvidia[0-9]*"))
+
+
 def _why_no_gpu(built_with_cuda: bool) -> str:
     if not built_with_cuda:
         return (
             "this TensorFlow is built without CUDA. Install the gpu variant, or set "
             "ZOO_DEVICE=auto."
         )
-    if not any(Path("/dev").glob("nvidia[0-9]*")):
+    if not _nvidia_devices():
         return (
             "there is no NVIDIA device here (/dev/nvidia*). Start the container with its GPU "
             "(docker run --gpus all), or set ZOO_DEVICE=auto."
