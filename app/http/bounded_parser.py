@@ -96,9 +96,11 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse the next bytes; reject a head that grows beyond the limit within one line."""
         if self._is_between_requests:
-            # `end[:2]` completes the last header's line, which the pattern looks ahead to.
-            head, end, body = data.partition(b"\r\n\r\n")
-            data = b"".join((_UPGRADE.sub(b"", head + end[:2]), end[2:], body))
+            blank = data.find(b"\r\n\r\n")
+            # To the end of the last header's line, which the pattern looks ahead to.
+            end = blank + 2 if blank >= 0 else len(data)
+            if _UPGRADE.search(data, 0, end):
+                data = _UPGRADE.sub(b"", data[:end]) + data[end:]
         self._bytes_without_end += len(data)
         super().data_received(data)
         if self._bytes_without_end > MAX_HEAD_BYTES and not self.transport.is_closing():

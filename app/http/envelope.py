@@ -67,6 +67,7 @@ class Envelope:
                     admitted = True
                 check_fetch_site(scope["method"], exchange.fetch_site)
                 await self._app(exchange.scope, receive, exchange.send)
+                await asyncio.sleep(0)  # uvloop sends what is written when no task can go on
             except asyncio.CancelledError:  # the request did not finish within drain_s
                 if exchange.status:  # the server has closed the connection
                     return
