@@ -1,6 +1,6 @@
 """An ONNX model of a graph and its weights."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ def onnx_model(
     opset: int = DEFAULT_OPSET,
     layout: OnnxLayout = "nhwc",
     metadata: Mapping[str, str] = {},
+    beside: MutableMapping[str, NDArray[Any]] | None = None,
 ) -> onnx.ModelProto:
     """Return a model from `input` to the named outputs; nodes that do not lead there are left out.
 
@@ -32,6 +33,9 @@ def onnx_model(
 
     `weights` are by TF-Slim's names, and so are the model's initializers, in ONNX's layout. Equal
     arguments give equal bytes by `SerializeToString(deterministic=True)`.
+
+    With `beside`, the values of large initializers are put there by name, in ONNX's layout, and not
+    into the model, which declares them as external data in a file that does not exist.
 
     `opset` is one of `OPSETS`. The layout is that of the input and the outputs of rank above 2.
 
@@ -56,7 +60,7 @@ def onnx_model(
     model.graph.name = "model"
     model.graph.input.append(_described(INPUT, graph.input, edges))
     model.graph.output.extend(_described(name, tensor, edges) for name, tensor in ends.items())
-    lowering = Lowering(model.graph, nodes, arrays, ends, opset)
+    lowering = Lowering(model.graph, nodes, arrays, ends, opset, beside)
     lowering.bind(graph.input, INPUT, edges)
     for node in nodes:
         if node.op == "input":

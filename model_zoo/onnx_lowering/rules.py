@@ -1,6 +1,6 @@
 """The rules by which primitives become ONNX nodes: the registry, and what a rule is given."""
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, MutableMapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,9 @@ Rule = Callable[["Lowering", Node], str]
 RULES: dict[str, Rule] = {}
 
 INPUT, OUTPUT = "input", "output"
+
+# Smaller initializers stay in the model: they cost nothing there, and optimizers read them.
+_LEAST_BYTES_BESIDE = 1024
 
 # The opset since which an operator takes its axes as an input, not as an attribute.
 _AXES_AS_INPUT = {"ReduceMean": 18, "Squeeze": 13}
@@ -50,8 +53,10 @@ class Lowering:
         weights: Mapping[str, NDArray[np.float32]],
         outputs: Mapping[str, Tensor],
         opset: int,
+        beside: MutableMapping[str, NDArray[Any]] | None = None,
     ) -> None:
         self.opset = opset
+        self._beside = beside
         self._proto = proto
         self._weights = weights
         self._names = {INPUT, *outputs, *weights}
@@ -174,6 +179,11 @@ class Lowering:
         tensor.name = name
         tensor.data_type = onnx.helper.np_dtype_to_tensor_dtype(array.dtype)
         tensor.dims.extend(array.shape)
+        if self._beside is not None and array.nbytes >= _LEAST_BYTES_BESIDE:
+            self._beside[name] = np.ascontiguousarray(array)
+            tensor.data_location = onnx.TensorProto.EXTERNAL
+            tensor.external_data.add(key="location", value="beside")
+            return name
         tensor.raw_data = array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
         return name
 

@@ -20,6 +20,7 @@ END = "<end of a command>"
 CHANGING = (
     (r'("engine": ?)"(onnxruntime|tensorflow)"', r'\1"..."'),
     (r'("measured_difference": ?)"[^"]*"', r'\1"..."'),
+    (r'("memory_bytes": ?)"[0-9]+"', r'\1"..."'),
     (r"(\d\.\d\d)\d*(\.\.\.)?", r"\1..."),
 )
 

@@ -143,6 +143,8 @@ def _properties(facts: ModelFacts) -> dict[str, str]:
         properties["engine"] = state.engine
     if state.precision:
         properties["precision"] = state.precision
+    if state.size_bytes:
+        properties["memory_bytes"] = str(state.size_bytes)
     if state.warmed:
         properties["warmed_batch_sizes"] = ", ".join(map(str, state.warmed))
     if state.difference is not None:

@@ -8,12 +8,12 @@ from pathlib import Path
 from statistics import median
 
 from app.arrays import OUTPUT, Array
-from app.compute.worker.runtimes import tensors_of
 from app.compute.worker.runtimes.kernels import Kernel, Placement, number_nodes, place
 from app.compute.worker.runtimes.layer_times import Repeats, layer_seconds
-from app.compute.worker.runtimes.onnx_runtime import CORES, open_session
+from app.compute.worker.runtimes.onnx_runtime import CORES, lowered
+from app.compute.worker.runtimes.onnx_sessions import SharedWeights, open_session
 from app.tasks import KernelSeconds, LayerSeconds, MeasuredProfile
-from model_zoo import Node, Trace, WeightLibrary, build_weights, onnx_model
+from model_zoo import Node, Trace, WeightLibrary
 
 # The profiler keeps a kilobyte of each in memory until it writes the file.
 _MAX_EVENTS = 50_000
@@ -33,15 +33,12 @@ def profile_onnx(
 
     Raises: ZooError if the network has no form in ONNX.
     """
-    model = onnx_model(
-        traced.graph, build_weights(traced, library), outputs=tensors_of(traced, (OUTPUT,))
-    )
+    model, beside = lowered(traced, library, (OUTPUT,))
     numbered = number_nodes(model, traced.graph)
-    content = model.SerializeToString()
-    del model
+    optimized = SharedWeights().optimize(model, beside)
+    del model, beside
     with tempfile.TemporaryDirectory(prefix="zoo-profile-") as folder:
-        session = open_session(content, CORES, profile_prefix=str(Path(folder) / "profile"))
-        del content
+        session = open_session(optimized, CORES, profile_prefix=str(Path(folder) / "profile"))
 
         def run() -> None:
             session.run([OUTPUT], {"input": rows})

@@ -13,26 +13,29 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 
 from app.arrays import Array
 from app.compute.cores import cores
 from app.compute.worker.runtimes import tensors_of
+from app.compute.worker.runtimes.onnx_sessions import OptimizedModel, SharedWeights, open_session
 from app.compute.worker.runtimes.programs import Programs
 from app.engine import RuntimeName
 from model_zoo import Trace, WeightLibrary, build_weights, onnx_model
 
 CORES = cores()
-# Each of more lanes than this would hold the weights once more.
+# Each lane holds the activations of a row.
 _LANES = min(CORES, 4)
 _THREADS = ThreadPoolExecutor(_LANES, "lane")
-# Lanes must be faster than this share of the time, to be worth the memory of their sessions.
+# Lanes must be faster than this share of the time, to be worth the memory of their activations.
 _LANES_SHARE = 0.97
 
 
 @dataclass(slots=True)
 class _Program:
     outputs: tuple[str, ...]
+    model: OptimizedModel
     wide: ort.InferenceSession  # all cores for one batch
     # The free ones; none if there is one lane.
     lanes: "queue.SimpleQueue[ort.InferenceSession]"
@@ -47,6 +50,7 @@ class OnnxRuntime:
         """Raises: ZooError if the network has no form in ONNX."""
         self._traced = traced
         self._library = library
+        self._weights = SharedWeights()
         # Decided by the first program, which is for the network's own output. Lanes would divide
         # the rows over which batch statistics are taken.
         self.lanes = 1 if traced.graph.batch_statistics_nodes else _LANES
@@ -54,27 +58,26 @@ class OnnxRuntime:
         self._programs: Programs[_Program] = Programs(self._make)
 
     def _make(self, outputs: tuple[str, ...]) -> _Program:
-        weights = build_weights(self._traced, self._library)
-        tensors = tensors_of(self._traced, outputs)
-        model = onnx_model(self._traced.graph, weights, outputs=tensors).SerializeToString()
-        program = _Program(outputs, open_session(model, CORES), queue.SimpleQueue())
+        model = self._weights.optimize(*lowered(self._traced, self._library, outputs))
+        program = _Program(outputs, model, open_session(model, CORES), queue.SimpleQueue())
         if self.lanes > 1:
-            self._open_lanes(program, model)
+            self._open_lanes(program)
         if self.lanes > 1 and not self.lane_seconds and not self._are_lanes_faster(program):
             self.lanes = 1
             program.lanes = queue.SimpleQueue()
         return program
 
-    def _open_lanes(self, program: _Program, model: bytes) -> None:
+    def _open_lanes(self, program: _Program) -> None:
         threads = CORES // self.lanes
         # A session of one thread computes in its caller's thread, so that lanes can share it.
-        shared = open_session(model, 1) if threads == 1 else None
+        shared = open_session(program.model, 1) if threads == 1 else None
         for _ in range(self.lanes):
-            program.lanes.put(shared or open_session(model, threads))
+            program.lanes.put(shared or open_session(program.model, threads))
 
     def _are_lanes_faster(self, program: _Program) -> bool:
         """Measure whether a row takes less time in a lane than on all cores."""
-        rows = np.zeros((2 * self.lanes, *self._traced.spec.input_shape), np.float32)
+        # One for each lane: more would leave the memory of a larger batch with the session.
+        rows = np.zeros((self.lanes, *self._traced.spec.input_shape), np.float32)
         together = _seconds(lambda: _run(program.wide, program, rows))
         apart = _seconds(lambda: self._run_apart(program, rows))
         self.lane_seconds = self.lanes * apart / len(rows)
@@ -109,6 +112,19 @@ class OnnxRuntime:
         return _joined(by_row)
 
 
+def lowered(
+    traced: Trace, library: WeightLibrary, outputs: Sequence[str]
+) -> tuple[onnx.ModelProto, dict[str, Array]]:
+    """Return an ONNX model for some outputs, and its large weights, which stay outside of it.
+
+    Raises: ZooError if the network has no form in ONNX.
+    """
+    beside: dict[str, Array] = {}
+    weights = build_weights(traced, library)
+    tensors = tensors_of(traced, outputs)
+    return onnx_model(traced.graph, weights, outputs=tensors, beside=beside), beside
+
+
 def _joined(parts: Sequence[list[Array]]) -> list[Array]:
     if len(parts) == 1:
         return parts[0]
@@ -136,19 +152,3 @@ def _seconds(run: Callable[[], object]) -> float:
         run()
         times.append(time.perf_counter() - started)
     return min(times)
-
-
-def open_session(
-    model: bytes, threads: int, *, profile_prefix: str | None = None
-) -> ort.InferenceSession:
-    """Return a session; with a prefix, it writes the time of each kernel to a file named so."""
-    options = ort.SessionOptions()
-    if profile_prefix is not None:
-        options.enable_profiling = True
-        options.profile_file_prefix = profile_prefix
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    # Threads may spin between layers; between batches, they would take the cores from the API.
-    options.add_session_config_entry("session.force_spinning_stop", "1")
-    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
