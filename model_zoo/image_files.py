@@ -137,7 +137,9 @@ def _pixels(image: Image.Image, channels: int) -> Pixels:
     if image.mode.startswith("I"):  # 16-bit gray, which Pillow's convert would clip at 255
         gray = (np.asarray(image).astype(np.int32) >> 8).astype(np.uint8)[..., np.newaxis]
         return np.repeat(gray, channels, axis=2)
-    pixels: Pixels = np.array(image.convert("L" if channels == 1 else "RGB"))
+    mode = "L" if channels == 1 else "RGB"
+    # Pillow copies an image that already has the mode.
+    pixels: Pixels = np.array(image if image.mode == mode else image.convert(mode))
     return pixels.reshape(image.height, image.width, channels)
 
 

@@ -1,9 +1,12 @@
 """Preprocessing against TensorFlow's functions, and what it refuses."""
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from model_zoo.errors import InputError
 from model_zoo.preprocessing import PREPROCESSINGS, preprocess
@@ -53,6 +56,74 @@ def test_values_are_those_of_tensorflow(
         values = preprocess(name, image, (*target, channels))
         assert (values.shape, values.dtype) == ((*target, channels), np.dtype("float32"))
         np.testing.assert_allclose(values, slim(name, image, *target), rtol=1e-5, atol=1e-5)
+
+
+def four_taps(
+    image: np.ndarray, size: tuple[int, int], new: tuple[int, int], start: tuple[int, int]
+) -> np.ndarray:
+    """Compute each output pixel by itself, from four pixels in float32: the rule in plain words.
+
+    Of an image of float32 values that is scaled to `new`, the `size` pixels from `start` on.
+    """
+    taps = []
+    for axis in (0, 1):
+        ratio = np.float32(image.shape[axis]) / np.float32(new[axis])
+        at = np.arange(start[axis], start[axis] + size[axis], dtype=np.float32) * ratio
+        low = np.minimum(np.floor(at).astype(int), image.shape[axis] - 1)
+        taps.append((low, np.minimum(low + 1, image.shape[axis] - 1), at - np.floor(at)))
+    (low_y, high_y, weight_y), (low_x, high_x, weight_x) = taps
+    rows = []
+    for y in (low_y, high_y):
+        left, right = image[np.ix_(y, low_x)], image[np.ix_(y, high_x)]
+        rows.append(left + (right - left) * weight_x[:, np.newaxis])
+    top, bottom = rows
+    mixed: np.ndarray = top + (bottom - top) * weight_y[:, np.newaxis, np.newaxis]
+    return mixed
+
+
+def plain(name: str, image: np.ndarray, height: int, width: int) -> np.ndarray:
+    size = (height, width)
+    if name == "inception":
+        top, left = (int((side - side * 0.875) / 2) for side in image.shape[:2])
+        values = image.astype(np.float32) * np.float32(1 / 255)
+        values = values[top : len(values) - top, left : values.shape[1] - left]
+        return (four_taps(values, size, size, (0, 0)) - np.float32(0.5)) * np.float32(2)
+    scale = np.float32(max(256, height, width)) / np.float32(min(image.shape[:2]))
+    tall, wide = (int(np.rint(np.float32(side) * scale)) for side in image.shape[:2])
+    start = ((tall - height) // 2, (wide - width) // 2)
+    values = four_taps(image.astype(np.float32), size, (tall, wide), start)
+    return values - np.array([123.68, 116.78, 103.94], np.float32)
+
+
+side = st.one_of(st.integers(1, 12), st.integers(1, 700))
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.data(), side, side, side, side, st.integers(0, 2**32 - 1))
+def test_resized_images_have_every_bit_of_the_plain_rule(
+    data: st.DataObject, tall: int, wide: int, height: int, width: int, seed: int
+) -> None:
+    name = data.draw(st.sampled_from(["inception", "vgg"]))
+    channels = 3 if name == "vgg" else data.draw(st.sampled_from([1, 3, 4]))
+    image = np.random.default_rng(seed).integers(0, 256, (tall, wide, channels), np.uint8)
+    if data.draw(st.booleans()):
+        image = image[::-1, ::-1, ::-1]  # not one row behind another
+    values = preprocess(name, image, (height, width, channels))
+    np.testing.assert_array_equal(
+        values.view(np.uint32), plain(name, image, height, width).view(np.uint32)
+    )
+
+
+@pytest.mark.parametrize("name", ["inception", "vgg"])
+@pytest.mark.parametrize("size", [(7000, 7000), (1, 49_000_000), (49_000_000, 1), (2, 24_000_000)])
+def test_a_huge_image_takes_memory_by_its_output(name: str, size: tuple[int, int]) -> None:
+    image = np.zeros((*size, 3), np.uint8)
+    tracemalloc.start()
+    try:
+        values = preprocess(name, image, (224, 224, 3))
+        assert tracemalloc.get_traced_memory()[1] < 8 * values.nbytes
+    finally:
+        tracemalloc.stop()
 
 
 def test_flat_image_is_standardized_to_zero() -> None:
