@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from model_zoo.errors import ZooError
 from model_zoo.graph import Graph, Variable
-from model_zoo.lowering import Model, materialize
+from model_zoo.lowering.model import Model, Precision
 from model_zoo.signatures import to_wire
 from model_zoo.spec import BuildSpec
 from model_zoo.tracing import Trace, trace
@@ -69,12 +69,8 @@ def verify_record(path: Path) -> Result:
 
     Raises: ZooError if the file is not a record.
     """
-    try:
-        record = json.loads(gzip.decompress(path.read_bytes()))
-        case, wire = record["case"], dict(record["spec"])
-        batch, *wire["input_shape"] = wire["input_shape"]
-    except (OSError, ValueError, KeyError, EOFError, zlib.error, TypeError) as error:
-        raise ZooError(f"{path} is not a golden record: {error!r}.") from error
+    record, wire, batch = _read(path)
+    case = record["case"]
     try:
         if "error_type" in record:
             _check_refused(record, wire)
@@ -85,6 +81,33 @@ def verify_record(path: Path) -> Result:
     except ZooError as error:
         return Result(case, f"refused: {error}")
     return Result(case, None)
+
+
+def replay_output(path: Path, precision: Precision = "float32") -> tuple[Model, float]:
+    """Return a record's network in a precision, and the largest difference of its output.
+
+    The difference is relative to the scale of the output, as `verify_record` compares it.
+    Raises: ZooError if the file is not a record, or its spec is refused.
+    """
+    record, wire, batch = _read(path)
+    if "output" not in record:
+        raise ZooError(f"{path} records a refusal, and no network.")
+    model = _golden_model(_traced(wire).graph, record["weight_gain"], precision)
+    output = np.asarray(model.predict(_golden_rows(model, batch)), np.float64).ravel()
+    listed = record["output"].get("values", record["output"].get("head"))
+    scale = _scale(record["output"], listed)
+    return model, float(np.abs(output[: len(listed)] - listed).max() / scale)
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any], int]:
+    """Return a record, its spec without the batch, and the batch."""
+    try:
+        record = json.loads(gzip.decompress(path.read_bytes()))
+        _, wire = record["case"], dict(record["spec"])
+        batch, *wire["input_shape"] = wire["input_shape"]
+    except (OSError, ValueError, KeyError, EOFError, zlib.error, TypeError) as error:
+        raise ZooError(f"{path} is not a golden record: {error!r}.") from error
+    return record, wire, batch
 
 
 def _traced(wire: dict[str, Any]) -> Trace:
@@ -119,11 +142,19 @@ def _check(record: Mapping[str, Any], wire: dict[str, Any], batch: int) -> None:
     result = _traced(wire)
     graph = result.graph
     _check_graph(record, graph, batch)
-    model = materialize(result)
-    gain = record["weight_gain"]
-    model.assign({variable.name: golden_value(variable, gain) for variable in graph.variables})
+    model = _golden_model(graph, record["weight_gain"])
     kind = "batch statistics" if graph.batch_statistics_nodes else "inference"
     _check_numbers(record, model, batch, TOLERANCE[kind])
+
+
+def _golden_model(graph: Graph, gain: float, precision: Precision = "float32") -> Model:
+    model = Model(graph, precision=precision)
+    model.assign({variable.name: golden_value(variable, gain) for variable in graph.variables})
+    return model
+
+
+def _golden_rows(model: Model, batch: int) -> NDArray[np.float32]:
+    return golden_input((batch, *(size or 0 for size in model.graph.input.shape[1:])))
 
 
 def _check_graph(record: Mapping[str, Any], graph: Graph, batch: int) -> None:
@@ -163,7 +194,7 @@ def _check_numbers(record: Mapping[str, Any], model: Model, batch: int, toleranc
         LOSS_TOLERANCE,
         abs(record["regularization_loss"]),
     )
-    x = golden_input((batch, *(size or 0 for size in model.graph.input.shape[1:])))
+    x = _golden_rows(model, batch)
     ends = model.predict_end_points(x)
     for expected in record["endpoints"]:
         _check_values(f"end point {expected['key']}", ends[expected["key"]], expected, tolerance)
@@ -194,11 +225,15 @@ def _check_values(
     """Compare what a record says of an array, relative to the array's own scale."""
     flat = np.asarray(actual, dtype=np.float64).ravel()
     listed = expected.get("values", expected.get("head", []))
-    scale = max([expected.get("std", 0.0), *(abs(value) for value in listed)])
+    scale = _scale(expected, listed)
     _close(what, flat[: len(listed)], listed, tolerance, scale)
     for statistic, value in (("mean", flat.mean()), ("std", flat.std())):
         if statistic in expected:
             _close(f"{what} {statistic}", [value], [expected[statistic]], tolerance, scale)
+
+
+def _scale(expected: Mapping[str, Any], listed: Iterable[float]) -> float:
+    return float(max([expected.get("std", 0.0), *(abs(value) for value in listed)]))
 
 
 def _close(

@@ -107,8 +107,9 @@ class Model:
 
     def _model_to(self, outputs: Any, name: str) -> Any:
         model = keras.Model(self._inputs, outputs, name=name)
-        # Keras would compile with XLA, which is slower than TensorFlow's kernels on a CPU.
-        model.jit_compile = False
+        # XLA is slower than TensorFlow's kernels on a CPU, and all that JAX compiles with; without
+        # it, JAX runs op by op.
+        model.jit_compile = keras.backend.backend() == "jax"
         return model
 
     @property
