@@ -49,6 +49,9 @@ FROM base AS gpu
 # list it logs one line and computes on the CPU.
 RUN printf '%s\n' /opt/venv/lib/python3*/site-packages/nvidia/*/lib > /etc/ld.so.conf.d/nvidia-wheels.conf \
     && ldconfig
+# The check of a GPU and the records that it replays (1 MB).
+COPY scripts/check_gpu.py /opt/model-zoo/scripts/
+COPY tests/golden/open /opt/model-zoo/tests/golden/open
 ENV ZOO_DEVICE=gpu \
     NVIDIA_VISIBLE_DEVICES=all \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility

@@ -98,6 +98,16 @@ if [ "$variant" = gpu ]; then
         tail -5 "$work/stderr"
         fail "TensorFlow does not open every CUDA library"
     fi
+    # On a GPU in full, which takes five minutes; without one, to see that it would run.
+    limits=()
+    [ -n "${WITH_GPU:-}" ] || limits=(--cpu --networks mobilenet_v1_025 --precisions float32 --batches 1 --seconds 120)
+    if docker run --rm --network none --read-only --tmpfs /tmp ${WITH_GPU:+--gpus all} "$image" \
+        python /opt/model-zoo/scripts/check_gpu.py "${limits[@]}" 2> "$work/stderr"; then
+        pass "check_gpu.py"
+    else
+        tail -5 "$work/stderr"
+        fail "check_gpu.py"
+    fi
     if [ -z "${WITH_GPU:-}" ]; then
         if docker run --rm --network none --tmpfs /tmp "$image" > "$work/refusal" 2>&1; then
             fail "it starts without a GPU"
