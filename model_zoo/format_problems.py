@@ -1,5 +1,7 @@
 """What pydantic finds wrong with a request, in this package's words."""
 
+from collections.abc import Iterable, Iterator
+
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
@@ -7,7 +9,7 @@ from model_zoo.errors import Problem, describe_each, json_pointer, unknown_name
 from model_zoo.level_format import LEVEL_MODELS, ScopeLevel
 from model_zoo.plain_values import spell
 from model_zoo.saved_scopes import IncludeLevel, SavedLevel
-from model_zoo.weight_sources import FEW_STARS, Part, source_models, too_many_stars
+from model_zoo.weight_sources import FEW_STARS, MANY_UNKNOWN, Part, source_models, too_many_stars
 
 # What a value should be or have, by pydantic's type of error, filled in with the error's `ctx`.
 RULES = {
@@ -34,8 +36,18 @@ RULES = {
 
 def format_problems(error: ValidationError, root: type[Part]) -> list[Problem]:
     """Return pydantic's errors as problems; `root` is the part of the format that was read."""
-    details = error.errors(include_url=False)
+    details = _each(error.errors(include_url=False))
     return list(describe_each(details, lambda detail: _format_problem(detail, root)))
+
+
+def _each(details: Iterable[ErrorDetails]) -> Iterator[ErrorDetails]:
+    """Yield errors, with one for each field of an error that stands for many."""
+    for detail in details:
+        if detail["type"] != MANY_UNKNOWN:
+            yield detail
+            continue
+        for name in detail["ctx"]["names"]:
+            yield {**detail, "type": "extra_forbidden", "loc": (*detail["loc"], name)}
 
 
 def _format_problem(detail: ErrorDetails, root: type[Part]) -> Problem:

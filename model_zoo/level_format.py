@@ -9,11 +9,16 @@ from model_zoo.patterns import Names, normalized_patterns
 from model_zoo.saved_scopes import IncludeLevel, SavedLevel
 from model_zoo.weight_sources import Part, Patterns
 
+# pydantic describes each wrong item of a list, unless the list is too long. So each list has a
+# limit, here far above what a spec may have (`Budget.max_scopes`, and the ops there are).
+MAX_LEVELS = 1000
+_MAX_OPS = 1000
+
 
 class ScopeLevel(Part):
     """One `arg_scope`: the ops it reaches, and their arguments."""
 
-    ops: Annotated[list[str], Field(min_length=1)] = Field(
+    ops: Annotated[list[str], Field(min_length=1, max_length=_MAX_OPS)] = Field(
         description="Scoped ops by name; see /v1/ops.", examples=[["conv2d", "separable_conv2d"]]
     )
     args: dict[str, JsonValue] = Field(
@@ -55,9 +60,10 @@ LEVEL_MODELS: Mapping[str, type[Part]] = {
     "include": IncludeLevel,
     "saved": SavedLevel,
 }
-RequestedLevel = Annotated[
+_Level = Annotated[
     Annotated[ScopeLevel, Tag("ops")]
     | Annotated[IncludeLevel, Tag("include")]
     | Annotated[SavedLevel, Tag("saved")],
     Discriminator(_level_kind),
 ]
+RequestedLevels = Annotated[list[_Level], Field(max_length=MAX_LEVELS)]

@@ -11,7 +11,7 @@ from model_zoo.budget import Budget
 from model_zoo.errors import MAX_PROBLEMS, Problem, SpecError, ZooError, describe_each, json_pointer
 from model_zoo.format_problems import format_problems
 from model_zoo.layers.registry import find_op, is_op, unknown_op
-from model_zoo.level_format import RequestedLevel, ScopeLevel
+from model_zoo.level_format import RequestedLevels, ScopeLevel
 from model_zoo.patterns import Names
 from model_zoo.plain_values import spell
 from model_zoo.saved_scopes import (
@@ -132,7 +132,7 @@ class LevelContext(NamedTuple):
 class ScopeRequest(Part):
     """What is saved under the name of a scope."""
 
-    levels: list[RequestedLevel] = Field(description="Outermost first.")
+    levels: RequestedLevels = Field(description="Outermost first.")
     left_out: list[JsonValue] = Field(
         default=[],
         description="As the scope at a layer of a build has it: it is no part of the scope.",

@@ -13,7 +13,7 @@ from model_zoo.architectures.registry import Architecture
 from model_zoo.budget import Budget
 from model_zoo.errors import Problem, SpecError, ZooError, json_pointer
 from model_zoo.format_problems import format_problems
-from model_zoo.level_format import RequestedLevel, ScopeLevel
+from model_zoo.level_format import RequestedLevels, ScopeLevel
 from model_zoo.levels import Level, LevelContext, Levels, read_levels
 from model_zoo.patterns import normalized_pattern
 from model_zoo.plain_values import spell
@@ -33,6 +33,8 @@ from model_zoo.zoo import LevelDocument, find_architecture, parameters
 
 # Part of the digest: a change of meaning gives every spec a new id.
 SPEC_VERSION = 1
+# Far more sizes than any input has.
+_MAX_RANK = 32
 
 
 class SpecDocument(TypedDict):
@@ -75,6 +77,7 @@ class BuildSpec(Part):
     )
     requested_input_shape: list[Annotated[int, Field(ge=1)]] | None = Field(
         default=None,
+        max_length=_MAX_RANK,
         alias="input_shape",
         description="Height, width, channels, for video after frames; null for the architecture's "
         "own.",
@@ -83,7 +86,7 @@ class BuildSpec(Part):
     default_scope: dict[str, JsonValue] | None = Field(
         default={}, description="Arguments of the architecture's default scope; null leaves it out."
     )
-    scopes: list[RequestedLevel] = Field(default=[], description="Outermost first.")
+    scopes: RequestedLevels = Field(default=[], description="Outermost first.")
     weights: Weights = Field(
         default=RandomWeights(),
         description="A source, or several that apply in order; what none fills is random.",

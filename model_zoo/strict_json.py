@@ -5,6 +5,7 @@ reads integers of any length; two readers could then see two specs, or none coul
 """
 
 import json
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from model_zoo.errors import Problem, SpecError, json_pointer
@@ -66,12 +67,20 @@ def _check_depth(text: str, limit: int) -> None:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in members:
-            raise SpecError(f"The JSON repeats the key {key[:100]!r} in one object.")
-        members[key] = value
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        key = _repeated(key for key, _ in pairs)
+        raise SpecError(f"The JSON repeats the key {key[:100]!r} in one object.")
     return members
+
+
+def _repeated(keys: Iterable[str]) -> str:
+    seen: set[str] = set()
+    for key in keys:
+        if key in seen:
+            return key
+        seen.add(key)
+    raise AssertionError("no key is repeated")
 
 
 def _constant(name: str) -> NoReturn:
@@ -87,7 +96,7 @@ def _number(digits: str) -> float:
 
 def _integer(digits: str) -> int:
     # Compared by length first: Python refuses to convert, or to print, very long integers.
-    if len(digits) > 20 or abs(int(digits)) > MAX_INTEGER:
+    if len(digits) > 18 and (len(digits) > 20 or abs(int(digits)) > MAX_INTEGER):
         raise SpecError(
             f"The JSON holds an integer of {len(digits.lstrip('-'))} digits; "
             "the largest allowed is 64 bits, 9223372036854775807."
@@ -96,36 +105,51 @@ def _integer(digits: str) -> int:
 
 
 def _check_nodes(value: Any, limit: int) -> None:
-    count = 0
+    # A document may have as many values as `limit` says, so only containers are put aside.
+    _check_string((), value)
+    count = 1
     pending: list[tuple[tuple[str | int, ...], Any]] = [((), value)]
     while pending:
-        path, item = pending.pop()
-        count += 1
+        path, container = pending.pop()
+        if isinstance(container, dict):
+            if not all(map(_is_text, container)):
+                raise SpecError("A key holds a lone surrogate, which is not Unicode text.")
+            members: Iterable[tuple[str | int, Any]] = container.items()
+        elif isinstance(container, list):
+            members = enumerate(container)
+        else:
+            continue
+        count += len(container)
         if count > limit:
             raise SpecError(f"The JSON has more than {limit} values.")
-        if isinstance(item, str) and len(item) > MAX_STRING:
-            raise SpecError(
-                Problem(
-                    f"a string has at most {MAX_STRING} characters; this one has {len(item)}.",
-                    json_pointer(*path),
-                )
+        for key, inner in members:
+            if isinstance(inner, str):
+                _check_string((*path, key), inner)
+            elif isinstance(inner, (dict, list)):
+                pending.append(((*path, key), inner))
+
+
+def _check_string(path: tuple[str | int, ...], item: Any) -> None:
+    if not isinstance(item, str):
+        return
+    if len(item) > MAX_STRING:
+        raise SpecError(
+            Problem(
+                f"a string has at most {MAX_STRING} characters; this one has {len(item)}.",
+                json_pointer(*path),
             )
-        if isinstance(item, str) and not _is_text(item):
-            raise SpecError(
-                Problem(
-                    "a string holds a lone surrogate, which is not Unicode text.",
-                    json_pointer(*path),
-                )
+        )
+    if not _is_text(item):
+        raise SpecError(
+            Problem(
+                "a string holds a lone surrogate, which is not Unicode text.", json_pointer(*path)
             )
-        if isinstance(item, dict):
-            if not all(map(_is_text, item)):
-                raise SpecError("A key holds a lone surrogate, which is not Unicode text.")
-            pending += [((*path, key), inner) for key, inner in item.items()]
-        elif isinstance(item, list):
-            pending += [((*path, index), inner) for index, inner in enumerate(item)]
+        )
 
 
 def _is_text(string: str) -> bool:
+    if string.isascii():
+        return True
     try:
         string.encode()
     except UnicodeEncodeError:

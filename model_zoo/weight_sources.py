@@ -3,11 +3,21 @@
 Sources apply in order, and later ones override earlier ones. What none of them fills is random.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError, PydanticKnownError
 
-from model_zoo.errors import Problem, json_pointer
+from model_zoo.errors import MAX_PROBLEMS, Problem, json_pointer
 from model_zoo.patterns import Names
 
 CHECKPOINT_ID = "^[0-9a-f]{64}$"
@@ -25,10 +35,33 @@ Patterns = Annotated[list[Pattern], Field(max_length=MAX_PATTERNS)]
 _Target = Annotated[str, Field(max_length=MAX_NAME_CHARACTERS)]
 
 
+# The type of pydantic's error for more unknown fields than are told; its context has the `names`.
+MANY_UNKNOWN = "many_unknown"
+
+
+def _not_longer(value: Any) -> Any:
+    # pydantic checks each member of an object before it counts them.
+    if isinstance(value, Mapping) and len(value) > MAX_PATTERNS:
+        context = {"field_type": "Dictionary", "max_length": MAX_PATTERNS}
+        raise PydanticKnownError("too_long", {**context, "actual_length": len(value)})
+    return value
+
+
 class Part(BaseModel):
     """A part of the wire format: nothing unknown, nothing converted, nothing changed later."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_many_unknown(cls, data: Any) -> Any:
+        """Make one error of more unknown fields than are told: pydantic's take 600 bytes each."""
+        most = len(cls.model_fields) + MAX_PROBLEMS
+        if isinstance(data, Mapping) and len(data) > most:
+            known = {field.alias or name for name, field in cls.model_fields.items()}
+            names = [name for name in data if name not in known]
+            raise PydanticCustomError(MANY_UNKNOWN, "many unknown fields", {"names": names})
+        return data
 
 
 class RandomWeights(Part):
@@ -51,7 +84,9 @@ class _StoredWeights(Part):
         description="Variables that are included but that this source leaves alone.",
         examples=[["InceptionV3/Logits*", "InceptionV3/AuxLogits*"]],
     )
-    rename: Annotated[dict[_Name, _Target], Field(max_length=MAX_PATTERNS)] = Field(
+    rename: Annotated[
+        dict[_Name, _Target], Field(max_length=MAX_PATTERNS), BeforeValidator(_not_longer)
+    ] = Field(
         default={},
         description="The source's names to the build's: whole names, scopes that end with '/', or "
         "patterns, in which each * of the value takes the text of the same * of the key.",

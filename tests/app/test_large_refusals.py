@@ -6,10 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from pydantic import BaseModel, ValidationError
 from starlette.testclient import TestClient
 
+from app.serving.model_registry import ModelRequest, read_model_request
 from app.wording import MAX_RECEIVED_CHARACTERS, MAX_TEXT_CHARACTERS, MAX_WARNINGS
+from model_zoo import BuildSpec, ZooError
 from model_zoo.errors import MAX_PROBLEMS
+from model_zoo.levels import ScopeRequest
+from model_zoo.sweeps.format import SweepRequest
 
 COUNT = 20_000
 LENET = {"architecture": "lenet"}
@@ -140,3 +145,43 @@ def test_many_warnings_of_an_accepted_request_are_counted(client: TestClient) ->
     warnings = response.json()["warnings"]
     assert len(warnings) == MAX_WARNINGS + 1
     assert warnings[-1].endswith(" more warnings.")
+
+
+MANY_ERRORS: dict[str, tuple[type[BaseModel], Mapping[str, object]]] = {
+    "fields": (BuildSpec, spec(**UNKNOWN)),
+    "fields of a level": (BuildSpec, spec(scopes=[level(**UNKNOWN)])),
+    "fields of a source": (BuildSpec, spec(weights={"source": "random", **UNKNOWN})),
+    "renames": (
+        BuildSpec,
+        spec(weights={"source": "build", "id": "0" * 32, "rename": UNKNOWN}),
+    ),
+    "levels": (BuildSpec, spec(scopes=[1] * COUNT)),
+    "ops": (BuildSpec, spec(scopes=[level(ops=[1] * COUNT)])),
+    "sizes": (BuildSpec, spec(input_shape=[0] * COUNT)),
+    "levels of a scope": (ScopeRequest, {"levels": [{}] * COUNT}),
+    "fields of a sweep": (SweepRequest, UNKNOWN),
+    "class names": (ModelRequest, {"build": "0" * 32, "class_names": [1] * COUNT}),
+}
+
+
+@pytest.mark.parametrize(("model", "document"), MANY_ERRORS.values(), ids=MANY_ERRORS)
+def test_pydantic_makes_few_errors_of_many_mistakes(
+    model: type[BaseModel], document: Mapping[str, object]
+) -> None:
+    with pytest.raises(ValidationError) as caught:
+        model.model_validate(document)
+    assert caught.value.error_count() <= 2  # a union tells those of each member
+
+
+def test_pydantic_does_not_see_unknown_keys_of_a_naming(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Mapping[str, object]] = []
+    validate = ModelRequest.model_validate
+
+    def recorded(document: Mapping[str, object]) -> ModelRequest:
+        seen.append(document)
+        return validate(document)
+
+    monkeypatch.setattr(ModelRequest, "model_validate", recorded)
+    with pytest.raises(ZooError):
+        read_model_request({"build": "0" * 32, **UNKNOWN})
+    assert seen == [{"build": "0" * 32}]
