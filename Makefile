@@ -1,7 +1,7 @@
 # Developer commands; continuous integration (.ci/run) calls the same targets.
 #
 # PYTHON=...       the interpreter from which `make setup` creates .venv
-# ARGS=...         more arguments for check, test, fuzz, bench, bench-serve, soak and overload
+# ARGS=...         more arguments for check, test, fuzz, bench, bench-serve, soak, overload and chaos
 # LOCK_FLAGS=...   more arguments for `make lock`: LOCK_FLAGS=--upgrade takes newer versions
 
 SHELL := /bin/bash
@@ -19,7 +19,7 @@ PYTHON ?=
 ARGS ?=
 LOCK_FLAGS ?=
 
-.PHONY: help setup page types run check light test fuzz lint format bench bench-serve bench-page screenshots soak overload lock container
+.PHONY: help setup page types run check light test fuzz lint format bench bench-serve bench-page screenshots soak overload chaos lock container
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -114,6 +114,9 @@ soak: setup ## Load, query and unload networks 500 times, and report what grows 
 
 overload: setup ## Send ten times the capacity, and kill the worker under load (minutes)
 	$(BIN)/python -m benchmarks.serving.overload $(ARGS)
+
+chaos: setup ## Attack the service: hostile clients, kills, a failing store (minutes)
+	$(BIN)/python -m benchmarks.chaos $(ARGS)
 
 # cpu.txt constrains the other two, so every variant runs the same versions.
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

@@ -8,7 +8,8 @@ import errno
 import os
 import select
 import socket
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 _RECEIVE_BYTES = 2**18
 _CHUNKED = -1
@@ -20,6 +21,7 @@ class Answer:
 
     status: int
     body: bytes = b""
+    headers: Mapping[bytes, bytes] = field(default_factory=dict)  # all in small letters
 
 
 class Connection:
@@ -121,7 +123,7 @@ class Connection:
             return Answer(0)
         if head.closes or self._to_send is not None or not data:
             self.close()
-        return Answer(head.status, body)
+        return Answer(head.status, body, head.headers)
 
 
 @dataclass(slots=True)
@@ -129,6 +131,7 @@ class _Head:
     """The headers that say where an answer ends."""
 
     status: int
+    headers: Mapping[bytes, bytes]
     length: int | None  # None: where the connection ends
     closes: bool
     start: int
@@ -143,14 +146,15 @@ class _Head:
             if status == 100:
                 del received[: end + 4]
                 continue
-            headers = dict(line.split(b":", 1) for line in lines[1:])
+            pairs = (line.split(b":", 1) for line in lines[1:])
+            headers = {name: value.strip() for name, value in pairs}
             length = None
             if b"chunked" in headers.get(b"transfer-encoding", b""):
                 length = _CHUNKED
             elif b"content-length" in headers:
                 length = int(headers[b"content-length"])
             closes = b"close" in headers.get(b"connection", b"") or length is None
-            return cls(status, length, closes, end + 4, end + 4)
+            return cls(status, headers, length, closes, end + 4, end + 4)
         return None
 
     def body_of(self, received: bytearray, *, is_closed: bool) -> bytes | None:

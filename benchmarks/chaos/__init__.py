@@ -1,0 +1,1 @@
+"""`make chaos`: what hostile clients, kills and a failing disk do to a running service."""
