@@ -1,4 +1,8 @@
-"""One worker process as the API sees it: sends it batches, and divides the answers by request."""
+"""A worker as the API sees it: sends its processes batches, and divides the answers by request.
+
+On a CPU, ONNX Runtime and TensorFlow have a process each, which share the memory for networks, and
+the number of batches at once. On a GPU, both have one.
+"""
 
 import asyncio
 import logging
@@ -12,8 +16,10 @@ from app.compute.arena import Arena
 from app.compute.batching import Batch, PendingRequest, RequestQueue
 from app.compute.child_process import ChildProcess, ProcessGoneError, worker_environment
 from app.compute.connection import Connection
+from app.compute.engine_process import EngineProcess, Processes, Resting
 from app.compute.messages import ArenaRows, Compute
 from app.compute.model_loads import Changes, ModelLoads
+from app.compute.placement import Placement
 from app.compute.supervisor import Supervisor
 from app.engine import (
     Answer,
@@ -26,6 +32,7 @@ from app.engine import (
 )
 from app.settings import Settings
 from app.tasks import SaveWeights
+from model_zoo import ZooError
 
 log = logging.getLogger(__name__)
 
@@ -42,29 +49,26 @@ class DeviceWorker:
         settings: Settings,
         arena: Arena,
         queue: RequestQueue,
+        placement: Placement,
         on_batch: OnBatch,
         release: Callable[[PendingRequest], None],
+        *,
+        may_have_gpu: bool,
         gpu: str | None,
     ) -> None:
         self._settings = settings
+        self._arena = arena
+        self._gpu = gpu
         self._queue = queue
         self._on_batch = on_batch
         self._release = release
-        self.supervisor = Supervisor(
-            "worker",
-            lambda: ChildProcess.spawn(
-                _MODULE,
-                shared=[arena.fd],
-                environment=worker_environment(settings.device, gpu),
-            ),
-            settings,
-            on_up=self._on_up,
-            on_down=self._on_down,
+        self.processes = Processes.on_device(
+            placement, self._process, settings.engine, may_have_gpu=may_have_gpu
         )
         self._changes = Changes()
         self.loads = ModelLoads(
             settings,
-            self.supervisor,
+            self.processes,
             queue,
             self._changes,
             release=release,
@@ -78,35 +82,76 @@ class DeviceWorker:
 
     # The process ------------------------------------------------------------------------------
 
+    def _process(self, resting: Resting) -> EngineProcess:
+        supervisor = Supervisor(
+            "worker",
+            lambda: ChildProcess.spawn(
+                _MODULE,
+                shared=[self._arena.fd],
+                environment=worker_environment(self._settings.device, self._gpu),
+            ),
+            self._settings,
+            on_up=lambda: self._on_up(process),
+            on_down=lambda: self._on_down(process),
+        )
+        process = EngineProcess(supervisor, resting, self._has_work)
+        return process
+
+    def _has_work(self, process: EngineProcess) -> bool:
+        """Return whether a process holds models, or requests wait for it."""
+        return any(model.process is process for model in self.residency.models.values()) or any(
+            self.processes.of_model(pending.model) is process for pending in self._queue
+        )
+
+    @property
+    def supervisor(self) -> Supervisor:
+        """What keeps the process that starts at once."""
+        return self.processes.default.supervisor
+
+    @property
+    def restarts(self) -> int:
+        """How often a process was replaced because it had ended."""
+        return sum(process.supervisor.restarts for process in self.processes)
+
+    @property
+    def pids(self) -> list[int]:
+        """The ids of the processes that run now."""
+        running = [process.supervisor.process for process in self.processes]
+        return [process.pid for process in running if process is not None]
+
     def start(self) -> "asyncio.Future[None]":
-        """Start the process; see Supervisor.start."""
+        """Start the process that starts at once; see Supervisor.start."""
         return self.supervisor.start()
 
     async def close(self) -> None:
-        """End the process, and all work for it."""
+        """End the processes, and all work for them."""
         background = list(self._background)
         for task in background:
             task.cancel()
         await asyncio.gather(self.loads.close(), *background, return_exceptions=True)
-        await self.supervisor.close()
+        await asyncio.gather(*(process.close() for process in self.processes))
 
     def wake(self) -> None:
         """Load what requests wait for, and send batches: something has changed."""
-        if self.supervisor.connection is None:
-            return
         for pending in self._queue:
             if self.residency.find(pending.model) is None:
-                self.loads.begin(pending.model)
-        self._send_batches(self.supervisor.connection)
+                supervisor = self.processes.of_model(pending.model).supervisor
+                if supervisor.connection is not None:
+                    self.loads.begin(pending.model)
+                else:
+                    supervisor.wake()
+        self._send_batches()
+        self.processes.rest_if_idle()
         self._changes.announce()
 
-    def _on_up(self) -> None:
+    def _on_up(self, process: EngineProcess) -> None:
         for ref in self.loads.pinned.values():
-            self.loads.begin(ref)
+            if self.processes.of_model(ref) is process:
+                self.loads.begin(ref)
         self.wake()
 
-    def _on_down(self) -> None:
-        self.residency.clear()
+    def _on_down(self, process: EngineProcess) -> None:
+        self.residency.clear(process)
         self._changes.announce()
 
     def _run_in_background(self, work: Awaitable[None]) -> None:
@@ -116,8 +161,10 @@ class DeviceWorker:
 
     # Batches ----------------------------------------------------------------------------------
 
-    def _send_batches(self, connection: Connection) -> None:
+    def _send_batches(self) -> None:
         while batch := self._next_batch():
+            connection = self.residency.models[batch.model.key].process.supervisor.connection
+            assert connection is not None  # a process takes its models along when it ends
             is_alone = not self.computing and not self._queue
             self.computing.append(batch)
             posted = connection.post(_task(batch, is_alone))
@@ -215,27 +262,35 @@ class DeviceWorker:
         """
         self.tasks_in_progress += 1
         try:
-            connection = await self.supervisor.up()
-            sent = asyncio.Event()
-            call = asyncio.create_task(self._call(connection, task, sent))
-            call.add_done_callback(lambda done: done.cancelled() or done.exception())
-            try:
-                return await asyncio.shield(call)
-            finally:
-                if not sent.is_set():
-                    call.cancel()
-        except ProcessGoneError as gone:
-            raise _died(gone) from None
+            return await self._run(self.processes.of_task(task), self.processes.told(task))
+        except ZooError as error:
+            if not self.processes.learns(task, error):
+                raise
+            return await self._run(self.processes.of_task(task), self.processes.told(task))
         finally:
             self.tasks_in_progress -= 1
 
+    async def _run(self, process: EngineProcess, task: WorkerTask[Result]) -> Reply[Result]:
+        sent = asyncio.Event()
+        call = asyncio.create_task(self._call(process, task, sent))
+        call.add_done_callback(lambda done: done.cancelled() or done.exception())
+        try:
+            return await asyncio.shield(call)
+        except ProcessGoneError as gone:
+            raise _died(gone) from None
+        finally:
+            if not sent.is_set():
+                call.cancel()
+
     async def _call(
-        self, connection: Connection, task: WorkerTask[Result], sent: asyncio.Event
+        self, process: EngineProcess, task: WorkerTask[Result], sent: asyncio.Event
     ) -> Reply[Result]:
-        # The worker writes files in the thread that loads: to wait for a load is not to be late.
-        async with self.loads.turn if isinstance(task, SaveWeights) else nullcontext():
-            sent.set()
-            return await connection.call_within(task, self._settings.request_time)
+        with process.loading():
+            connection = await process.supervisor.up()
+            # A worker writes files in the thread that loads: to wait for a load is not to be late.
+            async with self.loads.turn if isinstance(task, SaveWeights) else nullcontext():
+                sent.set()
+                return await connection.call_within(task, self._settings.request_time)
 
 
 def _task(batch: Batch, is_alone: bool) -> Compute:

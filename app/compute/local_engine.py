@@ -1,8 +1,8 @@
-"""An engine on this machine: a supervised worker for each device, and the queue of requests.
+"""An engine on this machine: a worker for each device, and the queue of requests.
 
-A worker that dies fails the request that it computed alone, says how it died, and is started again;
-the next one computes the requests that wait. TensorFlow and ONNX Runtime use all cores for one
-batch, so a second worker on a CPU would only compete.
+A process that dies fails the request that it computed alone, says how it died, and is started
+again; the next one computes the requests that wait. TensorFlow and ONNX Runtime use all cores for
+one batch, so a second worker on a CPU would only compete.
 """
 
 import asyncio
@@ -10,12 +10,13 @@ import os
 import time
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 from app.arrays import Buffer
 from app.compute.arena import Arena, Block
 from app.compute.batching import PendingRequest, RequestQueue
 from app.compute.device_worker import DeviceWorker, OnBatch
+from app.compute.gpus import may_have_gpu, nvidia_devices
+from app.compute.placement import Placement
 from app.compute.reader_pool import ReaderPool
 from app.compute.supervisor import Supervisor
 from app.compute.tracer_pool import TracerPool
@@ -57,16 +58,25 @@ class LocalEngine:
         self._seconds_per_request = 0.0
         self._readers = ReaderPool(settings)
         self._tracers = TracerPool(settings)
+        placement = Placement()
         self._workers = [
-            DeviceWorker(settings, self._arena, self._queue, on_batch, self._release, gpu)
+            DeviceWorker(
+                settings,
+                self._arena,
+                self._queue,
+                placement,
+                on_batch,
+                self._release,
+                may_have_gpu=may_have_gpu(settings.device),
+                gpu=gpu,
+            )
             for gpu in _gpus(settings.device)
         ]
 
     @property
     def worker_pids(self) -> list[int]:
         """The process ids of the running workers."""
-        processes = [worker.supervisor.process for worker in self._workers]
-        return [process.pid for process in processes if process is not None]
+        return [pid for worker in self._workers for pid in worker.pids]
 
     async def start(self, *, wait_until_ready: bool) -> None:
         """Start the processes.
@@ -89,7 +99,7 @@ class LocalEngine:
             ready=best.state == "ready" and self._accepting and not self._awaited,
             state=best.state,
             device=best.device,
-            restarts=sum(each.restarts for each in supervisors),
+            restarts=sum(worker.restarts for worker in self._workers),
             in_flight=computing
             + sum(worker.tasks_in_progress + worker.loads.in_progress for worker in self._workers),
             queued=len(self._queue) + self._readers.in_progress,
@@ -151,6 +161,9 @@ class LocalEngine:
     ) -> Answer:
         """Compute outputs of a model, after the requests that wait already; see `Engine.infer`."""
         self.check_admission()
+        supervisors = [worker.processes.of_model(model).supervisor for worker in self._workers]
+        if all(supervisor.connection is None for supervisor in supervisors):
+            supervisors[0].refuse_hopeless()
         limit_s = min(
             timeout_s or self._settings.request_timeout_s, self._settings.request_timeout_s
         )
@@ -195,7 +208,7 @@ class LocalEngine:
         limit = f"{limit_s:g} s"
         if limit_s == self._settings.request_timeout_s:
             limit += f" ({variable('request_timeout_s')})"
-        supervisor = self._workers[0].supervisor
+        supervisor = self._workers[0].processes.of_model(pending.model).supervisor
         if supervisor.connection is None and not pending.is_computed:
             return _unavailable(supervisor, limit)
         doing = "computed" if pending.is_computed else "waited for the worker"
@@ -252,8 +265,9 @@ class LocalEngine:
                 return await worker.run(task)
         except TimeoutError:
             limit = f"{limit_s:g} s ({variable('request_timeout_s')})"
-            if worker.supervisor.connection is None:
-                raise _unavailable(worker.supervisor, limit) from None
+            supervisor = worker.processes.of_task(task).supervisor
+            if supervisor.connection is None:
+                raise _unavailable(supervisor, limit) from None
             raise DeadlineError(f"The request computed for longer than {limit}.") from None
 
     def figures(self) -> EngineFigures:
@@ -294,5 +308,5 @@ def _gpus(device: str) -> list[str | None]:
     if visible is not None:
         names = [name for name in visible.split(",") if name.strip() not in ("", "-1")]
     else:
-        names = [str(index) for index in range(len(list(Path("/dev").glob("nvidia[0-9]*"))))]
+        names = [str(index) for index in range(len(nvidia_devices()))]
     return list(names) if len(names) > 1 else [None]

@@ -1,4 +1,4 @@
-"""Loads models into one worker's memory, and unloads those that `residency` selects."""
+"""Loads models into the memory of a worker, and unloads those that `residency` selects."""
 
 import asyncio
 import logging
@@ -9,12 +9,13 @@ from dataclasses import replace
 from app.compute.batching import PendingRequest, RequestQueue
 from app.compute.child_process import ProcessGoneError
 from app.compute.connection import Connection
+from app.compute.engine_process import EngineProcess, Processes
 from app.compute.messages import Load, Unload
 from app.compute.residency import Residency, ResidentModel
-from app.compute.supervisor import Supervisor
 from app.engine import ModelRef, ModelState, OutOfMemoryError, UnloadReason, WorkerDiedError
 from app.settings import Settings, variable
 from app.tasks import Specs
+from model_zoo import ZooError
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ class Changes:
 
 
 class ModelLoads:
-    """The loads and unloads of a worker, which does one of them at a time.
+    """The loads and unloads of a worker, whose processes do one of them at a time.
 
     `send_batches` is called when a model is ready, `wake` when there may be other work to send.
     """
@@ -52,12 +53,12 @@ class ModelLoads:
     def __init__(
         self,
         settings: Settings,
-        supervisor: Supervisor,
+        processes: Processes,
         queue: RequestQueue,
         changes: Changes,
         *,
         release: Callable[[PendingRequest], None],
-        send_batches: Callable[[Connection], None],
+        send_batches: Callable[[], None],
         wake: Callable[[], None],
     ) -> None:
         self.residency = Residency(settings.max_models_bytes)
@@ -65,7 +66,7 @@ class ModelLoads:
         # Held by whatever the worker does in the one thread that loads.
         self.turn = asyncio.Lock()
         self._settings = settings
-        self._supervisor = supervisor
+        self._processes = processes
         self._queue = queue
         self._changes = changes
         self._release = release
@@ -103,13 +104,10 @@ class ModelLoads:
 
     async def _load(self, ref: ModelRef) -> ModelState:
         try:
-            async with self.turn:
-                connection = await self._supervisor.up()
-                await self._changes.until(lambda: not self._is_unloading(connection, ref))
-                model = self.residency.find(ref)
-                if model is not None and model.state.state == "ready":
-                    return model.state
-                return await self._load_into(connection, ref)
+            while True:
+                state = await self._load_into(self._processes.of_model(ref), ref)
+                if state is not None:
+                    return state
         except Exception as error:
             self._fail_requests(ref, error)
             raise
@@ -118,18 +116,34 @@ class ModelLoads:
             self._wake()
             self._changes.announce()
 
-    def _is_unloading(self, connection: Connection, ref: ModelRef) -> bool:
+    async def _load_into(self, process: EngineProcess, ref: ModelRef) -> ModelState | None:
+        """Load a model in a process; return None if it turns out to need another one."""
+        with process.loading():
+            # Before its turn: other processes can load while this one starts.
+            await process.supervisor.up()
+            async with self.turn:
+                connection = await process.supervisor.up()
+                await self._changes.until(lambda: not self._is_unloading(process, connection, ref))
+                model = self.residency.find(ref)
+                if model is not None and model.state.state == "ready":
+                    return model.state
+                return await self._send_load(process, connection, ref)
+
+    def _is_unloading(self, process: EngineProcess, connection: Connection, ref: ModelRef) -> bool:
         """Return whether a model is still on its way out of the memory of the same process."""
         model = self.residency.find(ref)
         is_unloading = model is not None and model.state.state == "unloading"
-        return is_unloading and self._supervisor.connection is connection
+        return is_unloading and process.supervisor.connection is connection
 
-    async def _load_into(self, connection: Connection, ref: ModelRef) -> ModelState:
-        self.residency.begin_load(ref)
+    async def _send_load(
+        self, process: EngineProcess, connection: Connection, ref: ModelRef
+    ) -> ModelState | None:
+        self.residency.begin_load(ref, process)
         known = self.residency.known.get(ref.key)
-        load = Load(ref.key, Specs.of(ref.spec, ref.source_specs), ref.engine, ref.precision, known)
+        engine = self._processes.engine_for(ref)
+        load = Load(ref.key, Specs.of(ref.spec, ref.source_specs), engine, ref.precision, known)
         try:
-            await self._make_room(connection)
+            await self._make_room()
             reply = await connection.call_within(load, self._settings.load_time)
         except ProcessGoneError as gone:
             self.residency.fail_load(ref, f"the worker {gone}")
@@ -137,15 +151,18 @@ class ModelLoads:
                 f"The worker {gone} while it loaded this network. It is started again."
             ) from None
         except BaseException as error:
+            if isinstance(error, ZooError) and self._processes.learns(ref, error):
+                self.residency.cancel_load(ref)
+                return None
             self.residency.fail_load(ref, str(error) or "the load was cancelled")
             raise
         state = replace(reply.result, pinned=ref.pinned)
         self.residency.finish_load(ref, state, time.perf_counter())
-        self._send_batches(connection)  # the requests for it, before it could leave again
-        await self._make_room(connection, besides=ref)
+        self._send_batches()  # the requests for it, before it could leave again
+        await self._make_room(besides=ref)
         return state
 
-    async def _make_room(self, connection: Connection, besides: ModelRef | None = None) -> None:
+    async def _make_room(self, besides: ModelRef | None = None) -> None:
         """Unload the least recently used models, until they are within the limit.
 
         `besides` is in memory already, and stays even if it alone is over the limit.
@@ -153,7 +170,7 @@ class ModelLoads:
         while self.residency.is_over():
             victim = self.residency.victim({pending.model.key for pending in self._queue})
             if victim is not None and (besides is None or victim.ref.key != besides.key):
-                await self._unload(connection, victim, "room")
+                await self._unload(victim, "room")
             elif besides is not None:
                 return
             elif self.residency.may_shrink:
@@ -173,24 +190,24 @@ class ModelLoads:
             await asyncio.gather(load, return_exceptions=True)
         async with self.turn:
             model = self.residency.find(ref)
-            connection = self._supervisor.connection
-            if model is not None and connection is not None and model.state.state == "ready":
-                await self._unload(connection, model, "request")
+            if model is not None and model.state.state == "ready":
+                await self._unload(model, "request")
 
     async def unload_idle(self) -> None:
         """Unload every model that is not in use: the worker has run out of memory."""
         async with self.turn:
-            connection = self._supervisor.connection
             for model in list(self.residency.models.values()):
-                if connection is not None and model.is_idle:
-                    await self._unload(connection, model, "memory")
+                if model.is_idle:
+                    await self._unload(model, "memory")
 
-    async def _unload(
-        self, connection: Connection, model: ResidentModel, reason: UnloadReason
-    ) -> None:
+    async def _unload(self, model: ResidentModel, reason: UnloadReason) -> None:
         """Send a model no more batches, and unload it when the last one is done."""
+        supervisor = model.process.supervisor
+        connection = supervisor.connection
         self.residency.begin_unload(model)
         await self._changes.until(lambda: not model.in_use)
+        if connection is None or supervisor.connection is not connection:
+            return  # the process is gone, and all its models with it
         try:
             await connection.call_within(Unload(model.ref.key), self._settings.request_time)
         except ProcessGoneError:

@@ -10,6 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from app.compute.engine_process import EngineProcess
 from app.engine import ModelRef, ModelState, UnloadReason
 
 # How many models are remembered that are not in memory.
@@ -21,6 +22,7 @@ class ResidentModel:
     """A model that is in memory, or loading."""
 
     ref: ModelRef
+    process: EngineProcess
     state: ModelState
     size_bytes: int
     in_use: int = 0
@@ -79,12 +81,12 @@ class Residency:
         self.models.move_to_end(ref.key)
         return model
 
-    def begin_load(self, ref: ModelRef) -> None:
-        """Count a model as loading."""
+    def begin_load(self, ref: ModelRef, process: EngineProcess) -> None:
+        """Count a model as loading, in one of the worker's processes."""
         known = self.known.get(ref.key)
         size = known.size_bytes if known else ref.estimated_bytes
         state = ModelState("loading", pinned=ref.pinned)
-        self.models[ref.key] = ResidentModel(ref, state, size)
+        self.models[ref.key] = ResidentModel(ref, process, state, size)
         self.failures.pop(ref.key, None)
 
     def finish_load(self, ref: ModelRef, state: ModelState, now: float) -> None:
@@ -93,6 +95,10 @@ class Residency:
         model.state, model.size_bytes, model.ready_at = state, state.size_bytes, now
         self.known[ref.key] = state
         _bound(self.known)
+
+    def cancel_load(self, ref: ModelRef) -> None:
+        """Count a model as not loaded yet: it is to be loaded in another process."""
+        self.models.pop(ref.key, None)
 
     def fail_load(self, ref: ModelRef, reason: str) -> None:
         """Count a model as not loaded, for a reason that its state shows."""
@@ -137,9 +143,11 @@ class Residency:
         if self.models.pop(ref.key, None) is not None:
             self.evictions[reason] += 1
 
-    def clear(self) -> None:
-        """Count all models as gone, because the worker is."""
-        self.models.clear()
+    def clear(self, process: EngineProcess) -> None:
+        """Count the models of a process as gone, because it is."""
+        for key, model in list(self.models.items()):
+            if model.process is process:
+                del self.models[key]
 
     def state(self, ref: ModelRef) -> ModelState:
         """Return the state of a model."""

@@ -1,4 +1,7 @@
-"""Keeps one process running: starts it, sees it end and why, and starts it again."""
+"""Keeps one process running: starts it, sees it end and why, and starts it again.
+
+A process that has rested, or has not been started yet, is started by whatever waits for it.
+"""
 
 import asyncio
 import logging
@@ -52,6 +55,7 @@ class Supervisor:
         self._on_down = on_down
         self._up = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._resting: asyncio.Task[None] | None = None  # the end of the one before
 
     def start(self) -> "asyncio.Future[None]":
         """Start the process; the future is done when it is up for the first time.
@@ -64,6 +68,27 @@ class Supervisor:
         self._task = asyncio.create_task(self._supervise(first))
         return first
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it keeps a process running, or is to be woken."""
+        return self._task is not None
+
+    def wake(self) -> None:
+        """Start the process if it rests."""
+        if self._task is None and self.state != "stopped":
+            self.start()
+
+    def rest(self) -> None:
+        """End the process, which has nothing to do; the next who needs it starts another one.
+
+        The state stays as it is: a process at rest takes calls.
+        """
+        if self._task is not None:
+            self.connection = self.process = None
+            self.failed_starts = 0
+            self._task.cancel()
+            self._task, self._resting = None, self._task
+
     async def up(self) -> Connection:
         """Return the connection, as soon as there is one.
 
@@ -73,6 +98,7 @@ class Supervisor:
             if self.state == "stopped":
                 raise WorkerUnavailableError("The service is stopping.")
             self.refuse_hopeless()
+            self.wake()
             await self._up.wait()
         return self.connection
 
@@ -89,7 +115,8 @@ class Supervisor:
         self._wake_waiting()
         if self._task is not None:
             self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        tasks = [task for task in (self._task, self._resting) if task is not None]
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _wake_waiting(self) -> None:
         """Let `up` look again: the process is up, or has failed to start."""
@@ -97,6 +124,8 @@ class Supervisor:
         self._up.clear()
 
     async def _supervise(self, first: asyncio.Future[None]) -> None:
+        if self._resting is not None:
+            await asyncio.wait({self._resting})
         while True:
             self.failed_starts += 1  # until it has started
             try:
@@ -122,14 +151,14 @@ class Supervisor:
             log.info("%s %d starts.", self.name.capitalize(), process.pid)
             process.post(Frame(encode(self._settings.model_dump(mode="json"))))
             self.device = await _started(process)
-            self.connection = Connection(process)
+            connection = self.connection = Connection(process)
             self.state, self.reason, self.failed_starts = "ready", None, 0
             log.info("%s %d is ready%s.", self.name.capitalize(), process.pid, _on(self.device))
             self._on_up()
             self._wake_waiting()
             if not first.done():
                 first.set_result(None)
-            await self.connection.listen()
+            await connection.listen()
         except ProcessGoneError:
             if self.connection is not None:
                 self.connection = None

@@ -31,6 +31,10 @@ class Network:
     # The layers, by name, that mix the rows of a batch, and those that drop at random.
     batch_statistics: tuple[str, ...]
     random_layers: tuple[str, ...]
+    # ONNX Runtime has no blocked kernel for convolutions in three dimensions. On two cores
+    # TensorFlow takes 0.65 of its time for i3d and 0.83 for s3dg; for others 0.94 (nasnet_mobile)
+    # to 12 (lenet).
+    may_gain_by_tensorflow: bool
     parameters: int
     multiply_adds: int
     weight_bytes: int
@@ -66,6 +70,7 @@ class Network:
             pinned,
             estimate,
             bool(self.batch_statistics),
+            self.may_gain_by_tensorflow,
         )
 
     def rows_at_once(self, settings: Settings) -> Limit[int]:
@@ -150,6 +155,7 @@ def network_of(
         classes=traced.classes,
         batch_statistics=_names(graph.batch_statistics_nodes),
         random_layers=_names(graph.random_nodes),
+        may_gain_by_tensorflow=any(node.op == "conv3d" for node in graph.nodes),
         parameters=totals["parameters"],
         multiply_adds=totals["multiply_adds"],
         weight_bytes=totals["weight_bytes"],

@@ -29,7 +29,8 @@ MAX_ONNX_BYTES = 1_900_000_000
 class Format:
     """A file format; `write` makes a new file at a path that ends with `suffix`.
 
-    `options` are what can be chosen of a file: the valid values by name, the default first.
+    `options` are what can be chosen of a file: the valid values by name, the default first. A
+    format that does not need TensorFlow is written without importing it.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Format:
     description: str
     write: Callable[[SavableModel, Path], None]
     options: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    needs_tensorflow: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +186,7 @@ FORMATS: Mapping[str, Format] = {
             "NumPy arrays by TF-Slim's variable names, in an uncompressed zip: numpy.load reads it "
             "without pickle.",
             _write_npz,
+            needs_tensorflow=False,
         ),
         ArrayFormat(
             "safetensors",
@@ -191,6 +194,7 @@ FORMATS: Mapping[str, Format] = {
             ".safetensors",
             "Tensors by TF-Slim's variable names, for any library that reads safetensors.",
             _write_safetensors,
+            needs_tensorflow=False,
         ),
         Format(
             "keras",
@@ -233,6 +237,7 @@ FORMATS: Mapping[str, Format] = {
                 "opset": sorted(map(str, OPSETS), key=str(DEFAULT_OPSET).__ne__),
                 "layout": ONNX_LAYOUTS,
             },
+            needs_tensorflow=False,
         ),
     )
 }

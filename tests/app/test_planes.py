@@ -7,8 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
-from zoo_server import ROOT
+from zoo_server import ROOT, Server, build, npy_bytes
 
 import model_zoo
 
@@ -93,6 +94,27 @@ def test_only_the_worker_s_modules_import_what_computes() -> None:
         "app/compute/worker/device.py",
         "runtimes",
     }
+
+
+@pytest.mark.heavy
+def test_tensorflow_stays_out_of_the_process_that_answers_first(tmp_path: Path) -> None:
+    server = Server(tmp_path)
+    with server.client() as client:
+        path = f"/v1/builds/{build(client)}"
+        row = npy_bytes(np.zeros((28, 28, 1), np.float32))
+        assert client.post(f"{path}/predict", content=row).status_code == 200
+        for name in ("npz", "onnx", "keras"):
+            assert client.get(f"{path}/weights?format={name}").status_code == 200
+    first, second = (server.worker_pid(count) for count in (1, 2))
+    assert libraries(first) == {"onnxruntime"}
+    assert libraries(second) == {"tensorflow"}
+    assert server.end() == 0
+
+
+def libraries(pid: int) -> set[str]:
+    """Return which of the two engines a process has in memory."""
+    maps = Path(f"/proc/{pid}/maps").read_text()
+    return {name for name in ("onnxruntime", "tensorflow") if f"/{name}/" in maps}
 
 
 @pytest.mark.parametrize(

@@ -1,1 +1,1 @@
-"""What runs in a worker: the process that owns TensorFlow, the device and the models."""
+"""What runs in a process of a worker: an engine, or both, the device and the models."""

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
+from app.compute.gpus import may_have_gpu, nvidia_devices
 from app.engine import DeviceError, DeviceName
 
 
@@ -15,7 +16,7 @@ def choose_device(setting: Literal["auto", "cpu", "gpu"]) -> DeviceName:
     TensorFlow takes seconds to import, and does not look for a GPU where there can be none.
     Raises: DeviceError if it must be a GPU and TensorFlow cannot use one; says why.
     """
-    if setting == "cpu" or (setting == "auto" and not _nvidia_devices()):
+    if not may_have_gpu(setting):
         return "cpu"
     with _quiet():
         import tensorflow as tf
@@ -45,17 +46,13 @@ def _quiet() -> Iterator[None]:
         os.close(stderr)
 
 
-def _nvidia_devices() -> list[Path]:
-    return list(Path("/dev").glob("nvidia[0-9]*"))
-
-
 def _why_no_gpu(built_with_cuda: bool) -> str:
     if not built_with_cuda:
         return (
             "this TensorFlow is built without CUDA. Install the gpu variant, or set "
             "ZOO_DEVICE=auto."
         )
-    if not _nvidia_devices():
+    if not nvidia_devices():
         return (
             "there is no NVIDIA device here (/dev/nvidia*). Start the container with its GPU "
             "(docker run --gpus all), or set ZOO_DEVICE=auto."

@@ -59,7 +59,8 @@ def load(
 ) -> LoadedModel:
     """Return a network that has computed at each of its batch sizes.
 
-    `known` is the state of an earlier load, if there was one.
+    With `auto`, both engines are measured, and the faster is kept. `known` is the state of an
+    earlier load, if there was one.
     Raises: ZooError if it cannot be computed so here.
     """
     if precision == "bfloat16":
@@ -69,17 +70,9 @@ def load(
     def make(name: RuntimeName, precision: Precision = precision) -> Runtime:
         return make_runtime(name, traced, library, settings, precision)
 
-    choice = known or _choice(make, traced, rows, device, engine, precision)
+    choice = known or _choice(make, traced, rows, engine, precision)
     before = _resident_bytes()
-    name = choice.engine or engine
-    try:
-        runtime = make(name)
-    except ZooError:
-        if engine != "auto" or name == "tensorflow":
-            raise
-        # What has no form in ONNX is computed by TensorFlow.
-        choice = replace(choice, engine="tensorflow")
-        runtime = make("tensorflow")
+    runtime = make(choice.engine or engine)
     warmed = _warm_up(runtime, rows)
     give_memory_back()
     least = traced.summary().totals["weight_bytes"]
@@ -112,7 +105,6 @@ def _choice(
     make: Callable[..., Runtime],
     traced: Trace,
     rows: Array,
-    device: DeviceName,
     engine: RuntimeName,
     precision: Precision,
 ) -> ModelState:
@@ -126,10 +118,6 @@ def _choice(
         return ModelState("loading", engine="tensorflow", difference=difference)
     if engine != "auto":
         return ModelState("loading", engine=engine)
-    if device == "gpu":
-        return ModelState("loading", engine="tensorflow")
-    if not _may_gain_by_tensorflow(traced):
-        return ModelState("loading", engine="onnxruntime")
     measured: dict[RuntimeName, float] = {}
     outputs_by: dict[RuntimeName, Array] = {}
     names: Sequence[RuntimeName] = ("onnxruntime", "tensorflow")
@@ -150,15 +138,6 @@ def _choice(
         best = "tensorflow"
         log.warning("Build %s: the engines differ by %.2g.", traced.spec.digest, difference)
     return ModelState("loading", engine=best, measured=measured, difference=difference)
-
-
-def _may_gain_by_tensorflow(traced: Trace) -> bool:
-    """Return whether it is worth seconds to import TensorFlow, and to measure it.
-
-    ONNX Runtime has no blocked kernel for convolutions in three dimensions. On two cores TensorFlow
-    takes 0.65 of its time for i3d and 0.83 for s3dg; for others 0.94 (nasnet_mobile) to 12 (lenet).
-    """
-    return any(node.op == "conv3d" for node in traced.graph.nodes)
 
 
 def _most_rows(traced: Trace, settings: Settings) -> int:

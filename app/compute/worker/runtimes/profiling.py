@@ -6,7 +6,7 @@ from app.compute.worker.runtimes.loading import check_bfloat16, make_runtime, sa
 from app.engine import DeviceName
 from app.settings import Settings
 from app.tasks import MeasuredProfile, MeasureProfile
-from model_zoo import BuildSpec, WeightLibrary, ZooError, trace
+from model_zoo import BuildSpec, WeightLibrary, trace
 
 
 def profile(
@@ -27,14 +27,10 @@ def profile(
     rows = sample(traced, task.rows)
     repeats = Repeats(task.runs, task.layers_until, task.network_until)
     # Each engine is imported when it is first needed.
-    if engine == "onnxruntime" or (engine == "auto" and device == "cpu" and precision == "float32"):
+    if engine == "onnxruntime":
         from app.compute.worker.runtimes.onnx_profile import profile_onnx
 
-        try:
-            return profile_onnx(traced, library, rows, repeats)
-        except ZooError:
-            if engine != "auto":
-                raise
+        return profile_onnx(traced, library, rows, repeats)
     from app.compute.worker.runtimes.keras_profile import profile_keras
 
     if loaded is None or loaded.name != "tensorflow":

@@ -1,0 +1,206 @@
+"""The processes of a worker on a CPU: one for each engine, the other one started on demand."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from fake_worker import LOADED, Calls, run_with
+from fake_worker import obey as obey_inference
+
+from app.compute import engine_process
+from app.compute.local_engine import LocalEngine
+from app.compute.messages import Compute, Load
+from app.engine import Answer, ModelRef, Reply, Rows, RuntimeName, WorkerDiedError
+from app.tasks import MeasuredProfile, MeasureProfile, SavedWeights, SaveWeights, Specs
+from model_zoo import Problem, WeightsError, ZooError
+
+SPECS = Specs.of({}, {})
+PROFILE = MeasureProfile("a-auto-float32", SPECS, "auto", "float32", 1, 1, 0.0, 0.0)
+
+
+def ref(name: str = "a", engine: RuntimeName = "auto", size: int = 0) -> ModelRef:
+    return ModelRef(name, {}, {}, engine, estimated_bytes=size)
+
+
+async def obey(task: Any) -> Any:
+    if isinstance(task, SaveWeights):
+        return Reply(SavedWeights("weights", "digest"))
+    if isinstance(task, MeasureProfile):
+        return Reply(MeasuredProfile(task.engine, task.precision, "cpu", 1, (), 0.1))
+    return await obey_inference(task)
+
+
+async def ask(engine: LocalEngine, model: ModelRef) -> Answer:
+    rows = Rows(np.zeros((1, 4), np.float32).tobytes(), 1)
+    return await engine.infer(model, rows, ("output",), counted_as=(model.build, "1"))
+
+
+async def until(condition: Any) -> None:
+    while not condition():
+        await asyncio.sleep(0)
+
+
+def engines(calls: Calls) -> list[str]:
+    return [call.engine for call in calls if isinstance(call, Load | MeasureProfile)]
+
+
+def test_tensorflow_s_process_starts_when_something_needs_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def test(engine: LocalEngine, calls: Calls) -> None:
+        await ask(engine, ref())
+        await engine.run(SaveWeights("a", SPECS, "npz", {}, ""))
+        assert len(engine.worker_pids) == 1
+        await ask(engine, ref(engine="tensorflow"))
+        assert len(engine.worker_pids) == 2
+        assert engines(calls) == ["onnxruntime", "tensorflow"]
+        assert engine.figures().processes["worker"] == tuple(engine.worker_pids)
+
+    run_with(monkeypatch, obey, test)
+
+
+@pytest.mark.parametrize("format_name", ["savedmodel", "checkpoint"])
+def test_a_file_that_needs_tensorflow_starts_its_process(
+    monkeypatch: pytest.MonkeyPatch, format_name: str
+) -> None:
+    async def test(engine: LocalEngine, calls: Calls) -> None:
+        await engine.run(SaveWeights("a", SPECS, format_name, {}, ""))
+        assert len(engine.worker_pids) == 2
+
+    run_with(monkeypatch, obey, test)
+
+
+def test_the_process_of_the_engine_in_the_settings_starts_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def test(engine: LocalEngine, calls: Calls) -> None:
+        await ask(engine, ref(engine="tensorflow"))
+        await engine.run(SaveWeights("a", SPECS, "npz", {}, ""))
+        assert len(engine.worker_pids) == 1
+
+    run_with(monkeypatch, obey, test, engine="tensorflow")
+
+
+async def without_onnx(task: Any) -> Any:
+    if isinstance(task, Load | MeasureProfile) and task.engine == "onnxruntime":
+        raise ZooError("'tan' has no form in ONNX.")
+    if isinstance(task, Load):
+        return Reply(replace(LOADED, engine=task.engine))
+    return await obey(task)
+
+
+def test_what_has_no_form_in_onnx_is_loaded_by_tensorflow_without_a_lost_request(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def test(engine: LocalEngine, calls: Calls) -> None:
+        load = asyncio.create_task(engine.load(ref()))
+        answers = await asyncio.gather(*(ask(engine, ref()) for _ in range(3)))
+        assert all(isinstance(answer, Answer) for answer in answers)
+        assert (await load).engine == "tensorflow"
+        assert engine.state(ref()).state == "ready"
+        await engine.unload(ref())
+        await ask(engine, ref())
+        assert engines(calls) == ["onnxruntime", "tensorflow", "tensorflow"]
+
+    run_with(monkeypatch, without_onnx, test)
+
+
+def test_a_profile_of_what_has_no_form_in_onnx_is_tensorflow_s(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def test(engine: LocalEngine, calls: Calls) -> None:
+        with pytest.raises(ZooError, match="no form in ONNX"):
+            await ask(engine, ref("other", "onnxruntime"))
+        await engine._workers[0].run(PROFILE)
+        assert engines(calls) == ["onnxruntime", "onnxruntime", "tensorflow"]
+
+    run_with(monkeypatch, without_onnx, test)
+
+
+def test_weights_that_do_not_fit_are_not_tried_again_by_tensorflow(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def behave(task: Any) -> Any:
+        if isinstance(task, Load):
+            raise WeightsError(Problem("The checkpoint is gone."))
+        return await obey(task)
+
+    async def test(engine: LocalEngine, calls: Calls) -> None:
+        with pytest.raises(WeightsError, match="The checkpoint is gone"):
+            await ask(engine, ref())
+        assert engines(calls) == ["onnxruntime"]
+
+    run_with(monkeypatch, behave, test)
+
+
+def test_a_process_on_demand_rests_when_it_holds_nothing_and_comes_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engine_process, "_IDLE_SECONDS", 0.001)
+
+    async def test(engine: LocalEngine, calls: Calls) -> None:
+        (first,) = engine.worker_pids
+        for _ in range(2):
+            await ask(engine, ref(engine="tensorflow"))
+            await asyncio.sleep(0.01)
+            assert len(engine.worker_pids) == 2  # it holds a network
+            await engine.unload(ref(engine="tensorflow"))
+            await until(lambda: engine.worker_pids == [first])
+        status = engine.status()
+        assert (status.ready, status.state, status.restarts) == (True, "ready", 0)
+
+    run_with(monkeypatch, obey, test)
+
+
+def test_tensorflow_s_process_is_replaced_after_a_number_of_networks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engine_process, "_MOST_NETWORKS", 3)
+    pids = []
+
+    async def test(engine: LocalEngine, calls: Calls) -> None:
+        for _ in range(7):
+            await ask(engine, ref(engine="tensorflow"))
+            pids.extend(engine.worker_pids)
+            await engine.unload(ref(engine="tensorflow"))
+        status = engine.status()
+        assert (status.ready, status.restarts) == (True, 0)
+
+    run_with(monkeypatch, obey, test, engine="tensorflow")
+    assert [pids.count(pid) for pid in dict.fromkeys(pids)] == [3, 3, 1]
+
+
+def test_the_processes_share_the_memory_for_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(engine: LocalEngine, calls: Calls) -> None:
+        await ask(engine, ref("a"))
+        await ask(engine, ref("b", "tensorflow", size=100))
+        assert engine.state(ref("a")).state == "unavailable"
+        await ask(engine, ref("a"))
+        assert engine.state(ref("b", "tensorflow")).state == "unavailable"
+        assert engine.figures().evictions == {"room": 2}
+
+    run_with(monkeypatch, obey, test, max_models_bytes=150)
+
+
+def test_a_process_that_dies_leaves_the_networks_of_the_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def behave(task: Any) -> Any:
+        deadly = isinstance(task, Compute) and task.model.startswith("deadly")
+        return None if deadly else await obey(task)
+
+    async def test(engine: LocalEngine, calls: Calls) -> None:
+        await ask(engine, ref("good"))
+        with pytest.raises(WorkerDiedError):
+            await ask(engine, ref("deadly", "tensorflow"))
+        assert engine.status().ready
+        await ask(engine, ref("good"))
+        assert [call.model for call in calls if isinstance(call, Load)] == [
+            "good-auto-float32",
+            "deadly-tensorflow-float32",
+        ]
+        await until(lambda: engine.status().restarts == 1)
+
+    run_with(monkeypatch, behave, test)
