@@ -262,11 +262,11 @@ class DeviceWorker:
         """
         self.tasks_in_progress += 1
         try:
-            return await self._run(self.processes.of_task(task), self.processes.told(task))
+            return await self._run(self.processes.of_task(task), self.processes.with_engine(task))
         except ZooError as error:
             if not self.processes.learns(task, error):
                 raise
-            return await self._run(self.processes.of_task(task), self.processes.told(task))
+            return await self._run(self.processes.of_task(task), self.processes.with_engine(task))
         finally:
             self.tasks_in_progress -= 1
 

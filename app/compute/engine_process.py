@@ -134,13 +134,13 @@ class Processes:
         engine = self._placement.of_task(task, self.default.device)
         return self._by_engine[engine] if engine else self.default
 
-    def told(self, task: WorkerTask[Any]) -> WorkerTask[Any]:
-        """Return a task as the process is told it: with the engine to use."""
-        return self._placement.told(task, self.default.device)
+    def with_engine(self, task: WorkerTask[Any]) -> WorkerTask[Any]:
+        """Return a task with the engine that does it."""
+        return self._placement.with_engine(task, self.default.device)
 
-    def learns(self, asked: object, error: ZooError) -> bool:
+    def learns(self, failed: object, error: ZooError) -> bool:
         """Return whether an error says that what was asked for needs the other engine."""
-        return self._placement.learns(asked, self.default.device, error)
+        return self._placement.learns(failed, self.default.device, error)
 
     def rest_if_idle(self) -> None:
         """End each process that has had nothing to do for long enough."""

@@ -22,17 +22,17 @@ class Placement:
     def __init__(self) -> None:
         self._without_onnx: OrderedDict[str, None] = OrderedDict()
 
-    def learns(self, asked: object, device: DeviceName, error: ZooError) -> bool:
+    def learns(self, failed: object, device: DeviceName, error: ZooError) -> bool:
         """Return whether an error says that a network has no form in ONNX, and remember it.
 
-        `asked` is the model or the task that failed. Errors about the inputs, the weights or the
+        `failed` is the model or the task that failed. Errors about the inputs, the weights or the
         options, which TensorFlow would refuse too, are of kinds of their own.
         """
-        match asked:
-            case ModelRef(engine="auto") if self.engine(asked, device) == "onnxruntime":
-                key = asked.key
-            case MeasureProfile(engine="auto") if self.of_task(asked, device) == "onnxruntime":
-                key = asked.model
+        match failed:
+            case ModelRef(engine="auto") if self.engine(failed, device) == "onnxruntime":
+                key = failed.key
+            case MeasureProfile(engine="auto") if self.of_task(failed, device) == "onnxruntime":
+                key = failed.model
             case _:
                 return False
         if type(error) is not ZooError:
@@ -64,8 +64,8 @@ class Placement:
                 return "tensorflow"
         return None
 
-    def told(self, task: WorkerTask[Any], device: DeviceName) -> WorkerTask[Any]:
-        """Return a task as the process is told it: with the engine to use."""
+    def with_engine(self, task: WorkerTask[Any], device: DeviceName) -> WorkerTask[Any]:
+        """Return a task with the engine that does it."""
         if isinstance(task, MeasureProfile):
             return msgspec.structs.replace(task, engine=self.of_task(task, device))
         return task

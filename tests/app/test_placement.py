@@ -52,7 +52,7 @@ def test_a_network_without_a_form_in_onnx_is_tensorflow_s_from_then_on() -> None
     placement = Placement()
     assert placement.learns(ref(), "cpu", NO_FORM)
     assert placement.engine(ref(), "cpu") == "tensorflow"
-    assert placement.told(profile(), "cpu").engine == "tensorflow"
+    assert placement.with_engine(profile(), "cpu").engine == "tensorflow"
     assert not placement.learns(ref(), "cpu", NO_FORM)  # TensorFlow has failed, too
     assert placement.learns(profile(engine="auto"), "cpu", NO_FORM) is False
 
