@@ -216,7 +216,6 @@ class DeviceWorker:
                 if pending.answer.done():
                     self._release(pending)
             self.wake()
-            self._changes.announce()
 
     def _answer(self, batch: Batch, reply: Reply[Shapes], started: float, ready_at: float) -> None:
         """Answer each request of a batch with its own rows."""
@@ -262,15 +261,16 @@ class DeviceWorker:
         """
         self.tasks_in_progress += 1
         try:
-            return await self._run(self.processes.of_task(task), self.processes.with_engine(task))
+            return await self._run(task)
         except ZooError as error:
             if not self.processes.learns(task, error):
                 raise
-            return await self._run(self.processes.of_task(task), self.processes.with_engine(task))
+            return await self._run(task)
         finally:
             self.tasks_in_progress -= 1
 
-    async def _run(self, process: EngineProcess, task: WorkerTask[Result]) -> Reply[Result]:
+    async def _run(self, task: WorkerTask[Result]) -> Reply[Result]:
+        process, task = self.processes.of_task(task), self.processes.with_engine(task)
         sent = asyncio.Event()
         call = asyncio.create_task(self._call(process, task, sent))
         call.add_done_callback(lambda done: done.cancelled() or done.exception())

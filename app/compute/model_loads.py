@@ -114,7 +114,6 @@ class ModelLoads:
         finally:
             self._loads.pop(ref.key, None)
             self._wake()
-            self._changes.announce()
 
     async def _load_into(self, process: EngineProcess, ref: ModelRef) -> ModelState | None:
         """Load a model in a process; return None if it turns out to need another one."""
@@ -216,7 +215,6 @@ class ModelLoads:
             log.error("Build %s was not unloaded: %s", model.ref.build, error)
         self.residency.finish_unload(model.ref, reason)
         self._wake()
-        self._changes.announce()
 
     def _fail_requests(self, ref: ModelRef, error: Exception) -> None:
         """Fail the requests that wait for a model that could not be loaded."""
