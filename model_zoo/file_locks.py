@@ -11,7 +11,6 @@ from pathlib import Path
 
 from model_zoo.errors import ZooError
 
-LOCK_NAME = "lock"
 _UNFINISHED = "tmp-"
 # Of the file of a lock: its holder's process id, which is only told.
 _MAX_DIGITS = 20
@@ -24,13 +23,15 @@ class HomeInUseError(ZooError):
 class HomeLock:
     """A home that this process holds until it closes the lock, or ends."""
 
+    FILE_NAME = "lock"
+
     def __init__(self, home: Path) -> None:
         """Take the lock of a home, which is made when it is missing.
 
         Raises: HomeInUseError if another process holds it, OSError if it cannot be written.
         """
         home.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(home / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o644)
+        descriptor = os.open(home / self.FILE_NAME, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

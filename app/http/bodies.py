@@ -56,7 +56,7 @@ async def read_body(
                 pieces.append(chunk)
     except TimeoutError:
         raise too_slow(sum(map(len, pieces)), settings) from None
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    return b"".join(pieces)
 
 
 async def body_chunks(

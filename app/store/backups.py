@@ -29,7 +29,7 @@ _CHECKPOINTS = "checkpoints"
 _SUFFIX = ".safetensors"
 _NAME = re.compile(rf"{re.escape(FILE_NAME)}|{_CHECKPOINTS}/[0-9a-f]{{64}}{re.escape(_SUFFIX)}")
 # What an empty home may have: its lock, and what a file system has of its own.
-_NO_CONTENT = {"lock", "lost+found"}
+_NO_CONTENT = {HomeLock.FILE_NAME, "lost+found"}
 # Snapshots until none needs a checkpoint that is removed before it is copied.
 _ATTEMPTS = 10
 _LOCK_SECONDS = 30.0
@@ -218,7 +218,7 @@ def _read_manifest(source: Path) -> Manifest:
 def _held(home: Path) -> Iterator[None]:
     """Hold an empty home, so that no service starts on it meanwhile."""
     was_there = home.exists() and any(home.iterdir())
-    if was_there and not (home / "lock").exists():
+    if was_there and not (home / HomeLock.FILE_NAME).exists():
         raise _not_empty(home)
     lock = HomeLock(home)
     try:

@@ -41,10 +41,7 @@ class SweepBuildsBody(TypedDict):
     },
 )
 async def create_builds(
-    request: Request,
-    sweep_id: str,
-    sweeps: SweepsDep,
-    settings: SettingsDep,
+    request: Request, sweep_id: str, sweeps: SweepsDep, settings: SettingsDep
 ) -> Response:
     """The same as to post each row's spec; if one is refused, none is kept."""
     body = await read_document(request, settings)
