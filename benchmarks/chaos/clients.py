@@ -15,11 +15,9 @@ import numpy as np
 
 from benchmarks.chaos.scenario import MIB, Finding, Group, Scale
 from benchmarks.chaos.subject import TIMEOUT_SECONDS, Subject, await_true
-from benchmarks.chaos.watch import Watch, is_later, new_weights, spell
+from benchmarks.chaos.watch import SLACK_MIB, Watch, is_later, new_weights, spell
 from benchmarks.serving.exchange import Answer, http_request
 
-# Beside what is limited: pieces that connections hold unread, and what malloc keeps.
-_SLACK_MIB = 160
 _TRICKLES = 16
 _UNKNOWN = dict.fromkeys((f"activation_fm{number}" for number in range(20_000)), 1)
 
@@ -52,7 +50,7 @@ def withheld_bodies(subject: Subject, scale: Scale) -> Finding:
         for _ in range(scale.withholding):
             sent.acquire(timeout=TIMEOUT_SECONDS)
         watch.await_rounds(scale.rounds)
-    watch.report(finding, grown_mib=scale.max_bodies_bytes // MIB + _SLACK_MIB)
+    watch.report(finding, grown_mib=scale.max_bodies_bytes // MIB + SLACK_MIB)
     return finding
 
 
@@ -85,7 +83,7 @@ def unread_answers(subject: Subject, scale: Scale) -> Finding:
         )
     finding.fact("Reads are answered again", f"{answered_s:.2f} s later", holds=answered_s >= 0)
     finding.within("The places are free again", freed_s, limit_s)
-    watch.report(finding, grown_mib=_SLACK_MIB)
+    watch.report(finding)
     return finding
 
 
@@ -124,7 +122,7 @@ def trickling_uploads(subject: Subject, scale: Scale) -> Finding:
         "All that trickle are ended with 408", _counts(answers), holds=answers[408] == _TRICKLES
     )
     finding.within("They end", ended_s, limit_s)
-    watch.report(finding, grown_mib=_SLACK_MIB)
+    watch.report(finding)
     return finding
 
 
@@ -148,7 +146,7 @@ def many_mistakes(subject: Subject, scale: Scale) -> Finding:
         f"{largest} bytes at most",
         holds=largest <= len(body),
     )
-    watch.report(finding, grown_mib=_SLACK_MIB)
+    watch.report(finding)
     return finding
 
 
@@ -169,7 +167,7 @@ def expensive_specs(subject: Subject, scale: Scale) -> Finding:
         watch.await_rounds(scale.rounds)
     _report_refused(finding, answers, 200, 201)
     finding.within("Every read is answered", watch.slowest_s.get("summary", float("nan")), 5)
-    watch.report(finding, grown_mib=_SLACK_MIB)
+    watch.report(finding)
     return finding
 
 
@@ -220,7 +218,7 @@ def malformed_requests(subject: Subject, scale: Scale) -> Finding:
         "no build is new" if subject.get("/v1/builds").body == before else "the builds differ",
         holds=subject.get("/v1/builds").body == before,
     )
-    watch.report(finding, grown_mib=_SLACK_MIB)
+    watch.report(finding)
     return finding
 
 
@@ -266,7 +264,7 @@ def mixed_work(subject: Subject, scale: Scale) -> Finding:
     )
     with Watch(subject, scale.threads) as watch:
         watch.await_rounds(scale.threads * scale.rounds)
-    watch.report(finding, grown_mib=_SLACK_MIB)
+    watch.report(finding)
     return finding
 
 

@@ -14,7 +14,6 @@ from benchmarks.serving import service
 from benchmarks.serving.processes import children
 from benchmarks.serving.workload import tensor
 
-_SLACK_MIB = 160
 _READY_LIMIT_S = 10.0
 # Of address space, beside what the worker has: enough for what it does already.
 _LEFT_BYTES = 96 * MIB
@@ -53,7 +52,7 @@ def _killed(subject: Subject, scale: Scale, role: str) -> Finding:
     )
     writers.report(finding, when="then")
     finding.within("The service is ready again", max(again_s), _READY_LIMIT_S)
-    watch.report(finding, grown_mib=_SLACK_MIB)
+    watch.report(finding)
     return finding
 
 
@@ -81,7 +80,7 @@ def stalled_worker(subject: Subject, scale: Scale) -> Finding:
         "the same process" if service.worker_pid(subject.server) == pid else "another process",
         holds=service.worker_pid(subject.server) == pid,
     )
-    watch.report(finding, grown_mib=_SLACK_MIB)
+    watch.report(finding)
     return finding
 
 
@@ -104,7 +103,7 @@ def hung_worker(subject: Subject, scale: Scale) -> Finding:
             os.kill(pid, signal.SIGKILL)
     finding.fact("It is replaced", f"after {again_s:.1f} s", holds=again_s >= 0)
     finding.within("The service is ready again", again_s, scale.request_timeout_s + _READY_LIMIT_S)
-    watch.report(finding, grown_mib=_SLACK_MIB)
+    watch.report(finding)
     return finding
 
 
@@ -138,7 +137,7 @@ def memory_limit(subject: Subject, scale: Scale) -> Finding:
     finding.fact(
         "It is computed without the limit", spell(afterwards)[:3], holds=afterwards.status == 200
     )
-    watch.report(finding, grown_mib=_SLACK_MIB)
+    watch.report(finding)
     return finding
 
 

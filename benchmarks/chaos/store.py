@@ -14,7 +14,6 @@ from benchmarks.chaos.subject import Subject, started_subject
 from benchmarks.chaos.watch import Watch, Writers, is_later, new_build, new_weights, spell
 from benchmarks.serving.exchange import Answer, http_request
 
-_SLACK_MIB = 160
 _DISK_MIB = 64
 
 
@@ -44,7 +43,7 @@ def locked_database(subject: Subject, scale: Scale) -> Finding:
     finding.fact("The write is accepted afterwards", spell(made)[:3], holds=made.status == 201)
     finding.within("The write is refused", refused_s, scale.store_timeout_s + 2)
     finding.within("The read is answered", read_s, 1)
-    watch.report(finding, grown_mib=_SLACK_MIB)
+    watch.report(finding)
     return finding
 
 
@@ -106,7 +105,7 @@ def second_service(subject: Subject, scale: Scale) -> Finding:
         ),
         holds=second.returncode == 1 and len(lines) == 1,
     )
-    watch.report(finding, grown_mib=_SLACK_MIB)
+    watch.report(finding)
     return finding
 
 
@@ -196,7 +195,7 @@ def full_disk(subject: Subject, scale: Scale) -> Finding:
     finding.fact(
         "Nothing that was acknowledged is lost", f"{len(lost)} of {len(kept)} lost", holds=not lost
     )
-    watch.report(finding, grown_mib=_SLACK_MIB)
+    watch.report(finding)
     return finding
 
 

@@ -160,7 +160,7 @@ def _learn(subject: Subject) -> None:
     }
     for name, request in requests.items():
         body = service.await_answer(server, request).body
-        read = {"tensor": _tensor, "picture": _probabilities}.get(name, _document)
+        read = {"tensor": _tensor, "picture": _probabilities}.get(name, json.loads)
         subject.questions.append(Question(name, request, _equals(read, body)))
 
 
@@ -188,10 +188,6 @@ def _probabilities(body: bytes) -> Any:
     for each in row:
         found[each["class"]] = each["probability"]
     return found
-
-
-def _document(body: bytes) -> Any:
-    return json.loads(body)
 
 
 def await_true(condition: Callable[[], bool], timeout_s: float = TIMEOUT_SECONDS) -> float:
