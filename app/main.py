@@ -31,6 +31,7 @@ from app.compute.local_engine import LocalEngine
 from app.engine import Engine
 from app.http.admission import Admission
 from app.http.body_budget import BodyBudget
+from app.http.direct_route import DirectRoutes
 from app.http.envelope import Envelope
 from app.http.negotiation import refuse_unusable_parameters
 from app.http.openapi_tags import TAGS
@@ -72,7 +73,8 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
     engine = engine or LocalEngine(settings, statistics.executed)
     spans = span_exporter_from_environment()
     services = wire(settings, engine, statistics)
-    routes = Routes((*_FOREIGN_ROUTERS, *_OWN_ROUTERS, page.router))
+    routers = (*_FOREIGN_ROUTERS, *_OWN_ROUTERS, page.router)
+    routes = Routes(routers)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -119,6 +121,9 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
     # Errors pass on to the envelope, the only place that answers them.
     app.exception_handlers.clear()
     app.add_exception_handler(HTTPException, routes.refuse)
+    app.add_middleware(
+        DirectRoutes, routes=[route for router in routers for route in router.routes]
+    )
     app.add_middleware(
         Envelope,
         admission=Admission(

@@ -8,8 +8,9 @@ from fastapi import APIRouter, Depends, FastAPI, Query
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.testclient import TestClient
+from starlette.types import Receive, Scope, Send
 
-from app.http.direct_route import DirectRoute
+from app.http.direct_route import DirectRoute, DirectRoutes
 
 
 @dataclass
@@ -49,6 +50,7 @@ def client() -> TestClient:
         router = APIRouter(prefix=prefix, route_class=kind)
         router.post("/{name}")(answer)
         app.include_router(router)
+        app.add_middleware(DirectRoutes, routes=router.routes)
     return TestClient(app)
 
 
@@ -59,6 +61,22 @@ def test_a_direct_route_answers_as_the_framework_does(client: TestClient, query:
     )
     assert direct.status_code == framework.status_code
     assert direct.text == framework.text.replace("/framework", "/direct")
+
+
+def test_only_what_direct_routes_do_not_answer_reaches_the_framework() -> None:
+    router = APIRouter(route_class=DirectRoute)
+    router.post("/direct/{name}")(answer)
+    reached: list[str] = []
+
+    async def framework(scope: Scope, receive: Receive, send: Send) -> None:
+        reached.append(f"{scope['method']} {scope['path']}?{scope['query_string'].decode()}")
+        await Response()(scope, receive, send)
+
+    client = TestClient(DirectRoutes(framework, router.routes))
+    for path in ("/direct/lenet", "/direct/lenet?size=7", "/other"):
+        client.post(path)
+    client.get("/direct/lenet")
+    assert reached == ["POST /direct/lenet?size=7", "POST /other?", "GET /direct/lenet?"]
 
 
 def test_what_the_path_and_the_dependencies_give_reaches_the_function(client: TestClient) -> None:
