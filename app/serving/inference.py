@@ -1,6 +1,5 @@
 """Runs inference for the routes of every protocol: rows to arrays, limited and counted."""
 
-import math
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -134,9 +133,7 @@ class Inference:
 
 def output_bytes(network: Network, rows: int, outputs: Iterable[str]) -> int:
     """Return the size of the arrays of the given outputs, as float32."""
-    shapes = {**network.end_points, OUTPUT: network.output_shape}
-    shapes[PROBABILITIES] = network.output_shape
-    return 4 * rows * sum(math.prod(shapes[name]) for name in outputs)
+    return 4 * rows * sum(network.output_values[name] for name in outputs)
 
 
 def _random(network: Network) -> str:

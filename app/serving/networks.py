@@ -1,8 +1,10 @@
 """What inference needs to know about a build's network: traced once, then cached."""
 
+import math
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from app.arrays import OUTPUT, PROBABILITIES, RowShape
@@ -15,7 +17,7 @@ from model_zoo import Node, SpecDocument, Trace
 _BYTES_PER_LAYER = 128 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Network:
     """Facts about a build's network; shapes are of one row."""
 
@@ -48,7 +50,7 @@ class Network:
         channels = (3,) if self.preprocessing == "vgg" else (1, 3)
         return len(self.input_shape) == 3 and self.input_shape[-1] in channels
 
-    @property
+    @cached_property
     def output_shapes(self) -> dict[str, RowShape]:
         """The outputs that a request can name, with the shape of a row; the default is first."""
         shapes = {OUTPUT: self.output_shape}
@@ -57,6 +59,11 @@ class Network:
         for name, shape in self.end_points.items():
             shapes.setdefault(name, shape)
         return shapes
+
+    @cached_property
+    def output_values(self) -> dict[str, int]:
+        """How many values a row of each output has."""
+        return {name: math.prod(shape) for name, shape in self.output_shapes.items()}
 
     def ref(self, engine: RuntimeName, precision: Precision, *, pinned: bool = False) -> ModelRef:
         """Return the reference by which the engine runs the network."""

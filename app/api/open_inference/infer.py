@@ -1,7 +1,6 @@
 """Inference by the Open Inference Protocol V2: JSON, binary tensors, or a body of one tensor."""
 
 import asyncio
-import math
 from collections.abc import Mapping, Sequence
 
 from fastapi import APIRouter
@@ -140,11 +139,10 @@ def _check_names(model: ModelVersion, infer_request: InferRequest) -> None:
 
 
 def _signature(model: ModelVersion, settings: Settings) -> ModelSignature:
-    shapes = model.network.output_shapes
     return ModelSignature(
         model.name,
         model.network.input_shape,
-        {name: math.prod(shape) for name, shape in shapes.items()},
+        model.network.output_values,
         settings.max_batch,
         settings.max_instance_nodes,
     )
