@@ -22,6 +22,9 @@ from app.telemetry.logs import announce, configure_logging
 
 # Between two collections of the youngest objects.
 _NEW_OBJECTS = 10_000
+# For which a thread may run before the event loop has its turn, which it needs after each read from
+# a socket. With the default of 5 ms, /healthz took three times as long while documents are read.
+_TURN_S = 0.0005
 
 
 def main() -> int:
@@ -30,6 +33,7 @@ def main() -> int:
         settings = load_settings()
         configure_logging(settings)
         keep_freed_memory()
+        sys.setswitchinterval(_TURN_S)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(settings))
     except (SettingsError, StoreError, DeviceError, OSError) as error:

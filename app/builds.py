@@ -76,11 +76,12 @@ class Builds:
         """
         return trace(BuildSpec.stored(spec), self._budget)
 
-    def read_scope(self, name: str, document: object) -> SavedScope:
-        """Return the levels to save under a name.
+    def read_scope(self, name: str, body: bytes) -> SavedScope:
+        """Return the levels of a JSON body, to save under a name.
 
         Raises: ZooError if they are not valid, or too many.
         """
+        document = parse_document(body, self._settings)
         return read_scope(name, document, self._scopes, self._budget)
 
     def trace_body(self, body: bytes, timings: Timings) -> Trace:
@@ -141,7 +142,7 @@ class Builds:
         Raises: WeightsError if the sources of its weights do not fit.
         """
         with timings.measure("plan"):
-            build = await asyncio.to_thread(self.planned, traced)
+            build = await self.posting.run(self.planned, traced)
         (stored,) = await self.keep_planned([build], timings)
         return stored
 

@@ -1,7 +1,8 @@
-"""Threads for traces and the reports on them, so that no other request waits behind these.
+"""Threads for documents, traces and reports, so that no other request waits behind these.
 
-A trace takes milliseconds, or a second with the reports of a large network. Hundreds of them in
-`asyncio.to_thread` would hold up every read of the store.
+To read a document or to trace a network takes milliseconds, or a second with the reports of a large
+one. Hundreds of them in `asyncio.to_thread` would hold up every read of the store, and as many as
+that has threads would be in memory at once.
 """
 
 import asyncio

@@ -298,11 +298,11 @@ def arguments_of_one_call(
 ) -> Iterator[Problem]:
     """Yield a problem for each argument that feeds or names one call of one of the ops."""
     consequence = "it cannot be forced" if is_forced else "a scope cannot set it"
+    owners = {name: op.name for op in reversed(ops) for name in op.of_one_call(is_forced=is_forced)}
     for name, value in arguments.items():
-        op = next((op for op in ops if op.is_of_one_call(name, is_forced=is_forced)), None)
-        if op is not None:
+        if name in owners:
             yield Problem(
-                f"{name} of {op.name} feeds or names one call, so {consequence}.",
+                f"{name} of {owners[name]} feeds or names one call, so {consequence}.",
                 pointer + json_pointer(name),
                 value,
             )
@@ -313,6 +313,9 @@ def refused_arguments(
 ) -> Iterator[Problem]:
     """Yield a problem for each argument name that one of the ops lacks."""
     strict = [op for op in ops if not op.accepts_any]
+    if not strict:
+        return
+    known = set.intersection(*(set(op.parameters) for op in strict))
 
     def describe(name: str) -> Problem:
         lacking = [op.name for op in strict if name not in op.parameters]
@@ -320,5 +323,4 @@ def refused_arguments(
         where = "" if pointer is None else pointer + json_pointer(name)
         return unknown_argument(lacking, name, shared, where)
 
-    unknown = (name for name in names if any(name not in op.parameters for op in strict))
-    yield from describe_each(unknown, describe)
+    yield from describe_each((name for name in names if name not in known), describe)

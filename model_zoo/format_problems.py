@@ -36,18 +36,21 @@ RULES = {
 
 def format_problems(error: ValidationError, root: type[Part]) -> list[Problem]:
     """Return pydantic's errors as problems; `root` is the part of the format that was read."""
-    details = _each(error.errors(include_url=False))
-    return list(describe_each(details, lambda detail: _format_problem(detail, root)))
+    each = _each(error.errors(include_url=False))
+    return list(describe_each(each, lambda one: _format_problem(_single(*one), root)))
 
 
-def _each(details: Iterable[ErrorDetails]) -> Iterator[ErrorDetails]:
-    """Yield errors, with one for each field of an error that stands for many."""
+def _each(details: Iterable[ErrorDetails]) -> Iterator[tuple[ErrorDetails, str]]:
+    """Yield errors; one that stands for many, once for each of its fields."""
     for detail in details:
-        if detail["type"] != MANY_UNKNOWN:
-            yield detail
-            continue
-        for name in detail["ctx"]["names"]:
-            yield {**detail, "type": "extra_forbidden", "loc": (*detail["loc"], name)}
+        for name in detail["ctx"]["names"] if detail["type"] == MANY_UNKNOWN else ("",):
+            yield detail, name
+
+
+def _single(detail: ErrorDetails, name: str) -> ErrorDetails:
+    if detail["type"] != MANY_UNKNOWN:
+        return detail
+    return {**detail, "type": "extra_forbidden", "loc": (*detail["loc"], name)}
 
 
 def _format_problem(detail: ErrorDetails, root: type[Part]) -> Problem:

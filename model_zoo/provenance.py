@@ -114,9 +114,9 @@ class ScopedOp:
         self.layer: str | LayerName | None = None
         self.tensors: frozenset[str] = frozenset()
 
-    def is_of_one_call(self, name: str, *, is_forced: bool) -> bool:
-        """Return whether an argument feeds or names one call; a scope may still set `reuse`."""
-        return name == "scope" or name in self.tensors or (is_forced and name == "reuse")
+    def of_one_call(self, *, is_forced: bool) -> frozenset[str]:
+        """Return the arguments that feed or name one call; a scope may still set `reuse`."""
+        return self.tensors | ({"scope", "reuse"} if is_forced else {"scope"})
 
     def __repr__(self) -> str:
         return f"<scoped op {self.name}>"

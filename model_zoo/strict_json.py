@@ -5,7 +5,8 @@ reads integers of any length; two readers could then see two specs, or none coul
 """
 
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
 from model_zoo.errors import Problem, SpecError, json_pointer
@@ -14,6 +15,10 @@ MAX_DEPTH = 64
 MAX_NODES = 50_000
 MAX_STRING = 10_000
 MAX_INTEGER = 2**63 - 1
+# What may be beyond 64 bits, as an integer or as a float.
+_LARGE = re.compile(r"[0-9]{19}|[eE]\+?[0-9]{3}")
+_BRACKETS = re.compile(r"[\[\]{}]")
+_EMPTY = re.compile(r"\[\s*\]|\{\s*\}")
 
 
 def read_json(data: bytes, *, max_depth: int = MAX_DEPTH, max_nodes: int = MAX_NODES) -> Any:
@@ -27,43 +32,60 @@ def read_json(data: bytes, *, max_depth: int = MAX_DEPTH, max_nodes: int = MAX_N
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise SpecError(f"The JSON is not valid UTF-8 at byte {error.start}.") from error
-    if text.count("[") + text.count("{") > max_depth:
-        _check_depth(text, max_depth)
+    _check_size(text, max_depth, max_nodes)
     try:
-        value = json.loads(
+        value = _parsed(text)
+        if _check_values(value):
+            return value
+    except ValueError:  # Python converts no integer of thousands of digits
+        pass
+    # The hooks name the number that is too large; for every document they would take too long.
+    return _parsed(text, integer=_integer, number=_number)
+
+
+def _parsed(
+    text: str,
+    integer: Callable[[str], int] | None = None,
+    number: Callable[[str], float] | None = None,
+) -> Any:
+    try:
+        return json.loads(
             text,
             object_pairs_hook=_object,
             parse_constant=_constant,
-            parse_int=_integer,
-            parse_float=_number,
+            parse_int=integer,
+            parse_float=number,
         )
     except json.JSONDecodeError as error:
         raise SpecError(
             f"The JSON is malformed at line {error.lineno}, column {error.colno}: {error.msg}."
         ) from error
-    _check_nodes(value, max_nodes)
-    return value
 
 
-def _check_depth(text: str, limit: int) -> None:
-    depth = 0
-    in_string = escaped = False
-    for character in text:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif character == "\\":
-                escaped = True
-            elif character == '"':
-                in_string = False
-        elif character == '"':
-            in_string = True
-        elif character in "[{":
-            depth += 1
-            if depth > limit:
-                raise SpecError(f"The JSON is nested deeper than {limit} levels.")
-        elif character in "]}":
-            depth -= 1
+def _check_size(text: str, max_depth: int, max_nodes: int) -> None:
+    """Count levels and values before anything is made of them."""
+    openings = text.count("[") + text.count("{")
+    may_be_deep = openings > max_depth
+    if not may_be_deep and openings + text.count(",") < max_nodes:
+        return
+    outside = _without_strings(text)
+    if may_be_deep:
+        depth = 0
+        for bracket in _BRACKETS.findall(outside):
+            depth += 1 if bracket in "[{" else -1
+            if depth > max_depth:
+                raise SpecError(f"The JSON is nested deeper than {max_depth} levels.")
+    # Each value but the outermost is the first in its container, or follows a comma.
+    filled = outside.count("[") + outside.count("{") - len(_EMPTY.findall(outside))
+    if 1 + filled + outside.count(",") > max_nodes:
+        raise SpecError(f"The JSON has more than {max_nodes} values.")
+
+
+def _without_strings(text: str) -> str:
+    """Return a document with one quote in place of each string."""
+    if "\\" in text:
+        text = text.replace("\\\\", "").replace('\\"', "")
+    return '"'.join(text.split('"')[::2])
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -104,29 +126,29 @@ def _integer(digits: str) -> int:
     return int(digits)
 
 
-def _check_nodes(value: Any, limit: int) -> None:
-    # A document may have as many values as `limit` says, so only containers are put aside.
-    _check_string((), value)
-    count = 1
-    pending: list[tuple[tuple[str | int, ...], Any]] = [((), value)]
+def _check_values(value: Any) -> bool:
+    """Check all strings; return whether all numbers surely fit in 64 bits."""
+    if not isinstance(value, (dict, list)):
+        _check_string((), value)
+        return False
+    fit = True
+    pending: list[tuple[tuple[str | int, ...], dict[str, Any] | list[Any]]] = [((), value)]
     while pending:
         path, container = pending.pop()
+        members: Iterable[tuple[str | int, Any]] = enumerate(container)
         if isinstance(container, dict):
             if not all(map(_is_text, container)):
                 raise SpecError("A key holds a lone surrogate, which is not Unicode text.")
-            members: Iterable[tuple[str | int, Any]] = container.items()
-        elif isinstance(container, list):
-            members = enumerate(container)
-        else:
-            continue
-        count += len(container)
-        if count > limit:
-            raise SpecError(f"The JSON has more than {limit} values.")
+            members = container.items()
         for key, inner in members:
-            if isinstance(inner, str):
+            kind = type(inner)
+            if kind is str:
                 _check_string((*path, key), inner)
-            elif isinstance(inner, (dict, list)):
+            elif kind is dict or kind is list:
                 pending.append(((*path, key), inner))
+            elif kind is int or kind is float:
+                fit = fit and -MAX_INTEGER <= inner <= MAX_INTEGER
+    return fit
 
 
 def _check_string(path: tuple[str | int, ...], item: Any) -> None:

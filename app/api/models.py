@@ -1,6 +1,5 @@
 """`/v1/models`: put names on builds. The other routes under it are TensorFlow Serving's."""
 
-import asyncio
 from typing import Annotated, NotRequired, cast, get_args
 
 from fastapi import APIRouter, Query
@@ -10,6 +9,7 @@ from starlette.responses import Response
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from app.api.parts import (
+    BuildsDep,
     InferenceDep,
     ModelRegistryDep,
     ModelsDep,
@@ -22,7 +22,7 @@ from app.http.naming import read_naming
 from app.http.openapi import BODY_PROBLEMS, answer, problems
 from app.http.paging import Cursor, PageLimit, page_of, read_cursor
 from app.http.request_bodies import NAMING
-from app.serving.model_registry import check_name, read_model_request
+from app.serving.model_registry import check_name
 from app.serving.models import MAX_VERSION, Models
 from app.store.models import VersionRecord
 
@@ -95,6 +95,7 @@ async def put_model(
     inference: InferenceDep,
     registry: ModelRegistryDep,
     models: ModelsDep,
+    builds: BuildsDep,
 ) -> Response:
     """The version starts to load into memory; the answer does not wait for it.
 
@@ -103,8 +104,7 @@ async def put_model(
     had it. `class_names` replaces the names of its classes; a form can have them as a file.
     """
     check_name(name)
-    naming = await read_naming(request, settings)
-    model_request = await asyncio.to_thread(read_model_request, naming)
+    model_request = await read_naming(request, settings, builds.posting)
     network = (await models.find_build(model_request.build)).network
     inference.check_rows(network, 1)
     record, is_new = await registry.put(name, model_request, network.classes)

@@ -11,7 +11,6 @@ from typing_extensions import TypedDict  # pydantic takes no other before Python
 
 from app.api.parts import SavedScopesDep, SettingsDep
 from app.body_fields import Links, Time
-from app.documents import parse_document
 from app.http.bodies import read_document
 from app.http.json_answer import JsonAnswer
 from app.http.openapi import BODY_PROBLEMS, answer, problems
@@ -97,8 +96,7 @@ async def put_scope(
     A version's digest is that of its levels, in which other saved scopes are resolved.
     """
     body = await read_document(request, settings)
-    document = await asyncio.to_thread(parse_document, body, settings)
-    item, scope, is_new = await scopes.put(name, document)
+    item, scope, is_new = await scopes.put(name, body)
     content = _body(item, scope)
     return JsonAnswer(content, 201 if is_new else 200, {"Location": content["links"]["self"]})
 

@@ -16,7 +16,13 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 from app.http.problems import HttpError
+from app.memory import give_back_freed_memory
 from app.settings import Limit
+
+# What malloc keeps of so many bytes, and of what is made of them, is more than the next requests
+# need; and when none has come for so long.
+_BURST_BYTES = 32 * 2**20
+_REST_S = 1.0
 
 
 class BodyBudget:
@@ -27,6 +33,21 @@ class BodyBudget:
         self.clock = clock
         self.held_bytes = 0
         self.arriving: set[HeldBody] = set()
+        self._peak_bytes = 0
+
+    def count(self, size: int) -> None:
+        """Count bytes in, or out if negative; after a burst, its memory goes back to the system."""
+        self.held_bytes += size
+        if self.held_bytes > self._peak_bytes:
+            self._peak_bytes = self.held_bytes
+        elif not self.held_bytes and self._peak_bytes >= _BURST_BYTES:
+            asyncio.get_running_loop().call_later(_REST_S, self._rest)
+
+    def _rest(self) -> None:
+        if self.held_bytes or self._peak_bytes < _BURST_BYTES:
+            return  # it is not over, or memory was given back
+        self._peak_bytes = 0
+        asyncio.get_running_loop().run_in_executor(None, give_back_freed_memory)
 
     def body(self) -> "HeldBody":
         """Return the account of a request, which holds nothing yet."""
@@ -94,13 +115,13 @@ class HeldBody:
             self.release(self.held_bytes)
             raise
         self.held_bytes += size
-        self._budget.held_bytes += size
+        self._budget.count(size)
 
     def release(self, size: int) -> None:
         """Count bytes that are no longer in memory."""
         size = min(size, self.held_bytes)  # none are left of a body that was given up
         self.held_bytes -= size
-        self._budget.held_bytes -= size
+        self._budget.count(-size)
 
     def close(self) -> None:
         """Release everything at the end of the request."""

@@ -1,6 +1,5 @@
 """Reads the body that names a build: JSON, or a form with the JSON and a labels file."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,22 +9,24 @@ from app.documents import parse_document
 from app.errors import ServiceError
 from app.http.bodies import read_document
 from app.http.forms import Part, read_parts
+from app.serving.model_registry import ModelRequest, read_model_request
 from app.settings import Settings
+from app.trace_threads import TraceThreads
 from model_zoo import Problem, ZooError, unknown_name
 
 _FIELDS = ("model", "class_names")
 
 
-async def read_naming(request: Request, settings: Settings) -> object:
-    """Return the document of a body; the file of a form is its member `class_names`.
+async def read_naming(request: Request, settings: Settings, threads: TraceThreads) -> ModelRequest:
+    """Return the request of a body; the file of a form is its member `class_names`.
 
-    Raises: ServiceError if the body is too large, or the form is not one of these; ZooError if the
-    names stand in both fields.
+    Raises: ServiceError if the body is too large, or the form is not one of these; ZooError for
+    each mistake in the document.
     """
     body = await read_document(request, settings)
     content_type = request.headers.get("content-type", "")
     if content_type.partition(";")[0].strip().lower() != "multipart/form-data":
-        return await asyncio.to_thread(parse_document, body, settings)
+        return await threads.run(_read, body, settings)
     parts = await read_parts(
         request,
         body,
@@ -36,13 +37,18 @@ async def read_naming(request: Request, settings: Settings) -> object:
     if "model" not in fields:
         detail = "The form has no field called model; it must have one."
         raise ServiceError("malformed-body", detail)
-    document: Any = await asyncio.to_thread(parse_document, fields["model"], settings)
-    if "class_names" not in fields or not isinstance(document, dict):
-        return document
-    if "class_names" in document:
-        rule = "class_names is in the field model too; it must be in one of them."
-        raise ZooError(Problem(rule, "/class_names", document["class_names"]))
-    return {**document, "class_names": _text(fields["class_names"])}
+    return await threads.run(_read, fields["model"], settings, fields.get("class_names"))
+
+
+# In one call: documents that were read and wait would be many times as large as their bodies.
+def _read(data: bytes, settings: Settings, class_names: bytes | None = None) -> ModelRequest:
+    document: Any = parse_document(data, settings)
+    if class_names is not None and isinstance(document, dict):
+        if "class_names" in document:
+            rule = "class_names is in the field model too; it must be in one of them."
+            raise ZooError(Problem(rule, "/class_names", document["class_names"]))
+        document = {**document, "class_names": _text(class_names)}
+    return read_model_request(document)
 
 
 def _fields_of(parts: Sequence[Part]) -> dict[str, bytes]:

@@ -9,7 +9,7 @@ No other module maps an exception to a status. An error that a client cannot men
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Unpack
+from typing import Unpack, cast
 
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -162,6 +162,20 @@ def _clipped(items: Sequence[ProblemItem]) -> list[ProblemItem]:
     return clipped
 
 
+def _clipped_members(members: ProblemMembers) -> ProblemMembers:
+    """Return members with their texts as an answer has them; the library names what was sent."""
+    clipped: dict[str, object] = {}
+    for key, value in members.items():
+        match value:
+            case str():
+                clipped[key] = clip_text(value)
+            case list():
+                clipped[key] = list(map(clip_text, value))
+            case _:
+                clipped[key] = value
+    return cast(ProblemMembers, clipped)
+
+
 @contextmanager
 def unknown_names() -> Iterator[None]:
     """Turn an error of the library inside the block into unknown-name (404)."""
@@ -207,7 +221,7 @@ def with_subject(name: str, error: ServiceError) -> ServiceError:
 def problem_summary(error: ServiceError) -> ProblemSummary:
     """Return a problem as a part of another answer."""
     head = _head(error, PROBLEM_TYPES[error.kind].status)
-    return {**head, **error.members, "errors": _clipped(error.errors)}
+    return {**head, **_clipped_members(error.members), "errors": _clipped(error.errors)}
 
 
 def _head(error: ServiceError, status: int) -> ProblemHead:
@@ -224,7 +238,8 @@ def problem_response(error: ServiceError, ids: RequestIds, method: str, path: st
     status = foreign_status(PROBLEM_TYPES[error.kind].status, method, path)
     head = _head(error, status)
     body: ProblemBody | ForeignProblemBody
-    body = {**head, **ids, **error.members, "errors": _clipped(error.errors)}
+    members = _clipped_members(error.members)
+    body = {**head, **ids, **members, "errors": _clipped(error.errors)}
     if is_foreign(path):
         body = {"error": foreign_error(error.kind, status, head["detail"]), **body}
     content = json.dumps(body, ensure_ascii=False, allow_nan=False)

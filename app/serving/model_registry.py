@@ -4,7 +4,6 @@ A version never changes: it is one build, run in one way. Only its labels move, 
 classes can be replaced.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, get_args
@@ -144,7 +143,7 @@ class ModelRegistry:
         """
         class_names = None
         if request.class_names is not None:
-            class_names = await asyncio.to_thread(read_class_names, request.class_names)
+            class_names = await self._builds.posting.run(read_class_names, request.class_names)
             check_count(class_names, classes)
         return await write(self._put, name, request, class_names)
 

@@ -33,8 +33,8 @@ class SavedScopes:
         self._store = store
         self._builds = builds
 
-    async def put(self, name: str, document: object) -> tuple[ScopeItem, SavedScope, bool]:
-        """Save levels under a name; return the version, and whether it is new.
+    async def put(self, name: str, body: bytes) -> tuple[ScopeItem, SavedScope, bool]:
+        """Save the levels of a JSON body under a name; return the version, and whether it is new.
 
         A version that exists becomes the current one again.
         Raises: ZooError if the name or the levels are not valid, ServiceError if the store is full.
@@ -42,7 +42,7 @@ class SavedScopes:
         if not _NAME.fullmatch(name):
             rule = f"{_NAME_RULE} A version has no name: its digest follows from its levels."
             raise ZooError(Problem(rule if "@" in name else _NAME_RULE, received=name))
-        scope = await asyncio.to_thread(self._builds.read_scope, name, document)
+        scope = await self._builds.posting.run(self._builds.read_scope, name, body)
         item, is_new = await write(self._add, scope)
         return item, scope, is_new
 

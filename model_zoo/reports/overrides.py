@@ -267,7 +267,7 @@ class Overrides:
         )
         by_request = any(winner.source.level == "request" for winner in beaten)
         if not by_request and not any(
-            r.scoped_op.is_of_one_call(r.argument, is_forced=True) for r in same
+            r.argument in r.scoped_op.of_one_call(is_forced=True) for r in same
         ):
             message += f' "force": true in this level would beat {_them(reached)}.'
         return Problem(message, same[0].pointer, value)

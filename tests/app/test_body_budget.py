@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 from zoo_server import Server, image_bytes, problem
 
 from app.errors import ServiceError
+from app.http import body_budget
 from app.http.body_budget import BodyBudget, HeldBody
 from app.settings import Limit, SettingsError, load_settings
 
@@ -70,6 +71,30 @@ def test_bodies_that_arrived_keep_their_room_until_their_requests_end(budget: Bo
     second.add(60)
     second.close()
     assert budget.held_bytes == 0
+
+
+def test_memory_goes_back_to_the_system_after_a_burst(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once, and not while bodies are held."""
+    given_back = threading.Semaphore(0)
+    monkeypatch.setattr(body_budget, "give_back_freed_memory", given_back.release)
+    monkeypatch.setattr(body_budget, "_REST_S", 0.0)
+    monkeypatch.setattr(body_budget, "_BURST_BYTES", 50)
+    budget = BodyBudget(Limit(100, "ZOO_MAX_BODIES_BYTES"))
+
+    async def run() -> None:
+        small, large = budget.body(), budget.body()
+        for sizes in ((10, 20), (30, 40)):
+            for body, size in zip((small, large), sizes, strict=True):
+                body.add(size)
+            large.close()
+            await asyncio.sleep(0)
+            assert not given_back.acquire(blocking=False)
+            small.close()
+        while not given_back.acquire(blocking=False):
+            await asyncio.sleep(0)
+
+    asyncio.run(run())
+    assert not given_back.acquire(blocking=False)
 
 
 def test_the_largest_that_takes_longest_makes_room(budget: BodyBudget, clock: Clock) -> None:

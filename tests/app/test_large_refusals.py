@@ -9,6 +9,8 @@ import pytest
 from pydantic import BaseModel, ValidationError
 from starlette.testclient import TestClient
 
+from app.errors import ServiceError
+from app.http.problems import problem_summary
 from app.serving.model_registry import ModelRequest, read_model_request
 from app.wording import MAX_RECEIVED_CHARACTERS, MAX_TEXT_CHARACTERS, MAX_WARNINGS
 from model_zoo import BuildSpec, ZooError
@@ -130,6 +132,14 @@ def test_no_text_of_a_refusal_is_long(
     assert max(map(len, texts(body))) <= MAX_TEXT_CHARACTERS
     received = [json.dumps(item["received"]) for item in body["errors"]]
     assert max(map(len, received), default=0) <= MAX_RECEIVED_CHARACTERS + len('"..."')
+
+
+def test_no_member_of_a_refusal_is_long() -> None:
+    error = ServiceError("build-refused", "x", layer=LONG, scopes=[LONG, "padding"], limit=2.5)
+    summary = problem_summary(error)
+    assert len(summary["layer"] or "") == MAX_TEXT_CHARACTERS
+    assert [len(each) for each in summary["scopes"]] == [MAX_TEXT_CHARACTERS, 7]
+    assert summary["limit"] == 2.5
 
 
 def test_headers_that_are_refused_are_cut(client: TestClient) -> None:

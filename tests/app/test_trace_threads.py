@@ -1,10 +1,12 @@
 """Traces wait in threads of their own, and not for long."""
 
 import asyncio
+import json
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from itertools import islice
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
@@ -99,3 +101,33 @@ def test_reads_answer_while_posted_specs_are_traced(
     assert {problem(response)["reason"] for response in finished} == {"traces"}
     assert all(int(response.headers["retry-after"]) >= 1 for response in finished)
     assert sum(post.result().status_code == 200 for post in posts) == 2
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "document"),
+    [
+        ("POST", "/v1/builds", LENET),
+        ("POST", "/v1/diff", {"a": LENET, "b": LENET}),
+        ("PUT", "/v1/scopes/x", {"levels": []}),
+        ("PUT", "/v1/models/x", {"build": "0" * 32}),
+        ("POST", "/v1/sweeps", {"spec": LENET, "axes": []}),
+        ("POST", "/v2/repository/index", {"ready": True}),
+    ],
+)
+def test_a_document_is_read_in_few_threads(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, method: str, path: str, document: object
+) -> None:
+    names = []
+    loads, content = json.loads, json.dumps(document)
+
+    def noted(text: str, **options: Any) -> object:
+        if text == content:  # the store reads JSON too
+            names.append(threading.current_thread().name)
+        return loads(text, **options)
+
+    monkeypatch.setattr(json, "loads", noted)
+    response = client.request(method, path, content=content)
+    monkeypatch.undo()
+    assert response.status_code < 500, response.text
+    assert names
+    assert all(name.startswith("trace") for name in names), names

@@ -1,6 +1,5 @@
 """`/v1/builds/{id}/restore-plan`: what each source of weights gives to each variable."""
 
-import asyncio
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -49,7 +48,7 @@ async def read_plan(
     format_name = chosen_format(request, format, TEXT_FORMATS)
     build = await builds.find(build_id)
     plan = await builds.reading.run(_plan, builds, build.spec, timings(request))
-    return await asyncio.to_thread(_write, plan, format_name)
+    return await builds.reading.run(_write, plan, format_name)
 
 
 @router.post(
@@ -84,7 +83,7 @@ async def try_plan(
     build = await builds.find(build_id)
     body = await read_document(request, settings)
     plan = await builds.posting.run(_try, builds, settings, build, body, timings(request))
-    return await asyncio.to_thread(_write, plan, format_name)
+    return await builds.posting.run(_write, plan, format_name)
 
 
 def _try(

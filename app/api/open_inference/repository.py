@@ -9,7 +9,8 @@ from typing_extensions import TypedDict  # pydantic takes no other before Python
 
 from app.api.open_inference.requests import INDEX, LOAD
 from app.api.open_inference.resolving import ModelDep
-from app.api.parts import EngineDep, ExchangeDep, ModelsDep, SettingsDep
+from app.api.parts import BuildsDep, EngineDep, ExchangeDep, ModelsDep, SettingsDep
+from app.builds import Builds
 from app.documents import parse_tensors
 from app.engine import LoadState, ModelState
 from app.errors import ProblemKinds, ServiceError
@@ -50,12 +51,13 @@ class V2RepositoryModelBody(TypedDict):
     reason: str
 
 
-async def _document(request: Request, settings: Settings) -> dict[str, Any]:
+async def _document(request: Request, settings: Settings, builds: Builds) -> dict[str, Any]:
     """Return the body of a request that may have none."""
     body = await read_document(request, settings, ENCODINGS)
     if not body:
         return {}
-    return checked(parse_tensors(body, max_nodes=settings.max_json_nodes), dict, "")
+    document = await builds.posting.run(parse_tensors, body, max_nodes=settings.max_json_nodes)
+    return checked(document, dict, "")
 
 
 # The repository -------------------------------------------------------------------------------
@@ -71,9 +73,11 @@ async def _document(request: Request, settings: Settings) -> dict[str, Any]:
         **problems(*_BODY_PROBLEMS),
     },
 )
-async def read_index(request: Request, settings: SettingsDep, models: ModelsDep) -> Response:
+async def read_index(
+    request: Request, settings: SettingsDep, builds: BuildsDep, models: ModelsDep
+) -> Response:
     """With `{"ready": true}`, only those in memory."""
-    document = await _document(request, settings)
+    document = await _document(request, settings, builds)
     only_ready = optional(document, "ready", bool, "") or False
     index = [
         _index_entry(record, models.state(models.ref(record))) for record in models.store.by_name()
@@ -107,11 +111,12 @@ async def load_model(
     request: Request,
     model: ModelDep,
     settings: SettingsDep,
+    builds: BuildsDep,
     engine: EngineDep,
     exchange: ExchangeDep,
 ) -> Response:
     """Answers when it is ready. The request cannot bring another configuration, or files."""
-    document = await _document(request, settings)
+    document = await _document(request, settings, builds)
     for parameter in parameters(document, ""):
         if parameter == "config" or parameter.startswith("file:"):
             raise _not_offered(
@@ -136,11 +141,12 @@ async def unload_model(
     request: Request,
     model: ModelDep,
     settings: SettingsDep,
+    builds: BuildsDep,
     models: ModelsDep,
     engine: EngineDep,
 ) -> Response:
     """Answers when the requests that it runs are done. Its next request loads it again."""
-    parameters(await _document(request, settings), "")
+    parameters(await _document(request, settings, builds), "")
     for version in await models.versions_of(model.name):
         await engine.unload(version.ref)
     return Response()

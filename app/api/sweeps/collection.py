@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
-from app.api.parts import SettingsDep, SweepsDep
+from app.api.parts import BuildsDep, SettingsDep, SweepsDep
 from app.api.sweeps.bodies import (
     RowCursor,
     RowLimit,
@@ -126,6 +126,7 @@ class SweepsBody(TypedDict):
 async def create_sweep(
     request: Request,
     settings: SettingsDep,
+    builds: BuildsDep,
     sweeps: SweepsDep,
     dry_run: Annotated[
         bool, Query(description="List what would be traced, and trace and keep nothing.")
@@ -152,9 +153,9 @@ async def create_sweep(
     if format_name == "ndjson":
         refuse_unused(request, ["limit"], "on NDJSON, which has all rows")
     body = await read_document(request, settings)
-    read = await asyncio.to_thread(sweeps.read, body)
+    read = await builds.posting.run(sweeps.read, body)
     if dry_run:
-        return JsonAnswer(await asyncio.to_thread(_plan, read, start, limit))
+        return JsonAnswer(await builds.posting.run(_plan, read, start, limit))
     await sweeps.start(read, fail_fast=fail_fast)
     headers = {"Location": f"/v1/sweeps/{read.id}"}
     if format_name == "ndjson":
