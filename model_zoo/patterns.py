@@ -42,6 +42,15 @@ def fits(name: str, pattern: str) -> bool:
     return captures(name, pattern) is not None
 
 
+def fits_any(names: Iterable[str], pattern: str) -> bool:
+    """Return whether a pattern fits one of the names; for many names this is the fastest.
+
+    >>> fits_any(["a/b", "c"], "a*"), fits_any(["a/b", "c"], "b")
+    (True, False)
+    """
+    return any(map(_compiled((pattern,)).match, names))
+
+
 def normalized_patterns(patterns: Iterable[str]) -> list[str]:
     """Return what patterns mean as a sorted set: `**` says `*`, and `*` says all that others do.
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
-from model_zoo.patterns import captures
+from model_zoo.patterns import Names, captures, fits_any
 from model_zoo.weight_sources import MOVING_AVERAGE
 
 # TensorFlow names the value of the variable `a` so: output 0 of the operation `a`.
@@ -68,6 +69,8 @@ class Renames:
             (key for key in rename if "*" in key or key.endswith("/")),
             key=lambda key: (key.count("*") - len(key), key.count("*"), key),
         )
+        self._fitted = Names([_pattern(key) for key in self._patterns])
+        self._found: dict[str, tuple[str | None, str]] = {}
 
     def target(self, name: str) -> str:
         """Return the build's name for one of the source's. An average goes with its variable."""
@@ -75,15 +78,22 @@ class Renames:
 
     def find(self, name: str) -> tuple[str | None, str]:
         """Return the key that renames a name, if any does, and what it becomes."""
+        if name not in self._found:
+            self._found[name] = self._find(name)
+        return self._found[name]
+
+    def _find(self, name: str) -> tuple[str | None, str]:
         variable = averaged(name)
         forms = [(name, "")] + ([] if variable is None else [(variable, name[len(variable) :])])
         for form, suffix in forms:
             if form in self._rename:
                 return form, self._rename[form] + suffix
+        if not self._patterns or not any(form in self._fitted for form, _ in forms):
+            return None, name
         for key in self._patterns:
             scope = "*" if key.endswith("/") else ""
             for form, suffix in forms:
-                texts = captures(form, key + scope)
+                texts = captures(form, _pattern(key))
                 if texts is not None:
                     value = (self._rename[key] + scope).split("*")
                     filled = zip(texts, value[1:], strict=False)
@@ -91,12 +101,15 @@ class Renames:
         return None, name
 
 
+def _pattern(key: str) -> str:
+    return key + "*" if key.endswith("/") else key
+
+
 def fits_none(key: str, names: Mapping[str, object]) -> bool:
     """Return whether a key of `rename` fits none of a source's names."""
     if key.endswith("/") or "*" in key:
-        pattern = key + "*" if key.endswith("/") else key
-        forms = (form for name in names for form in (name, averaged(name)) if form is not None)
-        return all(captures(form, pattern) is None for form in forms)
+        averages = (variable for name in names if (variable := averaged(name)) is not None)
+        return not fits_any(chain(names, averages), _pattern(key))
     return not any(
         key + suffix in names for suffix in ("", MOVING_AVERAGE, MOVING_AVERAGE + OUTPUT)
     )

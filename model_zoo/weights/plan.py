@@ -1,9 +1,10 @@
 """What a restore would do, variable by variable: records, and how they are shown."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from functools import cached_property
+from typing import NamedTuple, cast
 
 from model_zoo.errors import Problem, WeightsError, json_pointer
 from model_zoo.graph import Variable
@@ -61,22 +62,52 @@ class Row:
         }
 
 
-@dataclass(frozen=True, slots=True)
+class Comments(NamedTuple):
+    """What is said of a source: `causes` say why something does not fit.
+
+    `notes` say what was done so that the rest does, and `mistakes` what of the spec is wrong.
+    """
+
+    causes: Sequence[str]
+    suggestions: Sequence[Suggestion]
+    notes: Sequence[str]
+    mistakes: Sequence[Problem]
+
+
+@dataclass(frozen=True)
 class SourcePlan:
     """What one source gives: a row for each variable it is to fill, and what it has left over.
 
-    `causes` say why something does not fit, `notes` what was done so that the rest does.
+    It is commented only when that is read: to compare patterns with all names takes much longer
+    than the rows, and of the sources of a source the values alone are needed.
     """
 
     source: StoredWeights
     pointer: str
     rows: Sequence[Row]
     unused: Mapping[str, TensorInfo]
-    causes: Sequence[str]
-    suggestions: Sequence[Suggestion]
-    notes: Sequence[str]
-    mistakes: Sequence[Problem]
+    comment: Callable[[], Comments]
     global_step: int | None
+
+    @cached_property
+    def _comments(self) -> Comments:
+        return self.comment()
+
+    @property
+    def causes(self) -> Sequence[str]:
+        return self._comments.causes
+
+    @property
+    def suggestions(self) -> Sequence[Suggestion]:
+        return self._comments.suggestions
+
+    @property
+    def notes(self) -> Sequence[str]:
+        return self._comments.notes
+
+    @property
+    def mistakes(self) -> Sequence[Problem]:
+        return self._comments.mistakes
 
     @property
     def not_filled(self) -> list[Row]:
@@ -113,6 +144,11 @@ class SourcePlan:
         }
 
 
+def last_step(steps: Iterable[int | None]) -> int | None:
+    """Return the last step that is known; None if none is, or it is 0."""
+    return next((step for step in reversed(list(steps)) if step is not None), 0) or None
+
+
 @dataclass(frozen=True, slots=True)
 class RestorePlan:
     """What all sources together give.
@@ -136,7 +172,7 @@ class RestorePlan:
     @property
     def global_step(self) -> int:
         """The step that the last source with one was saved at; 0 if none has any."""
-        return next((s.global_step for s in reversed(self.sources) if s.global_step is not None), 0)
+        return last_step(source.global_step for source in self.sources) or 0
 
     @property
     def warnings(self) -> list[str]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_zoo.errors import Problem, WeightsError
+from model_zoo.graph import Variable
 from model_zoo.spec import BuildSpec
 from model_zoo.tracing import Trace, trace
 from model_zoo.weight_sources import (
@@ -21,7 +22,7 @@ from model_zoo.weight_sources import (
     source_pointer,
     stored,
 )
-from model_zoo.weights.plan import RestorePlan, Row, TensorInfo
+from model_zoo.weights.plan import RestorePlan, Row, TensorInfo, last_step
 from model_zoo.weights.plan_documents import FILLED
 from model_zoo.weights.random import random_value
 from model_zoo.weights.source_plans import plan_source
@@ -83,21 +84,31 @@ def build_weights(
 
 
 class BuildTensors:
-    """The weights of a build as its spec says: from its sources, else random."""
+    """The weights of a build as its spec says: from its sources, else random.
+
+    A build in a long chain of builds is traced, and its plan made, only if its values are needed.
+    """
 
     def __init__(
         self,
-        traced: Trace,
+        build: Trace | BuildSpec,
         library: WeightLibrary,
         *,
         builds: dict[str, TensorSource] | None = None,
     ) -> None:
         """`builds` are known already. What follows raises WeightsError if a source is missing."""
-        self._traced = traced
+        self._build = build
         self._library = library
-        self._weights = traced.spec.weights
-        self._variables = {variable.name: variable for variable in traced.graph.variables}
+        self._weights = (build if isinstance(build, BuildSpec) else build.spec).weights
         self._builds = {} if builds is None else builds
+
+    @cached_property
+    def _traced(self) -> Trace:
+        return trace(self._build) if isinstance(self._build, BuildSpec) else self._build
+
+    @cached_property
+    def _variables(self) -> Mapping[str, Variable]:
+        return {variable.name: variable for variable in self._traced.graph.variables}
 
     @cached_property
     def tensors(self) -> Mapping[str, TensorInfo]:
@@ -106,7 +117,7 @@ class BuildTensors:
 
     @property
     def global_step(self) -> int | None:
-        return self.plan.global_step or None
+        return last_step(source.global_step for source in self._sources)
 
     @cached_property
     def _sources(self) -> list[TensorSource]:
@@ -162,8 +173,8 @@ def _find_sources(
             if source.id not in builds:
                 if len(builds) >= _MAX_BUILDS:
                     raise WeightsError(f"The sources lead through more than {_MAX_BUILDS} builds.")
-                traced = trace(library.build(source.id))
-                builds[source.id] = BuildTensors(traced, library, builds=builds)
+                spec = library.build(source.id)
+                builds[source.id] = BuildTensors(spec, library, builds=builds)
             sources.append(builds[source.id])
         except WeightsError as error:
             pointer = source_pointer(weights, index) + "/id"

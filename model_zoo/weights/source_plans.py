@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from model_zoo.errors import Problem, json_pointer, unknown_name
 from model_zoo.graph import Graph, Variable
-from model_zoo.patterns import fits
+from model_zoo.patterns import Names, fits_any
 from model_zoo.tracing import Trace
 from model_zoo.weight_sources import MOVING_AVERAGE, CheckpointWeights, StoredWeights
 from model_zoo.weights.causes import known_causes
@@ -22,7 +22,7 @@ from model_zoo.weights.notes import (
     reordering_notes,
     spelling_notes,
 )
-from model_zoo.weights.plan import Row, SourcePlan, TensorInfo
+from model_zoo.weights.plan import Comments, Row, SourcePlan, TensorInfo
 from model_zoo.weights.plan_documents import FILLED, Status
 from model_zoo.weights.shapes import Order, flattened_maps, order_of, reordering
 from model_zoo.weights.suggestions import suggestions
@@ -52,9 +52,9 @@ def plan_source(
     """Return what a source of tensors gives to the variables of a build that it is to fill."""
     graph = traced.graph
     renames = Renames(source.rename)
-    by_target, mistakes = _by_target(renames, infos, pointer)
-    mistakes += _patterns_without_effect(source, pointer, graph.variables, infos)
-    selected = [variable for variable in graph.variables if source.selects(variable.name)]
+    by_target, clashes = _by_target(renames, infos, pointer)
+    filled = Names(source.include, source.exclude)
+    selected = [variable for variable in graph.variables if variable.name in filled]
     averages = isinstance(source, CheckpointWeights) and source.moving_averages
     keras = keras_names(graph)
     matches = {
@@ -65,35 +65,31 @@ def plan_source(
     rows = _fit(graph, selected, matches, infos)
     used = {row.name for row in rows if row.name is not None}
     unused = {name: info for name, info in infos.items() if name not in used}
-    missing = [row.variable for row in rows if row.status == "missing"]
-    no_floats = [variable.name for variable in missing if variable.name in by_target]
-    return SourcePlan(
-        source,
-        pointer,
-        rows,
-        unused,
-        [
-            *_no_floats(no_floats, by_target, infos),
-            *known_causes(
-                traced,
-                rows,
-                unused,
-                source="checkpoint" if isinstance(source, CheckpointWeights) else "source build",
-                moving_averages=averages,
-            ),
-        ],
-        suggestions(missing, unused, used, moving_averages=averages),
-        [
-            *spelling_notes(
-                [matches[row.variable.name].spelling for row in rows if row.status in FILLED]
-            ),
-            *reordering_notes(rows),
-            *average_notes(averages, infos),
-            *rename_notes(renames, infos, used, graph.variables),
-        ],
-        mistakes,
-        global_step,
-    )
+
+    def comment() -> Comments:
+        missing = [row.variable for row in rows if row.status == "missing"]
+        no_floats = [variable.name for variable in missing if variable.name in by_target]
+        causes = known_causes(
+            traced,
+            rows,
+            unused,
+            source="checkpoint" if isinstance(source, CheckpointWeights) else "source build",
+            moving_averages=averages,
+        )
+        spelt = [matches[row.variable.name].spelling for row in rows if row.status in FILLED]
+        return Comments(
+            [*_no_floats(no_floats, by_target, infos), *causes],
+            suggestions(missing, unused, used, moving_averages=averages),
+            [
+                *spelling_notes(spelt),
+                *reordering_notes(rows),
+                *average_notes(averages, infos),
+                *rename_notes(renames, infos, used, graph.variables),
+            ],
+            [*clashes, *_patterns_without_effect(source, pointer, graph.variables, infos)],
+        )
+
+    return SourcePlan(source, pointer, rows, unused, comment, global_step)
 
 
 def _by_target(
@@ -202,7 +198,7 @@ def _patterns_without_effect(
     mistakes: list[tuple[str, str, str, Collection[str]]] = []
     for field, patterns in (("include", source.include), ("exclude", source.exclude)):
         for index, pattern in enumerate(patterns):
-            if not any(fits(name, pattern) for name in names):
+            if not fits_any(names, pattern):
                 what = f"{pattern!r} fits no variable of the build."
                 mistakes.append((json_pointer(field, index), what, pattern, names))
     for key in source.rename:

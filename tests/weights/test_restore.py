@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from restoring import (
     ID,
+    PLAIN,
     Arrays,
     Library,
     causes,
@@ -18,6 +19,7 @@ from restoring import (
 
 import model_zoo
 from model_zoo import BuildSpec, Trace, WeightsError, trace
+from model_zoo.weights import restore, source_plans
 from model_zoo.weights.random import random_value
 from model_zoo.weights.restore import BuildTensors
 
@@ -380,6 +382,41 @@ def test_a_chain_of_builds_ends_at_a_limit() -> None:
         last = BuildSpec.read({"architecture": "lenet", "weights": source})
     with pytest.raises(WeightsError, match="The sources lead through more than 64 builds"):
         _ = BuildTensors(trace(last), Library(**specs)).plan
+
+
+def test_of_a_chain_of_builds_only_the_last_is_planned(
+    monkeypatch: pytest.MonkeyPatch, arrays: dict[str, np.ndarray]
+) -> None:
+    """Its step comes from the first; and what is said of a source is made when it is read."""
+    made: list[str] = []
+    functions = ((restore, "trace"), (restore, "plan_source"), (source_plans, "known_causes"))
+    for module, name in functions:
+        original = getattr(module, name)
+
+        def noted(*args: Any, name: str = name, call: Any = original, **options: Any) -> Any:
+            made.append(name)
+            return call(*args, **options)
+
+        monkeypatch.setattr(module, name, noted)
+    entries: dict[str, Any] = {ID: Arrays(arrays, global_step=7)}
+    last = BuildSpec.read({**PLAIN, "weights": checkpoint()})
+    for _ in range(5):
+        entries[last.digest] = last
+        source = {"source": "build", "id": last.digest, "exclude": ["MobilenetV1/Logit/*"]}
+        last = BuildSpec.read({**PLAIN, "weights": source})
+    tensors = BuildTensors(trace(last), Library(**entries))
+    result = tensors.plan
+    assert result.global_step == 7
+    assert made == ["trace", "plan_source"]
+    assert [str(mistake) for mistake in result.sources[0].mistakes] == [
+        "/weights/exclude/0: 'MobilenetV1/Logit/*' fits no variable of the build. Did you mean "
+        "'MobilenetV1/Logits/' or 'MobilenetV1/' or 'MobilenetV1/Conv2d_0/'?"
+    ]
+    assert made == ["trace", "plan_source", "known_causes"]
+    name = result.variables[0].name
+    np.testing.assert_array_equal(tensors.read(name), arrays[name])
+    assert made.count("plan_source") == 6
+    assert made.count("known_causes") == 1
 
 
 def test_integers_are_no_weights(arrays: dict[str, np.ndarray]) -> None:
