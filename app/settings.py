@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, JsonValue, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -25,9 +25,12 @@ class SettingsError(Exception):
     """The environment is invalid; the message names each variable and the reason."""
 
 
-def _limit(default: float, description: str, *, minimum: float = 1) -> Any:
+def _limit(
+    default: float, description: str, *, minimum: float = 1, maximum: float | None = None
+) -> Any:
     """Return a field that `GET /v1/limits` lists."""
-    return Field(default, ge=minimum, description=description, json_schema_extra={"is_limit": True})
+    extra: dict[str, JsonValue] = {"is_limit": True}
+    return Field(default, ge=minimum, le=maximum, description=description, json_schema_extra=extra)
 
 
 Number = TypeVar("Number", bound=float)
@@ -95,7 +98,8 @@ class Settings(BaseSettings):
     max_document_bytes: int = _limit(
         MIB, "Bytes in a JSON document that is not a prediction: a build spec, sources, a name."
     )
-    max_json_depth: int = _limit(64, "Nesting depth of a JSON document.")
+    # What reads the values calls itself for each level, to a depth that is not set here.
+    max_json_depth: int = _limit(64, "Nesting depth of a JSON document, at most 200.", maximum=200)
     max_json_nodes: int = _limit(50_000, "Values in the JSON of a build spec.")
     # An image of 299 x 299 x 3 has 268,203 numbers, so a batch of 14 fits.
     max_instance_nodes: int = _limit(4_000_000, "Values in the JSON of a prediction.")
@@ -128,7 +132,10 @@ class Settings(BaseSettings):
         2 * GIB, "Peak bytes of a build's activations, for one example."
     )
     max_layers: int = _limit(5_000, "Layers of a build.")
-    max_scopes: int = _limit(64, "Levels in a spec's `scopes`, and in a saved scope.")
+    # No spec of more levels can be read, so no build of one could either.
+    max_scopes: int = _limit(
+        64, "Levels in a spec's `scopes`, and in a saved scope, at most 1000.", maximum=1000
+    )
 
     # Limits of what the service holds, and of how long work may take.
     max_output_bytes: int = _limit(32 * MIB, "Bytes of the arrays in one answer, as float32.")

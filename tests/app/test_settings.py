@@ -1,8 +1,12 @@
 """The environment describes the service, or it does not start."""
 
+from collections.abc import Callable
+
 import pytest
+from starlette.testclient import TestClient
 
 from app.settings import Settings, SettingsError, limit_fields, load_settings, variable
+from model_zoo.level_format import MAX_LEVELS
 
 
 @pytest.fixture(autouse=True)
@@ -46,6 +50,41 @@ def test_every_value_that_does_not_fit_is_named(monkeypatch: pytest.MonkeyPatch)
         "ZOO_MAX_BATCH: input should be a valid integer, unable to parse string as an integer, "
         "received 'many'."
     )
+
+
+@pytest.mark.parametrize(("name", "most"), [("max_scopes", MAX_LEVELS), ("max_json_depth", 200)])
+def test_a_limit_above_what_can_be_read_again_is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str, most: int
+) -> None:
+    monkeypatch.setenv(variable(name), str(most))
+    assert getattr(load_settings(), name) == most
+    monkeypatch.setenv(variable(name), str(most + 1))
+    with pytest.raises(SettingsError) as refusal:
+        load_settings()
+    assert str(refusal.value) == (
+        f"{variable(name)}: input should be less than or equal to {most}, received '{most + 1}'."
+    )
+
+
+@pytest.mark.parametrize("opening", ["[", '{"a":'])
+def test_the_deepest_document_that_may_be_set_is_answered(
+    make_client: Callable[..., TestClient], opening: str
+) -> None:
+    client = make_client(max_json_depth=200)
+    closing = "]" if opening == "[" else "}"
+    deep = opening * 198 + "1" + closing * 198
+    spec = f'{{"architecture": "lenet", "params": {{"a": {deep}}}}}'
+    assert client.post("/v1/builds", content=spec).status_code == 422
+    response = client.put("/v1/scopes/x", content=f'{{"levels": [], "left_out": [{deep}]}}')
+    assert response.status_code == 201
+
+
+def test_a_build_of_the_most_levels_is_read_again(make_client: Callable[..., TestClient]) -> None:
+    client = make_client(max_scopes=MAX_LEVELS)
+    levels = [{"ops": ["conv2d"], "args": {"stride": 1 + n % 2}} for n in range(MAX_LEVELS)]
+    made = client.post("/v1/builds", json={"architecture": "lenet", "scopes": levels})
+    assert made.status_code == 201, made.text[:500]
+    assert client.get(f"/v1/builds/{made.json()['id']}/summary").status_code == 200
 
 
 @pytest.mark.parametrize("name", limit_fields())
