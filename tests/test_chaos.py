@@ -2,7 +2,8 @@
 
 import pytest
 
-from benchmarks.chaos.run import GROUPS, run
+from benchmarks.chaos.clients import withheld_bodies
+from benchmarks.chaos.run import GROUPS, run, unmet
 from benchmarks.chaos.scenario import SHORT, Group
 from benchmarks.chaos.subject import NoDiskError
 
@@ -16,3 +17,12 @@ def test_what_must_hold_under_attack_holds(group: Group) -> None:
         pytest.skip(str(error))
     assert facts
     assert [(title, fact.text, fact.measured) for title, fact in facts if not fact.holds] == []
+
+
+@pytest.mark.heavy
+def test_a_limit_that_is_switched_off_is_missed() -> None:
+    group = Group("bodies", [withheld_bodies])
+    finding, _ = run(group, SHORT, {"MAX_BODIES_BYTES": str(2**31)})
+    assert [each.text for each in unmet([finding]) if each in finding.facts] == [
+        "No process grows by more than 192 MiB"
+    ]

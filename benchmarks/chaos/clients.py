@@ -19,6 +19,8 @@ from benchmarks.chaos.watch import SLACK_MIB, Watch, is_later, new_weights, spel
 from benchmarks.serving.exchange import Answer, http_request
 
 _TRICKLES = 16
+# Of the threads, their allocators, and of code that ran for the first time.
+_KEPT_MIB = 48
 _UNKNOWN = dict.fromkeys((f"activation_fm{number}" for number in range(20_000)), 1)
 
 
@@ -147,6 +149,12 @@ def many_mistakes(subject: Subject, scale: Scale) -> Finding:
         holds=largest <= len(body),
     )
     watch.report(finding)
+    back_s = await_true(lambda: watch.kept_mib() <= _KEPT_MIB, TIMEOUT_SECONDS)
+    finding.fact(
+        f"All but {_KEPT_MIB} MiB goes back to the system",
+        f"{watch.kept_mib():+.0f} MiB after {back_s:.0f} s",
+        holds=watch.kept_mib() <= _KEPT_MIB,
+    )
     return finding
 
 

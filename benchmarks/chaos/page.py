@@ -21,9 +21,10 @@ def _lines(
         f"`make chaos` writes this page. It ran {seconds:.0f} s on {machine()}. Each scenario "
         "attacks a running `python -m app` from outside. Meanwhile honest clients read a summary, "
         "make a build that is there, and send a tensor and a picture, over and over; their answers "
-        "are compared with those before the attack. `/healthz` is asked every 50 ms, and the peak "
-        "memory of each process is read from Linux; growth, in MiB, counts from the start of the "
-        "scenario. All clients are in one process, which shares the cores."
+        "are compared with those before the attack. A process of its own asks `/healthz` every "
+        "50 ms, and the peak memory of each process is read from Linux; growth, in MiB, counts "
+        "from the start of the scenario. All other clients are in one process, which shares the "
+        "cores."
     )
     if settings:
         yield ""

@@ -60,6 +60,7 @@ FULL = Scale(
     store_timeout_s=3,
     request_timeout_s=15,
 )
+# Without a limit on all bodies, 20 of the largest would be more than a process may grow by.
 SHORT = Scale(
     rounds=2,
     clients=16,
@@ -67,8 +68,8 @@ SHORT = Scale(
     unread=24,
     threads=32,
     kills=1,
-    max_body_bytes=8 * MIB,
-    max_bodies_bytes=16 * MIB,
+    max_body_bytes=16 * MIB,
+    max_bodies_bytes=32 * MIB,
     max_concurrency=20,
     write_timeout_s=1,
     body_timeout_s=3,

@@ -12,9 +12,11 @@ from typing import Self
 import numpy as np
 from safetensors.numpy import save
 
+from benchmarks.chaos.health import Health, HealthTask, look_at_health
 from benchmarks.chaos.scenario import Finding
 from benchmarks.chaos.subject import TIMEOUT_SECONDS, Subject
 from benchmarks.serving import service
+from benchmarks.serving.apart import Beside
 from benchmarks.serving.environments import PeerError
 from benchmarks.serving.exchange import Answer, http_request
 from benchmarks.serving.processes import resident_kib
@@ -38,7 +40,7 @@ class Watch:
         self.later: Counter[int] = Counter()
         self.bad: list[str] = []  # wrong, without an answer, or another one than it may be
         self.slowest_s: dict[str, float] = {}
-        self.health_s: list[float] = []
+        self.health = Health()
         self.grown_mib: dict[str, float] = {}
         self._subject = subject
         self._allowed = later
@@ -47,13 +49,15 @@ class Watch:
         self._is_over = threading.Event()
         self._threads = [
             threading.Thread(target=target, daemon=True)
-            for target in [self._look_at_health, self._look_at_memory, *[self._ask] * clients]
+            for target in [self._look_at_memory, *[self._ask] * clients]
         ]
 
     def __enter__(self) -> Self:
         self._first = {pid: resident_kib(pid) for pid in service.roles(self._subject.server)}
         for pid in self._first:
             Path(f"/proc/{pid}/clear_refs").write_text(_RESET_PEAK)
+        address = self._subject.server.address
+        self._look = Beside(look_at_health, HealthTask(address, TIMEOUT_SECONDS, _PAUSE_SECONDS))
         for thread in self._threads:
             thread.start()
         return self
@@ -67,12 +71,19 @@ class Watch:
         self._is_over.set()
         for thread in self._threads:
             thread.join(2 * TIMEOUT_SECONDS)
+        self.health = self._look.end()
+        self.bad += (f"healthz: {spell(answer)}" for answer in self.health.bad)
 
     def await_rounds(self, count: int) -> None:
         """Wait until all questions have been asked so many times from now on."""
         with self._changed:
             target = self._rounds + count
             self._changed.wait_for(lambda: self._rounds >= target, 4 * TIMEOUT_SECONDS)
+
+    def kept_mib(self) -> float:
+        """Return how much more memory the API process has now than when the block began."""
+        pid = self._subject.server.pid
+        return (resident_kib(pid) - self._first[pid]) / 1024
 
     def report(self, finding: Finding, *, grown_mib: float = SLACK_MIB) -> None:
         """Add what must hold of every scenario."""
@@ -90,7 +101,9 @@ class Watch:
             holds=max(self.grown_mib.values(), default=0) <= grown_mib,
         )
         finding.within(
-            "Every `/healthz` is answered", max(self.health_s, default=0), HEALTH_LIMIT_S
+            "Every `/healthz` is answered",
+            max(self.health.seconds, default=float("nan")),
+            HEALTH_LIMIT_S,
         )
 
     def _ask(self) -> None:
@@ -114,16 +127,6 @@ class Watch:
                 self.later[answer.status] += 1
             else:
                 self.bad.append(f"{name} after {took:.1f} s: {spell(answer)}")
-
-    def _look_at_health(self) -> None:
-        request = http_request("GET", "/healthz")
-        while not self._is_over.is_set():
-            began = time.perf_counter()
-            answer = self._subject.ask(request)
-            self.health_s.append(time.perf_counter() - began)
-            if answer.status != 200:
-                self.bad.append(f"healthz: {spell(answer)}")
-            self._is_over.wait(_PAUSE_SECONDS)
 
     def _look_at_memory(self) -> None:
         while not self._is_over.is_set():
