@@ -22,7 +22,8 @@ from app.arrays import Array, Buffer
 RuntimeName = Literal["auto", "tensorflow", "onnxruntime"]
 Precision = Literal["float32", "bfloat16"]
 DeviceName = Literal["cpu", "gpu"]
-ProcessRole = Literal["worker", "reader", "tracer"]
+# On a CPU, TensorFlow has a worker's process of its own.
+ProcessRole = Literal["worker", "tensorflow-worker", "reader", "tracer"]
 # Why a model has left memory: for another model, on request, or because memory ran out.
 UnloadReason = Literal["room", "request", "memory"]
 WorkerState = Literal["starting", "ready", "restarting", "stopped"]

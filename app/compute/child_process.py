@@ -102,12 +102,13 @@ class ChildProcess:
         module: str,
         *,
         shared: Sequence[int] = (),
+        arguments: Sequence[str] = (),
         outbox_bytes: int = 0,
         environment: Mapping[str, str],
     ) -> "ChildProcess":
         """Start a module with a socket and other descriptors; it waits for its configuration.
 
-        With an outbox, its descriptor is the last.
+        With an outbox, its descriptor is the last. Arguments follow the descriptors.
         """
         ours, theirs = socket.socketpair()
         with theirs, _memory(outbox_bytes) as (outbox, descriptors):
@@ -120,6 +121,7 @@ class ChildProcess:
                     "-m",
                     module,
                     *map(str, (theirs.fileno(), *shared)),
+                    *arguments,
                     pass_fds=(theirs.fileno(), *shared),
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=2,  # a library that prints must not mix into our standard output

@@ -24,6 +24,7 @@ from app.compute.supervisor import Supervisor
 from app.engine import (
     Answer,
     OutOfMemoryError,
+    ProcessRole,
     Reply,
     Result,
     WorkerDiedError,
@@ -82,12 +83,13 @@ class DeviceWorker:
 
     # The process ------------------------------------------------------------------------------
 
-    def _process(self, resting: Resting) -> EngineProcess:
+    def _process(self, role: ProcessRole, resting: Resting) -> EngineProcess:
         supervisor = Supervisor(
-            "worker",
+            role,
             lambda: ChildProcess.spawn(
                 _MODULE,
                 shared=[self._arena.fd],
+                arguments=[role],
                 environment=worker_environment(self._settings.device, self._gpu),
             ),
             self._settings,
@@ -114,10 +116,10 @@ class DeviceWorker:
         return sum(process.supervisor.restarts for process in self.processes)
 
     @property
-    def pids(self) -> list[int]:
+    def pids(self) -> Mapping[ProcessRole, int]:
         """The ids of the processes that run now."""
-        running = [process.supervisor.process for process in self.processes]
-        return [process.pid for process in running if process is not None]
+        supervisors = [process.supervisor for process in self.processes]
+        return {each.name: each.process.pid for each in supervisors if each.process is not None}
 
     def start(self) -> "asyncio.Future[None]":
         """Start the process that starts at once; see Supervisor.start."""

@@ -8,13 +8,18 @@ from typing import Any
 
 from app.compute.placement import Placement
 from app.compute.supervisor import Supervisor
-from app.engine import DeviceName, ModelRef, RuntimeName, WorkerTask
+from app.engine import DeviceName, ModelRef, ProcessRole, RuntimeName, WorkerTask
 from model_zoo import ZooError
 
 # A process that starts again takes about a second, and TensorFlow's import some more.
 _IDLE_SECONDS = 30.0
 # TensorFlow keeps some memory of each network. A process is replaced before that is much.
 _MOST_NETWORKS = 50
+# Of the processes for one engine.
+_ROLES: Mapping[RuntimeName, ProcessRole] = {
+    "onnxruntime": "worker",
+    "tensorflow": "tensorflow-worker",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +105,14 @@ class Processes:
     def on_device(
         cls,
         placement: Placement,
-        make: Callable[[Resting], EngineProcess],
+        make: Callable[[ProcessRole, Resting], EngineProcess],
         default: RuntimeName,
         *,
         may_have_gpu: bool,
     ) -> "Processes":
         """Return the processes of a worker: without a GPU, TensorFlow has one of its own."""
         if may_have_gpu:
-            both = make(Resting())
+            both = make("worker", Resting())
             return cls(placement, {"onnxruntime": both, "tensorflow": both}, "tensorflow")
         default = "tensorflow" if default == "tensorflow" else "onnxruntime"
         rules: dict[RuntimeName, Resting] = {
@@ -115,7 +120,7 @@ class Processes:
             "tensorflow": Resting(_IDLE_SECONDS, _MOST_NETWORKS),
         }
         rules[default] = replace(rules[default], idle_s=None)
-        by_engine = {engine: make(rule) for engine, rule in rules.items()}
+        by_engine = {engine: make(_ROLES[engine], rule) for engine, rule in rules.items()}
         return cls(placement, by_engine, default)
 
     def __iter__(self) -> Iterator[EngineProcess]:

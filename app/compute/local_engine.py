@@ -76,7 +76,7 @@ class LocalEngine:
     @property
     def worker_pids(self) -> list[int]:
         """The process ids of the running workers."""
-        return [pid for worker in self._workers for pid in worker.pids]
+        return [pid for worker in self._workers for pid in worker.pids.values()]
 
     async def start(self, *, wait_until_ready: bool) -> None:
         """Start the processes.
@@ -284,14 +284,18 @@ class LocalEngine:
             waiting=self._queue.depths(),
             worker_up=status.state == "ready",
             worker_restarts=status.restarts,
-            processes={role: tuple(pids) for role, pids in self._pids().items()},
+            processes=self._pids(),
         )
 
-    def _pids(self) -> dict[ProcessRole, list[int]]:
+    def _pids(self) -> dict[ProcessRole, tuple[int, ...]]:
+        pids = [worker.pids for worker in self._workers]
         return {
-            "worker": self.worker_pids,
-            "reader": self._readers.pids,
-            "tracer": self._tracers.pids,
+            "worker": tuple(each["worker"] for each in pids if "worker" in each),
+            "tensorflow-worker": tuple(
+                each["tensorflow-worker"] for each in pids if "tensorflow-worker" in each
+            ),
+            "reader": tuple(self._readers.pids),
+            "tracer": tuple(self._tracers.pids),
         }
 
 

@@ -38,7 +38,8 @@ def engine_families(figures: EngineFigures) -> Iterator[Metric]:
 def _processes(figures: EngineFigures) -> Iterator[Metric]:
     memory = GaugeMetricFamily(
         "zoo_process_resident_memory_bytes",
-        "Resident memory of the processes beside the API, by role.",
+        "Resident memory of the processes beside the API, by role: `worker`, `tensorflow-worker` "
+        "(on a CPU), `reader`, `tracer`.",
         labels=("process",),
     )
     cpu = CounterMetricFamily(

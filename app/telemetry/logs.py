@@ -10,20 +10,14 @@ from contextvars import ContextVar
 from types import MappingProxyType
 from typing import Any, Literal
 
+from app.engine import ProcessRole
 from app.settings import Settings
 
-Process = Literal["api", "worker", "reader", "tracer"]
+Process = Literal["api"] | ProcessRole
 
 # The fields of the request that a line is about: request_id, trace_id.
 _NO_FIELDS: Mapping[str, Any] = MappingProxyType({})
 _request: ContextVar[Mapping[str, Any]] = ContextVar("request", default=_NO_FIELDS)
-
-_TEXT: dict[Process, str] = {
-    "api": "%(asctime)s %(levelname)s %(message)s",
-    "worker": "%(levelname)s worker %(process)d: %(message)s",
-    "reader": "%(levelname)s reader %(process)d: %(message)s",
-    "tracer": "%(levelname)s tracer %(process)d: %(message)s",
-}
 
 
 def configure_logging(settings: Settings, process: Process = "api") -> None:
@@ -32,8 +26,14 @@ def configure_logging(settings: Settings, process: Process = "api") -> None:
     if settings.log_format == "json":
         handler.setFormatter(JsonFormatter(process))
     else:
-        handler.setFormatter(logging.Formatter(_TEXT[process]))
+        handler.setFormatter(logging.Formatter(_text(process)))
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
+
+
+def _text(process: Process) -> str:
+    if process == "api":
+        return "%(asctime)s %(levelname)s %(message)s"
+    return f"%(levelname)s {process} %(process)d: %(message)s"
 
 
 def announce(message: str) -> None:

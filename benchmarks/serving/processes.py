@@ -120,6 +120,14 @@ def resident_kib(pid: int) -> int:
     raise PeerError(f"Process {pid} has ended.")
 
 
+def proportional_kib(pid: int) -> int:
+    """Return the memory of a process that is in RAM, with its share of what others use too."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1])
+    raise PeerError(f"Process {pid} has ended.")
+
+
 def descriptors(pid: int) -> int:
     """Return how many files a process has open."""
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))

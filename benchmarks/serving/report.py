@@ -154,9 +154,11 @@ def _starts(run: Run) -> Iterator[str]:
         cold = run.cold_start
         yield (
             f"This service answers `POST /v1/builds` and the summary of Inception v3 after "
-            f"{cold.summary_s:.2f} s, is ready after {cold.ready_s:.2f} s, and answers a first "
-            f"tensor with MobileNet v1 after {cold.answer_s:.2f} s (medians of three starts). Time "
-            "to each server's first answer in the comparison:"
+            f"{cold.summary_s:.2f} s, is ready after {cold.ready_s:.2f} s, answers a first tensor "
+            f"with MobileNet v1 after {cold.answer_s:.2f} s, then takes {cold.memory_mb:.0f} MB "
+            "(PSS of all processes); in another start, it answers a first tensor with VGG-16 after "
+            f"{cold.large_answer_s:.2f} s (medians of three starts). Time to each server's first "
+            "answer in the comparison:"
         )
         yield ""
     yield "| server | " + " | ".join(TITLES[network] for network in run.plan.networks) + " |"

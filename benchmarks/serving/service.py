@@ -148,9 +148,12 @@ def worker_pid(server: Server) -> int:
 
 
 def roles(server: Server) -> dict[int, str]:
-    """Return the role of each process of the service: api, worker or reader."""
+    """Return the role of each process of the service: `api`, or that of `ProcessRole`."""
     processes = {server.pid: "api"}
     for pid in children(server.pid):
-        module = next((part for part in command_line(pid) if part.startswith("app.compute.")), "")
-        processes[pid] = module.rpartition(".")[2]
+        command = command_line(pid)
+        module = next((part for part in command if part.startswith("app.compute.")), "")
+        role = module.rpartition(".")[2]
+        # A worker gets its role as the last argument.
+        processes[pid] = command[-1] if role == "worker" else role
     return processes

@@ -1,7 +1,7 @@
 """`make soak`: load, query and unload networks hundreds of times, and measure what grows.
 
-Writes `benchmarks/soak.md`. The exit status is 1 if an answer changes, a process is replaced, or
-files stay open.
+Writes `benchmarks/soak.md`. The exit status is 1 if an answer changes, a process ends by itself,
+files stay open, or the memory of a process grows.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.serving import service
+from benchmarks.serving.environments import PeerError
 from benchmarks.serving.exchange import Answer, ask, http_request
 from benchmarks.serving.processes import Server, descriptors, resident_kib
 from benchmarks.serving.report import machine
@@ -23,7 +24,7 @@ from benchmarks.serving.workload import Array, tensor
 
 RESULTS = Path(__file__).parents[1] / "soak.md"
 # Chains, branches and residuals, small and large, on the runtime that `auto` chooses or on
-# TensorFlow, whose memory growth only a long run shows.
+# TensorFlow, whose memory grows with each network, so that its process is replaced now and then.
 ARCHITECTURES: Mapping[str, str] = {
     "lenet": "auto",
     "mobilenet_v1_025": "tensorflow",
@@ -39,11 +40,14 @@ ARCHITECTURES: Mapping[str, str] = {
 # An answer may differ from the model's first by this share of the largest value.
 _AGREEMENT = 1e-4
 _PROGRESS_EVERY = 50
+# A slope is 0 within its error if it is less than this many standard errors away.
+_ERRORS = 2.0
+_MOST_ALIKE = 0.95
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a process uses after a cycle."""
+    """What the processes of a role use after a cycle."""
 
     kib: int
     descriptors: int
@@ -51,29 +55,59 @@ class Usage:
 
 @dataclass(slots=True)
 class Soak:
-    """What each process used after each cycle, by its role."""
+    """What the processes of each role used after each cycle; some come and go."""
 
     warm_up: int
     cycles: list[Mapping[str, Usage]] = field(default_factory=list)
     seconds: float = 0.0
     changed: int = 0  # answers that differ from the model's first
     refused: list[str] = field(default_factory=list)
-    replaced: int = 0
+    restarts: int = 0  # of processes that ended by themselves
+    successors: int = 0  # of processes that the service replaced or started again
+
+    @property
+    def roles(self) -> list[str]:
+        """The roles of the processes that were there after some cycle."""
+        return list(dict.fromkeys(role for cycle in self.cycles for role in cycle))
 
     def series(self, role: str) -> list[Usage]:
-        """Return the usage of a process after each cycle, without the warm-up."""
-        return [usage[role] for usage in self.cycles[self.warm_up :]]
+        """Return the usage of a role after each cycle, without the warm-up."""
+        return [usage[role] for usage in self.cycles[self.warm_up :] if role in usage]
+
+    def slope(self, role: str) -> "Line":
+        """Return how many KiB a role grows in a cycle."""
+        turn = len(ARCHITECTURES)
+        kib = [usage.kib for usage in self.series(role)]
+        means = [
+            float(np.mean(kib[start : start + turn]))
+            for start in range(0, len(kib) - turn + 1, turn)
+        ]
+        line = least_squares(means)
+        return Line(line.slope / turn, line.error / turn)
+
+    @property
+    def growing(self) -> list[str]:
+        """The roles whose memory grows, or shrinks, by more than the error of the slope."""
+        lines = {role: self.slope(role) for role in self.roles}
+        return [role for role, line in lines.items() if abs(line.slope) > _ERRORS * line.error]
 
     @property
     def files_stay_open(self) -> bool:
         """Whether a process has more files open at the end than after the warm-up."""
-        series = [self.series(role) for role in self.cycles[-1]]
+        series = [self.series(role) for role in self.roles]
         turn = len(ARCHITECTURES)
         return any(
             min(usage.descriptors for usage in each[-turn:])
             > max(usage.descriptors for usage in each[:turn])
             for each in series
+            if each
         )
+
+    @property
+    def holds(self) -> bool:
+        """Whether all requirements are met."""
+        bad = self.changed or self.refused or self.restarts or self.files_stay_open or self.growing
+        return not bad
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +131,7 @@ def main() -> int:
     page = "\n".join(_page(soak)) + "\n"
     print(page)
     chosen.output.write_text(page, encoding="utf-8")
-    return int(bool(soak.changed or soak.refused or soak.replaced or soak.files_stay_open))
+    return int(not soak.holds)
 
 
 def run(server: Server, warm_up: int, cycles: int) -> Soak:
@@ -105,7 +139,7 @@ def run(server: Server, warm_up: int, cycles: int) -> Soak:
     models = [_named(server, *each) for each in ARCHITECTURES.items()]
     first: dict[str, Array] = {}
     soak = Soak(warm_up)
-    processes = _processes(server)
+    seen = service.roles(server)
     began = time.perf_counter()
     for number, model in zip(range(cycles), itertools.cycle(models), strict=False):
         _repository(server, model, "load", soak)
@@ -117,14 +151,17 @@ def run(server: Server, warm_up: int, cycles: int) -> Soak:
             soak.changed += not _agree(numbers, expected)
         else:
             soak.refused.append(_refusal(model, "infer", answer))
-        if _processes(server) != processes:
-            soak.replaced += 1
-            processes = _processes(server)
-        soak.cycles.append({role: _usage(pid) for role, pid in processes.items()})
+        processes = service.roles(server)
+        soak.cycles.append(_usages(processes))
+        soak.successors += len(
+            [pid for pid, role in processes.items() if pid not in seen and role in seen.values()]
+        )
+        seen |= processes
         if (number + 1) % _PROGRESS_EVERY == 0:
             sizes = ", ".join(f"{r} {use.kib // 1024} MiB" for r, use in soak.cycles[-1].items())
             print(f"{number + 1} cycles: {sizes}", file=sys.stderr, flush=True)
     soak.seconds = time.perf_counter() - began
+    soak.restarts = service.get_json(server, "/healthz")["worker"]["restarts"]
     return soak
 
 
@@ -148,12 +185,16 @@ def _refusal(model: Model, verb: str, answer: Answer) -> str:
     return f"{verb} of {model.name}: {answer.status or 'none'} {answer.body[:200]!r}"
 
 
-def _processes(server: Server) -> dict[str, int]:
-    return {role: pid for pid, role in service.roles(server).items()}
-
-
-def _usage(pid: int) -> Usage:
-    return Usage(resident_kib(pid), descriptors(pid))
+def _usages(processes: Mapping[int, str]) -> dict[str, Usage]:
+    usages: dict[str, Usage] = {}
+    for pid, role in processes.items():
+        try:
+            kib, files = resident_kib(pid), descriptors(pid)
+        except (FileNotFoundError, ProcessLookupError, PeerError):  # it rests since
+            continue
+        before = usages.get(role, Usage(0, 0))
+        usages[role] = Usage(before.kib + kib, before.descriptors + files)
+    return usages
 
 
 def _agree(numbers: Array, expected: Array) -> bool:
@@ -173,6 +214,9 @@ class Line:
 def least_squares(values: Sequence[float]) -> Line:
     """Return the least-squares line through the values.
 
+    Neighbours are alike, as memory that is taken stays so for a while: so the error is that of as
+    many independent values as the correlation of neighbours leaves.
+
     >>> least_squares([1, 3, 5, 7])
     Line(slope=2.0, error=0.0)
     """
@@ -184,7 +228,10 @@ def least_squares(values: Sequence[float]) -> Line:
     spread = float(x @ x)
     slope = float(x @ y) / spread
     rest = y - slope * x
-    return Line(slope, math.sqrt(float(rest @ rest) / (count - 2) / spread))
+    error = math.sqrt(float(rest @ rest) / (count - 2) / spread)
+    alike = float(rest[1:] @ rest[:-1]) / float(rest @ rest) if error else 0.0
+    alike = min(max(alike, 0.0), _MOST_ALIKE)
+    return Line(slope, error * math.sqrt((1 + alike) / (1 - alike)))
 
 
 def _page(soak: Soak) -> Iterator[str]:
@@ -197,27 +244,33 @@ def _page(soak: Soak) -> Iterator[str]:
         "sends it one row and unloads it, in the Open Inference Protocol; then it reads the memory "
         "of each process. The models take turns: "
         + ", ".join(f"{name} ({engine})" for name, engine in ARCHITECTURES.items())
-        + ". KiB per cycle is the slope of the least-squares line through the cycles, with its "
-        "standard error."
+        + ". KiB per cycle is the slope of the least-squares line through the means of the turns, "
+        "with its standard error, which takes into account how alike neighbours are. It must be 0 "
+        f"within {_ERRORS:g} standard errors. TensorFlow's process is replaced after a number of "
+        "networks."
     )
     yield ""
     yield (
-        "| process | MiB, first turn | last turn | KiB per cycle | open files, first turn | last |"
+        "| process | MiB, first turn | last turn | KiB per cycle | 0 within its error "
+        "| open files, first turn | last |"
     )
-    yield "|---|--:|--:|--:|--:|--:|"
+    yield "|---|--:|--:|--:|---|--:|--:|"
     turn = len(ARCHITECTURES)
-    for role in soak.cycles[-1]:
+    for role in soak.roles:
         series = soak.series(role)
-        line = least_squares([usage.kib for usage in series])
+        if not series:
+            continue
+        line = soak.slope(role)
         yield (
             f"| {role} | {_mean_mib(series[:turn])} | {_mean_mib(series[-turn:])} "
-            f"| {line.slope:+.2f} ± {line.error:.2f} | {_files(series[:turn])} "
-            f"| {_files(series[-turn:])} |"
+            f"| {line.slope:+.2f} ± {line.error:.2f} | {'no' if role in soak.growing else 'yes'} "
+            f"| {_files(series[:turn])} | {_files(series[-turn:])} |"
         )
     yield ""
     yield (
-        f"Answers that differ from the model's first: {soak.changed}. Processes replaced: "
-        f"{soak.replaced}. Requests rejected: {len(soak.refused)}."
+        f"Answers that differ from the model's first: {soak.changed}. Processes that ended by "
+        f"themselves: {soak.restarts}. Processes that the service replaced or started again: "
+        f"{soak.successors}. Requests rejected: {len(soak.refused)}."
     )
     for refusal in soak.refused[:10]:
         yield f"- {refusal}"

@@ -191,7 +191,11 @@ def test_a_level_silences_what_is_below_it(capsys: pytest.CaptureFixture[str]) -
 
 @pytest.mark.parametrize(
     ("process", "form"),
-    [("worker", r"INFO worker \d+: hello"), ("reader", r"INFO reader \d+: hello")],
+    [
+        ("worker", r"INFO worker \d+: hello"),
+        ("tensorflow-worker", r"INFO tensorflow-worker \d+: hello"),
+        ("reader", r"INFO reader \d+: hello"),
+    ],
 )
 def test_the_other_processes_say_who_they_are(
     capsys: pytest.CaptureFixture[str], process: Process, form: str

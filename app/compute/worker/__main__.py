@@ -1,4 +1,4 @@
-"""The process that owns the device: `python -m app.compute.worker FD ARENA`.
+"""The process that owns the device: `python -m app.compute.worker FD ARENA ROLE`.
 
 Batches are computed while a network is loaded or a file is written, which are done one at a time.
 """
@@ -8,13 +8,13 @@ import sys
 import threading
 from concurrent.futures import Future
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from app.compute.cores import cores
 from app.compute.messages import AnyWorkerTask, Call, Compute, Ready, Refused, worker_call
 from app.compute.parent import Parent
 from app.compute.worker.device import choose_device
-from app.engine import DeviceError
+from app.engine import DeviceError, ProcessRole
 from app.tasks import MeasureProfile, MeasureSignal
 from app.telemetry.logs import configure_logging
 
@@ -28,7 +28,7 @@ def main() -> None:
     """Serve the socket until it closes."""
     parent = Parent(int(sys.argv[1]))
     settings = parent.settings()
-    configure_logging(settings, process="worker")
+    configure_logging(settings, process=cast(ProcessRole, sys.argv[3]))
     receiver = _Receiver(parent)
     # The batches that are computed at once, one that the API sends ahead, a measurement, and the
     # thread that receives: there is always one, which notices the end of the API.
