@@ -131,8 +131,9 @@ class ModelState:
     size_bytes: int = 0
     engine: RuntimeName | None = None
     precision: Precision | None = None
-    warmed: tuple[int, ...] = ()  # the batch sizes that it was run at before it was ready
-    # How many batches are computed side by side, and how many rows of several requests in each.
+    warmed: tuple[int, ...] = ()  # the batch sizes that it has been run at
+    # How many batches are computed side by side, and how many rows of several requests in each:
+    # one, until it is warmed up.
     lanes: int = 1
     batch_rows: int = 1
     # Between the outputs of two engines or precisions, in units of the largest value.

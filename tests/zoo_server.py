@@ -131,7 +131,7 @@ class Server:
 
     def worker_pid(self, count: int = 1) -> int:
         """The process id of the worker that became ready as the `count`th."""
-        return int(self.wait_for(r"Worker (\d+) is ready", count)[1])
+        return int(self.wait_for(r"(?:Worker|Tensorflow-worker) (\d+) is ready", count)[1])
 
     def client(self) -> httpx.Client:
         return httpx.Client(base_url=self.url, timeout=120)

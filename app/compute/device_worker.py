@@ -213,6 +213,7 @@ class DeviceWorker:
             self.computing.remove(batch)
             if model is not None:
                 model.in_use -= 1
+                model.has_answered = True
             for pending in requests:
                 pending.is_computed = False
                 if pending.answer.done():

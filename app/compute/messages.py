@@ -57,13 +57,22 @@ class Refused(msgspec.Struct, frozen=True, tag=True):
 
 
 class Load(WorkerTask[ModelState], frozen=True):
-    """Load a model into memory; the state of an earlier load saves measuring again."""
+    """Load a model into memory, so that it can compute a row at a time.
+
+    The state of an earlier load saves measuring the engines again.
+    """
 
     model: str
     specs: Specs
     engine: RuntimeName
     precision: Precision
     known: ModelState | None
+
+
+class WarmUp(WorkerTask[ModelState], frozen=True):
+    """Run a model in memory at each of its batch sizes."""
+
+    model: str
 
 
 class Unload(WorkerTask[None], frozen=True):
@@ -88,7 +97,7 @@ class Compute(WorkerTask[tuple[tuple[int, ...], ...]], frozen=True):
     is_alone: bool
 
 
-AnyWorkerTask = Load | Unload | Compute | SaveWeights | MeasureProfile | MeasureSignal
+AnyWorkerTask = Load | WarmUp | Unload | Compute | SaveWeights | MeasureProfile | MeasureSignal
 AnyReadingTask = ReadInputs | ReadOpenInference | ReadTensorFlowServing
 AnyTracingTask = IdentifyRows | TraceRows
 

@@ -10,9 +10,16 @@ from app.compute.batching import PendingRequest, RequestQueue
 from app.compute.child_process import ProcessGoneError
 from app.compute.connection import Connection
 from app.compute.engine_process import EngineProcess, Processes
-from app.compute.messages import Load, Unload
+from app.compute.messages import Load, Unload, WarmUp
 from app.compute.residency import Residency, ResidentModel
-from app.engine import ModelRef, ModelState, OutOfMemoryError, UnloadReason, WorkerDiedError
+from app.engine import (
+    EngineError,
+    ModelRef,
+    ModelState,
+    OutOfMemoryError,
+    UnloadReason,
+    WorkerDiedError,
+)
 from app.settings import Settings, variable
 from app.tasks import Specs
 from model_zoo import ZooError
@@ -105,19 +112,18 @@ class ModelLoads:
     async def _load(self, ref: ModelRef) -> ModelState:
         try:
             while True:
-                state = await self._load_into(self._processes.of_model(ref), ref)
-                if state is not None:
-                    return state
-        except Exception as error:
-            self._fail_requests(ref, error)
-            raise
+                process = self._processes.of_model(ref)
+                with process.loading():
+                    model = await self._load_into(process, ref)
+                    if model is not None:
+                        return await self._warm_up(model)
         finally:
             self._loads.pop(ref.key, None)
             self._wake()
 
-    async def _load_into(self, process: EngineProcess, ref: ModelRef) -> ModelState | None:
+    async def _load_into(self, process: EngineProcess, ref: ModelRef) -> ResidentModel | None:
         """Load a model in a process; return None if it turns out to need another one."""
-        with process.loading():
+        try:
             # Before its turn: other processes can load while this one starts.
             await process.supervisor.up()
             async with self.turn:
@@ -125,8 +131,11 @@ class ModelLoads:
                 await self._changes.until(lambda: not self._is_unloading(process, connection, ref))
                 model = self.residency.find(ref)
                 if model is not None and model.state.state == "ready":
-                    return model.state
+                    return model
                 return await self._send_load(process, connection, ref)
+        except Exception as error:
+            self._fail_requests(ref, error)
+            raise
 
     def _is_unloading(self, process: EngineProcess, connection: Connection, ref: ModelRef) -> bool:
         """Return whether a model is still on its way out of the memory of the same process."""
@@ -136,7 +145,7 @@ class ModelLoads:
 
     async def _send_load(
         self, process: EngineProcess, connection: Connection, ref: ModelRef
-    ) -> ModelState | None:
+    ) -> ResidentModel | None:
         self.residency.begin_load(ref, process)
         known = self.residency.known.get(ref.key)
         engine = self._processes.engine_for(ref)
@@ -157,9 +166,46 @@ class ModelLoads:
             raise
         state = replace(reply.result, pinned=ref.pinned)
         self.residency.finish_load(ref, state, time.perf_counter())
+        model = self.residency.models[ref.key]
         self._send_batches()  # the requests for it, before it could leave again
         await self._make_room(besides=ref)
-        return state
+        return model
+
+    async def _warm_up(self, model: ResidentModel) -> ModelState:
+        """Run a model at each of its batch sizes, as soon as a request has got the first answer.
+
+        If that fails, rows are computed one at a time.
+        """
+        if model.state.warmed:
+            return model.state
+        await self._changes.until(lambda: model.has_answered or not self._is_awaited(model))
+        async with self.turn:
+            connection = model.process.supervisor.connection
+            is_there = self.residency.models.get(model.ref.key) is model
+            if connection is None or not is_there or model.state.state != "ready":
+                return model.state  # it has left, and its next request loads it again
+            warm_up = WarmUp(model.ref.key)
+            try:
+                reply = await connection.call_within(warm_up, self._settings.load_time)
+            except ProcessGoneError as gone:
+                raise WorkerDiedError(
+                    f"The worker {gone} while it warmed this network up. It is started again."
+                ) from None
+            except (EngineError, ZooError) as error:
+                log.error("Build %s was not warmed up: %s", model.ref.build, error)
+                return model.state
+            state = replace(reply.result, pinned=model.ref.pinned)
+            self.residency.finish_load(model.ref, state, time.perf_counter())
+            self._send_batches()
+            await self._make_room(besides=model.ref)
+            return state
+
+    def _is_awaited(self, model: ResidentModel) -> bool:
+        """Return whether a model in memory computes for requests, or is about to."""
+        is_there = self.residency.models.get(model.ref.key) is model
+        return is_there and (
+            model.in_use > 0 or any(pending.model.key == model.ref.key for pending in self._queue)
+        )
 
     async def _make_room(self, besides: ModelRef | None = None) -> None:
         """Unload the least recently used models, until they are within the limit.

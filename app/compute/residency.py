@@ -28,6 +28,7 @@ class ResidentModel:
     in_use: int = 0
     ready_at: float = 0.0
     is_new: bool = True  # no batch has used it yet
+    has_answered: bool = False  # a batch is done
 
     @property
     def batch_rows(self) -> int:
@@ -90,9 +91,10 @@ class Residency:
         self.failures.pop(ref.key, None)
 
     def finish_load(self, ref: ModelRef, state: ModelState, now: float) -> None:
-        """Count a model as ready, with its measured size."""
+        """Count a model as ready, or as warmed up too, with its measured size."""
         model = self.models[ref.key]
-        model.state, model.size_bytes, model.ready_at = state, state.size_bytes, now
+        model.state, model.size_bytes = state, state.size_bytes
+        model.ready_at = model.ready_at or now
         self.known[ref.key] = state
         _bound(self.known)
 

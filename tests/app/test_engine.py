@@ -94,6 +94,7 @@ def test_a_worker_killed_during_a_request_costs_that_request_only(tmp_path: Path
         path = f"/v1/builds/{build(client)}/predict"
         worker = server.worker_pid()
         client.post(path, content=ROW)
+        poll(lambda: not in_flight(client))  # it has warmed up
         # A stopped worker holds the request in flight for as long as the test needs.
         stop(worker)
         answer = in_thread(lambda: client.post(path, content=ROW))
@@ -121,6 +122,7 @@ def test_a_worker_killed_during_a_request_costs_that_request_only(tmp_path: Path
 
         # The end: what is in flight is finished, the status is 0, and no process is left.
         worker = server.worker_pid(2)
+        poll(lambda: not in_flight(client))
         stop(worker)
         last = in_thread(lambda: httpx.post(server.url + path, content=ROW, timeout=60))
         poll(lambda: in_flight(client))
@@ -139,6 +141,7 @@ def test_a_request_whose_client_has_gone_leaves_the_queue(tmp_path: Path) -> Non
         path = f"/v1/builds/{build(client)}/predict"
         worker = server.worker_pid()
         client.post(path, content=ROW)
+        poll(lambda: not in_flight(client))  # it has warmed up
         stop(worker)
         try:
             answer = in_thread(lambda: httpx.post(server.url + path, content=ROW, timeout=60))

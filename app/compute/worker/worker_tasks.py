@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from app.arrays import Array, Buffer
-from app.compute.messages import AnyWorkerTask, ArenaRows, Compute, Load, Unload
-from app.compute.worker.runtimes.loading import LoadedModel, give_memory_back, load
+from app.compute.messages import AnyWorkerTask, ArenaRows, Compute, Load, Unload, WarmUp
+from app.compute.worker.runtimes.loading import LoadedModel, give_memory_back, load, warm_up
 from app.compute.worker.runtimes.profiling import profile
 from app.compute.worker.runtimes.signal import measure_signal
 from app.engine import DeviceName, Reply
@@ -67,6 +67,10 @@ class WorkerTasks:
             case Load():
                 model = self._models[task.model] = self._load(task, seconds)
                 return Reply(model.state, (), seconds)
+            case WarmUp():
+                model = warm_up(self._models[task.model], self._settings)
+                self._models[task.model] = model
+                return Reply(model.state)
             case Unload():
                 self._models.pop(task.model, None)
                 give_memory_back()

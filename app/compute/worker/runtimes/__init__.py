@@ -15,9 +15,13 @@ class Runtime(Protocol):
     """A network that can compute."""
 
     name: RuntimeName
-    # How many batches may be computed side by side, and about how long a row takes then.
+    # How many batches may be computed side by side, and about how long a row takes then; one until
+    # that is measured.
     lanes: int
     lane_seconds: float
+
+    def choose_lanes(self) -> None:
+        """Measure whether batches side by side are faster, and keep to that; others may run."""
 
     def run(self, rows: Array, outputs: Sequence[str], *, is_alone: bool = True) -> list[Array]:
         """Return outputs of a batch, by the names of end points or OUTPUT.

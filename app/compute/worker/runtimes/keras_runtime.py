@@ -60,6 +60,9 @@ class KerasRuntime:
             return lambda rows: concrete(rows)
         return convert_variables_to_constants_v2(concrete)  # type: ignore[no-any-return]
 
+    def choose_lanes(self) -> None:
+        """See `Runtime.choose_lanes`: TensorFlow's threads are those of all batches."""
+
     def run(self, rows: Array, outputs: Sequence[str], *, is_alone: bool = True) -> list[Array]:
         """See `Runtime.run`."""
         count = len(rows)

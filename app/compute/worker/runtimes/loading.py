@@ -1,4 +1,4 @@
-"""Loads a network into memory: chooses the engine, and runs it at each batch size."""
+"""Loads a network into memory: chooses the engine, then runs it at each batch size."""
 
 import ctypes
 import gc
@@ -42,7 +42,7 @@ class LoadedModel:
 
     def parts(self, rows: Array) -> Iterator[Array]:
         """Yield the rows as they are computed: in batches as large as it was run at."""
-        step = len(rows) if self.uses_batch_statistics else self.state.warmed[-1]
+        step = len(rows) if self.uses_batch_statistics else max(self.state.warmed, default=1)
         for start in range(0, len(rows), step):
             yield rows[start : start + step]
 
@@ -57,7 +57,7 @@ def load(
     precision: Precision,
     known: ModelState | None,
 ) -> LoadedModel:
-    """Return a network that has computed at each of its batch sizes.
+    """Return a network that can compute: one row at a time, until it is warmed up.
 
     With `auto`, both engines are measured, and the faster is kept. `known` is the state of an
     earlier load, if there was one.
@@ -73,22 +73,40 @@ def load(
     choice = known or _choice(make, traced, rows, engine, precision)
     before = _resident_bytes()
     runtime = make(choice.engine or engine)
-    warmed = _warm_up(runtime, rows)
     give_memory_back()
     least = traced.summary().totals["weight_bytes"]
-    size = max(_resident_bytes() - before, least)
     state = replace(
         choice,
         state="ready",
-        size_bytes=size,
+        size_bytes=max(_resident_bytes() - before, least),
         precision=precision,
-        warmed=warmed,
+        warmed=(),
         lanes=runtime.lanes,
-        batch_rows=_batch_rows(runtime, warmed[-1]),
+        batch_rows=1,
     )
     uses_batch_statistics = bool(traced.graph.batch_statistics_nodes)
     lanes = threading.Semaphore(runtime.lanes)
     return LoadedModel(traced, runtime, state, lanes, uses_batch_statistics)
+
+
+def warm_up(model: LoadedModel, settings: Settings) -> LoadedModel:
+    """Return the network as it computes best, which it is measured for; it may compute meanwhile.
+
+    It has computed at each of its batch sizes then, and its size counts the memory for that.
+    """
+    before = _resident_bytes()
+    runtime = model.runtime
+    runtime.choose_lanes()
+    warmed = _run_each_size(runtime, sample(model.traced, _most_rows(model.traced, settings)))
+    give_memory_back()
+    state = replace(
+        model.state,
+        size_bytes=model.state.size_bytes + max(0, _resident_bytes() - before),
+        warmed=warmed,
+        lanes=runtime.lanes,
+        batch_rows=_batch_rows(runtime, warmed[-1]),
+    )
+    return replace(model, state=state, lanes=threading.Semaphore(runtime.lanes))
 
 
 def _batch_rows(runtime: Runtime, most: int) -> int:
@@ -170,7 +188,7 @@ def sample(traced: Trace, rows: int) -> Array:
     return np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
 
 
-def _warm_up(runtime: Runtime, rows: Array) -> tuple[int, ...]:
+def _run_each_size(runtime: Runtime, rows: Array) -> tuple[int, ...]:
     """Run batches of doubling size twice each; return the sizes."""
     warmed: list[int] = []
     size = 1

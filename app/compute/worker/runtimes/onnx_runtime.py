@@ -2,11 +2,13 @@
 
 A row alone uses all cores. Several rows may be computed side by side, each on one or a few cores: a
 lane. Lanes do not wait for each other at every layer. Which way is faster depends on the network,
-and is measured.
+and is measured; until then, there are no lanes.
 """
 
 import itertools
+import math
 import queue
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +18,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 
-from app.arrays import Array
+from app.arrays import OUTPUT, Array
 from app.compute.cores import cores
 from app.compute.worker.runtimes import tensors_of
 from app.compute.worker.runtimes.onnx_sessions import OptimizedModel, SharedWeights, open_session
@@ -30,6 +32,11 @@ _LANES = min(CORES, 4)
 _THREADS = ThreadPoolExecutor(_LANES, "lane")
 # Lanes must be faster than this share of the time, to be worth the memory of their activations.
 _LANES_SHARE = 0.97
+# The measurement ends after so many turns, or after these seconds.
+_TURNS = 20
+_MEASURED_SECONDS = 0.3
+
+Lanes = queue.SimpleQueue[ort.InferenceSession]  # the free ones
 
 
 @dataclass(slots=True)
@@ -37,8 +44,7 @@ class _Program:
     outputs: tuple[str, ...]
     model: OptimizedModel
     wide: ort.InferenceSession  # all cores for one batch
-    # The free ones; none if there is one lane.
-    lanes: "queue.SimpleQueue[ort.InferenceSession]"
+    lanes: Lanes | None = None
 
 
 class OnnxRuntime:
@@ -51,37 +57,37 @@ class OnnxRuntime:
         self._traced = traced
         self._library = library
         self._weights = SharedWeights()
-        # Decided by the first program, which is for the network's own output. Lanes would divide
-        # the rows over which batch statistics are taken.
-        self.lanes = 1 if traced.graph.batch_statistics_nodes else _LANES
+        self.lanes = 1
         self.lane_seconds = 0.0
         self._programs: Programs[_Program] = Programs(self._make)
+        self._opening = threading.Lock()
 
     def _make(self, outputs: tuple[str, ...]) -> _Program:
         model = self._weights.optimize(*lowered(self._traced, self._library, outputs))
-        program = _Program(outputs, model, open_session(model, CORES), queue.SimpleQueue())
-        if self.lanes > 1:
-            self._open_lanes(program)
-        if self.lanes > 1 and not self.lane_seconds and not self._are_lanes_faster(program):
-            self.lanes = 1
-            program.lanes = queue.SimpleQueue()
-        return program
+        return _Program(outputs, model, open_session(model, CORES))
 
-    def _open_lanes(self, program: _Program) -> None:
-        threads = CORES // self.lanes
-        # A session of one thread computes in its caller's thread, so that lanes can share it.
-        shared = open_session(program.model, 1) if threads == 1 else None
-        for _ in range(self.lanes):
-            program.lanes.put(shared or open_session(program.model, threads))
-
-    def _are_lanes_faster(self, program: _Program) -> bool:
-        """Measure whether a row takes less time in a lane than on all cores."""
+    def choose_lanes(self) -> None:
+        """See `Runtime.choose_lanes`."""
+        # Lanes would divide the rows over which batch statistics are taken.
+        if _LANES == 1 or self._traced.graph.batch_statistics_nodes:
+            return
+        program = self._programs.get((OUTPUT,))
         # One for each lane: more would leave the memory of a larger batch with the session.
-        rows = np.zeros((self.lanes, *self._traced.spec.input_shape), np.float32)
-        together = _seconds(lambda: _run(program.wide, program, rows))
-        apart = _seconds(lambda: self._run_apart(program, rows))
-        self.lane_seconds = self.lanes * apart / len(rows)
-        return apart < _LANES_SHARE * together
+        rows = np.zeros((_LANES, *self._traced.spec.input_shape), np.float32)
+        together, self.lane_seconds = _shortest(
+            lambda: _run(program.wide, program, rows), lambda: self._run_apart(program, rows)
+        )
+        if self.lane_seconds < _LANES_SHARE * together:
+            self.lanes = _LANES
+        else:
+            program.lanes = None
+
+    def _lanes_of(self, program: _Program) -> Lanes:
+        """Return the lanes of a program, opened now if they are not yet."""
+        with self._opening:
+            if program.lanes is None:
+                program.lanes = _open_lanes(program.model)
+            return program.lanes
 
     def run(self, rows: Array, outputs: Sequence[str], *, is_alone: bool = True) -> list[Array]:
         """See `Runtime.run`."""
@@ -89,7 +95,7 @@ class OnnxRuntime:
         if self.lanes == 1:
             return _run(program.wide, program, rows)
         if not is_alone:
-            return _run_in_lane(program, rows)
+            return self._run_in_lane(program, rows)
         whole = len(rows) - len(rows) % self.lanes
         parts = [self._run_apart(program, rows[:whole])] if whole else []
         if whole < len(rows):
@@ -103,13 +109,21 @@ class OnnxRuntime:
 
         def work() -> None:
             while (index := next(ahead)) < len(rows):
-                by_row[index] = _run_in_lane(program, rows[index : index + 1])
+                by_row[index] = self._run_in_lane(program, rows[index : index + 1])
 
-        others = [_THREADS.submit(work) for _ in range(self.lanes - 1)]
+        others = [_THREADS.submit(work) for _ in range(_LANES - 1)]
         work()
         for other in others:
             other.result()
         return _joined(by_row)
+
+    def _run_in_lane(self, program: _Program, rows: Array) -> list[Array]:
+        lanes = self._lanes_of(program)
+        session = lanes.get()
+        try:
+            return _run(session, program, rows)
+        finally:
+            lanes.put(session)
 
 
 def lowered(
@@ -131,12 +145,14 @@ def _joined(parts: Sequence[list[Array]]) -> list[Array]:
     return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
 
 
-def _run_in_lane(program: _Program, rows: Array) -> list[Array]:
-    session = program.lanes.get()
-    try:
-        return _run(session, program, rows)
-    finally:
-        program.lanes.put(session)
+def _open_lanes(model: OptimizedModel) -> Lanes:
+    lanes = Lanes()
+    threads = CORES // _LANES
+    # A session of one thread computes in its caller's thread, so that lanes can share it.
+    shared = open_session(model, 1) if threads == 1 else None
+    for _ in range(_LANES):
+        lanes.put(shared or open_session(model, threads))
+    return lanes
 
 
 def _run(session: ort.InferenceSession, program: _Program, rows: Array) -> list[Array]:
@@ -144,11 +160,20 @@ def _run(session: ort.InferenceSession, program: _Program, rows: Array) -> list[
     return arrays
 
 
-def _seconds(run: Callable[[], object]) -> float:
-    """Return the shorter of two times."""
-    times = []
-    for _ in range(2):
-        started = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - started)
-    return min(times)
+def _shortest(*ways: Callable[[], object]) -> list[float]:
+    """Return the shortest time of each way; they take turns, so that none has a busy moment alone.
+
+    A first run, which allocates memory, does not count.
+    """
+    for way in ways:
+        way()
+    began = time.perf_counter()
+    shortest = [math.inf for _ in ways]
+    for _ in range(_TURNS):
+        for index, way in enumerate(ways):
+            started = time.perf_counter()
+            way()
+            shortest[index] = min(shortest[index], time.perf_counter() - started)
+        if time.perf_counter() - began > _MEASURED_SECONDS:
+            break
+    return shortest
