@@ -23,6 +23,8 @@ from model_zoo.graph import Variable
 from model_zoo.values import Initializer, fans
 
 Array = NDArray[np.float32]
+# Values that are drawn at once: as many as the processor's cache holds. Even, as a word has two.
+_BLOCK = 2**16
 Rule = Callable[[np.random.Philox, tuple[int, ...], Initializer], Array]
 
 
@@ -52,15 +54,17 @@ def _canonical_text(seed: int, variable: Variable) -> str:
 
 def _uniform(bits: np.random.Philox, shape: tuple[int, ...], low: float, high: float) -> Array:
     """Draw from [low, high): 24 bits a value, the lower half of each raw word first."""
-    count = math.prod(shape)
-    words = bits.random_raw((count + 1) // 2).astype("<u8", copy=False).view("<u4")[:count]
-    words >>= 8
-    values: Array = words.astype(np.float32)
-    values *= np.float32((high - low) / 2**24)
-    values += np.float32(low)
-    if low < high:  # rounding may reach the bound that is excluded
-        bound = np.float32(high)
-        np.minimum(values, np.nextafter(bound, np.float32(low)), out=values)
+    values = np.empty(math.prod(shape), np.float32)
+    last = np.nextafter(np.float32(high), np.float32(low))
+    for start in range(0, len(values), _BLOCK):
+        block = values[start : start + _BLOCK]
+        words = bits.random_raw((len(block) + 1) // 2).astype("<u8", copy=False).view("<u4")
+        words >>= 8
+        block[...] = words[: len(block)]
+        block *= np.float32((high - low) / 2**24)
+        block += np.float32(low)
+        if low < high:  # rounding may reach the bound that is excluded
+            np.minimum(block, last, out=block)
     return values.reshape(shape)
 
 
