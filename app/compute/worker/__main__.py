@@ -28,7 +28,8 @@ def main() -> None:
     """Serve the socket until it closes."""
     parent = Parent(int(sys.argv[1]))
     settings = parent.settings()
-    configure_logging(settings, process=cast(ProcessRole, sys.argv[3]))
+    role = cast(ProcessRole, sys.argv[3])
+    configure_logging(settings, process=role)
     receiver = _Receiver(parent)
     # The batches that are computed at once, one that the API sends ahead, a measurement, and the
     # thread that receives: there is always one, which notices the end of the API.
@@ -45,6 +46,11 @@ def main() -> None:
 
     receiver.tasks.set_result(WorkerTasks(settings, arena=int(sys.argv[2]), device=device))
     parent.send(Ready(device))
+    if device == "cpu":
+        # The process waits for its first network, which would have to wait for this.
+        from app.compute.worker.runtimes.loading import runtime_class
+
+        runtime_class("tensorflow" if role == "tensorflow-worker" else "onnxruntime")
     receiver.load()
 
 

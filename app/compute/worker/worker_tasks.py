@@ -15,7 +15,8 @@ import numpy as np
 
 from app.arrays import Array, Buffer
 from app.compute.messages import AnyWorkerTask, ArenaRows, Compute, Load, Unload, WarmUp
-from app.compute.worker.runtimes.loading import LoadedModel, give_memory_back, load, warm_up
+from app.compute.worker.runtimes.loading import LoadedModel, load, warm_up
+from app.compute.worker.runtimes.memory import give_memory_back
 from app.compute.worker.runtimes.profiling import profile
 from app.compute.worker.runtimes.signal import measure_signal
 from app.engine import DeviceName, Reply

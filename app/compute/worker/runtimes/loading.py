@@ -1,9 +1,6 @@
 """Loads a network into memory: chooses the engine, then runs it at each batch size."""
 
-import ctypes
-import gc
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +11,7 @@ import numpy as np
 
 from app.arrays import OUTPUT, Array
 from app.compute.worker.runtimes import Runtime
+from app.compute.worker.runtimes.memory import give_memory_back, resident_bytes, trim
 from app.engine import DeviceName, ModelState, Precision, RuntimeName
 from app.settings import Settings, variable
 from model_zoo import Trace, WeightLibrary, ZooError
@@ -71,14 +69,17 @@ def load(
         return make_runtime(name, traced, library, settings, precision)
 
     choice = known or _choice(make, traced, rows, engine, precision)
-    before = _resident_bytes()
+    # The size is this network's: not that of the engine, nor less for what others give back.
+    runtime_class(choice.engine or engine)
+    give_memory_back()
+    before = resident_bytes()
     runtime = make(choice.engine or engine)
     give_memory_back()
     least = traced.summary().totals["weight_bytes"]
     state = replace(
         choice,
         state="ready",
-        size_bytes=max(_resident_bytes() - before, least),
+        size_bytes=max(resident_bytes() - before, least),
         precision=precision,
         warmed=(),
         lanes=runtime.lanes,
@@ -94,14 +95,15 @@ def warm_up(model: LoadedModel, settings: Settings) -> LoadedModel:
 
     It has computed at each of its batch sizes then, and its size counts the memory for that.
     """
-    before = _resident_bytes()
+    give_memory_back()
+    before = resident_bytes()
     runtime = model.runtime
     runtime.choose_lanes()
     warmed = _run_each_size(runtime, sample(model.traced, _most_rows(model.traced, settings)))
-    give_memory_back()
+    trim()
     state = replace(
         model.state,
-        size_bytes=model.state.size_bytes + max(0, _resident_bytes() - before),
+        size_bytes=model.state.size_bytes + max(0, resident_bytes() - before),
         warmed=warmed,
         lanes=runtime.lanes,
         batch_rows=_batch_rows(runtime, warmed[-1]),
@@ -172,14 +174,19 @@ def make_runtime(
     settings: Settings,
     precision: Precision,
 ) -> Runtime:
-    """Return a network on one of the engines, each imported when it is first needed."""
+    """Return a network on one of the engines."""
+    return runtime_class(name)(traced, library, precision, xla=settings.xla)
+
+
+def runtime_class(name: RuntimeName) -> Callable[..., Runtime]:
+    """Return the class of an engine, which is imported when it is first needed."""
     if name == "onnxruntime":
         from app.compute.worker.runtimes.onnx_runtime import OnnxRuntime
 
-        return OnnxRuntime(traced, library)
+        return lambda traced, library, precision, *, xla: OnnxRuntime(traced, library)
     from app.compute.worker.runtimes.keras_runtime import KerasRuntime
 
-    return KerasRuntime(traced, library, precision, xla=settings.xla)
+    return KerasRuntime
 
 
 def sample(traced: Trace, rows: int) -> Array:
@@ -245,14 +252,3 @@ def check_bfloat16(device: DeviceName, engine: RuntimeName) -> None:
             "precision bfloat16 needs a CPU with avx512_bf16 or amx_bf16; this one has neither, so "
             f"it would be slower than float32. Use float32 ({variable('precision')})."
         )
-
-
-def give_memory_back() -> None:
-    """Return freed memory to the system: Keras's objects form cycles, and malloc keeps pages."""
-    gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)
-
-
-def _resident_bytes() -> int:
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -2,7 +2,8 @@
 
 A session by itself copies the weights when it opens, and again to reorder them for its
 convolutions. So a model is optimized once, which folds and reorders them, and its sessions read the
-result where it lies.
+result where it lies. The activations of all sessions come from one arena, which keeps what a run
+has freed for the next one.
 """
 
 import mmap
@@ -19,6 +20,8 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 from numpy.typing import NDArray
+
+from app.compute.worker.runtimes.memory import shrinks_by
 
 # Smaller ones stay in the model.
 _LEAST_SHARED_BYTES = 1024
@@ -152,9 +155,32 @@ def _options(threads: int) -> ort.SessionOptions:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    options.add_session_config_entry("session.use_env_allocators", "1")
     # Threads may spin between layers; between batches, they would take the cores from the API.
     options.add_session_config_entry("session.force_spinning_stop", "1")
     return options
+
+
+def _open_arena() -> None:
+    """Make the arena of this process, and let it be emptied when memory is given back."""
+    kind, size_needed, first_bytes, most_left_bytes = ort.OrtAllocatorType, 1, 2**20, 2**22
+    info = ort.OrtMemoryInfo("Cpu", kind.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
+    limits = ort.OrtArenaCfg(0, size_needed, first_bytes, most_left_bytes)
+    ort.create_and_register_allocator(info, limits)
+    # An arena shrinks at the end of a run that asks for it: that of a model which does nothing.
+    value = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1])
+    same = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1])
+    node = onnx.helper.make_node("Identity", ["x"], ["y"])
+    model = onnx.helper.make_model(
+        onnx.helper.make_graph([node], "shrink", [value], [same]),
+        opset_imports=[onnx.helper.make_opsetid("", 17)],
+        ir_version=8,
+    )
+    session = _session(model.SerializeToString(), _options(threads=1))
+    shrinking = ort.RunOptions()
+    shrinking.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    nothing = np.zeros(1, np.float32)
+    shrinks_by(lambda: session.run(None, {"x": nothing}, shrinking))
 
 
 def _session(content: bytes, options: ort.SessionOptions) -> ort.InferenceSession:
@@ -177,3 +203,6 @@ def _memory_file() -> Iterator[int]:
         yield file
     finally:
         os.close(file)
+
+
+_open_arena()
