@@ -70,7 +70,7 @@ class Renames:
             key=lambda key: (key.count("*") - len(key), key.count("*"), key),
         )
         self._fitted = Names([_pattern(key) for key in self._patterns])
-        self._found: dict[str, tuple[str | None, str]] = {}
+        self._renamed: dict[str, tuple[str | None, str]] = {}
 
     def target(self, name: str) -> str:
         """Return the build's name for one of the source's. An average goes with its variable."""
@@ -78,9 +78,9 @@ class Renames:
 
     def find(self, name: str) -> tuple[str | None, str]:
         """Return the key that renames a name, if any does, and what it becomes."""
-        if name not in self._found:
-            self._found[name] = self._find(name)
-        return self._found[name]
+        if name not in self._renamed:
+            self._renamed[name] = self._find(name)
+        return self._renamed[name]
 
     def _find(self, name: str) -> tuple[str | None, str]:
         variable = averaged(name)
