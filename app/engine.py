@@ -20,7 +20,9 @@ import msgspec
 from app.arrays import Array, Buffer
 
 RuntimeName = Literal["auto", "tensorflow", "onnxruntime"]
-Precision = Literal["float32", "bfloat16"]
+FloatPrecision = Literal["float32", "bfloat16"]
+# ONNX Runtime computes int8, on a CPU.
+Precision = Literal["float32", "bfloat16", "int8"]
 DeviceName = Literal["cpu", "gpu"]
 # On a CPU, TensorFlow has a worker's process of its own.
 ProcessRole = Literal["worker", "tensorflow-worker", "reader", "tracer"]
@@ -115,11 +117,35 @@ class ModelRef:
     uses_batch_statistics: bool = False
     # TensorFlow may compute it faster than ONNX Runtime, so that `auto` measures both.
     may_gain_by_tensorflow: bool = False
+    # The digest of the rows that calibrate int8; other precisions have none.
+    calibration: str = ""
 
     @property
     def key(self) -> str:
         """The name of the model in the engine's memory."""
-        return f"{self.build}-{self.engine}-{self.precision}"
+        options = (self.build, self.engine, self.precision, self.calibration)
+        return "-".join(option for option in options if option)
+
+
+@dataclass(frozen=True, slots=True)
+class Quantization:
+    """What int8 changes, on the rows of the calibration that were held out from it.
+
+    The share of the rows whose best class agrees with float32's is None of a network without
+    classes; the seconds are of a row.
+    """
+
+    calibration_rows: int
+    held_out_rows: int
+    largest_difference: float
+    agreement: float | None
+    seconds: float
+    float32_seconds: float
+
+    @property
+    def gain(self) -> float:
+        """How many times as fast as float32 it is."""
+        return self.float32_seconds / self.seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +164,7 @@ class ModelState:
     batch_rows: int = 1
     # Between the outputs of two engines or precisions, in units of the largest value.
     difference: float | None = None
+    quantization: Quantization | None = None
     measured: Mapping[RuntimeName, float] = field(default_factory=dict)  # seconds a row
     pinned: bool = False
     failed: bool = False  # the last load failed; `reason` says why

@@ -6,6 +6,7 @@ from pathlib import Path
 from app.builds import Builds
 from app.engine import Engine
 from app.serving.background_loads import BackgroundLoads
+from app.serving.calibrations import Calibrations
 from app.serving.inference import Inference
 from app.serving.measuring_turn import MeasuringTurn
 from app.serving.model_registry import ModelRegistry
@@ -20,6 +21,7 @@ from app.serving.weight_exports import WeightExports
 from app.serving.weight_imports import WeightImports
 from app.settings import Settings
 from app.store.builds import BuildStore
+from app.store.calibrations import CalibrationFiles
 from app.store.database import Database
 from app.store.errors import StoreError
 from app.store.files import WeightFiles
@@ -47,6 +49,7 @@ class Services:
     loads: BackgroundLoads
     models: Models
     registry: ModelRegistry
+    calibrations: Calibrations
     inference: Inference
     profiler: Profiler
     prober: Prober
@@ -85,6 +88,7 @@ def wire(settings: Settings, engine: Engine, statistics: Statistics) -> Services
     inference = Inference(engine, settings, statistics)
     sweep_store = SweepStore(database, settings.sweeps_limit)
     sweeps = Sweeps(settings, sweep_store, scope_store, builds, engine)
+    calibration_files = CalibrationFiles(settings.home, model_store.has_calibration)
     prober = Prober(settings, builds, networks, turn)
     return Services(
         settings=settings,
@@ -99,6 +103,7 @@ def wire(settings: Settings, engine: Engine, statistics: Statistics) -> Services
         loads=loads,
         models=Models(settings, model_store, networks, loads, statistics),
         registry=ModelRegistry(settings, model_store, builds),
+        calibrations=Calibrations(settings, calibration_files, model_store, inference, loads),
         inference=inference,
         profiler=Profiler(engine, settings, turn),
         prober=prober,

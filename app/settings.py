@@ -105,6 +105,7 @@ class Settings(BaseSettings):
     max_instance_nodes: int = _limit(4_000_000, "Values in the JSON of a prediction.")
     max_image_pixels: int = _limit(50_000_000, "Pixels of an image, as its header declares.")
     max_batch: int = _limit(32, "Rows in one prediction.")
+    max_calibration_rows: int = _limit(128, "Rows that calibrate a version in int8.", minimum=16)
 
     # Limits of an upload of weights. A process of its own reads it, within the last three.
     max_upload_bytes: int = _limit(2 * GIB, "Bytes in an upload of weights.")
@@ -143,6 +144,9 @@ class Settings(BaseSettings):
     max_files_bytes: int = _limit(4 * GIB, "Bytes of the weight files kept under ZOO_HOME.")
     max_checkpoints_bytes: int = _limit(
         32 * GIB, "Bytes of the uploaded weights kept under ZOO_HOME."
+    )
+    max_calibrations_bytes: int = _limit(
+        4 * GIB, "Bytes of the rows that calibrate versions in int8, kept under ZOO_HOME."
     )
     max_sweep_rows: int = _limit(10_000, "Rows of a sweep.")
     max_sweeps_bytes: int = _limit(

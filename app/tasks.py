@@ -14,6 +14,7 @@ from app.protocols.tensorflow_serving.reading import BodyContents, ExpectedBody
 from model_zoo import ProbeMode
 
 InputKind = Literal["image", "npy", "json"]
+RowsSetting = Literal["max_batch", "max_calibration_rows"]
 
 
 class InputPart(msgspec.Struct, frozen=True):
@@ -32,11 +33,15 @@ class DecodedInputs(msgspec.Struct, frozen=True):
 
 
 class ReadInputs(ReadingTask[DecodedInputs], frozen=True):
-    """Read images, `.npy` arrays and JSON documents, one a buffer, as rows of a shape."""
+    """Read images, `.npy` arrays and JSON documents, one a buffer, as rows of a shape.
+
+    `most_rows` is the setting that limits their number.
+    """
 
     parts: tuple[InputPart, ...]
     shape: RowShape
     preprocessing: str
+    most_rows: RowsSetting = "max_batch"
 
 
 class ReadOpenInference(ReadingTask[InferRequest], frozen=True):

@@ -10,6 +10,8 @@ from typing_extensions import TypedDict  # pydantic takes no other before Python
 
 from app.api.parts import (
     BuildsDep,
+    CalibrationsDep,
+    ExchangeDep,
     InferenceDep,
     ModelRegistryDep,
     ModelsDep,
@@ -19,7 +21,7 @@ from app.body_fields import BuildId, Links, Time
 from app.engine import LoadState, Precision, RuntimeName
 from app.http.json_answer import JsonAnswer
 from app.http.naming import read_naming
-from app.http.openapi import BODY_PROBLEMS, answer, problems
+from app.http.openapi import BODY_PROBLEMS, WORKER_PROBLEMS, answer, problems
 from app.http.paging import Cursor, PageLimit, page_of, read_cursor
 from app.http.request_bodies import NAMING
 from app.serving.model_registry import check_name
@@ -41,6 +43,13 @@ class RunOptionsBody(TypedDict):
     pinned: Annotated[bool, Field(description="Stays in memory, and loads at the start.")]
 
 
+class CalibrationBody(TypedDict):
+    """The rows that calibrate a version in int8, as the network takes them."""
+
+    sha256: Annotated[str, Field(description="Of the rows as a file `.npy`.")]
+    rows: Annotated[int, Field(description="Every fourth is held out, to measure the difference.")]
+
+
 class ModelBody(TypedDict):
     """A version of a named model: the build that it is, how it runs, and where it stands."""
 
@@ -50,6 +59,7 @@ class ModelBody(TypedDict):
     labels: list[str]
     class_names: NotRequired[Annotated[int, Field(description="How many classes have names.")]]
     options: RunOptionsBody
+    calibration: NotRequired[CalibrationBody]
     created: Time
     state: LoadState
     reason: Annotated[str, Field(description="Why it is unavailable.")]
@@ -83,8 +93,12 @@ class ModelsBody(TypedDict):
             "malformed-json",
             "unknown-build",
             "conflict",
+            "invalid-input",
+            "over-budget",
             "unprocessable",
+            "weights-refused",
             "store-full",
+            *WORKER_PROBLEMS,
         ),
     },
 )
@@ -92,25 +106,37 @@ async def put_model(
     request: Request,
     name: str,
     settings: SettingsDep,
+    exchange: ExchangeDep,
     inference: InferenceDep,
+    calibrations: CalibrationsDep,
     registry: ModelRegistryDep,
     models: ModelsDep,
     builds: BuildsDep,
 ) -> Response:
     """The version starts to load into memory; the answer does not wait for it.
 
+    A form can have the JSON in its field `model`. With `precision` int8, its fields `calibration`
+    are pictures or arrays on which the network is quantized; every fourth row is held out, to
+    measure what that changes. The answer waits for it, and int8 is refused where it is not faster.
+
     Without `version`: the latest if that is the same build, run the same way; else the next. A
     version never changes. `labels` replaces its labels; each label moves here from the version that
     had it. `class_names` replaces the names of its classes; a form can have them as a file.
     """
     check_name(name)
-    model_request = await read_naming(request, settings, builds.posting)
+    naming = await read_naming(request, settings, builds.posting)
+    model_request = naming.request
     network = (await models.find_build(model_request.build)).network
     inference.check_rows(network, 1)
-    record, is_new = await registry.put(name, model_request, network.classes)
+    calibrated = calibrations.of_request(
+        exchange, name, model_request, network, naming.calibration, naming.drop
+    )
+    async with calibrated as (calibration, warned):
+        record, is_new = await registry.put(name, model_request, network.classes, calibration)
     models.load(record, network)
     named = cast(NamedModelBody, model_body(models, record))
-    if warnings := [*network.warnings, *(_nameless(models, record) if is_new else [])]:
+    nameless = _nameless(models, record) if is_new else []
+    if warnings := [*network.warnings, *warned, *nameless]:
         named["warnings"] = warnings
     return JsonAnswer(
         named,
@@ -156,14 +182,17 @@ async def list_models(
 async def delete_model(
     name: str,
     registry: ModelRegistryDep,
+    calibrations: CalibrationsDep,
     models: ModelsDep,
     version: Annotated[
         int | None, Query(ge=1, le=MAX_VERSION, description="Delete only this version.")
     ] = None,
 ) -> Response:
     """The build stays. Its memory is freed unless another version runs it in the same way."""
-    for record in await registry.forget(name, version):
+    removed = await registry.forget(name, version)
+    for record in removed:
         await models.release(record)
+    await calibrations.forget(removed)
     return Response(status_code=204)
 
 
@@ -206,6 +235,11 @@ def model_body(models: Models, record: VersionRecord) -> ModelBody:
             "infer": f"/v2/{path}/infer",
         },
     }
+    if record.calibration:
+        body["calibration"] = {
+            "sha256": record.calibration.digest,
+            "rows": record.calibration.rows,
+        }
     if record.class_names:
         body["class_names"] = record.class_names.count("\n") + 1
     return body

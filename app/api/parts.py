@@ -10,6 +10,7 @@ from app.builds import Builds
 from app.engine import Engine
 from app.http.exchange import HttpExchange
 from app.services import Services
+from app.serving.calibrations import Calibrations
 from app.serving.inference import Inference
 from app.serving.model_registry import ModelRegistry
 from app.serving.models import Models
@@ -51,6 +52,7 @@ SweepsDep = Annotated[Sweeps, _part(lambda services: services.sweeps)]
 CheckpointsDep = Annotated[CheckpointStore, _part(lambda services: services.checkpoints)]
 ModelsDep = Annotated[Models, _part(lambda services: services.models)]
 ModelRegistryDep = Annotated[ModelRegistry, _part(lambda services: services.registry)]
+CalibrationsDep = Annotated[Calibrations, _part(lambda services: services.calibrations)]
 InferenceDep = Annotated[Inference, _part(lambda services: services.inference)]
 ProberDep = Annotated[Prober, _part(lambda services: services.prober)]
 ProfilerDep = Annotated[Profiler, _part(lambda services: services.profiler)]

@@ -60,6 +60,8 @@ class Load(WorkerTask[ModelState], frozen=True):
     """Load a model into memory, so that it can compute a row at a time.
 
     The state of an earlier load saves measuring the engines again.
+
+    `calibration` is the digest of the rows that calibrate int8.
     """
 
     model: str
@@ -67,6 +69,7 @@ class Load(WorkerTask[ModelState], frozen=True):
     engine: RuntimeName
     precision: Precision
     known: ModelState | None
+    calibration: str = ""
 
 
 class WarmUp(WorkerTask[ModelState], frozen=True):

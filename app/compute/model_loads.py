@@ -149,7 +149,8 @@ class ModelLoads:
         self.residency.begin_load(ref, process)
         known = self.residency.known.get(ref.key)
         engine = self._processes.engine_for(ref)
-        load = Load(ref.key, Specs.of(ref.spec, ref.source_specs), engine, ref.precision, known)
+        specs = Specs.of(ref.spec, ref.source_specs)
+        load = Load(ref.key, specs, engine, ref.precision, known, ref.calibration)
         try:
             await self._make_room()
             reply = await connection.call_within(load, self._settings.load_time)

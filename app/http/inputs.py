@@ -118,7 +118,7 @@ def _kind(media_type: str, body: bytes) -> InputKind | Literal["form"]:
         return "json"
     if media_type == "multipart/form-data":
         return "form"
-    kind = _sniffed(body) if media_type in _UNSPECIFIC else None
+    kind = sniffed(body) if media_type in _UNSPECIFIC else None
     if kind is None:
         given = f"Content-Type {media_type!r}" if media_type else "A body without Content-Type"
         raise ServiceError(
@@ -128,7 +128,8 @@ def _kind(media_type: str, body: bytes) -> InputKind | Literal["form"]:
     return kind
 
 
-def _sniffed(body: bytes) -> InputKind | None:
+def sniffed(body: bytes) -> InputKind | None:
+    """Return the kind of an input by its first bytes, or None."""
     # A pickle is read as an array, so that it is refused as what it is.
     if body.startswith((b"\x93NUMPY", *(bytes((0x80, protocol)) for protocol in range(2, 6)))):
         return "npy"

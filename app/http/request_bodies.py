@@ -85,6 +85,10 @@ NAMING = _body(
                 "example": json.dumps(examples.NAMINGS["a label"]["value"]),
             },
             class_names={**_BINARY, "description": "A name a line, or lines `class:name`."},
+            calibration={
+                **_FILES,
+                "description": "JPEG, PNG, WebP or .npy, for precision int8: 16 rows or more.",
+            },
         ),
     }
 )

@@ -11,7 +11,7 @@ from app.serving.exchange import ClientGoneError, Exchange, while_connected
 from app.serving.models import ModelVersion
 from app.serving.networks import Network
 from app.settings import Settings, variable
-from app.tasks import InputKind, InputPart, ReadInputs
+from app.tasks import InputKind, InputPart, ReadInputs, RowsSetting
 from app.telemetry.statistics import FailureReason, Statistics
 from model_zoo import InputError, Problem, ZooError, class_probabilities, spell_names
 
@@ -44,14 +44,19 @@ class Inference:
         self._statistics = statistics
 
     async def read(
-        self, exchange: Exchange, network: Network, inputs: Sequence[Input]
+        self,
+        exchange: Exchange,
+        network: Network,
+        inputs: Sequence[Input],
+        *,
+        most_rows: RowsSetting = "max_batch",
     ) -> InputRows:
         """Return images, arrays and JSON documents as rows that fit a network.
 
         Raises: InputError, with the pointer of the input that does not fit.
         """
         parts = tuple(InputPart(item.kind, item.pointer) for item in inputs)
-        task = ReadInputs(parts, network.input_shape, network.preprocessing)
+        task = ReadInputs(parts, network.input_shape, network.preprocessing, most_rows)
         reading = self.engine.read(task, [item.data for item in inputs])
         reply = await while_connected(exchange, reading)
         exchange.timings.add(reply.seconds)

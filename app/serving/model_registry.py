@@ -18,7 +18,7 @@ from app.serving.class_names import check_count, read_class_names
 from app.serving.models import MAX_VERSION, NAME, find_records, numbered
 from app.settings import Settings, variable
 from app.store.builds import is_build_id
-from app.store.models import ModelStore, VersionRecord
+from app.store.models import Calibration, ModelStore, VersionRecord
 from app.store.threads import write
 from app.wording import counted
 from model_zoo import BUILD_ID, Problem, ZooError, describe_each, json_pointer, unknown_name
@@ -60,7 +60,9 @@ class ModelRequest(BaseModel):
         ),
     ] = None
     engine: RuntimeName | None = None
-    precision: Precision | None = None
+    precision: Annotated[
+        Precision | None, Field(description="The fields `calibration` of a form are for int8.")
+    ] = None
     pinned: Annotated[
         bool | None, Field(description="Keep the model in memory, and load it at start-up.")
     ] = None
@@ -134,9 +136,15 @@ class ModelRegistry:
         self._builds = builds
 
     async def put(
-        self, name: str, request: ModelRequest, classes: int | None
+        self,
+        name: str,
+        request: ModelRequest,
+        classes: int | None,
+        calibration: Calibration | None = None,
     ) -> tuple[VersionRecord, bool]:
         """Name a build of so many classes; return its version, and whether that is new.
+
+        One in precision int8 has a calibration.
 
         Raises: ZooError if the names of the classes are not one for each; ServiceError if the build
         does not exist, if the version exists and differs, or if the store is full.
@@ -145,15 +153,21 @@ class ModelRegistry:
         if request.class_names is not None:
             class_names = await self._builds.posting.run(read_class_names, request.class_names)
             check_count(class_names, classes)
-        return await write(self._put, name, request, class_names)
+        return await write(self._put, name, request, class_names, calibration)
 
     def _put(
-        self, name: str, request: ModelRequest, class_names: Sequence[str] | None
+        self,
+        name: str,
+        request: ModelRequest,
+        class_names: Sequence[str] | None,
+        calibration: Calibration | None,
     ) -> tuple[VersionRecord, bool]:
         with self._store.alone():
             self._builds.get(request.build)
             versions = self._store.versions(name)
-            requested = _requested(name, versions, request, "\n".join(class_names or ()))
+            requested = _requested(
+                name, versions, request, "\n".join(class_names or ()), calibration
+            )
             existing = next((v for v in versions if v.version == requested.version), None)
             if existing is None:
                 self._check_room()
@@ -215,7 +229,11 @@ def check_name(name: str) -> None:
 
 
 def _requested(
-    name: str, versions: Sequence[VersionRecord], request: ModelRequest, class_names: str
+    name: str,
+    versions: Sequence[VersionRecord],
+    request: ModelRequest,
+    class_names: str,
+    calibration: Calibration | None,
 ) -> VersionRecord:
     """Return the version to store; by default the latest if it is the same, else the next."""
     highest = versions[0].version if versions else 0
@@ -228,6 +246,7 @@ def _requested(
         request.precision,
         bool(request.pinned),
         class_names=class_names,
+        calibration=calibration,
     )
     if request.version is not None or (versions and requested.runs_as(versions[0])):
         return requested
@@ -247,6 +266,7 @@ def _spell(version: VersionRecord) -> str:
         "engine": version.engine,
         "precision": version.precision,
         "pinned": version.pinned or None,
+        "calibration": version.calibration and version.calibration.digest,
     }
     given = "".join(f", {key} {value}" for key, value in options.items() if value is not None)
     return f"build {version.build}{given}"

@@ -130,9 +130,9 @@ class Models:
 
     def of_record(self, record: VersionRecord, network: Network) -> ModelVersion:
         """Return a version; it is pinned if any version that runs alike is pinned."""
-        engine, precision = self._run_options(record)
+        options = self._run_options(record)
         pinned = any(other.pinned for other in self.running_alike(record))
-        ref = network.ref(engine, precision, pinned=pinned)
+        ref = network.ref(*options, pinned=pinned)
         return ModelVersion(record.name, record.version, network, ref, record.class_names)
 
     def running_alike(self, record: VersionRecord) -> list[VersionRecord]:
@@ -142,10 +142,14 @@ class Models:
             other for other in self.store.using(record.build) if self._run_options(other) == options
         ]
 
-    def _run_options(self, record: VersionRecord) -> tuple[RuntimeName, Precision]:
+    def _run_options(self, record: VersionRecord) -> tuple[RuntimeName, Precision, str]:
+        """Return the engine, the precision, and the digest of the calibration of int8."""
+        if record.calibration is not None:  # which ONNX Runtime alone computes
+            return "onnxruntime", "int8", record.calibration.digest
         return (
             cast(RuntimeName, record.engine or self._settings.engine),
             cast(Precision, record.precision or self._settings.precision),
+            "",
         )
 
     async def _network(self, build_id: str, name: str) -> Network:
@@ -182,8 +186,8 @@ class Models:
 
     def ref(self, record: VersionRecord) -> ModelRef:
         """Return a reference to a version in memory; without the spec, it cannot load one."""
-        engine, precision = self._run_options(record)
-        return ModelRef(record.build, {}, {}, engine, precision)
+        engine, precision, calibration = self._run_options(record)
+        return ModelRef(record.build, {}, {}, engine, precision, calibration=calibration)
 
     async def load_pinned(self) -> None:
         """Start to load the pinned models, each once.

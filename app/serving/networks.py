@@ -65,9 +65,18 @@ class Network:
         """How many values a row of each output has."""
         return {name: math.prod(shape) for name, shape in self.output_shapes.items()}
 
-    def ref(self, engine: RuntimeName, precision: Precision, *, pinned: bool = False) -> ModelRef:
+    def ref(
+        self,
+        engine: RuntimeName,
+        precision: Precision,
+        calibration: str = "",
+        *,
+        pinned: bool = False,
+    ) -> ModelRef:
         """Return the reference by which the engine runs the network."""
         estimate = self.weight_bytes + _BYTES_PER_LAYER * self.layers
+        if precision == "int8":
+            estimate = self.quantizing_bytes
         return ModelRef(
             self.build,
             self.spec,
@@ -78,7 +87,17 @@ class Network:
             estimate,
             bool(self.batch_statistics),
             self.may_gain_by_tensorflow,
+            calibration,
         )
+
+    @property
+    def quantizing_bytes(self) -> int:
+        """The memory of the network in int8 beside float32, as they are compared.
+
+        Weights in int8 take a quarter, and so does the copy that each of two sessions packs.
+        """
+        layers = 2 * _BYTES_PER_LAYER * self.layers
+        return 2 * self.weight_bytes + 2 * self.peak_activation_bytes + layers
 
     def rows_at_once(self, settings: Settings) -> Limit[int]:
         """Return the most rows that may be computed together."""

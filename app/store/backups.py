@@ -1,7 +1,8 @@
 """Backups of ZOO_HOME, made while its service runs, and homes that are made from them.
 
-A backup is a folder: the database, the imported checkpoints, and a manifest with the digests of
-both, which is written last. The weight files of builds are left out, as they can be written again.
+A backup is a folder: the database, the imported checkpoints, the rows that calibrate versions, and
+a manifest with the digests of all, which is written last. The weight files of builds are left out,
+as they can be written again.
 """
 
 import contextlib
@@ -11,12 +12,14 @@ import os
 import re
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
+from app.store.calibrations import FOLDER as CALIBRATIONS
+from app.store.calibrations import SUFFIX as CALIBRATION_SUFFIX
 from app.store.database import FILE_NAME, check_version, now
 from app.store.errors import StoreError
 from app.store.sources import checkpoint_ids
@@ -26,8 +29,12 @@ from model_zoo import CheckpointStore, HomeLock, ZooError, remove_abandoned, scr
 MANIFEST = "manifest.json"
 _FORMAT = 1
 _CHECKPOINTS = "checkpoints"
+_FOLDERS = (_CHECKPOINTS, CALIBRATIONS)
 _SUFFIX = ".safetensors"
-_NAME = re.compile(rf"{re.escape(FILE_NAME)}|{_CHECKPOINTS}/[0-9a-f]{{64}}{re.escape(_SUFFIX)}")
+_NAME = re.compile(
+    rf"{re.escape(FILE_NAME)}|{_CHECKPOINTS}/[0-9a-f]{{64}}{re.escape(_SUFFIX)}"
+    rf"|{CALIBRATIONS}/[0-9a-f]{{64}}{re.escape(CALIBRATION_SUFFIX)}"
+)
 # What an empty home may have: its lock, and what a file system has of its own.
 _NO_CONTENT = {HomeLock.FILE_NAME, "lost+found"}
 # Snapshots until none needs a checkpoint that is removed before it is copied.
@@ -55,11 +62,16 @@ class Manifest(msgspec.Struct, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """What was copied; `missing` are checkpoints that builds need and the home does not have."""
+    """What was copied; `missing` are checkpoints that builds need and the home does not have.
+
+    So are `missing_calibrations` what versions need.
+    """
 
     checkpoints: int
     bytes: int
     missing: tuple[str, ...] = ()
+    calibrations: int = 0
+    missing_calibrations: tuple[str, ...] = ()
 
 
 def back_up(home: Path, target: Path) -> Copied:
@@ -97,7 +109,8 @@ def restore(source: Path, home: Path) -> Copied:
     """
     manifest = _read_manifest(source)
     with _errors_of(home), _held(home), scratch_folder(home) as scratch:
-        (scratch / _CHECKPOINTS).mkdir()
+        for name in _FOLDERS:
+            (scratch / name).mkdir()
         needed, free = sum(each.bytes for each in manifest.files.values()), _free(home)
         if needed > free:
             raise ZooError(f"The backup has {needed} bytes, and {home} has room for {free}.")
@@ -115,45 +128,52 @@ def restore(source: Path, home: Path) -> Copied:
         with _connected(scratch / FILE_NAME) as connection:
             _check(connection, source / FILE_NAME)
         # The database comes last: a home that has it is whole.
-        (scratch / _CHECKPOINTS).rename(home / _CHECKPOINTS)
+        for name in _FOLDERS:
+            (scratch / name).rename(home / name)
         (scratch / FILE_NAME).rename(home / FILE_NAME)
         _sync(home)
     return _summary(manifest.files)
 
 
 def _copy(home: Path, target: Path) -> tuple[dict[str, FileRecord], set[str]]:
-    """Copy the database and the checkpoints; return the files, and what is missing.
+    """Copy the database and the files; return the files by their paths, and what is missing.
 
-    A checkpoint that a build needs cannot be removed, so one that is not there any more was removed
-    with its builds after the snapshot: the next one does not need it.
+    A file that the database needs cannot be removed, so one that is not there any more was removed
+    with what needed it after the snapshot: the next one does not need it.
     """
-    (target / _CHECKPOINTS).mkdir()
-    folder = CheckpointStore(home, make=False).folder
+    for name in _FOLDERS:
+        (target / name).mkdir()
     copied: dict[str, FileRecord] = {}
     missing: set[str] = set()
     for _ in range(_ATTEMPTS):
         before = missing
         needed = _snapshot(home / FILE_NAME, target / FILE_NAME)
-        for path in folder.glob(f"*{_SUFFIX}"):
-            if path.stem not in copied:
+        for path in needed | _checkpoints(home):
+            if path not in copied:
                 with contextlib.suppress(FileNotFoundError):
-                    copied[path.stem] = _copy_file(path, target / _CHECKPOINTS / path.name)
+                    copied[path] = _copy_file(home / path, target / path)
         missing = needed - copied.keys()
         if missing <= before:
             break
     else:
         raise ZooError(f"{home} changes faster than it can be copied; try again later.")
-    for checkpoint_id in copied.keys() - needed:
-        if not (folder / f"{checkpoint_id}{_SUFFIX}").exists():  # deleted meanwhile
-            (target / _CHECKPOINTS / f"{checkpoint_id}{_SUFFIX}").unlink()
-            del copied[checkpoint_id]
-    _sync(target / _CHECKPOINTS)
-    files = {f"{_CHECKPOINTS}/{name}{_SUFFIX}": copied[name] for name in sorted(copied)}
-    return {FILE_NAME: _record(target / FILE_NAME), **files}, missing
+    for path in copied.keys() - needed:
+        if not (home / path).exists():  # deleted meanwhile
+            (target / path).unlink()
+            del copied[path]
+    for name in _FOLDERS:
+        _sync(target / name)
+    return {FILE_NAME: _record(target / FILE_NAME), **dict(sorted(copied.items()))}, missing
+
+
+def _checkpoints(home: Path) -> set[str]:
+    """Return the paths of all checkpoints, those that no build needs included."""
+    folder = CheckpointStore(home, make=False).folder
+    return {f"{_CHECKPOINTS}/{path.name}" for path in folder.glob(f"*{_SUFFIX}")}
 
 
 def _snapshot(database: Path, target: Path) -> set[str]:
-    """Copy the database as it is at one moment; return the ids of checkpoints that builds need."""
+    """Copy the database as it is at one moment; return the paths of the files that it needs."""
     target.unlink(missing_ok=True)
     with _connected(database) as source, _connected(target, create=True) as copy:
         _check_version(source, database)
@@ -161,8 +181,13 @@ def _snapshot(database: Path, target: Path) -> set[str]:
         copy.execute("PRAGMA journal_mode = DELETE")  # all of it in one file
         _check(copy, database)
         specs = copy.execute("SELECT spec FROM builds").fetchall()
+        # A database of an older release has no calibrations.
+        tables = copy.execute("SELECT name FROM sqlite_master WHERE name = 'calibrations'")
+        digests = copy.execute("SELECT digest FROM calibrations") if tables.fetchone() else ()
+        calibrations = {f"{CALIBRATIONS}/{digest}{CALIBRATION_SUFFIX}" for (digest,) in digests}
     _sync(target)
-    return {each for (spec,) in specs for each in checkpoint_ids(json.loads(spec))}
+    ids = {each for (spec,) in specs for each in checkpoint_ids(json.loads(spec))}
+    return calibrations | {f"{_CHECKPOINTS}/{each}{_SUFFIX}" for each in ids}
 
 
 @contextlib.contextmanager
@@ -279,4 +304,11 @@ def _free(folder: Path) -> int:
 
 def _summary(files: dict[str, FileRecord], missing: set[str] | None = None) -> Copied:
     total = sum(record.bytes for record in files.values())
-    return Copied(len(files) - 1, total, tuple(sorted(missing or ())))
+    checkpoints, calibrations = (_in_folder(name, files) for name in _FOLDERS)
+    lost, lost_calibrations = (_in_folder(name, missing or ()) for name in _FOLDERS)
+    return Copied(len(checkpoints), total, lost, len(calibrations), lost_calibrations)
+
+
+def _in_folder(name: str, paths: Iterable[str]) -> tuple[str, ...]:
+    """Return the ids of the files in a folder, in order."""
+    return tuple(sorted(Path(path).stem for path in paths if path.startswith(f"{name}/")))

@@ -38,6 +38,23 @@ _class_names = sa.Table(
     sa.Column("names", sa.Text, nullable=False),
 )
 
+# As well; only versions in int8 have a row.
+_calibrations = sa.Table(
+    "calibrations",
+    sa.MetaData(),
+    sa.Column("sequence", sa.Integer, primary_key=True, autoincrement=False),  # of the version
+    sa.Column("digest", sa.String, nullable=False),
+    sa.Column("rows", sa.Integer, nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """The rows that calibrate a version in int8: the digest of their file, and how many."""
+
+    digest: str
+    rows: int
+
 
 @dataclass(frozen=True, slots=True)
 class VersionRecord:
@@ -56,14 +73,16 @@ class VersionRecord:
     created: str = ""
     sequence: int = 0
     class_names: str = ""
+    calibration: Calibration | None = None
 
     def runs_as(self, other: "VersionRecord") -> bool:
         """Return whether another version is the same build, run in the same way."""
-        return (self.build, self.engine, self.precision, self.pinned) == (
+        return (self.build, self.engine, self.precision, self.pinned, self.calibration) == (
             other.build,
             other.engine,
             other.precision,
             other.pinned,
+            other.calibration,
         )
 
 
@@ -78,6 +97,7 @@ class ModelStore:
         self._database = database
         database.create(_models)
         database.create(_class_names)
+        database.create(_calibrations)
         with database.reading() as connection:
             self._index(_read(connection))
 
@@ -101,6 +121,13 @@ class ModelStore:
         """Return the versions that are a build, ordered by name."""
         return self._by_build.get(build_id, [])
 
+    def has_calibration(self, digest: str) -> bool:
+        """Return whether the rows with a digest calibrate any version."""
+        return any(
+            version.calibration is not None and version.calibration.digest == digest
+            for version in self.by_name()
+        )
+
     def alone(self) -> AbstractContextManager[None]:
         """See `BuildStore.alone`."""
         return self._database.alone()
@@ -123,6 +150,14 @@ class ModelStore:
             )
             sequence: Any = added.inserted_primary_key
             _set_class_names(connection, sequence[0], version.class_names)
+            if version.calibration:
+                connection.execute(
+                    sa.insert(_calibrations).values(
+                        sequence=sequence[0],
+                        digest=version.calibration.digest,
+                        rows=version.calibration.rows,
+                    )
+                )
             records = _read(connection)
         self._index(records)
         return self._find(version)
@@ -152,7 +187,7 @@ class ModelStore:
         """Delete versions."""
         numbers = [version.sequence for version in versions]
         with self._database.removing() as connection:
-            for table in (_models, _class_names):
+            for table in (_models, _class_names, _calibrations):
                 connection.execute(sa.delete(table).where(table.c.sequence.in_(numbers)))
             records = _read(connection)
         self._index(records)
@@ -188,8 +223,9 @@ def _set_class_names(connection: sa.Connection, sequence: int, names: str) -> No
 def _read(connection: sa.Connection) -> dict[str, tuple[VersionRecord, ...]]:
     records: dict[str, tuple[VersionRecord, ...]] = {}
     query = (
-        sa.select(_models, _class_names.c.names)
+        sa.select(_models, _class_names.c.names, _calibrations.c.digest, _calibrations.c.rows)
         .outerjoin_from(_models, _class_names, _models.c.sequence == _class_names.c.sequence)
+        .outerjoin(_calibrations, _models.c.sequence == _calibrations.c.sequence)
         .order_by(_models.c.name, _models.c.version.desc())
     )
     for row in connection.execute(query):
@@ -209,4 +245,5 @@ def _version(row: Any) -> VersionRecord:
         created=row.created,
         sequence=row.sequence,
         class_names=row.names or "",
+        calibration=Calibration(row.digest, row.rows) if row.digest else None,
     )

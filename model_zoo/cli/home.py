@@ -39,6 +39,12 @@ def _backup(options: argparse.Namespace) -> int:
             "weights. Import their file again.",
             file=sys.stderr,
         )
+    for digest in copied.missing_calibrations:
+        print(
+            f"warning: {options.home} has versions in int8 that the rows {digest} calibrate, and "
+            "not these rows. PUT the versions again.",
+            file=sys.stderr,
+        )
     print(f"{options.target}: {_spell(copied)}")
     return 0
 
@@ -53,7 +59,11 @@ def _restore(options: argparse.Namespace) -> int:
 
 def _spell(copied: Any) -> str:
     noun = "checkpoint" if copied.checkpoints == 1 else "checkpoints"
-    return f"the database and {copied.checkpoints} imported {noun}, {copied.bytes:,} bytes"
+    files = f"{copied.checkpoints} imported {noun}"
+    if copied.calibrations:
+        noun = "calibration" if copied.calibrations == 1 else "calibrations"
+        files += f" and {copied.calibrations} {noun}"
+    return f"the database and {files}, {copied.bytes:,} bytes"
 
 
 def _service() -> Any:

@@ -156,6 +156,14 @@ def form(**fields: bytes) -> Call:
     return Call(request.read(), {"Content-Type": request.headers["content-type"]})
 
 
+def calibrated(build_id: str) -> Call:
+    """Name a build in int8; the engine takes each of the files for a row."""
+    naming = json.dumps({"build": build_id, "precision": "int8"}).encode()
+    files = [("model", ("model", naming)), *[("calibration", ("row", b"\x93NUMPY"))] * 16]
+    request = httpx.Request("POST", "http://zoo/", files=files)
+    return Call(request.read(), {"Content-Type": request.headers["content-type"]})
+
+
 class World(NamedTuple):
     """A service with a build, a named model and weights; `full` takes no more of them."""
 
@@ -382,6 +390,7 @@ def special_calls(world: World) -> dict[tuple[str, str], Call]:
         ("putModel", "404"): as_json({"build": NOTHING["build_id"]}),
         ("putModel", "409"): as_json({"build": second, "version": 1}),
         ("putModel", "503"): as_json({"build": first}, name="one-more"),
+        ("putModel", "504"): calibrated(first),
         ("putModel", "422"): as_json({"build": 1, "labels": ["1"]}),
         ("putScope", "201"): as_json({"levels": []}, name="new"),
         ("putScope", "503"): as_json({"levels": []}, name="one-more"),

@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from app.store import backups
 from app.store.backups import MANIFEST, Copied, back_up, restore
 from app.store.builds import Build, BuildStore
 from app.store.database import FILE_NAME, Database
+from app.store.models import Calibration, ModelStore, VersionRecord
 from model_zoo import HomeLock, ZooError
 from model_zoo.cli import main
 
@@ -120,6 +122,33 @@ def test_a_checkpoint_that_was_missing_before_is_told(
         f"warning: {home} has builds with weights of {USED}, and not these weights. Import their "
         "file again."
     ]
+
+
+def test_the_rows_that_calibrate_versions_are_backed_up_and_others_are_not(
+    store: BuildStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home, target = tmp_path / "home", tmp_path / "backup"
+    (home / "calibrations").mkdir()
+    for digest in (USED, UNUSED):
+        (home / "calibrations" / f"{digest}.npy").write_bytes(b"rows")
+    with closing(Database(home, Settings().store_wait)) as database:
+        models = ModelStore(database)
+        for name, digest in (("fast", USED), ("faster", USED), ("lost", GONE)):
+            version = VersionRecord(name, 1, "build", precision="int8")
+            models.add(replace(version, calibration=Calibration(digest, 16)))
+    assert main(["home", "backup", str(target), "--home", str(home)]) == 0
+    out, err = capsys.readouterr()
+    size = (target / FILE_NAME).stat().st_size + 2 * 64 + 4
+    summary = f"the database and 2 imported checkpoints and 1 calibration, {size:,} bytes"
+    assert out == f"{target}: {summary}\n"
+    assert err.splitlines()[1:] == [
+        f"warning: {home} has versions in int8 that the rows {GONE} calibrate, and not these rows. "
+        "PUT the versions again."
+    ]
+    restored = restore(target, tmp_path / "restored")
+    assert (restored.checkpoints, restored.calibrations, restored.bytes) == (2, 1, size)
+    folder = tmp_path / "restored" / "calibrations"
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {f"{USED}.npy": b"rows"}
 
 
 def test_a_backup_that_fails_leaves_nothing(
@@ -230,4 +259,5 @@ def test_a_restore_after_one_that_was_killed_succeeds(backup: Path, tmp_path: Pa
     (home / "tmp-left" / "checkpoints").mkdir(parents=True)
     (home / "lock").touch()
     restore(backup, home)
-    assert {path.name for path in home.iterdir()} == {FILE_NAME, "checkpoints", "lock"}
+    names = {FILE_NAME, "calibrations", "checkpoints", "lock"}
+    assert {path.name for path in home.iterdir()} == names

@@ -343,10 +343,11 @@ FORMS: dict[str, tuple[list[tuple[str, Any]], int, str]] = {
         400,
         "The form has two fields called model.",
     ),
-    "three fields": (
-        [("model", (None, "{}"))] * 3,
+    "more fields than a calibration has": (
+        [("calibration", ("a.png", b"a"))] * 131,
         400,
-        "The form has more than 2 parts; it may have the fields model and class_names.",
+        "The form has more than 130 parts; it may have the fields model and class_names, and 128 "
+        "called calibration (ZOO_MAX_CALIBRATION_ROWS).",
     ),
     "no UTF-8": (
         [("model", (None, "{}")), ("class_names", ("a", b"a\xff"))],
@@ -382,6 +383,13 @@ def test_a_file_above_the_limit_of_documents_is_refused(make_client: Make) -> No
     client = make_client(LogitsEngine(), max_document_bytes=2000)
     answer = put(client, "0" * 32, class_names="x\n" * 1000)
     assert answer.status_code == 413
+    files = {"model": (None, json.dumps({"build": "0" * 32})), "class_names": ("a", "x\n" * 1000)}
+    answer = client.put("/v1/models/fish", files=files)
+    assert (answer.status_code, answer.json()["error"]) == (
+        413,
+        "The body has 2045 bytes in its fields model and class_names; the limit is 2000 "
+        "(ZOO_MAX_DOCUMENT_BYTES).",
+    )
 
 
 # Where they are shown -------------------------------------------------------------------------

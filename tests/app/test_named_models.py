@@ -213,10 +213,10 @@ def test_labels_that_are_given_are_all_that_a_version_has(client: TestClient) ->
             ],
         ),
         (
-            {"engine": "torch", "precision": "int8", "pinned": 1},
+            {"engine": "torch", "precision": "int4", "pinned": 1},
             [
                 ("/engine", "engine must be one of auto, tensorflow, onnxruntime."),
-                ("/precision", "precision must be one of float32, bfloat16."),
+                ("/precision", "precision must be one of float32, bfloat16, int8."),
                 ("/pinned", "pinned must be true or false."),
             ],
         ),

@@ -75,6 +75,40 @@ def test_the_live_build_is_named_and_loaded(visit: Visit, client: httpx.Client) 
     expect(bars.first).to_contain_text("<img src=x onerror=alert(1)>")
 
 
+def test_pictures_calibrate_the_live_build_in_int8(visit: Visit, client: httpx.Client) -> None:
+    page = open_models(visit, fragment=f"#b={build(client)}", errors=("422",))
+    page.get_by_label("Name the live build").last.fill("fast")
+    page.get_by_text("Options", exact=True).click()
+    page.get_by_label("Precision").select_option("int8")
+    page.get_by_role("button", name="Name it").click()
+    expect(page.get_by_role("alert")).to_contain_text(
+        "precision int8 is calibrated on rows of yours"
+    )
+    page.get_by_label("Calibration").set_input_files(
+        [
+            {
+                "name": f"{size}.png",
+                "mimeType": "image/png",
+                "buffer": image_bytes("PNG", (size, 40)),
+            }
+            for size in range(40, 56)
+        ]
+    )
+    page.get_by_role("button", name="Name it").click()
+    expect(page.get_by_text("fast version 1 is build")).to_be_visible()
+    first = row(page, "fast", 1)
+    expect(first).to_contain_text("onnxruntime, int8")
+    expect(first).to_contain_text("times as fast")
+    expect(first).to_contain_text("% agree")
+    (model,) = client.get("/v1/models").json()["models"]
+    assert model["calibration"]["rows"] == 16
+    versions = page.get_by_role("region", name="Model fast")
+    versions.get_by_role("button", name="Unload").click()
+    page.get_by_role("button", name="Load version 1 of fast").click()
+    expect(first).to_contain_text("times as fast")
+    assert_accessible(page)
+
+
 def test_a_name_that_no_model_can_have_is_refused_in_words(
     visit: Visit, client: httpx.Client
 ) -> None:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from app.documents import parse_instances
 from app.protocols.images import Base64Error, base64_bytes, is_base64
 from app.settings import Settings, variable
-from app.tasks import InputPart
+from app.tasks import InputPart, RowsSetting
 from app.wording import clip
 from model_zoo import InputError, Problem, decode_image, preprocess, read_npy
 
@@ -27,8 +27,15 @@ _SHOWN_POINTERS = 3
 class InputReader:
     """Reads the inputs of one prediction for a network's input shape."""
 
-    def __init__(self, shape: Shape, preprocessing: str, settings: Settings) -> None:
+    def __init__(
+        self,
+        shape: Shape,
+        preprocessing: str,
+        settings: Settings,
+        most_rows: RowsSetting = "max_batch",
+    ) -> None:
         self.has_images = False
+        self._most_rows: RowsSetting = most_rows
         self._shape = shape
         self._preprocessing = preprocessing
         self._settings = settings
@@ -62,12 +69,12 @@ class InputReader:
 
     def _count_rows(self, rows: int, pointer: str) -> None:
         self._count += rows
-        limit = self._settings.max_batch
+        limit = getattr(self._settings, self._most_rows)
         if self._count > limit:
             raise InputError(
                 Problem(
                     f"The request has {self._count} rows or more; the limit is {limit} "
-                    f"({variable('max_batch')}).",
+                    f"({variable(self._most_rows)}).",
                     pointer,
                     self._count,
                 )

@@ -33,7 +33,7 @@ class ReaderTasks:
     ) -> tuple[Any, Sequence[Buffer]]:
         match task:
             case ReadInputs():
-                reader = InputReader(task.shape, task.preprocessing, self._settings)
+                reader = InputReader(task.shape, task.preprocessing, self._settings, task.most_rows)
                 rows = reader.read(task.parts, [bytes(buffer) for buffer in buffers])
                 decoded = DecodedInputs(len(rows), reader.warnings, reader.has_images)
                 return decoded, [np.ascontiguousarray(rows).reshape(-1).view(np.uint8).data]

@@ -21,6 +21,7 @@ from app.compute.worker.runtimes.profiling import profile
 from app.compute.worker.runtimes.signal import measure_signal
 from app.engine import DeviceName, Reply
 from app.settings import Settings
+from app.store.calibrations import FOLDER, CalibrationRows
 from app.store.sources import WeightSources
 from app.tasks import (
     MeasuredProfile,
@@ -33,6 +34,7 @@ from app.tasks import (
 from model_zoo import (
     BuildSpec,
     CheckpointStore,
+    ZooError,
     find_weight_format,
     remove_abandoned,
     scratch_folder,
@@ -100,7 +102,23 @@ class WorkerTasks:
                 engine=task.engine,
                 precision=task.precision,
                 known=task.known,
+                calibration=self._calibration(task.calibration),
             )
+
+    def _calibration(self, digest: str) -> CalibrationRows | None:
+        """Return the rows that calibrate int8.
+
+        Raises: ZooError if they do not exist any more.
+        """
+        if not digest:
+            return None
+        try:
+            return CalibrationRows(self._settings.home, digest)
+        except FileNotFoundError:
+            raise ZooError(
+                f"The rows that calibrate this version in int8 are gone: {FOLDER}/{digest}.npy of "
+                "ZOO_HOME. Delete the version, and PUT it with its calibration again."
+            ) from None
 
     def _compute(self, task: Compute, seconds: Seconds) -> list[Array]:
         """Compute outputs for rows that lie in the arena."""

@@ -9,7 +9,7 @@ from pydantic import Field
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from app.arrays import IMAGES, INPUT, OUTPUT
-from app.engine import ModelState
+from app.engine import ModelState, Quantization
 from app.protocols.open_inference.signature import DATATYPES
 from model_zoo import spell_names
 
@@ -149,6 +149,20 @@ def _properties(facts: ModelFacts) -> dict[str, str]:
         properties["warmed_batch_sizes"] = ", ".join(map(str, state.warmed))
     if state.difference is not None:
         properties["measured_difference"] = f"{state.difference:g}"
+    if state.quantization is not None:
+        properties |= _quantization(state.quantization)
+    return properties
+
+
+def _quantization(quantization: Quantization) -> dict[str, str]:
+    properties = {
+        "calibration_rows": str(quantization.calibration_rows),
+        "held_out_rows": str(quantization.held_out_rows),
+        "measured_largest_difference": f"{quantization.largest_difference:g}",
+        "measured_gain": f"{quantization.gain:.3g}",
+    }
+    if quantization.agreement is not None:
+        properties["measured_agreement"] = f"{quantization.agreement:.3g}"
     return properties
 
 

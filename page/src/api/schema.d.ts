@@ -413,6 +413,10 @@ export interface paths {
          * Put a name on a build
          * @description The version starts to load into memory; the answer does not wait for it.
          *
+         *     A form can have the JSON in its field `model`. With `precision` int8, its fields `calibration`
+         *     are pictures or arrays on which the network is quantized; every fourth row is held out, to
+         *     measure what that changes. The answer waits for it, and int8 is refused where it is not faster.
+         *
          *     Without `version`: the latest if that is the same build, run the same way; else the next. A
          *     version never changes. `labels` replaces its labels; each label moves here from the version that
          *     had it. `class_names` replaces the names of its classes; a form can have them as a file.
@@ -1811,6 +1815,22 @@ export interface components {
             next: string | null;
         };
         /**
+         * Calibration
+         * @description The rows that calibrate a version in int8, as the network takes them.
+         */
+        Calibration: {
+            /**
+             * Sha256
+             * @description Of the rows as a file `.npy`.
+             */
+            sha256: string;
+            /**
+             * Rows
+             * @description Every fourth is held out, to measure the difference.
+             */
+            rows: number;
+        };
+        /**
          * Call
          * @description A call of a scoped op, with every argument.
          */
@@ -2733,6 +2753,7 @@ export interface components {
              */
             class_names?: number;
             options: components["schemas"]["RunOptions"];
+            calibration?: components["schemas"]["Calibration"];
             /**
              * Created
              * Format: date-time
@@ -2795,6 +2816,7 @@ export interface components {
              */
             class_names?: number;
             options: components["schemas"]["RunOptions"];
+            calibration?: components["schemas"]["Calibration"];
             /**
              * Created
              * Format: date-time
@@ -2852,9 +2874,10 @@ export interface components {
             engine: ("auto" | "tensorflow" | "onnxruntime") | null;
             /**
              * Precision
+             * @description The fields `calibration` of a form are for int8.
              * @default null
              */
-            precision: ("float32" | "bfloat16") | null;
+            precision: ("float32" | "bfloat16" | "int8") | null;
             /**
              * Pinned
              * @description Keep the model in memory, and load it at start-up.
@@ -3727,7 +3750,7 @@ export interface components {
              * Precision
              * @enum {unknown}
              */
-            precision: "float32" | "bfloat16" | null;
+            precision: "float32" | "bfloat16" | "int8" | null;
             /**
              * Pinned
              * @description Stays in memory, and loads at the start.
@@ -6481,6 +6504,8 @@ export interface operations {
                      * @description A name a line, or lines `class:name`.
                      */
                     class_names?: string;
+                    /** @description JPEG, PNG, WebP or .npy, for precision int8: 16 rows or more. */
+                    calibration?: string[];
                 };
             };
         };
@@ -6566,7 +6591,7 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description A query parameter is not valid; The request cannot be carried out */
+            /** @description A query parameter is not valid; The input does not fit the network; The build exceeds the budget; The request cannot be carried out; The weights do not fit, or cannot be read */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6584,8 +6609,17 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available; The store is full */
+            /** @description The service is at capacity; The store is not available; The store is full; The worker died while computing; The worker is not available; There is not enough memory */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The deadline passed */
+            504: {
                 headers: {
                     [name: string]: unknown;
                 };

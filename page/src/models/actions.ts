@@ -15,11 +15,23 @@ export interface Naming {
   readonly class_names: string | null;
 }
 
+/** Returns a request that names a build; pictures or arrays calibrate it in int8. */
+function namingRequest(body: unknown, calibration: readonly File[]): RequestInit {
+  if (calibration.length === 0) return jsonRequest("PUT", body);
+  const form = new FormData();
+  form.set("model", JSON.stringify(body));
+  for (const file of calibration) form.append("calibration", file);
+  return { method: "PUT", body: form };
+}
+
 /** Stores the live build, and names it. */
-export async function nameLiveBuild({ name, ...options }: Naming): Promise<Schemas["NamedModel"]> {
+export async function nameLiveBuild(
+  { name, ...options }: Naming,
+  calibration: readonly File[],
+): Promise<Schemas["NamedModel"]> {
   const build = await post<"Build">("v1/builds", liveSpec.peek());
   const body = { build: build.id, ...options };
-  const response = await send(path`v1/models/${name}`, jsonRequest("PUT", body));
+  const response = await send(path`v1/models/${name}`, namingRequest(body, calibration));
   const named = (await response.json()) as Schemas["NamedModel"];
   await refreshAll();
   return named;

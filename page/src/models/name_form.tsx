@@ -16,7 +16,10 @@ export function NameForm() {
     setProblem(null);
     setNamed(null);
     try {
-      const { warnings = [], ...answer } = await nameLiveBuild(await readForm(form));
+      const { warnings = [], ...answer } = await nameLiveBuild(
+        await readForm(form),
+        readFiles(form, "calibration"),
+      );
       // Those about the build itself are shown beside the editor.
       const known = liveBuild.peek()?.warnings ?? [];
       setNamed({ ...answer, warnings: warnings.filter((each) => !known.includes(each)) });
@@ -61,7 +64,12 @@ export function NameForm() {
               <option value="">the service's</option>
               <option>float32</option>
               <option>bfloat16</option>
+              <option>int8</option>
             </select>
+          </label>
+          <label title="16 pictures or rows or more, such as the network will see; int8 needs them">
+            Calibration
+            <input name="calibration" type="file" multiple accept="image/*,.npy" />
           </label>
           <label>
             Labels
@@ -104,6 +112,12 @@ export function NameForm() {
       </div>
     </form>
   );
+}
+
+function readFiles(form: HTMLFormElement, name: string): readonly File[] {
+  return new FormData(form)
+    .getAll(name)
+    .filter((each): each is File => each instanceof File && each.size > 0);
 }
 
 async function readForm(form: HTMLFormElement) {

@@ -15,6 +15,7 @@ export function Runtime({
   const asked = [options?.engine, options?.precision].filter(Boolean).join(", ");
   if (facts?.engine === undefined) return <span class="model-soft">{asked || "–"}</span>;
   const difference = facts.measured_difference;
+  const { measured_gain: gain, measured_agreement: agreement } = facts;
   return (
     <>
       {facts.engine}, {facts.precision}
@@ -24,6 +25,15 @@ export function Runtime({
           title="Between the outputs of two engines or precisions, in units of the largest value"
         >
           differs by {Number(difference).toPrecision(2)}
+        </div>
+      )}
+      {gain !== undefined && (
+        <div
+          class="model-soft"
+          title="Against float32, on the rows of the calibration that were held out"
+        >
+          {gain} times as fast
+          {agreement !== undefined && <>, {Math.round(100 * Number(agreement))}% agree</>}
         </div>
       )}
     </>

@@ -13,7 +13,7 @@ import tensorflow as tf
 from app.arrays import OUTPUT, Array
 from app.compute.worker.runtimes import Runtime
 from app.compute.worker.runtimes.layer_times import Repeats, layer_seconds
-from app.engine import DeviceName, Precision
+from app.engine import DeviceName, FloatPrecision
 from app.tasks import LayerSeconds, MeasuredProfile
 from model_zoo import Model, Node, Tensor, Trace, WeightLibrary, materialize
 
@@ -96,7 +96,7 @@ def profile_keras(
     repeats: Repeats,
     runtime: Runtime,
     device: DeviceName,
-    precision: Precision,
+    precision: FloatPrecision,
 ) -> MeasuredProfile:
     """Return the time of each layer, and that of the whole network in its runtime."""
     runs = _runs(materialize(traced, library, precision=precision), rows, repeats)

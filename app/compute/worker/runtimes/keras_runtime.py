@@ -10,7 +10,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 from app.arrays import Array
 from app.compute.worker.runtimes import tensors_of
 from app.compute.worker.runtimes.programs import Programs
-from app.engine import Precision, RuntimeName
+from app.engine import FloatPrecision, RuntimeName
 from model_zoo import Trace, WeightLibrary, materialize
 
 # Freezing saves a tenth of the time or more; but TensorFlow takes long to copy larger weights, half
@@ -34,7 +34,7 @@ class KerasRuntime:
         self,
         traced: Trace,
         library: WeightLibrary,
-        precision: Precision = "float32",
+        precision: FloatPrecision = "float32",
         *,
         xla: bool = False,
     ) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from app.arrays import OUTPUT, Array
 from app.compute.worker.runtimes import Runtime
+from app.compute.worker.runtimes.int8 import check_int8, compare
 from app.compute.worker.runtimes.memory import give_memory_back, resident_bytes, trim
 from app.engine import DeviceName, ModelState, Precision, RuntimeName
 from app.settings import Settings, variable
@@ -54,19 +55,22 @@ def load(
     engine: RuntimeName,
     precision: Precision,
     known: ModelState | None,
+    calibration: Sequence[Array] | None = None,
 ) -> LoadedModel:
     """Return a network that can compute: one row at a time, until it is warmed up.
 
     With `auto`, both engines are measured, and the faster is kept. `known` is the state of an
-    earlier load, if there was one.
+    earlier load, if there was one. `calibration` has the rows for precision int8.
     Raises: ZooError if it cannot be computed so here.
     """
     if precision == "bfloat16":
         check_bfloat16(device, engine)
+    if precision == "int8":
+        check_int8(device)
     rows = sample(traced, _most_rows(traced, settings))
 
     def make(name: RuntimeName, precision: Precision = precision) -> Runtime:
-        return make_runtime(name, traced, library, settings, precision)
+        return make_runtime(name, traced, library, settings, precision, calibration)
 
     choice = known or _choice(make, traced, rows, engine, precision)
     # The size is this network's: not that of the engine, nor less for what others give back.
@@ -76,10 +80,24 @@ def load(
     runtime = make(choice.engine or engine)
     give_memory_back()
     least = traced.summary().totals["weight_bytes"]
+    if precision == "int8":
+        least //= 4
+    size = max(resident_bytes() - before, least)
+    if calibration is not None and choice.quantization is None:
+        quantization, difference = compare(
+            runtime,
+            make("onnxruntime", "float32"),
+            calibration,
+            most_rows=len(rows),
+            has_classes=traced.classes is not None,
+            seconds_per_row=_seconds_per_row,
+        )
+        choice = replace(choice, quantization=quantization, difference=difference)
+        give_memory_back()
     state = replace(
         choice,
         state="ready",
-        size_bytes=max(resident_bytes() - before, least),
+        size_bytes=size,
         precision=precision,
         warmed=(),
         lanes=runtime.lanes,
@@ -173,8 +191,14 @@ def make_runtime(
     library: WeightLibrary,
     settings: Settings,
     precision: Precision,
+    calibration: Sequence[Array] | None = None,
 ) -> Runtime:
-    """Return a network on one of the engines."""
+    """Return a network on one of the engines.
+
+    `calibration` has the rows for precision int8, and those that are held out.
+    """
+    if precision == "int8":
+        return runtime_class(name)(traced, library, precision, calibration, xla=settings.xla)
     return runtime_class(name)(traced, library, precision, xla=settings.xla)
 
 
@@ -183,7 +207,9 @@ def runtime_class(name: RuntimeName) -> Callable[..., Runtime]:
     if name == "onnxruntime":
         from app.compute.worker.runtimes.onnx_runtime import OnnxRuntime
 
-        return lambda traced, library, precision, *, xla: OnnxRuntime(traced, library)
+        return lambda traced, library, precision, calibration=None, *, xla: OnnxRuntime(
+            traced, library, calibration
+        )
     from app.compute.worker.runtimes.keras_runtime import KerasRuntime
 
     return KerasRuntime

@@ -52,10 +52,16 @@ class OnnxRuntime:
 
     name: RuntimeName = "onnxruntime"
 
-    def __init__(self, traced: Trace, library: WeightLibrary) -> None:
-        """Raises: ZooError if the network has no form in ONNX."""
+    def __init__(
+        self, traced: Trace, library: WeightLibrary, calibration: Sequence[Array] | None = None
+    ) -> None:
+        """Compute in float32, or in int8 that rows calibrate, each program for itself.
+
+        Raises: ZooError if the network has no form in ONNX, or nothing to quantize.
+        """
         self._traced = traced
         self._library = library
+        self._calibration = calibration
         self._weights = SharedWeights()
         self.lanes = 1
         self.lane_seconds = 0.0
@@ -63,8 +69,18 @@ class OnnxRuntime:
         self._opening = threading.Lock()
 
     def _make(self, outputs: tuple[str, ...]) -> _Program:
-        model = self._weights.optimize(*lowered(self._traced, self._library, outputs))
+        model = self._weights.optimize(*self._lowered(outputs))
         return _Program(outputs, model, open_session(model, CORES))
+
+    def _lowered(self, outputs: tuple[str, ...]) -> tuple[onnx.ModelProto, dict[str, Array]]:
+        model, beside = lowered(self._traced, self._library, outputs)
+        if self._calibration is None:
+            return model, beside
+        # Imported when it is needed, as it is seldom.
+        from app.compute.worker.runtimes.int8 import calibrating
+        from app.compute.worker.runtimes.onnx_int8 import quantized
+
+        return quantized(model, beside, calibrating(self._calibration)), {}
 
     def choose_lanes(self) -> None:
         """See `Runtime.choose_lanes`."""

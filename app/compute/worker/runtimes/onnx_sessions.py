@@ -9,11 +9,11 @@ has freed for the next one.
 import mmap
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakSet
 
 import numpy as np
@@ -26,15 +26,19 @@ from app.compute.worker.runtimes.memory import shrinks_by
 # Smaller ones stay in the model.
 _LEAST_SHARED_BYTES = 1024
 # Operators whose weights each session packs, in a copy of its own: a batch of 4 rows takes a third
-# of the time then, and a row alone the same time. Above this size, memory counts for more.
+# of the time then, and a row alone the same time. Above this size, memory counts for more. Those
+# in int8 are packed whatever their size: a row would take 2 to 20 times the time.
 _PACKING = frozenset(("Gemm", "FusedGemm", "MatMul", "FusedMatMul", "ConvTranspose"))
 _MOST_PACKED_BYTES = 16 * 1024**2
 # A session only checks that the file exists, if all of its weights are given as values.
 _NO_FILE = Path(os.devnull)
+_FOLDER_KEY = "session.model_external_initializers_file_folder_path"
 # The kernels load whole cache lines.
 _ALIGNMENT = 64
 # Of a tensor, to find those that may be equal.
 _COMPARED_BYTES = 256
+
+Taken = TypeVar("Taken")
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,52 +74,18 @@ class SharedWeights:
         self, model: onnx.ModelProto, beside: Mapping[str, NDArray[Any]]
     ) -> OptimizedModel:
         """Return an optimized model; `beside` has the initializers that the model declares only."""
-        with _memory_file() as graph_file, _memory_file() as weights_file:
-            options = _options(threads=1)
-            options.add_session_config_entry("session.disable_prepacking", "1")
-            options.optimized_model_filepath = f"/proc/self/fd/{graph_file}"
-            for key, value in (
-                ("external_initializers_file_name", weights_file),
-                ("external_initializers_min_size_in_bytes", _LEAST_SHARED_BYTES),
-            ):
-                options.add_session_config_entry(f"session.optimized_model_{key}", str(value))
-            values = [ort.OrtValue.ortvalue_from_numpy(array) for array in beside.values()]
-            options.add_external_initializers(list(beside), values)
-            # The session is freed at once: it has a copy of everything.
-            _session(model.SerializeToString(), options)
-            content = os.pread(graph_file, os.fstat(graph_file).st_size, 0)
-            optimized = onnx.ModelProto.FromString(content)
-            weights = self._read(optimized, weights_file)
-            packed = {
-                name
-                for node in optimized.graph.node
-                if node.op_type in _PACKING
-                for name in node.input
-                if name in weights
-            }
-            packed_bytes = sum(weights[name].array.nbytes for name in packed)
-            return OptimizedModel(optimized.SerializeToString(), weights, packed_bytes)
-
-    def _read(self, model: onnx.ModelProto, file: int) -> dict[str, _Weight]:
-        """Return the weights in a file, and let the model name a file that is always there."""
-        external = {
-            tensor.name: tensor
-            for tensor in model.graph.initializer
-            if tensor.data_location == onnx.TensorProto.EXTERNAL
+        level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+        with _optimized(model, beside, level) as (optimized, weights_file), self._lock:
+            weights = dict(_written(optimized, weights_file, self._shared))
+        packed = {
+            name
+            for node in optimized.graph.node
+            if node.op_type in _PACKING
+            for name in node.input
+            if name in weights
         }
-        if not external:
-            return {}
-        with self._lock, mmap.mmap(file, 0, prot=mmap.PROT_READ) as mapped:
-            weights = {}
-            for name, tensor in external.items():
-                offset = next(int(e.value) for e in tensor.external_data if e.key == "offset")
-                dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
-                array = np.ndarray(tuple(tensor.dims), dtype, mapped, offset)
-                weights[name] = self._shared(array)
-                del array  # which would keep the mapping open
-                del tensor.external_data[:]
-                tensor.external_data.add(key="location", value=_NO_FILE.name)
-        return weights
+        packed_bytes = sum(weights[name].array.nbytes for name in packed)
+        return OptimizedModel(optimized.SerializeToString(), weights, packed_bytes)
 
     def _shared(self, array: NDArray[Any]) -> _Weight:
         """Return the weight with this content, a new one if there is none."""
@@ -128,6 +98,84 @@ class SharedWeights:
         weight = _Weight(copy, ort.OrtValue.ortvalue_from_numpy(copy))
         alike.add(weight)
         return weight
+
+
+def folded(
+    model: onnx.ModelProto, beside: Mapping[str, NDArray[Any]]
+) -> tuple[onnx.ModelProto, dict[str, NDArray[Any]]]:
+    """Return a model of ONNX's own operators alone, whose constants and batch norms are folded.
+
+    Its large initializers are beside it, as those of the given model are.
+    """
+    level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    with _optimized(model, beside, level) as (optimized, weights_file):
+        return optimized, dict(_written(optimized, weights_file, _aligned_copy))
+
+
+@contextmanager
+def passing_session(
+    model: onnx.ModelProto, beside: Mapping[str, NDArray[Any]], threads: int
+) -> Iterator[ort.InferenceSession]:
+    """Give a session that runs a model as it is, and reads what is beside it where it lies."""
+    options = _options(threads)
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.add_session_config_entry("session.disable_prepacking", "1")
+    options.add_session_config_entry(_FOLDER_KEY, str(_NO_FILE.parent))
+    # They must outlive the session.
+    values = {name: ort.OrtValue.ortvalue_from_numpy(array) for name, array in beside.items()}
+    for name, value in values.items():
+        options.add_initializer(name, value)
+    session = _session(model.SerializeToString(), options)
+    yield session
+    del session
+
+
+@contextmanager
+def _optimized(
+    model: onnx.ModelProto,
+    beside: Mapping[str, NDArray[Any]],
+    level: ort.GraphOptimizationLevel,
+) -> Iterator[tuple[onnx.ModelProto, int]]:
+    """Give a model as ONNX Runtime optimizes it, and a file with its large initializers."""
+    with _memory_file() as graph_file, _memory_file() as weights_file:
+        options = _options(threads=1)
+        options.graph_optimization_level = level
+        options.add_session_config_entry("session.disable_prepacking", "1")
+        options.optimized_model_filepath = f"/proc/self/fd/{graph_file}"
+        for key, value in (
+            ("external_initializers_file_name", weights_file),
+            ("external_initializers_min_size_in_bytes", _LEAST_SHARED_BYTES),
+        ):
+            options.add_session_config_entry(f"session.optimized_model_{key}", str(value))
+        values = [ort.OrtValue.ortvalue_from_numpy(array) for array in beside.values()]
+        options.add_external_initializers(list(beside), values)
+        # The session is freed at once: it has a copy of everything.
+        _session(model.SerializeToString(), options)
+        content = os.pread(graph_file, os.fstat(graph_file).st_size, 0)
+        yield onnx.ModelProto.FromString(content), weights_file
+
+
+def _written(
+    model: onnx.ModelProto, file: int, take: Callable[[NDArray[Any]], Taken]
+) -> Iterator[tuple[str, Taken]]:
+    """Yield what is taken of each weight in a file; the model then names one that always exists."""
+    external = [
+        tensor
+        for tensor in model.graph.initializer
+        if tensor.data_location == onnx.TensorProto.EXTERNAL
+    ]
+    if not external:
+        return
+    with mmap.mmap(file, 0, prot=mmap.PROT_READ) as mapped:
+        for tensor in external:
+            offset = next(int(e.value) for e in tensor.external_data if e.key == "offset")
+            dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
+            array = np.ndarray(tuple(tensor.dims), dtype, mapped, offset)
+            taken = take(array)
+            del array  # which would keep the mapping open
+            del tensor.external_data[:]
+            tensor.external_data.add(key="location", value=_NO_FILE.name)
+            yield tensor.name, taken
 
 
 def open_session(
@@ -143,8 +191,7 @@ def open_session(
     options.enable_mem_pattern = False
     if model.packed_bytes > _MOST_PACKED_BYTES:
         options.add_session_config_entry("session.disable_prepacking", "1")
-    key = "session.model_external_initializers_file_folder_path"
-    options.add_session_config_entry(key, str(_NO_FILE.parent))
+    options.add_session_config_entry(_FOLDER_KEY, str(_NO_FILE.parent))
     for name, weight in model.weights.items():
         options.add_initializer(name, weight.value)
     return _session(model.content, options)

@@ -33,6 +33,7 @@ def profile(
         return profile_onnx(traced, library, rows, repeats)
     from app.compute.worker.runtimes.keras_profile import profile_keras
 
+    assert precision != "int8"  # which is ONNX Runtime's
     if loaded is None or loaded.name != "tensorflow":
         loaded = make_runtime("tensorflow", traced, library, settings, precision)
     return profile_keras(traced, library, rows, repeats, loaded, device, precision)
