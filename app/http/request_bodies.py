@@ -32,7 +32,8 @@ Instances = RowsDocument | ImageDocument
 
 
 def _object(required: list[str], **properties: Schema) -> Schema:
-    return {"schema": {"type": "object", "required": required, "properties": properties}}
+    schema: Schema = {"type": "object", "required": required, "properties": properties}
+    return {"schema": {**schema, "additionalProperties": False}}
 
 
 def _body(content: Schema) -> Schema:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from app.builds import Builds
@@ -53,7 +53,9 @@ _MAX_VALUE_BYTES = 32 * MIB
 class SweepRowNumbers(TypedDict):
     """The rows of a sweep to keep as builds."""
 
-    rows: Annotated[list[int], Field(max_length=_MAX_BUILDS)]
+    __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc]  # pydantic's own form
+
+    rows: Annotated[list[Annotated[int, Field(ge=0)]], Field(max_length=_MAX_BUILDS)]
 
 
 @dataclass(frozen=True, slots=True)

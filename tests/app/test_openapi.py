@@ -59,3 +59,22 @@ def test_a_client_is_generated_without_a_complaint(client: TestClient, tmp_path:
     functions = {path.stem for path in folder.glob("api/*/*.py")} - {"__init__"}
     assert len(functions) == len(OPERATIONS)
     assert {"create_build", "get_build_summary", "v_2_infer"} <= functions
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "media_type"),
+    [
+        ("/v1/diff", "post", "application/json"),
+        ("/v1/infer", "post", "multipart/form-data"),
+        ("/v1/weights", "post", "multipart/form-data"),
+        ("/v1/models/{name}", "put", "multipart/form-data"),
+        ("/v1/sweeps/{sweep_id}/builds", "post", "application/json"),
+    ],
+)
+def test_a_body_that_refuses_unknown_members_says_so(
+    document: dict[str, Any], path: str, method: str, media_type: str
+) -> None:
+    schema = document["paths"][path][method]["requestBody"]["content"][media_type]["schema"]
+    if "$ref" in schema:
+        schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    assert schema["additionalProperties"] is False

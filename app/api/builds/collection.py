@@ -76,7 +76,11 @@ async def create_build(
         bool, Query(description="If false, nothing is stored, and the layers are in the answer.")
     ] = True,
     include: Annotated[
-        Sequence[_Include], Query(description="Reports to add to the answer, one a parameter.")
+        Sequence[_Include],
+        Query(
+            description="Reports to add to the answer, one a parameter.",
+            json_schema_extra={"uniqueItems": True},
+        ),
     ] = (),
 ) -> Response:
     """The network runs on shapes alone, inside the scopes; the answer has totals and warnings.

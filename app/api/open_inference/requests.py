@@ -8,7 +8,8 @@ from typing_extensions import TypedDict  # pydantic takes no other before Python
 from app.http import openapi_examples as examples
 from app.http.openapi import json_body
 
-Parameters = dict[str, str | int | float | bool]
+# Null is a member that is left out, as some clients write it.
+Parameters = dict[str, str | int | float | bool | None] | None
 
 
 class V2RequestInput(TypedDict):
@@ -18,7 +19,7 @@ class V2RequestInput(TypedDict):
     shape: list[Annotated[int, Field(ge=0)]]
     datatype: Literal["FP32", "BYTES"]
     parameters: NotRequired[Parameters]
-    data: NotRequired[list[Any]]
+    data: NotRequired[list[Any] | None]
 
 
 class V2RequestOutput(TypedDict):
@@ -31,16 +32,16 @@ class V2RequestOutput(TypedDict):
 class V2InferRequest(TypedDict):
     """An inference request; without `outputs`, the answer has the model's output."""
 
-    id: NotRequired[str]
+    id: NotRequired[str | None]
     parameters: NotRequired[Parameters]
     inputs: Annotated[list[V2RequestInput], Field(min_length=1, max_length=1)]
-    outputs: NotRequired[list[V2RequestOutput]]
+    outputs: NotRequired[list[V2RequestOutput] | None]
 
 
 class V2IndexRequest(TypedDict):
     """Which versions to list."""
 
-    ready: NotRequired[Annotated[bool, Field(description="Only those in memory.")]]
+    ready: NotRequired[Annotated[bool | None, Field(description="Only those in memory.")]]
 
 
 class V2LoadRequest(TypedDict):

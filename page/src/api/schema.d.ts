@@ -4846,7 +4846,7 @@ export interface components {
              * Ready
              * @description Only those in memory.
              */
-            ready?: boolean;
+            ready?: boolean | null;
         };
         /**
          * V2InferRequest
@@ -4854,15 +4854,15 @@ export interface components {
          */
         V2InferRequest: {
             /** Id */
-            id?: string;
+            id?: string | null;
             /** Parameters */
             parameters?: {
-                [key: string]: string | number | boolean;
-            };
+                [key: string]: string | number | boolean | null;
+            } | null;
             /** Inputs */
             inputs: components["schemas"]["V2RequestInput"][];
             /** Outputs */
-            outputs?: components["schemas"]["V2RequestOutput"][];
+            outputs?: components["schemas"]["V2RequestOutput"][] | null;
         };
         /**
          * V2InferResponse
@@ -4897,8 +4897,8 @@ export interface components {
         V2LoadRequest: {
             /** Parameters */
             parameters?: {
-                [key: string]: string | number | boolean;
-            };
+                [key: string]: string | number | boolean | null;
+            } | null;
         };
         /**
          * V2MemoryUsage
@@ -5101,10 +5101,10 @@ export interface components {
             datatype: "FP32" | "BYTES";
             /** Parameters */
             parameters?: {
-                [key: string]: string | number | boolean;
-            };
+                [key: string]: string | number | boolean | null;
+            } | null;
             /** Data */
-            data?: unknown[];
+            data?: unknown[] | null;
         };
         /**
          * V2RequestOutput
@@ -5115,8 +5115,8 @@ export interface components {
             name: string;
             /** Parameters */
             parameters?: {
-                [key: string]: string | number | boolean;
-            };
+                [key: string]: string | number | boolean | null;
+            } | null;
         };
         /**
          * V2RequestPhases
