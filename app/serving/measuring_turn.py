@@ -24,7 +24,10 @@ class MeasuringTurn:
             )
         # Shielded: if the client disconnects, the worker still finishes the task, and the lock must
         # be held until then.
-        reply = await while_connected(exchange, asyncio.shield(self._measure(task)))
+        measuring = asyncio.create_task(self._measure(task))
+        # Nobody may be left to learn how it ended.
+        measuring.add_done_callback(lambda done: done.cancelled() or done.exception())
+        reply = await while_connected(exchange, asyncio.shield(measuring))
         exchange.timings.add(reply.seconds)
         return reply
 
