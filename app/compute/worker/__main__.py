@@ -44,13 +44,14 @@ def main() -> None:
         return
     from app.compute.worker.worker_tasks import WorkerTasks
 
-    receiver.tasks.set_result(WorkerTasks(settings, arena=int(sys.argv[2]), device=device))
+    tasks = WorkerTasks(settings, arena=int(sys.argv[2]), device=device)
     parent.send(Ready(device))
     if device == "cpu":
-        # The process waits for its first network, which would have to wait for this.
         from app.compute.worker.runtimes.loading import runtime_class
 
+        # Before any task: threads that import parts of TensorFlow at once wait for each other.
         runtime_class("tensorflow" if role == "tensorflow-worker" else "onnxruntime")
+    receiver.tasks.set_result(tasks)
     receiver.load()
 
 
