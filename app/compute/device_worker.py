@@ -121,6 +121,13 @@ class DeviceWorker:
         supervisors = [process.supervisor for process in self.processes]
         return {each.name: each.process.pid for each in supervisors if each.process is not None}
 
+    @property
+    def failure(self) -> str | None:
+        """Why a process that is needed does not start, if that is so."""
+        supervisors = [process.supervisor for process in self.processes]
+        failing = [each for each in supervisors if each.failed_starts and each.reason]
+        return f"the {failing[0].name} {failing[0].reason}" if failing else None
+
     def start(self) -> "asyncio.Future[None]":
         """Start the process that starts at once; see Supervisor.start."""
         return self.supervisor.start()
@@ -137,11 +144,7 @@ class DeviceWorker:
         """Load what requests wait for, and send batches: something has changed."""
         for pending in self._queue:
             if self.residency.find(pending.model) is None:
-                supervisor = self.processes.of_model(pending.model).supervisor
-                if supervisor.connection is not None:
-                    self.loads.begin(pending.model)
-                else:
-                    supervisor.wake()
+                self.loads.begin(pending.model)
         self._send_batches()
         self.processes.rest_if_idle()
         self._changes.announce()

@@ -103,7 +103,7 @@ class LocalEngine:
             in_flight=computing
             + sum(worker.tasks_in_progress + worker.loads.in_progress for worker in self._workers),
             queued=len(self._queue) + self._readers.in_progress,
-            reason=best.reason or self._reason(),
+            reason=best.reason or self._reason() or self._workers[0].failure,
         )
 
     def _reason(self) -> str | None:

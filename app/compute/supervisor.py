@@ -137,8 +137,9 @@ class Supervisor:
                 else:
                     first.set_exception(error)
             except (ProcessGoneError, OSError) as error:
-                self.reason = str(error)
-                log.error("The %s %s.", self.name, error)
+                gone = isinstance(error, ProcessGoneError)
+                self.reason = str(error) if gone else f"could not be started: {error}"
+                log.error("The %s %s.", self.name, self.reason)
             self.state = "restarting"
             self.restarts += 1
             self._wake_waiting()

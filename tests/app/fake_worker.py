@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from msgspec import Raw, msgpack
 
+from app.compute import local_engine
 from app.compute.child_process import ChildProcess, ProcessGoneError
 from app.compute.frames import Frame
 from app.compute.local_engine import LocalEngine
@@ -25,7 +26,7 @@ from app.compute.messages import (
     worker_call,
 )
 from app.compute.reader.reader_tasks import ReaderTasks
-from app.engine import ModelState, ReadingTask, Reply, Result
+from app.engine import DeviceName, ModelState, ReadingTask, Reply, Result
 from app.settings import Settings
 
 LOADED = ModelState(
@@ -46,10 +47,11 @@ class FakeProcess:
 
     pids = itertools.count(1)
 
-    def __init__(self, behaviour: Behaviour, calls: Calls) -> None:
+    def __init__(self, behaviour: Behaviour, calls: Calls, device: DeviceName = "cpu") -> None:
         self.pid = next(self.pids)
         self._behaviour = behaviour
         self._calls = calls
+        self._device: DeviceName = device
         self._is_configured = False
         self._answers: asyncio.Queue[Frame | None] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -58,7 +60,7 @@ class FakeProcess:
     def post(self, frame: Frame) -> None:
         if not self._is_configured:
             self._is_configured = True
-            self._answers.put_nowait(Frame(encode(Ready("cpu"))))
+            self._answers.put_nowait(Frame(encode(Ready(self._device))))
             return
         self._tasks.add(asyncio.create_task(self._answer(frame.message)))
 
@@ -125,18 +127,25 @@ def run_with(
     monkeypatch: pytest.MonkeyPatch,
     behaviour: Behaviour,
     test: Callable[[LocalEngine, Calls], Awaitable[None]],
+    *,
+    device: DeviceName | None = None,
     **settings: Any,
 ) -> None:
-    """Run a test against an engine whose workers behave so; it gets the calls as they come."""
+    """Run a test against an engine whose workers behave so; it gets the calls as they come.
+
+    With a device, there may be a GPU, and the workers find that device.
+    """
     calls: Calls = []
 
     async def spawn(*_args: Any, **_options: Any) -> FakeProcess:
-        return FakeProcess(behaviour, calls)
+        return FakeProcess(behaviour, calls, device or "cpu")
 
+    monkeypatch.setattr(local_engine, "may_have_gpu", lambda _: device is not None)
+    monkeypatch.setattr(local_engine, "_gpus", lambda _: [None])
     monkeypatch.setattr(ChildProcess, "spawn", spawn)
 
     async def run() -> None:
-        engine = LocalEngine(Settings(device="cpu", **settings))
+        engine = LocalEngine(Settings(device="auto" if device else "cpu", **settings))
         await engine.start(wait_until_ready=True)
         try:
             async with asyncio.timeout(30):

@@ -4,15 +4,26 @@ import asyncio
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
-from fake_worker import LOADED, Calls, run_with
+from fake_worker import LOADED, Calls, FakeProcess, run_with
 from fake_worker import obey as obey_inference
 
-from app.compute import engine_process
+from app.compute import engine_process, supervisor
+from app.compute.child_process import ChildProcess
 from app.compute.local_engine import LocalEngine
 from app.compute.messages import Compute, Load
-from app.engine import Answer, ModelRef, Reply, Rows, RuntimeName, WorkerDiedError
+from app.engine import (
+    Answer,
+    DeviceName,
+    ModelRef,
+    Reply,
+    Rows,
+    RuntimeName,
+    WorkerDiedError,
+    WorkerUnavailableError,
+)
 from app.tasks import MeasuredProfile, MeasureProfile, SavedWeights, SaveWeights, Specs
 from model_zoo import Problem, WeightsError, ZooError
 
@@ -205,3 +216,81 @@ def test_a_process_that_dies_leaves_the_networks_of_the_other(
         await until(lambda: engine.status().restarts == 1)
 
     run_with(monkeypatch, behave, test)
+
+
+def test_tensorflow_s_process_that_cannot_start_fails_what_needs_it_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(supervisor, "_FIRST_BACK_OFF_SECONDS", 0.001)
+
+    async def spawn(*_args: Any, **_options: Any) -> Any:
+        raise OSError("Cannot allocate memory")
+
+    async def test(engine: LocalEngine, calls: Calls) -> None:
+        monkeypatch.setattr(ChildProcess, "spawn", spawn)
+        failed = (
+            "The tensorflow-worker has failed to start 3 times: it could not be started: "
+            "Cannot allocate memory."
+        )
+        with pytest.raises(WorkerUnavailableError, match=failed):
+            await ask(engine, ref(engine="tensorflow"))
+        for task in (SaveWeights("a", SPECS, "keras", {}, ""), replace_engine(PROFILE)):
+            with pytest.raises(WorkerUnavailableError, match=failed):
+                await engine.run(task)
+        await ask(engine, ref())
+        await engine.run(SaveWeights("a", SPECS, "npz", {}, ""))
+        status = engine.status()
+        assert (status.ready, status.state, status.queued) == (True, "ready", 0)
+        assert status.reason == (
+            "the tensorflow-worker could not be started: Cannot allocate memory"
+        )
+
+    run_with(monkeypatch, obey, test)
+
+
+def replace_engine(task: MeasureProfile) -> MeasureProfile:
+    return msgspec.structs.replace(task, engine="tensorflow")
+
+
+def test_the_service_ends_after_a_process_that_goes_to_rest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engine_process, "_IDLE_SECONDS", 0.001)
+    ending, ended = asyncio.Event(), asyncio.Event()
+
+    async def end(self: FakeProcess) -> None:
+        ending.set()
+        await ended.wait()
+
+    async def test(engine: LocalEngine, calls: Calls) -> None:
+        await ask(engine, ref(engine="tensorflow"))
+        monkeypatch.setattr(FakeProcess, "end", end)
+        await engine.unload(ref(engine="tensorflow"))
+        await ending.wait()
+        closing = asyncio.create_task(engine.close())
+        await asyncio.sleep(0.01)
+        assert not closing.done()
+        ended.set()
+        await closing
+        assert engine.worker_pids == []
+
+    run_with(monkeypatch, obey, test)
+
+
+@pytest.mark.parametrize(("device", "engine"), [("gpu", "tensorflow"), ("cpu", "onnxruntime")])
+def test_where_there_may_be_a_gpu_one_process_has_both_engines(
+    monkeypatch: pytest.MonkeyPatch, device: DeviceName, engine: str
+) -> None:
+    """A driver is there: whether TensorFlow can use the GPU is known when the process is up."""
+
+    async def test(local: LocalEngine, calls: Calls) -> None:
+        for model in (ref(), ref(engine="tensorflow"), ref(engine="onnxruntime")):
+            await ask(local, model)
+        await local.run(SaveWeights("a", SPECS, "keras", {}, ""))
+        await local.run(PROFILE)
+        assert engines(calls) == [engine, "tensorflow", "onnxruntime", engine]
+        assert local.status().device == device
+        (pid,) = local.worker_pids
+        assert local.figures().processes["worker"] == (pid,)
+
+    run_with(monkeypatch, obey, test, device=device)
