@@ -115,7 +115,7 @@ class ModelRef:
     estimated_bytes: int = 0
     # Its rows change each other's outputs, so the requests of others must stay out of a batch.
     uses_batch_statistics: bool = False
-    # TensorFlow may compute it faster than ONNX Runtime, so that `auto` measures both.
+    # TensorFlow may compute it faster than ONNX Runtime, so that `auto` tries both.
     may_gain_by_tensorflow: bool = False
     # The digest of the rows that calibrate int8; other precisions have none.
     calibration: str = ""

@@ -17,9 +17,11 @@ from app.compute.batching import Batch, PendingRequest, RequestQueue
 from app.compute.child_process import ChildProcess, ProcessGoneError, worker_environment
 from app.compute.connection import Connection
 from app.compute.engine_process import EngineProcess, Processes, Resting
+from app.compute.engine_trials import EngineTrials
 from app.compute.messages import ArenaRows, Compute
 from app.compute.model_loads import Changes, ModelLoads
 from app.compute.placement import Placement
+from app.compute.residency import ResidentModel
 from app.compute.supervisor import Supervisor
 from app.engine import (
     Answer,
@@ -77,6 +79,15 @@ class DeviceWorker:
             wake=self.wake,
         )
         self.residency = self.loads.residency
+        self._trials = EngineTrials(
+            settings,
+            self.processes,
+            self.loads,
+            self._changes,
+            batches_if_idle=self._batches_if_idle,
+            wake=self.wake,
+        )
+        self._batches_sent = 0
         self.computing: list[Batch] = []
         self.tasks_in_progress = 0
         self._background: set[asyncio.Task[None]] = set()
@@ -137,6 +148,7 @@ class DeviceWorker:
         background = list(self._background)
         for task in background:
             task.cancel()
+        await self._trials.close()
         await asyncio.gather(self.loads.close(), *background, return_exceptions=True)
         await asyncio.gather(*(process.close() for process in self.processes))
 
@@ -146,6 +158,7 @@ class DeviceWorker:
             if self.residency.find(pending.model) is None:
                 self.loads.begin(pending.model)
         self._send_batches()
+        self._trials.begin()
         self.processes.rest_if_idle()
         self._changes.announce()
 
@@ -168,12 +181,14 @@ class DeviceWorker:
 
     def _send_batches(self) -> None:
         while batch := self._next_batch():
-            connection = self.residency.models[batch.model.key].process.supervisor.connection
+            model = self.residency.use(batch.model)
+            connection = model.process.supervisor.connection
             assert connection is not None  # a process takes its models along when it ends
             is_alone = not self.computing and not self._queue
             self.computing.append(batch)
+            self._batches_sent += 1
             posted = connection.post(_task(batch, is_alone))
-            self._run_in_background(self._compute(batch, connection, posted))
+            self._run_in_background(self._compute(batch, model, connection, posted))
 
     def _next_batch(self) -> Batch | None:
         """Take the next batch from the queue, if there is one and a lane for it."""
@@ -193,15 +208,22 @@ class DeviceWorker:
         for pending in batch.requests:
             self._queue.remove(pending)
             pending.is_computed = True  # from now on, the worker may read its rows
-        self.residency.use(batch.model)
         return batch
 
+    def _batches_if_idle(self) -> int | None:
+        """Return how many batches have been sent, or None while there is anything to do."""
+        is_busy = self.computing or self._queue or self.tasks_in_progress or self.loads.in_progress
+        return None if is_busy else self._batches_sent
+
     async def _compute(
-        self, batch: Batch, connection: Connection, posted: Awaitable[Reply[Shapes]]
+        self,
+        batch: Batch,
+        model: ResidentModel,
+        connection: Connection,
+        posted: Awaitable[Reply[Shapes]],
     ) -> None:
         started = time.perf_counter()
         requests = batch.requests
-        model = self.residency.find(batch.model)
         try:
             reply = await connection.within(self._settings.request_time, posted)
         except asyncio.CancelledError:
@@ -211,12 +233,11 @@ class DeviceWorker:
         except Exception as error:
             self._retry_or_fail(requests, error)
         else:
-            self._answer(batch, reply, started, model.ready_at if model else 0.0)
+            self._answer(batch, reply, started, model.ready_at)
         finally:
             self.computing.remove(batch)
-            if model is not None:
-                model.in_use -= 1
-                model.has_answered = True
+            model.in_use -= 1
+            model.has_answered = True
             for pending in requests:
                 pending.is_computed = False
                 if pending.answer.done():

@@ -128,11 +128,24 @@ class Processes:
 
     def of_model(self, ref: ModelRef) -> EngineProcess:
         """Return the process that loads a model."""
-        return self._by_engine[self._placement.of_model(ref, self.default.device)]
+        return self._by_engine[self.engine_for(ref)]
 
     def engine_for(self, ref: ModelRef) -> RuntimeName:
-        """Return the engine that a load is told to use."""
+        """Return the engine that computes a model."""
         return self._placement.engine(ref, self.default.device)
+
+    def may_try_tensorflow(self, ref: ModelRef) -> bool:
+        """Return whether TensorFlow may compute a model faster, and has not been tried."""
+        return self._placement.may_try_tensorflow(ref, self.default.device)
+
+    def decide(self, ref: ModelRef, engine: RuntimeName) -> None:
+        """Remember which engine computes a model that may run on both."""
+        self._placement.decide(ref, engine)
+
+    @property
+    def tensorflow(self) -> EngineProcess:
+        """The process that has TensorFlow."""
+        return self._by_engine["tensorflow"]
 
     def of_task(self, task: WorkerTask[Any]) -> EngineProcess:
         """Return the process that does a task."""

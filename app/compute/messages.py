@@ -59,7 +59,7 @@ class Refused(msgspec.Struct, frozen=True, tag=True):
 class Load(WorkerTask[ModelState], frozen=True):
     """Load a model into memory, so that it can compute a row at a time.
 
-    The state of an earlier load saves measuring the engines again.
+    The state of an earlier load saves measuring what a precision changes again.
 
     `calibration` is the digest of the rows that calibrate int8.
     """
@@ -74,6 +74,12 @@ class Load(WorkerTask[ModelState], frozen=True):
 
 class WarmUp(WorkerTask[ModelState], frozen=True):
     """Run a model in memory at each of its batch sizes."""
+
+    model: str
+
+
+class Measure(WorkerTask[float], frozen=True):
+    """Return the seconds that a row of a model takes; the buffer has outputs of noise, float32."""
 
     model: str
 
@@ -100,7 +106,9 @@ class Compute(WorkerTask[tuple[tuple[int, ...], ...]], frozen=True):
     is_alone: bool
 
 
-AnyWorkerTask = Load | WarmUp | Unload | Compute | SaveWeights | MeasureProfile | MeasureSignal
+AnyWorkerTask = (
+    Load | WarmUp | Measure | Unload | Compute | SaveWeights | MeasureProfile | MeasureSignal
+)
 AnyReadingTask = ReadInputs | ReadOpenInference | ReadTensorFlowServing
 AnyTracingTask = IdentifyRows | TraceRows
 

@@ -1,6 +1,7 @@
 """Decides which engine computes what, and so in which process: TensorFlow's import takes seconds.
 
-On a CPU, `auto` is ONNX Runtime. A network that turns out to have no form in ONNX is TensorFlow's.
+On a CPU, `auto` is ONNX Runtime. A network that turns out to have no form in ONNX is TensorFlow's,
+and one that TensorFlow computes faster, once that has been tried.
 """
 
 from collections import OrderedDict
@@ -12,7 +13,7 @@ from app.engine import DeviceName, ModelRef, Precision, RuntimeName, WorkerTask
 from app.tasks import MeasureProfile, MeasureSignal, SaveWeights
 from model_zoo import ZooError, find_weight_format
 
-# How many networks are remembered that have no form in ONNX.
+# Of how many networks it is remembered which engine computes them.
 _MAX_REMEMBERED = 256
 
 
@@ -20,7 +21,7 @@ class Placement:
     """Places models and tasks; the device is that of the worker."""
 
     def __init__(self) -> None:
-        self._without_onnx: OrderedDict[str, None] = OrderedDict()
+        self._decided: OrderedDict[str, RuntimeName] = OrderedDict()
 
     def learns(self, failed: object, device: DeviceName, error: ZooError) -> bool:
         """Return whether an error says that a network has no form in ONNX, and remember it.
@@ -37,21 +38,30 @@ class Placement:
                 return False
         if type(error) is not ZooError:
             return False
-        self._without_onnx[key] = None
-        while len(self._without_onnx) > _MAX_REMEMBERED:
-            self._without_onnx.popitem(last=False)
+        self._decide(key, "tensorflow")
         return True
 
-    def engine(self, ref: ModelRef, device: DeviceName) -> RuntimeName:
-        """Return what a load is told to use: `auto` if both engines are to be measured."""
-        engine = self._resolved(ref.key, ref.engine, ref.precision, device)
-        is_free = engine == "onnxruntime" and ref.engine == "auto"
-        return "auto" if is_free and ref.may_gain_by_tensorflow else engine
+    def decide(self, ref: ModelRef, engine: RuntimeName) -> None:
+        """Remember which engine computes a model that may run on both."""
+        self._decide(ref.key, engine)
 
-    def of_model(self, ref: ModelRef, device: DeviceName) -> RuntimeName:
-        """Return the engine whose process loads a model."""
-        engine = self.engine(ref, device)
-        return "tensorflow" if engine == "auto" else engine
+    def _decide(self, key: str, engine: RuntimeName) -> None:
+        self._decided[key] = engine
+        while len(self._decided) > _MAX_REMEMBERED:
+            self._decided.popitem(last=False)
+
+    def may_try_tensorflow(self, ref: ModelRef, device: DeviceName) -> bool:
+        """Return whether TensorFlow may be faster, and has not been tried."""
+        return (
+            ref.may_gain_by_tensorflow
+            and ref.engine == "auto"
+            and ref.key not in self._decided
+            and self.engine(ref, device) == "onnxruntime"
+        )
+
+    def engine(self, ref: ModelRef, device: DeviceName) -> RuntimeName:
+        """Return the engine that computes a model, whose process loads it."""
+        return self._resolved(ref.key, ref.engine, ref.precision, device)
 
     def of_task(self, task: WorkerTask[Any], device: DeviceName) -> RuntimeName | None:
         """Return the engine whose process does a task; None if it needs neither."""
@@ -75,5 +85,6 @@ class Placement:
     ) -> RuntimeName:
         if engine != "auto":
             return engine
-        is_free = device == "cpu" and precision == "float32" and key not in self._without_onnx
-        return "onnxruntime" if is_free else "tensorflow"
+        if device == "cpu" and precision == "float32":
+            return self._decided.get(key, "onnxruntime")
+        return "tensorflow"

@@ -129,16 +129,19 @@ def run_with(
     test: Callable[[LocalEngine, Calls], Awaitable[None]],
     *,
     device: DeviceName | None = None,
+    tensorflow: Behaviour | None = None,
     **settings: Any,
 ) -> None:
     """Run a test against an engine whose workers behave so; it gets the calls as they come.
 
-    With a device, there may be a GPU, and the workers find that device.
+    With a device, there may be a GPU, and the workers find that device. TensorFlow's own process
+    may behave differently.
     """
     calls: Calls = []
 
-    async def spawn(*_args: Any, **_options: Any) -> FakeProcess:
-        return FakeProcess(behaviour, calls, device or "cpu")
+    async def spawn(*_args: Any, arguments: Sequence[str] = (), **_options: Any) -> FakeProcess:
+        is_tensorflow = tensorflow is not None and "tensorflow-worker" in arguments
+        return FakeProcess(tensorflow if is_tensorflow else behaviour, calls, device or "cpu")
 
     monkeypatch.setattr(local_engine, "may_have_gpu", lambda _: device is not None)
     monkeypatch.setattr(local_engine, "_gpus", lambda _: [None])

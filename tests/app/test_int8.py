@@ -11,11 +11,11 @@ import pytest
 from small import family_spec
 from zoo_server import image_bytes
 
-from app.arrays import OUTPUT, Array
+from app.arrays import OUTPUT, Array, relative_difference
 from app.compute.messages import Load
 from app.compute.worker.runtimes import loading as loading_module
 from app.compute.worker.runtimes.int8 import calibrating, check_int8, compare, held_out
-from app.compute.worker.runtimes.loading import load, relative_difference
+from app.compute.worker.runtimes.loading import load
 from app.compute.worker.runtimes.onnx_int8 import quantized
 from app.compute.worker.runtimes.onnx_runtime import OnnxRuntime
 from app.compute.worker.worker_tasks import WorkerTasks

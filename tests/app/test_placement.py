@@ -8,7 +8,7 @@ import pytest
 from zoo_server import ROOT
 
 from app.compute.placement import Placement
-from app.engine import DeviceName, ModelRef
+from app.engine import DeviceName, ModelRef, RuntimeName
 from app.tasks import MeasureProfile, MeasureSignal, SaveWeights, Specs
 from model_zoo import WEIGHT_FORMATS, Problem, WeightsError, ZooError
 
@@ -28,24 +28,33 @@ def profile(**options: Any) -> MeasureProfile:
 
 
 @pytest.mark.parametrize(
-    ("model", "device", "engine", "process"),
+    ("model", "device", "engine", "may_try"),
     [
-        (ref(), "cpu", "onnxruntime", "onnxruntime"),
-        (ref(), "gpu", "tensorflow", "tensorflow"),
-        (ref(engine="onnxruntime"), "gpu", "onnxruntime", "onnxruntime"),
-        (ref(engine="tensorflow"), "cpu", "tensorflow", "tensorflow"),
-        (ref(precision="bfloat16"), "cpu", "tensorflow", "tensorflow"),
-        (ref(may_gain_by_tensorflow=True), "cpu", "auto", "tensorflow"),
-        (ref(may_gain_by_tensorflow=True), "gpu", "tensorflow", "tensorflow"),
-        (ref(engine="onnxruntime", may_gain_by_tensorflow=True), "cpu", *["onnxruntime"] * 2),
+        (ref(), "cpu", "onnxruntime", False),
+        (ref(), "gpu", "tensorflow", False),
+        (ref(engine="onnxruntime"), "gpu", "onnxruntime", False),
+        (ref(engine="tensorflow"), "cpu", "tensorflow", False),
+        (ref(precision="bfloat16"), "cpu", "tensorflow", False),
+        (ref(may_gain_by_tensorflow=True), "cpu", "onnxruntime", True),
+        (ref(may_gain_by_tensorflow=True), "gpu", "tensorflow", False),
+        (ref(may_gain_by_tensorflow=True, precision="bfloat16"), "cpu", "tensorflow", False),
+        (ref(engine="onnxruntime", may_gain_by_tensorflow=True), "cpu", "onnxruntime", False),
     ],
 )
 def test_a_model_is_placed_by_its_options_and_the_device(
-    model: ModelRef, device: DeviceName, engine: str, process: str
+    model: ModelRef, device: DeviceName, engine: str, may_try: bool
 ) -> None:
     placement = Placement()
     assert placement.engine(model, device) == engine
-    assert placement.of_model(model, device) == process
+    assert placement.may_try_tensorflow(model, device) is may_try
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "tensorflow"])
+def test_a_model_that_was_tried_is_not_tried_again(engine: RuntimeName) -> None:
+    placement, model = Placement(), ref(may_gain_by_tensorflow=True)
+    placement.decide(model, engine)
+    assert placement.engine(model, "cpu") == engine
+    assert not placement.may_try_tensorflow(model, "cpu")
 
 
 def test_a_network_without_a_form_in_onnx_is_tensorflow_s_from_then_on() -> None:
@@ -61,7 +70,6 @@ def test_a_network_without_a_form_in_onnx_is_tensorflow_s_from_then_on() -> None
     ("asked", "error"),
     [
         (ref(engine="onnxruntime"), NO_FORM),
-        (ref(may_gain_by_tensorflow=True), NO_FORM),
         (ref(), WeightsError(Problem("the checkpoint is gone"))),
         (SaveWeights("a", SPECS, "onnx", {}, ""), NO_FORM),
     ],

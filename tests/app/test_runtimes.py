@@ -7,17 +7,10 @@ import numpy as np
 import pytest
 from small import family_spec, random_rows
 
-from app.arrays import OUTPUT
-from app.compute.worker.runtimes import Runtime
+from app.arrays import AGREEMENT, OUTPUT, relative_difference
 from app.compute.worker.runtimes import loading as loading_module
 from app.compute.worker.runtimes.keras_runtime import KerasRuntime
-from app.compute.worker.runtimes.loading import (
-    AGREEMENT,
-    check_bfloat16,
-    load,
-    relative_difference,
-    warm_up,
-)
+from app.compute.worker.runtimes.loading import check_bfloat16, load, measure, warm_up
 from app.compute.worker.runtimes.onnx_runtime import OnnxRuntime
 from app.engine import ModelState
 from app.settings import Settings
@@ -119,103 +112,53 @@ def test_a_request_larger_than_a_batch_is_divided_only_if_its_rows_are_independe
 
 
 def test_engines_are_compared_on_several_rows_if_they_change_each_other(
-    monkeypatch: pytest.MonkeyPatch, sources: WeightSources
+    sources: WeightSources,
 ) -> None:
-    compared: list[int] = []
-
-    def difference(one: np.ndarray, other: np.ndarray) -> float:
-        compared.append(len(one))
-        return relative_difference(one, other)
-
-    monkeypatch.setattr(loading_module, "relative_difference", difference)
-    options: Any = {"device": "cpu", "engine": "auto", "precision": "float32", "known": None}
+    options: Any = {"device": "cpu", "engine": "onnxruntime", "precision": "float32", "known": None}
     training = [{"ops": ["batch_norm"], "args": {"is_training": True}, "force": True}]
-    for scopes in ([], training):
-        load(traced_build("s3dg", scopes=scopes), sources, Settings(batch_rows=2), **options)
-    assert compared == [1, 2]
+    settings = Settings(batch_rows=2)
+    for scopes, rows in (([], 1), (training, 2)):
+        loaded = load(traced_build("s3dg", scopes=scopes), sources, settings, **options)
+        seconds, output = measure(loaded, settings)
+        assert len(output) == rows
+        assert seconds > 0
 
 
 class Fixed:
-    """A runtime of a known speed and output."""
+    """A runtime that computes nothing, in lanes."""
 
+    name = "onnxruntime"
     lanes = 1
-
-    def __init__(self, name: str, output: float) -> None:
-        self.name = name
-        self.lane_seconds = 0.004
-        self._output = output
+    lane_seconds = 0.004
 
     def choose_lanes(self) -> None:
         self.lanes = 2
 
     def run(self, rows: Any, outputs: Any, *, is_alone: bool = True) -> list[Any]:
-        return [np.full((len(rows), 2), self._output, np.float32)]
+        return [np.zeros((len(rows), 2), np.float32)]
 
 
-def load_with(
-    monkeypatch: pytest.MonkeyPatch,
-    seconds: dict[str, float],
-    outputs: dict[str, float],
-    sources: WeightSources,
-    **options: Any,
-) -> ModelState:
-    """Load a network whose engines take these seconds a row and compute these outputs."""
-
-    def runtime(name: str, *_: Any) -> Runtime:
-        if name not in outputs:
-            raise ZooError("there is no rule for this")
-        return Fixed(name, outputs[name])
-
-    monkeypatch.setattr(loading_module, "make_runtime", runtime)
-    monkeypatch.setattr(loading_module, "_seconds_per_row", lambda each, _: seconds[each.name])
-    defaults = {"device": "cpu", "engine": "auto", "precision": "float32", "known": None}
-    cold = load(traced_build("s3dg"), sources, Settings(), **{**defaults, **options})
-    assert (cold.state.lanes, cold.state.batch_rows) == (1, 1)
-    loaded = warm_up(cold, Settings())
-    assert loaded.runtime.name == loaded.state.engine
-    return loaded.state
-
-
-BOTH = {"onnxruntime": 1.0, "tensorflow": 1.0}
-
-
-@pytest.mark.parametrize("faster", ["onnxruntime", "tensorflow"])
-def test_auto_keeps_the_faster_engine(
-    monkeypatch: pytest.MonkeyPatch, sources: WeightSources, faster: str
+def test_a_network_computes_single_rows_until_it_is_warmed_up(
+    monkeypatch: pytest.MonkeyPatch, sources: WeightSources
 ) -> None:
-    seconds = {"onnxruntime": 0.2, "tensorflow": 0.2, faster: 0.1}
-    state = load_with(monkeypatch, seconds, BOTH, sources)
-    assert (state.engine, state.measured, state.difference) == (faster, seconds, 0)
+    monkeypatch.setattr(loading_module, "make_runtime", lambda *_: Fixed())
+    options: Any = {"device": "cpu", "engine": "onnxruntime", "precision": "float32", "known": None}
+    cold = load(traced_build("s3dg"), sources, Settings(), **options)
+    assert (cold.state.lanes, cold.state.batch_rows) == (1, 1)
+    state = warm_up(cold, Settings()).state
     assert state.warmed == (1, 2, 4, 8)
     assert (state.lanes, state.batch_rows) == (2, 2)  # as many as take a few milliseconds
 
 
-def test_auto_does_not_keep_an_engine_that_disagrees(
+def test_what_an_earlier_load_measured_is_kept(
     monkeypatch: pytest.MonkeyPatch, sources: WeightSources
 ) -> None:
-    seconds = {"onnxruntime": 0.1, "tensorflow": 0.2}
-    outputs = {"onnxruntime": 1.001, "tensorflow": 1.0}
-    state = load_with(monkeypatch, seconds, outputs, sources)
-    assert state.engine == "tensorflow"
-    assert state.difference == pytest.approx(1e-3, rel=1e-3)
-    broken = {"onnxruntime": float("nan"), "tensorflow": 1.0}
-    assert load_with(monkeypatch, seconds, broken, sources).engine == "tensorflow"
-
-
-def test_what_has_no_form_in_onnx_is_computed_by_tensorflow(
-    monkeypatch: pytest.MonkeyPatch, sources: WeightSources
-) -> None:
-    state = load_with(monkeypatch, {"tensorflow": 0.1}, {"tensorflow": 1.0}, sources)
-    assert (state.engine, state.difference) == ("tensorflow", None)
-
-
-def test_what_was_found_before_is_not_measured_again(
-    monkeypatch: pytest.MonkeyPatch, sources: WeightSources
-) -> None:
+    monkeypatch.setattr(loading_module, "make_runtime", lambda *_: Fixed())
     known = ModelState(
         "ready", engine="onnxruntime", measured={"onnxruntime": 3.0}, difference=1e-7
     )
-    state = load_with(monkeypatch, {}, BOTH, sources, known=known)
+    options: Any = {"device": "cpu", "engine": "onnxruntime", "precision": "float32"}
+    state = load(traced_build("s3dg"), sources, Settings(), known=known, **options).state
     names = ("engine", "measured", "difference")
     assert [getattr(state, name) for name in names] == [getattr(known, name) for name in names]
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from app.arrays import Array, Buffer
-from app.compute.messages import AnyWorkerTask, ArenaRows, Compute, Load, Unload, WarmUp
-from app.compute.worker.runtimes.loading import LoadedModel, load, warm_up
+from app.compute.messages import AnyWorkerTask, ArenaRows, Compute, Load, Measure, Unload, WarmUp
+from app.compute.worker.runtimes.loading import LoadedModel, load, measure, warm_up
 from app.compute.worker.runtimes.memory import give_memory_back
 from app.compute.worker.runtimes.profiling import profile
 from app.compute.worker.runtimes.signal import measure_signal
@@ -74,6 +74,9 @@ class WorkerTasks:
                 model = warm_up(self._models[task.model], self._settings)
                 self._models[task.model] = model
                 return Reply(model.state)
+            case Measure():
+                seconds_per_row, output = measure(self._models[task.model], self._settings)
+                return Reply(seconds_per_row, [np.ascontiguousarray(output).data.cast("B")])
             case Unload():
                 self._models.pop(task.model, None)
                 give_memory_back()

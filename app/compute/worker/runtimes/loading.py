@@ -1,6 +1,5 @@
-"""Loads a network into memory: chooses the engine, then runs it at each batch size."""
+"""Loads a network into memory, then runs it at each batch size."""
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from app.arrays import OUTPUT, Array
+from app.arrays import OUTPUT, Array, relative_difference
 from app.compute.worker.runtimes import Runtime
 from app.compute.worker.runtimes.int8 import check_int8, compare
 from app.compute.worker.runtimes.memory import give_memory_back, resident_bytes, trim
@@ -17,13 +16,9 @@ from app.engine import DeviceName, ModelState, Precision, RuntimeName
 from app.settings import Settings, variable
 from model_zoo import Trace, WeightLibrary, ZooError
 
-log = logging.getLogger("app.worker")
-
 # If a batch takes this long, larger ones gain nothing.
 _LONGEST_WARM_UP_SECONDS = 0.5
 _LANE_BATCH_SECONDS = 0.01
-# How far two engines may be apart, in units of the largest value of the output.
-AGREEMENT = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +54,8 @@ def load(
 ) -> LoadedModel:
     """Return a network that can compute: one row at a time, until it is warmed up.
 
-    With `auto`, both engines are measured, and the faster is kept. `known` is the state of an
-    earlier load, if there was one. `calibration` has the rows for precision int8.
+    `known` is the state of an earlier load, if there was one. `calibration` has the rows for
+    precision int8.
     Raises: ZooError if it cannot be computed so here.
     """
     if precision == "bfloat16":
@@ -146,36 +141,26 @@ def _choice(
     engine: RuntimeName,
     precision: Precision,
 ) -> ModelState:
-    """Return a state with the engine to use, and with the measurements that decided it."""
-    # Statistics of a single row would hide how the engines compute them.
-    compared = rows if traced.graph.batch_statistics_nodes else rows[:1]
+    """Return a state with the engine, and with what bfloat16 changes."""
     if precision == "bfloat16":  # compared with what it replaces
         runtimes = [make("tensorflow", each) for each in ("bfloat16", "float32")]
-        outputs = [runtime.run(compared, (OUTPUT,))[0] for runtime in runtimes]
+        outputs = [_compared(runtime, traced, rows) for runtime in runtimes]
         difference = relative_difference(*outputs)
         return ModelState("loading", engine="tensorflow", difference=difference)
-    if engine != "auto":
-        return ModelState("loading", engine=engine)
-    measured: dict[RuntimeName, float] = {}
-    outputs_by: dict[RuntimeName, Array] = {}
-    names: Sequence[RuntimeName] = ("onnxruntime", "tensorflow")
-    for name in names:
-        try:
-            runtime = make(name)
-        except ZooError:  # what has no form in ONNX is computed by TensorFlow
-            continue
-        outputs_by[name] = runtime.run(compared, (OUTPUT,))[0]
-        measured[name] = _seconds_per_row(runtime, rows)
-        del runtime
-        give_memory_back()
-    if len(outputs_by) == 1:
-        return ModelState("loading", engine="tensorflow", measured=measured)
-    difference = relative_difference(outputs_by["onnxruntime"], outputs_by["tensorflow"])
-    best = min(measured, key=lambda name: measured[name])
-    if not difference <= AGREEMENT:
-        best = "tensorflow"
-        log.warning("Build %s: the engines differ by %.2g.", traced.spec.digest, difference)
-    return ModelState("loading", engine=best, measured=measured, difference=difference)
+    return ModelState("loading", engine=engine)
+
+
+def measure(model: LoadedModel, settings: Settings) -> tuple[float, Array]:
+    """Return the seconds that a row takes, and outputs to compare with another engine's."""
+    rows = sample(model.traced, _most_rows(model.traced, settings))
+    output = _compared(model.runtime, model.traced, rows)
+    return _seconds_per_row(model.runtime, rows), output
+
+
+def _compared(runtime: Runtime, traced: Trace, rows: Array) -> Array:
+    # Statistics of a single row would hide how the engines compute them.
+    compared = rows if traced.graph.batch_statistics_nodes else rows[:1]
+    return runtime.run(compared, (OUTPUT,))[0]
 
 
 def _most_rows(traced: Trace, settings: Settings) -> int:
@@ -247,12 +232,6 @@ def _seconds(runtime: Runtime, rows: Array) -> float:
     started = time.perf_counter()
     runtime.run(rows, (OUTPUT,))
     return time.perf_counter() - started
-
-
-def relative_difference(one: Array, other: Array) -> float:
-    """Return the largest difference, in units of the largest value."""
-    scale = max(float(np.abs(other).max(initial=0)), 1e-30)
-    return float(np.abs(one - other).max(initial=0)) / scale
 
 
 def check_bfloat16(device: DeviceName, engine: RuntimeName) -> None:
