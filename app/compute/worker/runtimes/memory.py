@@ -1,10 +1,11 @@
 """The memory of a worker's process: how much it is, and how it is given back to the system."""
 
-import ctypes
 import gc
 import os
 from collections.abc import Callable
 from pathlib import Path
+
+from app.memory import give_back_freed_memory
 
 _shrinks: list[Callable[[], object]] = []
 
@@ -19,13 +20,13 @@ def give_memory_back() -> None:
     gc.collect()  # Keras's objects form cycles
     for shrink in _shrinks:
         shrink()
-    trim()
+    give_back_freed_memory()
 
 
 def trim() -> None:
     """Return freed memory to the system, except what the engines hold for their next batches."""
     gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)
+    give_back_freed_memory()
 
 
 def resident_bytes() -> int:
