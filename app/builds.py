@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from app.documents import parse_document
 from app.errors import ServiceError
@@ -34,6 +34,9 @@ from model_zoo import (
     trace,
     unknown_name,
 )
+
+Arguments = ParamSpec("Arguments")
+Made = TypeVar("Made")
 
 
 class Builds:
@@ -136,15 +139,25 @@ class Builds:
         with self._metrics.refusals(architecture):
             return self.trace(spec)
 
-    async def keep(self, traced: Trace, timings: Timings) -> tuple[Build, bool]:
-        """Store a trace as a build; return the build, and whether it is new.
+    async def keep(
+        self, body: bytes, timings: Timings, report: Callable[[Trace], Made]
+    ) -> tuple[Build, bool, Made]:
+        """Store the spec in a JSON body as a build.
 
-        Raises: WeightsError if the sources of its weights do not fit.
+        Returns the build, whether it is new, and what `report` makes of its trace.
+        Raises: ZooError, as `trace` does; WeightsError if the sources of its weights do not fit.
         """
+        planned, made = await self.posting.run(self._planned_body, body, timings, report)
+        ((build, is_new),) = await self.keep_planned([planned], timings)
+        return build, is_new, made
+
+    def _planned_body(
+        self, body: bytes, timings: Timings, report: Callable[[Trace], Made]
+    ) -> tuple[Build, Made]:
+        traced = self.trace_body(body, timings)
         with timings.measure("plan"):
-            build = await self.posting.run(self.planned, traced)
-        (stored,) = await self.keep_planned([build], timings)
-        return stored
+            planned = self.planned(traced)
+        return planned, report(traced)
 
     async def keep_planned(
         self, builds: Sequence[Build], timings: Timings
@@ -232,11 +245,31 @@ class Builds:
         """Return a build, read in a thread; see `get`."""
         return await asyncio.to_thread(self.get, build_id)
 
-    async def find_trace(self, build_id: str, timings: Timings) -> Trace:
-        """Return the trace of a build; tracing takes milliseconds, so traces are not cached."""
+    async def report(
+        self,
+        build_id: str,
+        timings: Timings,
+        make: Callable[Concatenate[Trace, Arguments], Made],
+        *args: Arguments.args,
+        **kwargs: Arguments.kwargs,
+    ) -> Made:
+        """Return what a function makes of the trace of a build.
+
+        Tracing takes milliseconds, so traces are not cached. Nor does one wait, for a turn of its
+        own, to be made something of: it would be in memory beside those of all other requests.
+        """
         build = await self.find(build_id)
-        with timings.measure("trace"):
-            return await self.reading.run(self.trace_stored, build.spec)
+
+        def trace_and_make() -> Made:
+            with timings.measure("trace"):
+                traced = self.trace_stored(build.spec)
+            return make(traced, *args, **kwargs)
+
+        return await self.reading.run(trace_and_make)
+
+    async def find_trace(self, build_id: str, timings: Timings) -> Trace:
+        """Return the trace of a build, for what measures with it; otherwise see `report`."""
+        return await self.report(build_id, timings, lambda traced: traced)
 
     # Removal ----------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from app.http.negotiation import DIFF_FORMATS, Writers, chosen_format, format_qu
 from app.http.openapi import BODY_PROBLEMS, SPEC_PROBLEMS, answer, problems
 from app.http.request_bodies import TWO_SPECS
 from app.telemetry.timings import Timings
-from model_zoo import DiffDocument, Trace, diff
+from model_zoo import DiffDocument, SpecDocument, Trace, diff
 
 router = APIRouter(prefix="/v1", tags=["diffs"])
 
@@ -62,8 +62,20 @@ async def diff_builds(
     format_name = chosen_format(request, query.format, DIFF_FORMATS)
     timing = timings(request)
     ids = [models.find_build_id(name) for name in (a, b)]
-    traces = [await builds.find_trace(build_id, timing) for build_id in ids]
-    return await builds.reading.run(_diff, traces, query, format_name, timing)
+    specs = [(await builds.find(build_id)).spec for build_id in ids]
+    return await builds.reading.run(_diff_stored, builds, specs, query, format_name, timing)
+
+
+def _diff_stored(
+    builds: Builds,
+    specs: Sequence[SpecDocument],
+    query: DiffQuery,
+    format_name: str,
+    timing: Timings,
+) -> Response:
+    with timing.measure("trace"):
+        traces = [builds.trace_stored(spec) for spec in specs]
+    return _diff(traces, query, format_name, timing)
 
 
 @router.post(

@@ -49,8 +49,7 @@ async def build_and_infer(
     """The body is a form with the spec, and an image or array for each row. The build is kept."""
     format_name = chosen_format(request, query.format, FORMATS)
     form = await read_form(request, settings)
-    traced = await builds.posting.run(builds.trace_body, form.spec, exchange.timings)
-    build, _ = await builds.keep(traced, exchange.timings)
+    build, _, _ = await builds.keep(form.spec, exchange.timings, lambda _traced: None)
     model = await models.find_build(build.id)
     selection = select_outputs(model, query, format_name)
     return await respond(

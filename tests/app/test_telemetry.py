@@ -108,7 +108,7 @@ def test_a_request_is_a_span_of_the_caller_s_trace_with_its_phases(
     after = time.time_ns()
     client.__exit__(None, None, None)  # what is left is delivered at the end
     spans = collector.spans
-    phases = ("trace", "plan", "store", "reports", "encode")
+    phases = ("trace", "plan", "reports", "store", "encode")
     assert set(spans) == {"POST /v1/builds", *phases}
     server = spans.pop("POST /v1/builds")
     assert server.kind == Span.SPAN_KIND_SERVER

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from itertools import islice
@@ -16,6 +17,7 @@ from app.builds import Builds
 from app.engine import QueueFullError
 from app.settings import Limit
 from app.trace_threads import TraceThreads
+from model_zoo import Trace, trace
 
 LENET = {"architecture": "lenet"}
 
@@ -101,6 +103,48 @@ def test_reads_answer_while_posted_specs_are_traced(
     assert {problem(response)["reason"] for response in finished} == {"traces"}
     assert all(int(response.headers["retry-after"]) >= 1 for response in finished)
     assert sum(post.result().status_code == 200 for post in posts) == 2
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", ""),
+        ("POST", "?include=explanation"),
+        ("GET", "/{id}/summary"),
+        ("GET", "/{id}/explanation"),
+        ("GET", "/{id}/restore-plan"),
+        ("GET", "/{id}/diff/{id}"),
+    ],
+)
+def test_no_more_traces_are_in_memory_than_there_are_threads(
+    make_client: Callable[..., TestClient],
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    path: str,
+) -> None:
+    client = make_client(trace_wait_s=60)
+    spec = {"architecture": "nasnet_cifar"}
+    build_id = client.post("/v1/builds", json=spec).json()["id"]
+    traces = weakref.WeakSet[Trace]()
+    counts = []
+
+    def noted(*args: Any) -> Trace:
+        traced = trace(*args)
+        traces.add(traced)
+        counts.append(len(traces))
+        return traced
+
+    monkeypatch.setattr("app.builds.trace", noted)
+    clients = 12
+    with ThreadPoolExecutor(clients) as pool:
+        path = f"/v1/builds{path}".format(id=build_id)
+        body = json.dumps(spec) if method == "POST" else None
+        sent = [pool.submit(client.request, method, path, content=body) for _ in range(clients)]
+        assert {each.result().status_code for each in sent} == {200}
+    a_request = 2 if "diff" in path else 1
+    assert len(counts) == clients * a_request
+    # Two threads, and one whose result is about to be dropped.
+    assert max(counts) <= 3 * a_request
 
 
 @pytest.mark.parametrize(

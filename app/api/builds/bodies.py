@@ -99,7 +99,11 @@ class _LayersBody(TypedDict, total=False):
     layers: _Layers
 
 
-class PostedBuildBody(BuildBody, _ReportsBody, _LayersBody):
+class PostedReportsBody(_ReportsBody, _LayersBody):
+    """The reports that `include` names."""
+
+
+class PostedBuildBody(BuildBody, PostedReportsBody):
     """A build as it was posted, with the reports that `include` names."""
 
 
@@ -135,10 +139,10 @@ def build_body(build: Build) -> BuildBody:
     }
 
 
-def posted_build_body(build: Build, traced: Trace, include: Collection[Report]) -> PostedBuildBody:
-    """Return a build that was just kept, with reports of its trace."""
+def posted_reports_body(traced: Trace, include: Collection[Report]) -> PostedReportsBody:
+    """Return reports of a trace, to go with the build that is kept."""
     layers: _LayersBody = {"layers": _layers(traced)} if "layers" in include else {}
-    return {**build_body(build), **layers, **_reports(traced, include)}
+    return {**layers, **_reports(traced, include)}
 
 
 def traced_build_body(build: Build, traced: Trace, include: Collection[Report]) -> TracedBuildBody:

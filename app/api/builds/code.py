@@ -10,7 +10,7 @@ from app.api.parts import BuildsDep
 from app.http.exchange import timings
 from app.http.negotiation import one_of
 from app.http.openapi import TEXT, problems
-from model_zoo import CODE_STYLES
+from model_zoo import CODE_STYLES, Trace
 
 router = APIRouter(prefix="/v1/builds", tags=["builds"])
 
@@ -43,6 +43,5 @@ async def read_code(
     What TF-Slim cannot express, such as `layers`, `except` and `force`, is refused in its style.
     """
     style = one_of("style", style, _STYLES)
-    traced = await builds.find_trace(build_id, timings(request))
-    code = await builds.reading.run(traced.code, style)
+    code = await builds.report(build_id, timings(request), Trace.code, style)
     return Response(code, media_type="text/x-python; charset=utf-8")

@@ -1,5 +1,7 @@
 """`/v1/builds` and `/v1/builds/{id}`: trace a spec and keep it; list, read and forget builds."""
 
+import asyncio
+import functools
 from collections.abc import Sequence
 from typing import Annotated, get_args
 
@@ -12,10 +14,11 @@ from typing_extensions import TypedDict  # pydantic takes no other before Python
 from app.api.builds.bodies import (
     BuildBody,
     PostedBuildBody,
+    PostedReportsBody,
     Report,
     TracedBuildBody,
     build_body,
-    posted_build_body,
+    posted_reports_body,
     traced_build_body,
 )
 from app.api.parts import BuildsDep, ModelsDep, SettingsDep, WeightExportsDep
@@ -92,9 +95,9 @@ async def create_build(
     clock = timings(request)
     if not keep:
         return await builds.posting.run(_trace, builds, body, reports, clock)
-    traced = await builds.posting.run(builds.trace_body, body, clock)
-    build, is_new = await builds.keep(traced, clock)
-    return await builds.posting.run(_posted, build, is_new, traced, reports, clock)
+    with_reports = functools.partial(_reported, reports=reports, timings=clock)
+    build, is_new, reported = await builds.keep(body, clock, with_reports)
+    return await asyncio.to_thread(_posted, build, is_new, reported, clock)
 
 
 def _trace(builds: Builds, body: bytes, reports: Sequence[Report], timings: Timings) -> Response:
@@ -106,11 +109,13 @@ def _trace(builds: Builds, body: bytes, reports: Sequence[Report], timings: Timi
         return JsonAnswer(content)
 
 
-def _posted(
-    build: Build, is_new: bool, traced: Trace, reports: Sequence[Report], timings: Timings
-) -> Response:
+def _reported(traced: Trace, reports: Sequence[Report], timings: Timings) -> PostedReportsBody:
     with timings.measure("reports"):
-        content = posted_build_body(build, traced, reports)
+        return posted_reports_body(traced, reports)
+
+
+def _posted(build: Build, is_new: bool, reports: PostedReportsBody, timings: Timings) -> Response:
+    content: PostedBuildBody = {**build_body(build), **reports}
     with timings.measure("encode"):
         return JsonAnswer(content, 201 if is_new else 200, {"Location": f"/v1/builds/{build.id}"})
 

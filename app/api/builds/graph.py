@@ -87,8 +87,7 @@ async def read_graph(
         raise query_error("metric", message, query.metric, None)
     metric = one_of("metric", query.metric or _DEFAULT_METRIC, NODE_METRICS)
     timing = timings(request)
-    traced = await builds.find_trace(build_id, timing)
-    return await builds.reading.run(_graph, traced, query.depth, metric, format_name, timing)
+    return await builds.report(build_id, timing, _graph, query.depth, metric, format_name, timing)
 
 
 def _graph(

@@ -49,8 +49,7 @@ async def read_summary(
 ) -> Response:
     """The name, op, output shape, parameters, multiply-adds and bytes of each layer; the totals."""
     format_name = chosen_format(request, format, REPORT_FORMATS)
-    traced = await builds.find_trace(build_id, timings(request))
-    return await builds.reading.run(_summarize, traced, format_name)
+    return await builds.report(build_id, timings(request), _summarize, format_name)
 
 
 def _summarize(traced: Trace, format_name: str) -> Response:
@@ -87,9 +86,8 @@ async def read_explanation(
     whatever the filters. CSV has a row for each argument of each call, and no overrides.
     """
     format_name = chosen_format(request, format, REPORT_FORMATS)
-    traced = await builds.find_trace(build_id, timings(request))
     filters = {"layer": layer, "op": op, "argument": argument}
-    return await builds.reading.run(_explain, traced, filters, format_name)
+    return await builds.report(build_id, timings(request), _explain, filters, format_name)
 
 
 def _explain(traced: Trace, filters: Mapping[str, str | None], format_name: str) -> Response:
@@ -122,8 +120,7 @@ async def read_scopes(
     `PUT /v1/scopes/{name}` takes the answer as it is. Levels that were limited to some layers are
     there if they reach this one, and then for all; forced arguments are in forced levels.
     """
-    traced = await builds.find_trace(build_id, timings(request))
-    return JsonAnswer(await builds.reading.run(_scope_at, traced, layer))
+    return JsonAnswer(await builds.report(build_id, timings(request), _scope_at, layer))
 
 
 def _scope_at(traced: Trace, layer: str) -> LayerScopeDocument:

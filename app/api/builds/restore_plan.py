@@ -18,7 +18,7 @@ from app.http.request_bodies import SOURCES
 from app.settings import Settings
 from app.store.builds import Build
 from app.telemetry.timings import Timings
-from model_zoo import RestoreDocument, RestorePlan, plan_restore
+from model_zoo import RestoreDocument, plan_restore
 
 router = APIRouter(prefix="/v1/builds", tags=["weights"])
 
@@ -47,8 +47,7 @@ async def read_plan(
     """The source and name of each variable, and what of each source fits."""
     format_name = chosen_format(request, format, TEXT_FORMATS)
     build = await builds.find(build_id)
-    plan = await builds.reading.run(_plan, builds, build.spec, timings(request))
-    return await builds.reading.run(_write, plan, format_name)
+    return await builds.reading.run(_plan, builds, build.spec, timings(request), format_name)
 
 
 @router.post(
@@ -82,25 +81,28 @@ async def try_plan(
     format_name = chosen_format(request, format, TEXT_FORMATS)
     build = await builds.find(build_id)
     body = await read_document(request, settings)
-    plan = await builds.posting.run(_try, builds, settings, build, body, timings(request))
-    return await builds.posting.run(_write, plan, format_name)
+    return await builds.posting.run(
+        _try, builds, settings, build, body, timings(request), format_name
+    )
 
 
 def _try(
-    builds: Builds, settings: Settings, build: Build, body: bytes, timings: Timings
-) -> RestorePlan:
+    builds: Builds,
+    settings: Settings,
+    build: Build,
+    body: bytes,
+    timings: Timings,
+    format_name: str,
+) -> Response:
     document: Any = parse_document(body, settings)
     if isinstance(document, dict) and document.keys() == {"weights"}:
         document = document["weights"]
-    return _plan(builds, {**build.spec, "weights": document}, timings)
+    return _plan(builds, {**build.spec, "weights": document}, timings, format_name)
 
 
-def _plan(builds: Builds, spec: Mapping[str, Any], timings: Timings) -> RestorePlan:
+def _plan(builds: Builds, spec: Mapping[str, Any], timings: Timings, format_name: str) -> Response:
     with timings.measure("trace"):
         traced = builds.trace_stored(spec)
     with timings.measure("plan"):
-        return plan_restore(traced, builds.sources)
-
-
-def _write(plan: RestorePlan, format_name: str) -> Response:
+        plan = plan_restore(traced, builds.sources)
     return written(format_name, {"json": plan.to_dict, "text": plan.to_text})
