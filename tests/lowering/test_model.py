@@ -207,7 +207,7 @@ import sys, pathlib, keras, numpy as np
 folder = pathlib.Path(sys.argv[1])
 for path in folder.glob("*.keras"):
     x = np.load(path.with_suffix(".npz"))["x"]
-    np.save(path.with_suffix(".npy"), keras.saving.load_model(path).predict(x, verbose=0))
+    np.save(path.with_suffix(".npy"), keras.saving.load_model(path)(x, training=False))
 assert "model_zoo" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, cwd=tmp_path)
