@@ -158,7 +158,7 @@ def run(server: Server, warm_up: int, cycles: int) -> Soak:
         )
         seen |= processes
         if (number + 1) % _PROGRESS_EVERY == 0:
-            sizes = ", ".join(f"{r} {use.kib // 1024} MiB" for r, use in soak.cycles[-1].items())
+            sizes = ", ".join(f"{r} {use.kib / 1024:.2f} MiB" for r, use in soak.cycles[-1].items())
             print(f"{number + 1} cycles: {sizes}", file=sys.stderr, flush=True)
     soak.seconds = time.perf_counter() - began
     soak.restarts = service.get_json(server, "/healthz")["worker"]["restarts"]
