@@ -59,6 +59,7 @@ ENV ZOO_DEVICE=gpu \
 FROM ${VARIANT} AS service
 RUN --mount=type=bind,from=wheel,source=/dist,target=/dist \
     pip install --no-cache-dir --no-deps --no-index /dist/*.whl
+# On every address, the service starts only with tokens, an OpenID Connect provider, or ZOO_ANONYMOUS=allow.
 # PYTHONSAFEPATH keeps the working directory off the import path. Keras writes a settings file when it is
 # imported, and this user has no home directory.
 ENV PYTHONSAFEPATH=1 \

@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import gc
+import ipaddress
+import logging
 import signal
 import socket
 import sys
@@ -12,6 +14,7 @@ from functools import partial
 import uvicorn
 import uvloop
 
+from app.callers.access import has_access_control
 from app.engine import DeviceError
 from app.http.bounded_parser import BoundedHttpProtocol
 from app.main import create_app
@@ -19,6 +22,8 @@ from app.memory import keep_freed_memory
 from app.settings import Settings, SettingsError, load_settings
 from app.store.errors import StoreError
 from app.telemetry.logs import announce, configure_logging
+
+log = logging.getLogger(__name__)
 
 # Between two collections of the youngest objects.
 _NEW_OBJECTS = 10_000
@@ -56,6 +61,7 @@ async def _serve(settings: Settings) -> None:
     # The port comes first: it fails at once, while everything else takes time.
     listener = _listen(settings.host, settings.port)
     with listener:
+        _check_anonymous(settings, listener)
         app = create_app(settings)
         config = uvicorn.Config(
             app,
@@ -101,6 +107,21 @@ def _listen(host: str, port: int) -> socket.socket:
             f"listening on {host}:{port} failed: {error.strerror}. ZOO_HOST and ZOO_PORT set both."
         ) from error
     return listener
+
+
+def _check_anonymous(settings: Settings, listener: socket.socket) -> None:
+    """Raises: SettingsError if other machines can send requests, and nobody has said so."""
+    if has_access_control(settings):
+        if settings.anonymous == "allow":
+            log.warning("ZOO_ANONYMOUS=allow has no effect, as there are tokens or an issuer.")
+        return
+    address, port = listener.getsockname()[:2]
+    if settings.anonymous == "deny" and not ipaddress.ip_address(address).is_loopback:
+        raise SettingsError(
+            f"{address}:{port} can be reached from other machines, and whoever reaches it may do "
+            "everything. Make a token (model-zoo token add NAME --role ROLE) or set "
+            "ZOO_OIDC_ISSUER, or allow it with ZOO_ANONYMOUS=allow."
+        )
 
 
 class _Server(uvicorn.Server):

@@ -15,6 +15,8 @@ ProblemKind = Literal[
     "malformed-body",
     "malformed-request",
     "malformed-http",
+    "unauthenticated",
+    "forbidden",
     "cross-site",
     "not-found",
     "unknown-build",
@@ -43,6 +45,7 @@ ProblemKind = Literal[
     "internal-error",
     "not-implemented",
     "not-ready",
+    "issuer-unavailable",
     "overloaded",
     "worker-died",
     "worker-unavailable",
@@ -79,6 +82,7 @@ class ProblemMembers(TypedDict, total=False):
     name: Annotated[str, Field(description="The model (not-ready).")]
     ready: bool
     live: bool
+    role: Annotated[str, Field(description="The role that is needed (forbidden).")]
 
 
 class ProblemHead(TypedDict):

@@ -27,13 +27,16 @@ from app.api import (
     tensorflow_serving,
     weights,
 )
+from app.callers.access import access_of
 from app.compute.local_engine import LocalEngine
 from app.engine import Engine
+from app.http.access import Gate
 from app.http.admission import Admission
 from app.http.body_budget import BodyBudget
 from app.http.direct_route import DirectRoutes
 from app.http.envelope import Envelope
 from app.http.negotiation import refuse_unusable_parameters
+from app.http.openapi import security
 from app.http.openapi_tags import TAGS
 from app.http.routing import Routes
 from app.services import wire
@@ -67,18 +70,23 @@ _OWN_ROUTERS = (
 def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
     """Return the service; its lifespan starts and ends the engine.
 
-    Raises: StoreError if ZOO_HOME cannot be used, SettingsError if OTEL_* cannot.
+    Raises: StoreError if ZOO_HOME cannot be used, SettingsError if OTEL_* or what names the tokens
+    cannot.
     """
+    access = access_of(settings)
     statistics = Statistics()
     engine = engine or LocalEngine(settings, statistics.executed)
     spans = span_exporter_from_environment()
     services = wire(settings, engine, statistics)
     routers = (*_FOREIGN_ROUTERS, *_OWN_ROUTERS, page.router)
     routes = Routes(routers)
+    gate = Gate(access, settings.open_areas, routes.match) if access else None
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         try:
+            if access is not None:
+                access.prepare()
             # The API answers while the worker still starts. With ZOO_DEVICE=gpu it
             # first waits for the worker, so that the service does not start without a GPU.
             await engine.start(wait_until_ready=settings.device == "gpu")
@@ -87,6 +95,8 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
             await services.models.load_pinned()
             yield
         finally:
+            if access is not None:
+                await access.close()
             end_imports()  # their threads would keep the process alive until they finish
             await services.loads.close()
             await services.sweep_measurements.close()
@@ -111,6 +121,10 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
         default_response_class=Response,
     )
     app.state.services = services
+    app.state.security = {
+        place: security(need, is_optional=gate is None or gate.is_open(need))
+        for place, need in routes.needs().items()
+    }
     # Triton and TensorFlow Serving ignore unknown query parameters, so their routes do here too.
     for router in _FOREIGN_ROUTERS:
         app.include_router(router)
@@ -135,5 +149,6 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
         bodies=BodyBudget(settings.bodies_limit),
         metrics=services.metrics,
         spans=spans,
+        gate=gate,
     )
     return app

@@ -7,7 +7,7 @@ otherwise silently not apply.
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar, get_args
 
 from pydantic import Field, JsonValue, ValidationError, model_validator
 from pydantic.fields import FieldInfo
@@ -19,6 +19,10 @@ PREFIX = "ZOO_"
 KIB = 2**10
 MIB = 2**20
 GIB = 2**30
+
+
+# Routes that ZOO_OPEN_ROUTES can open to callers without a token.
+Area = Literal["health", "pages", "metrics"]
 
 
 class SettingsError(Exception):
@@ -88,6 +92,28 @@ class Settings(BaseSettings):
     )
     log_format: Literal["text", "json"] = Field(
         "text", description="Format of the log: text for people, or one JSON object per line."
+    )
+
+    # Who may send requests.
+    tokens_file: Path | None = Field(
+        None, description="File of tokens; without it, `tokens.json` in ZOO_HOME, if it is there."
+    )
+    oidc_issuer: str | None = Field(
+        None, description="OpenID Connect provider whose tokens are accepted, as they name it."
+    )
+    oidc_audience: str | None = Field(
+        None, description="What its tokens must name as their audience."
+    )
+    oidc_role_claim: str = Field(
+        "roles", description="Claim of its tokens that names roles: read, infer, build, admin."
+    )
+    anonymous: Literal["deny", "allow"] = Field(
+        "deny",
+        description="Whether a service without tokens may listen on other than loopback.",
+    )
+    open_routes: str = Field(
+        "health,pages",
+        description="What needs no token, of health, pages and metrics; commas between.",
     )
 
     # What a client may send.
@@ -199,6 +225,21 @@ class Settings(BaseSettings):
                 f"{self.max_bodies_bytes}."
             )
         return self
+
+    @model_validator(mode="after")
+    def _check_access(self) -> "Settings":
+        """A misspelled name would leave a route closed; of any audience, tokens are for others."""
+        for name in self.open_areas - set(get_args(Area)):
+            rule = f"{variable('open_routes')} does not accept {name!r}."
+            raise ValueError(unknown_name("", rule, name, get_args(Area)).message)
+        if self.oidc_issuer and not self.oidc_audience:
+            raise ValueError(f"{variable('oidc_issuer')} needs {variable('oidc_audience')}.")
+        return self
+
+    @property
+    def open_areas(self) -> frozenset[str]:
+        """What needs no token."""
+        return frozenset(filter(None, map(str.strip, self.open_routes.split(","))))
 
     @property
     def budget(self) -> Budget:

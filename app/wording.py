@@ -60,5 +60,15 @@ def clip_warnings(warnings: Sequence[str]) -> list[str]:
     return [*shown, f"{more:,} more {'warning' if more == 1 else 'warnings'}."] if more else shown
 
 
+def escaped(text: str, most: int = 100) -> str:
+    """Return a stranger's text for a line of the log: printable ASCII, cut if it is long.
+
+    >>> escaped("a\\nb"), escaped("é"), len(escaped("x" * 5000))
+    ('a\\\\nb', '\\\\xe9', 103)
+    """
+    written = text[:most].encode("unicode_escape").decode("ascii")
+    return written if len(text) <= most else written + "..."
+
+
 def _cut(text: str) -> str:
     return text if len(text) <= MAX_RECEIVED_CHARACTERS else text[:MAX_RECEIVED_CHARACTERS] + "..."

@@ -109,7 +109,7 @@ if [ "$variant" = gpu ]; then
         fail "check_gpu.py"
     fi
     if [ -z "${WITH_GPU:-}" ]; then
-        if docker run --rm --network none --tmpfs /tmp "$image" > "$work/refusal" 2>&1; then
+        if docker run --rm --network none --tmpfs /tmp --env ZOO_ANONYMOUS=allow "$image" > "$work/refusal" 2>&1; then
             fail "it starts without a GPU"
         elif grep 'ZOO_DEVICE=gpu' "$work/refusal"; then
             pass "it refuses to start without a GPU, and says why"
@@ -121,6 +121,14 @@ if [ "$variant" = gpu ]; then
 fi
 
 step "Run"
+if docker run --rm --network none --tmpfs /tmp "$image" > "$work/refusal" 2>&1; then
+    fail "it starts without tokens, on every address of its container"
+elif grep 'ZOO_ANONYMOUS=allow' "$work/refusal"; then
+    pass "it refuses to start without tokens, and says why"
+else
+    tail -5 "$work/refusal"
+    fail "it exits without tokens, but does not say why"
+fi
 started=$SECONDS
 compose up --detach --no-build "$variant" 2> "$work/stderr" || { cat "$work/stderr"; give_up "start"; }
 container=$(compose ps --all --quiet "$variant")

@@ -143,7 +143,7 @@ def test_import_is_light() -> None:
 
 
 def test_the_service_is_named_in_one_place() -> None:
-    """Where `model-zoo home` imports it, late; the library works without it."""
+    """Where commands of `model-zoo` import it, late; the library works without it."""
     naming = {
         path.relative_to(ROOT).as_posix()
         for path in MODULES
@@ -159,7 +159,7 @@ def test_the_service_is_named_in_one_place() -> None:
         )
         if re.fullmatch(r"app(\.\w+)*", name)
     }
-    assert naming == {"cli/home.py"}
+    assert naming == {"cli/service.py"}
 
 
 def examples(packages: Sequence[ModuleType]) -> list[str]:

@@ -9,6 +9,7 @@ from typing_extensions import TypedDict  # pydantic takes no other before Python
 from app.http.json_answer import JsonAnswer
 from app.http.openapi import answer, problems
 from app.http.problems import unknown_names
+from app.http.routing import needs
 from model_zoo import (
     ArchitectureDescription,
     ArchitectureRow,
@@ -37,6 +38,7 @@ class ArchitecturesBody(TypedDict):
     summary="List the architectures",
     responses={200: answer("The catalogue.", ArchitecturesBody)},
 )
+@needs("read")
 async def read_architectures() -> Response:
     """Each name is a valid `architecture` of a spec. Figures are for the published classes."""
     rows = await asyncio.to_thread(describe_architectures)
@@ -55,6 +57,7 @@ async def read_architectures() -> Response:
         **problems("unknown-name"),
     },
 )
+@needs("read")
 async def read_architecture(name: str) -> Response:
     """Its parameters with types and defaults, its default scope, input and preprocessing."""
     with unknown_names():

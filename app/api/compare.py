@@ -17,7 +17,7 @@ from app.http.negotiation import TEXT_FORMATS, Writers, chosen_format, format_qu
 from app.http.openapi import INFERENCE_PROBLEMS, answer, problems
 from app.http.problems import as_service_error, problem_summary, query_error, with_subject
 from app.http.request_bodies import INPUTS
-from app.http.routing import runs_inference
+from app.http.routing import needs, runs_inference
 from app.serving.comparison_run import ComparedModel, ComparisonBody, ComparisonRun
 from app.serving.comparison_text import as_text
 from app.serving.inference import Inference
@@ -46,6 +46,7 @@ class ComparisonQuery(OutputQuery):
     },
 )
 @runs_inference
+@needs("infer")
 async def compare(
     request: Request,
     settings: SettingsDep,

@@ -15,6 +15,7 @@ from app.http.exchange import timings
 from app.http.negotiation import DIFF_FORMATS, Writers, chosen_format, format_query, written
 from app.http.openapi import BODY_PROBLEMS, SPEC_PROBLEMS, answer, problems
 from app.http.request_bodies import TWO_SPECS
+from app.http.routing import needs
 from app.telemetry.timings import Timings
 from model_zoo import DiffDocument, SpecDocument, Trace, diff
 
@@ -47,6 +48,7 @@ class DiffQuery:
         **problems("unknown-build", "unknown-model", "not-acceptable"),
     },
 )
+@needs("read")
 async def diff_builds(
     request: Request,
     a: _Side,
@@ -88,6 +90,7 @@ def _diff_stored(
         **problems(*BODY_PROBLEMS, *SPEC_PROBLEMS, "not-acceptable"),
     },
 )
+@needs("build", changes=False)
 async def diff_specs(
     request: Request,
     builds: BuildsDep,

@@ -10,6 +10,7 @@ from app.api.parts import DatabaseDep, EngineDep
 from app.engine import WorkerState
 from app.http.json_answer import JsonAnswer
 from app.http.openapi import answer
+from app.http.routing import needs
 from model_zoo import failed_packages
 
 router = APIRouter(tags=["service"])
@@ -57,6 +58,7 @@ class HealthBody(TypedDict):
     summary="Check that the service is live",
     responses={200: answer("It is live; `ready` says whether it computes now.", HealthBody)},
 )
+@needs("read", area="health")
 async def read_health(engine: EngineDep, database: DatabaseDep) -> Response:
     """Always 200 while the process answers.
 

@@ -20,7 +20,7 @@ from app.http.inputs import read_form
 from app.http.negotiation import chosen_format
 from app.http.openapi import INFERENCE_PROBLEMS, SPEC_PROBLEMS, problems
 from app.http.request_bodies import SPEC_AND_INPUTS
-from app.http.routing import runs_inference
+from app.http.routing import needs, runs_inference
 
 router = APIRouter(prefix="/v1", tags=["predictions"], route_class=DirectRoute)
 
@@ -37,6 +37,7 @@ router = APIRouter(prefix="/v1", tags=["predictions"], route_class=DirectRoute)
     },
 )
 @runs_inference
+@needs("build")
 async def build_and_infer(
     request: Request,
     settings: SettingsDep,

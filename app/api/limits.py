@@ -10,6 +10,7 @@ from typing_extensions import TypedDict  # pydantic takes no other before Python
 from app.api.parts import SettingsDep
 from app.http.json_answer import JsonAnswer
 from app.http.openapi import answer
+from app.http.routing import needs
 from app.settings import limit_fields, variable
 
 router = APIRouter(tags=["service"])
@@ -36,6 +37,7 @@ class LimitsBody(TypedDict):
     summary="List every limit",
     responses={200: answer("The limits.", LimitsBody)},
 )
+@needs("read")
 async def read_limits(settings: SettingsDep) -> Response:
     """Each limit with its value, what it limits, and the environment variable that sets it."""
     values = settings.model_dump()

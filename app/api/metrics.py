@@ -7,6 +7,7 @@ from starlette.responses import Response
 from app.api.parts import MetricsDep
 from app.http.negotiation import chosen_format
 from app.http.openapi import TEXT, problems
+from app.http.routing import needs
 from app.telemetry.exposition import FORMATS
 
 router = APIRouter(tags=["service"])
@@ -24,6 +25,7 @@ router = APIRouter(tags=["service"])
         **problems("not-acceptable"),
     },
 )
+@needs("read", area="metrics")
 async def read_metrics(request: Request, metrics: MetricsDep) -> Response:
     """Answered even while the service is full. docs/observability.md lists the metrics."""
     format_name = chosen_format(request, None, FORMATS)

@@ -24,6 +24,7 @@ from app.http.naming import read_naming
 from app.http.openapi import BODY_PROBLEMS, WORKER_PROBLEMS, answer, problems
 from app.http.paging import Cursor, PageLimit, page_of, read_cursor
 from app.http.request_bodies import NAMING
+from app.http.routing import needs
 from app.serving.model_registry import check_name
 from app.serving.models import MAX_VERSION, Models
 from app.store.models import VersionRecord
@@ -102,6 +103,7 @@ class ModelsBody(TypedDict):
         ),
     },
 )
+@needs("build")
 async def put_model(
     request: Request,
     name: str,
@@ -151,6 +153,7 @@ async def put_model(
     summary="List named models, the newest versions first",
     responses={200: answer("One page of versions.", ModelsBody)},
 )
+@needs("read")
 async def list_models(
     models: ModelsDep,
     limit: PageLimit = 50,
@@ -179,6 +182,7 @@ async def list_models(
     status_code=204,
     responses={204: {"description": "It is deleted."}, **problems("unknown-model")},
 )
+@needs("admin")
 async def delete_model(
     name: str,
     registry: ModelRegistryDep,

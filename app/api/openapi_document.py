@@ -11,6 +11,7 @@ from app.http.json_answer import JsonAnswer
 from app.http.openapi import answer, finished, schemas_of, spec_schemas
 from app.http.openapi_examples import add_parameter_examples
 from app.http.request_bodies import SPEC, Instances
+from app.http.routing import needs
 from app.serving.model_registry import ModelRequest
 from app.serving.sweeps import SweepRowNumbers
 
@@ -23,6 +24,7 @@ router = APIRouter(tags=["service"])
     summary="Describe the routes for programs",
     responses={200: answer("An OpenAPI 3.1 document.", dict[str, Any])},
 )
+@needs("read", area="pages")
 async def read_openapi(request: Request) -> Response:
     """The document that /docs shows, and that client generators read."""
     return JsonAnswer(openapi_document(request.app))
@@ -42,5 +44,6 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
             **open_inference.REQUESTS,
             **tensorflow_serving.REQUESTS,
         }
-        app.openapi_schema = finished(document, schemas_of(requests) | spec_schemas())
+        schemas = schemas_of(requests) | spec_schemas()
+        app.openapi_schema = finished(document, schemas, app.state.security)
     return app.openapi_schema

@@ -7,6 +7,7 @@ from typing_extensions import TypedDict  # pydantic takes no other before Python
 from app.http.json_answer import JsonAnswer
 from app.http.openapi import answer, problems
 from app.http.problems import unknown_names
+from app.http.routing import needs
 from model_zoo import OpDescription, describe_op, list_ops
 
 router = APIRouter(prefix="/v1/ops", tags=["catalogue"])
@@ -31,6 +32,7 @@ class OpsBody(TypedDict):
     summary="List the scoped ops",
     responses={200: answer("The names.", OpsBody)},
 )
+@needs("read")
 async def read_ops() -> Response:
     """Each name is valid in the `ops` of a scope."""
     body: OpsBody = {"ops": [{"name": op, "href": f"/v1/ops/{op}"} for op in list_ops()]}
@@ -43,6 +45,7 @@ async def read_ops() -> Response:
     summary="Describe a scoped op",
     responses={200: answer("The description.", OpDescription), **problems("unknown-name")},
 )
+@needs("read")
 async def read_op(name: str) -> Response:
     """Its arguments, with their types and defaults."""
     with unknown_names():

@@ -14,6 +14,7 @@ from app.errors import ServiceError
 from app.http.negotiation import chosen_encoding
 from app.http.openapi import TEXT, Responses
 from app.http.ranges import lists_tag
+from app.http.routing import needs
 
 router = APIRouter(tags=["service"])
 
@@ -57,6 +58,7 @@ class _File(NamedTuple):
     summary="Edit scopes, and see the network change",
     responses=_RESPONSES,
 )
+@needs("read", area="pages")
 def read_page(request: Request) -> Response:
     """A page that uses the routes below. A link to it holds a build, or a whole spec."""
     return _html(request, "index.html")
@@ -68,12 +70,14 @@ def read_page(request: Request) -> Response:
     summary="Describe the routes for people",
     responses=_RESPONSES,
 )
+@needs("read", area="pages")
 def read_docs(request: Request) -> Response:
     """Routes, parameters, bodies and problems, with a form to try each route."""
     return _html(request, "docs.html")
 
 
 @router.get("/assets/{name}", include_in_schema=False)
+@needs("read", area="pages")
 def read_asset(request: Request, name: str) -> Response:
     """A script, a style or a picture of the page; its name changes with its content."""
     if name not in _asset_names():

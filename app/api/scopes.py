@@ -16,6 +16,7 @@ from app.http.json_answer import JsonAnswer
 from app.http.openapi import BODY_PROBLEMS, answer, problems
 from app.http.paging import Cursor, PageLimit, page_of, read_cursor
 from app.http.request_bodies import LEVELS
+from app.http.routing import needs
 from app.store.scopes import ScopeItem
 from app.wording import clip_warnings
 from model_zoo import LevelDocument, SavedScope, ScopeUseDocument
@@ -85,6 +86,7 @@ class ScopesBody(TypedDict):
         ),
     },
 )
+@needs("build")
 async def put_scope(
     request: Request,
     name: Annotated[str, Path(description="The name alone.")],
@@ -107,6 +109,7 @@ async def put_scope(
     summary="List saved scopes, the last put first",
     responses={200: answer("One page of versions.", ScopesBody)},
 )
+@needs("read")
 async def list_scopes(
     scopes: SavedScopesDep,
     name: Annotated[str | None, Query(description="Only versions of this name.")] = None,
@@ -134,6 +137,7 @@ async def list_scopes(
     summary="Get a saved scope",
     responses={200: answer("The version.", ScopeBody), **problems("unknown-scope")},
 )
+@needs("read")
 async def read_scope(name: _Name, scopes: SavedScopesDep) -> Response:
     """The current version of a name, or the version that a digest names."""
     return JsonAnswer(_body(*await asyncio.to_thread(scopes.get, name)))
@@ -146,6 +150,7 @@ async def read_scope(name: _Name, scopes: SavedScopesDep) -> Response:
     status_code=204,
     responses={204: {"description": "It is deleted."}, **problems("unknown-scope")},
 )
+@needs("admin")
 async def delete_scope(name: _Name, scopes: SavedScopesDep) -> Response:
     """Builds and other scopes that were made of it have its levels, and keep them."""
     await scopes.remove(name)

@@ -18,6 +18,7 @@ from app.http.exchange import timings
 from app.http.json_answer import JsonAnswer
 from app.http.openapi import BODY_PROBLEMS, answer, problems
 from app.http.request_bodies import FILES
+from app.http.routing import needs
 from app.http.uploads import Receiver, begin, plain_name, receive
 from app.serving.weight_imports import UploadState
 from app.store.errors import StoreError, disk_errors
@@ -87,6 +88,7 @@ class PublishedWeightsBody(TypedDict):
         **problems(*BODY_PROBLEMS, "weights-refused", "store-full"),
     },
 )
+@needs("build")
 async def upload_weights(
     request: Request,
     settings: SettingsDep,
@@ -141,6 +143,7 @@ async def upload_weights(
     summary="List weights, the newest first",
     responses={200: answer("The weights, and the uploads in progress.", WeightsListBody)},
 )
+@needs("read")
 async def list_weights(checkpoints: CheckpointsDep, imports: WeightImportsDep) -> Response:
     """`uploads` are in progress: they say how much has arrived, and whether it is being read."""
     body: WeightsListBody = {
@@ -174,6 +177,7 @@ def _items(checkpoints: CheckpointStore) -> list[WeightsItemBody]:
     summary="List the published TF-Slim checkpoints",
     responses={200: answer("The catalogue.", PublishedWeightsBody)},
 )
+@needs("read")
 async def read_published() -> Response:
     """Each one's URL and published accuracy, and the `spec` that builds its network.
 
@@ -190,6 +194,7 @@ async def read_published() -> Response:
     summary="Describe weights",
     responses={200: answer("The weights.", WeightsBody), **problems("unknown-weights")},
 )
+@needs("read")
 async def read_weights(weights_id: str, checkpoints: CheckpointsDep) -> Response:
     """Each tensor by the name that its file gives it, with its dtype and shape."""
     checkpoint = await _find(checkpoints, weights_id)
@@ -206,6 +211,7 @@ async def read_weights(weights_id: str, checkpoints: CheckpointsDep) -> Response
         **problems("unknown-weights", "in-use"),
     },
 )
+@needs("admin")
 async def delete_weights(
     weights_id: str, checkpoints: CheckpointsDep, builds: BuildsDep
 ) -> Response:

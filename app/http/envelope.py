@@ -1,4 +1,4 @@
-"""Wraps every request: admission, a request id, timings, safe headers, an answer to any error.
+"""Wraps every request: access, admission, an id, timings, safe headers, an answer to any error.
 
 It is plain ASGI and the outermost layer. An unexpected exception becomes a 500 that reveals no
 internals; the log has the details under the same request id. It runs for every request, so it must
@@ -9,12 +9,13 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.engine import WorkerUnavailableError
 from app.errors import RequestIds
+from app.http.access import Gate
 from app.http.admission import Admission, is_always_admitted
 from app.http.body_budget import BodyBudget, HeldBody
 from app.http.fetch_metadata import check_fetch_site
@@ -43,12 +44,14 @@ class Envelope:
         bodies: BodyBudget | None = None,
         metrics: Metrics | None = None,
         spans: SpanExporter | None = None,
+        gate: Gate | None = None,
     ) -> None:
         self._app = app
         self._admission = admission
         self._bodies = bodies or BodyBudget(Settings.model_construct().bodies_limit)
         self._metrics = metrics or Metrics()
         self._spans = spans
+        self._gate = gate  # None without access control
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -60,8 +63,11 @@ class Envelope:
         exchange = _Exchange(scope, send, None if always else self._spans, body)
         self._metrics.request_began(scope["method"])
         admitted = False
-        with about_request(exchange.log_fields):
+        visit = None if self._gate is None else self._gate.visit(exchange.scope, exchange.ids)
+        with about_request(exchange.ids if visit is None else visit.log_fields):
             try:
+                if visit is not None:
+                    await visit.enter()
                 if not always:
                     self._admission.enter(scope)
                     admitted = True
@@ -84,6 +90,8 @@ class Envelope:
                 if admitted:
                     self._admission.leave(scope)
                 route, seconds = exchange.end()
+                if visit is not None:
+                    visit.leave(exchange.headers, exchange.status, exchange.request_id)
                 self._metrics.request_ended(scope["method"], route, exchange.status, seconds)
 
 
@@ -94,6 +102,7 @@ class _Exchange:
         self, scope: Scope, send: Send, spans: SpanExporter | None, body: HeldBody
     ) -> None:
         self.status = 0
+        self.headers: Sequence[tuple[bytes, bytes]] = ()  # of the answer, as the routes gave them
         self._started = time.perf_counter()
         self._send = send
         self._timings = Timings()
@@ -103,9 +112,9 @@ class _Exchange:
         request_id = headers.get(b"x-request-id", "")
         self.request_id = request_id if _SAFE_ID.fullmatch(request_id) else random_id(128)
         self._begin_trace(headers, spans)
-        self.log_fields: RequestIds = {"request_id": self.request_id}
+        self.ids: RequestIds = {"request_id": self.request_id}
         if self._trace is not None:
-            self.log_fields["trace_id"] = self._trace.trace_id
+            self.ids["trace_id"] = self._trace.trace_id
         # A HEAD runs as a GET whose body is not sent, because routes define only GET. The server's
         # own scope keeps HEAD: the server must know that no body follows.
         self._bodiless = self._method == "HEAD"
@@ -138,8 +147,9 @@ class _Exchange:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            self.headers = message.get("headers", ())
             headers = [
-                *message.get("headers", ()),
+                *self.headers,
                 (b"x-request-id", self.request_id.encode()),
                 _NOSNIFF,
             ]
@@ -157,9 +167,7 @@ class _Exchange:
         service_error = as_service_error(error)
         if service_error.kind == "internal-error":
             log.error("Request %s failed.", self.request_id, exc_info=error)
-        response = problem_response(
-            service_error, self.log_fields, self._method, self.scope["path"]
-        )
+        response = problem_response(service_error, self.ids, self._method, self.scope["path"])
         await response(self.scope, receive, self.send)
         return rejection_reason(service_error)
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
+from app.callers.roles import ROLES, Need
 from app.errors import ForeignProblemBody, ProblemBody, ProblemKind, ProblemKinds
 from app.http.admission import is_always_admitted
 from app.http.fetch_metadata import SAFE_METHODS
@@ -45,12 +46,27 @@ INFERENCE_PROBLEMS: ProblemKinds = (
 )
 
 # What any request can end in, except those that are always admitted.
-_ADMISSION_PROBLEMS: ProblemKinds = ("too-many-requests", "overloaded", "store-unavailable")
+_ADMISSION_PROBLEMS: ProblemKinds = ("overloaded", "store-unavailable")
+# What any request can end in where there is access control.
+_ACCESS_PROBLEMS: ProblemKinds = (
+    "unauthenticated",
+    "forbidden",
+    "too-many-requests",
+    "issuer-unavailable",
+)
 
 # A schema that is no more than this and the name of a component refers to it: for what a request
 # and an answer share.
 COMPONENT = "x-component"
 
+_BEARER = "bearer"
+_SCHEME = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "A token of `model-zoo token add`, or one of the OpenID Connect provider. Each "
+    f"route names the role that it needs: {', '.join(ROLES)}. A role includes those before it. "
+    "Where a route may do without, it is open to all.",
+}
 _JSON = "application/json"
 _REF = "#/components/schemas/{model}"
 TEXT: Schema = {"schema": {"type": "string"}}
@@ -129,8 +145,17 @@ def spec_schemas() -> dict[str, Schema]:
     return schemas
 
 
-def finished(document: Schema, requests: Mapping[str, Schema]) -> Schema:
-    """Return the framework's document with the schemas of requests, and with the problems."""
+def security(need: Need, *, is_optional: bool) -> list[Schema]:
+    """Return the security of a route; the roles of its scheme stand where OAuth has scopes."""
+    return [{_BEARER: [need.role]}, *([{}] if is_optional else [])]
+
+
+def finished(
+    document: Schema,
+    requests: Mapping[str, Schema],
+    securities: Mapping[tuple[str, str], list[Schema]],
+) -> Schema:
+    """Return the framework's document with requests, problems, and the security of routes."""
     bodies, answers = _answers()
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
@@ -140,6 +165,8 @@ def finished(document: Schema, requests: Mapping[str, Schema]) -> Schema:
                     if _BODY in media:
                         media["schema"] = bodies[media.pop(_BODY)]
             operation["responses"] = _with_problems(responses, method.upper(), path)
+            operation["security"] = securities[method.upper(), path]
+    document["components"]["securitySchemes"] = {_BEARER: _SCHEME}
     problem_types = {"Problem": ProblemBody, "ForeignProblem": ForeignProblemBody}
     problem_schemas = schemas_of(problem_types)
     problem_schemas["Problem"]["examples"] = [PROBLEM]
@@ -171,16 +198,16 @@ def _with_problems(responses: Schema, method: str, path: str) -> Schema:
     """Return the answers of a route, each problem with the status and the form of its path."""
     answers: Schema = {}
     descriptions: dict[str, list[str]] = {}
-    if not is_always_admitted({"path": path, "method": method}):
-        for kind in _ADMISSION_PROBLEMS:
-            described = PROBLEM_TYPES[kind]
-            descriptions.setdefault(str(described.status), []).append(described.title)
+    is_admitted = is_always_admitted({"path": path, "method": method})
+    for kind in (*_ACCESS_PROBLEMS, *(() if is_admitted else _ADMISSION_PROBLEMS)):
+        described = PROBLEM_TYPES[kind]
+        descriptions.setdefault(str(described.status), []).append(described.title)
     is_page = "text/html" in responses.get("200", {}).get("content", {})
     # Our own routes refuse unknown parameters; a page opens with any.
     if foreign_status(422, method, path) == 422 and not is_page:
         descriptions["422"] = [PROBLEM_TYPES["invalid-query"].title]
     if method not in SAFE_METHODS:
-        descriptions["403"] = [PROBLEM_TYPES["cross-site"].title]
+        descriptions["403"].append(PROBLEM_TYPES["cross-site"].title)
     for status, response in responses.items():
         if status < "400":
             answers[status] = response

@@ -41,6 +41,18 @@ PROBLEM_TYPES: Mapping[ProblemKind, ProblemType] = {
         "the head is longer than 64 KiB. The connection closes; use a client that writes HTTP "
         "itself, such as `curl`.",
     ),
+    "unauthenticated": ProblemType(
+        401,
+        "A valid token is needed",
+        "The request has no token, or one that is unknown, revoked or expired. Send "
+        "`Authorization: Bearer TOKEN`, once; `model-zoo token add` makes a token.",
+    ),
+    "forbidden": ProblemType(
+        403,
+        "The token does not have the role",
+        "The token is valid, and its role may not do this. `role` names the role that is needed; "
+        "each of read, infer, build and admin includes those before it.",
+    ),
     "cross-site": ProblemType(
         403,
         "A page of another origin may not do this",
@@ -185,9 +197,9 @@ PROBLEM_TYPES: Mapping[ProblemKind, ProblemType] = {
     ),
     "too-many-requests": ProblemType(
         429,
-        "The client has too many requests in progress",
-        "This client address already has as many requests in progress as it may. Wait for one to "
-        "finish, and send again after `Retry-After`.",
+        "The client sends too many requests",
+        "This client address, or this token, has as many requests in progress as it may, or sent "
+        "more a second than it may. `reason` says which; send again after `Retry-After`.",
     ),
     # nginx's number, for the log: no client is left to receive it.
     "client-gone": ProblemType(
@@ -213,6 +225,13 @@ PROBLEM_TYPES: Mapping[ProblemKind, ProblemType] = {
         "The service or the model is not ready",
         "The readiness check found the service or the model not ready. It was asked for and is "
         "no failure: ask again after `Retry-After`; `GET /healthz` shows why.",
+    ),
+    "issuer-unavailable": ProblemType(
+        503,
+        "The issuer of tokens does not answer",
+        "The keys of the OpenID Connect provider, which verify the token, cannot be fetched now. "
+        "Send again after `Retry-After`; if it lasts, check `ZOO_OIDC_ISSUER`: the log has the "
+        "reason.",
     ),
     "overloaded": ProblemType(
         503,

@@ -1,8 +1,8 @@
-"""Looks requests up in the routes: which run inference, and which methods a path supports."""
+"""Looks requests up in the routes: what they need, and which methods a path supports."""
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
@@ -11,11 +11,31 @@ from starlette.requests import Request
 from starlette.routing import Match
 from starlette.types import Scope
 
+from app.callers.roles import Need, Role
 from app.http.problems import HttpError
+from app.settings import Area
 
-Endpoint = TypeVar("Endpoint", bound=Callable[..., Awaitable[Any]])
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 _MARK = "runs_inference"
+_NEED = "need"
+
+
+def needs(
+    role: Role, *, area: Area | None = None, changes: bool | None = None
+) -> Callable[[Endpoint], Endpoint]:
+    """Name the role that callers of a route's function need, where there is access control.
+
+    `area` is what ZOO_OPEN_ROUTES calls the route. `changes` says whether the audit has its
+    requests; without it, whether the role is more than infer.
+    """
+    is_change = role in ("build", "admin") if changes is None else changes
+
+    def mark(endpoint: Endpoint) -> Endpoint:
+        setattr(endpoint, _NEED, Need(role, area, is_change))
+        return endpoint
+
+    return mark
 
 
 def runs_inference(endpoint: Endpoint) -> Endpoint:
@@ -32,13 +52,30 @@ def _literal(route: APIRoute) -> int:
     return len(re.sub(r"{[^}]*}", "", route.path))
 
 
+class RouteMatch(NamedTuple):
+    """The route of a request: what it needs, its template, and what stands for its parameters."""
+
+    need: Need
+    route: str
+    ids: Mapping[str, Any]
+
+
+def _need(route: APIRoute) -> Need:
+    need: Need = getattr(route.endpoint, _NEED)
+    return need
+
+
 class Routes:
     """The routes of some routers, for lookup."""
 
     def __init__(self, routers: Sequence[APIRouter]) -> None:
+        """Raises: TypeError for a route that names no role."""
         self._routes = [
             route for router in routers for route in router.routes if isinstance(route, APIRoute)
         ]
+        for route in self._routes:
+            if not hasattr(route.endpoint, _NEED):
+                raise TypeError(f"{route.path}: the function names no role; see `needs`.")
         self._inference_routes = [route for route in self._routes if hasattr(route.endpoint, _MARK)]
 
     def is_inference(self, scope: Scope) -> bool:
@@ -48,6 +85,22 @@ class Routes:
             method in (route.methods or ()) and route.path_regex.match(path)
             for route in self._inference_routes
         )
+
+    def match(self, scope: Scope) -> RouteMatch | None:
+        """Return the route that answers a request, or None if there is none."""
+        for route in self._routes:
+            match, child_scope = route.matches(scope)
+            if match is Match.FULL:
+                return RouteMatch(_need(route), route.path, child_scope["path_params"])
+        return None
+
+    def needs(self) -> Mapping[tuple[str, str], Need]:
+        """Return what each route needs, by its method and the template of its path."""
+        return {
+            (method, route.path): _need(route)
+            for route in self._routes
+            for method in route.methods or ()
+        }
 
     async def refuse(self, request: Request, error: Exception) -> NoReturn:
         """Raise a 405 with the methods of the path; raise any other error unchanged."""

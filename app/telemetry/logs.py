@@ -15,6 +15,9 @@ from app.settings import Settings
 
 Process = Literal["api"] | ProcessRole
 
+# The logger of the audit, which writes whatever the log level.
+AUDIT = "audit"
+
 # The fields of the request that a line is about: request_id, trace_id.
 _NO_FIELDS: Mapping[str, Any] = MappingProxyType({})
 _request: ContextVar[Mapping[str, Any]] = ContextVar("request", default=_NO_FIELDS)
@@ -28,6 +31,7 @@ def configure_logging(settings: Settings, process: Process = "api") -> None:
     else:
         handler.setFormatter(logging.Formatter(_text(process)))
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
+    logging.getLogger(AUDIT).setLevel(logging.INFO)
 
 
 def _text(process: Process) -> str:

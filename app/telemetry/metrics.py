@@ -30,6 +30,8 @@ _METHODS = frozenset(
 _REASONS = (
     "concurrency",
     "client-concurrency",
+    "token-rate",
+    "token-concurrency",
     "queue-full",
     "bodies",
     "traces",

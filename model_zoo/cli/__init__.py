@@ -25,6 +25,7 @@ from model_zoo.cli.graph import add_graph
 from model_zoo.cli.home import add_home_commands
 from model_zoo.cli.probe import add_probe
 from model_zoo.cli.sweep import add_sweep
+from model_zoo.cli.tokens import add_token_commands
 from model_zoo.cli.weights import add_commands
 from model_zoo.errors import ZooError
 from model_zoo.reports.code.styles import CODE_STYLES
@@ -99,6 +100,8 @@ def _parser() -> argparse.ArgumentParser:
     add_commands(commands.add_parser("weights", help="import, plan, export, fetch weights"))
 
     add_home_commands(commands.add_parser("home", help="back up a service's home, and restore it"))
+
+    add_token_commands(commands.add_parser("token", help="make, list, revoke a service's tokens"))
 
     predict = commands.add_parser("predict", help="classify images")
     add_spec(predict)

@@ -1,17 +1,12 @@
 """`model-zoo home`: back up the home of a service, and restore it."""
 
 import argparse
-import importlib
 import sys
 from pathlib import Path
 from typing import Any
 
 from model_zoo.cli.common import add_home, progress
-from model_zoo.errors import ZooError
-
-# The service knows what its home holds. It is named here and nowhere else in this package, which
-# does without it: it is imported when a command of this module runs.
-_SERVICE = "app.store.backups"
+from model_zoo.cli.service import import_service
 
 
 def add_home_commands(parser: argparse.ArgumentParser) -> None:
@@ -67,7 +62,5 @@ def _spell(copied: Any) -> str:
 
 
 def _service() -> Any:
-    try:
-        return importlib.import_module(_SERVICE)
-    except ModuleNotFoundError as error:
-        raise ZooError(f"The service, whose homes these are, is not installed: {error}.") from error
+    """Return what knows which files a home has."""
+    return import_service("store.backups")

@@ -109,7 +109,7 @@ def test_a_client_has_only_so_many_places() -> None:
         assert response.headers["retry-after"] == "1"
         assert problem(response) == {
             "type": "/docs#problem-too-many-requests",
-            "title": "The client has too many requests in progress",
+            "title": "The client sends too many requests",
             "status": 429,
             "detail": "2 requests from your address are already in progress "
             "(ZOO_MAX_CLIENT_CONCURRENCY).",

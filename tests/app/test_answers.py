@@ -25,6 +25,9 @@ from test_profile import measured, traced
 from zoo_server import NoEngine, build, image_bytes, npy_bytes
 
 from app.api.sweeps import collection
+from app.callers.access import Access
+from app.callers.caller import Caller, NotKnownNowError, Usage
+from app.callers.token_file import add_token
 from app.engine import (
     Answer,
     DeadlineError,
@@ -39,8 +42,6 @@ from app.engine import (
     WorkerTask,
     WorkerUnavailableError,
 )
-from app.errors import ProblemKind, ServiceError
-from app.http.admission import Admission
 from app.main import create_app
 from app.settings import Settings
 from app.store.backups import back_up, restore
@@ -165,13 +166,17 @@ def calibrated(build_id: str) -> Call:
 
 
 class World(NamedTuple):
-    """A service with a build, a named model and weights; `full` takes no more of them."""
+    """A service with a build, a named model and weights; `full` takes no more of them.
+
+    `guarded` has access control.
+    """
 
     client: TestClient
     full: TestClient
     engine: AnsweringEngine
     document: Mapping[str, Any]
     values: Mapping[str, str]
+    guarded: TestClient
 
 
 @pytest.fixture(scope="module")
@@ -217,8 +222,15 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         }
         back_up(settings.home, copies / "backup")
         restore(copies / "backup", small.home)
-        with TestClient(create_app(small, NoEngine()), follow_redirects=False) as full:
-            yield World(client, full, engine, document, values)
+        guarded = guarded_client(copies / "guarded")
+        with TestClient(create_app(small, NoEngine()), follow_redirects=False) as full, guarded:
+            yield World(client, full, engine, document, values, guarded)
+
+
+def guarded_client(home: Path) -> TestClient:
+    """Return a service in which no route is open."""
+    add_token(home / "tokens.json", "a", "admin")
+    return TestClient(create_app(Settings(home=home, open_routes=""), NoEngine()))
 
 
 def other_build(world: World, seed: int) -> str:
@@ -449,22 +461,29 @@ def answer(world: World, place: str, status: str, call: Call) -> Any:
         return client.request(method, url, content=call.content, headers=call.headers)
 
     try:
-        if status == "429":
-            with refusing("too-many-requests"):
-                return send()
+        if status in ("401", "429") or (status == "403" and method == "GET"):
+            return refused(world, method, url, status)
         response = None if status == "503" and method == "DELETE" else send()
         if status == "503" and (response is None or response.status_code != 503):
-            with refusing("overloaded"):  # it has no 503 of its own
-                return send()
+            return refused(world, method, url, status)  # it has no 503 of its own
         return response
     finally:
         engine.error, engine.ready, engine.is_held = None, True, False
         engine.states |= states
 
 
-def refusing(kind: ProblemKind) -> Any:
-    """Return a block in which no request is admitted."""
-    return mock.patch.object(Admission, "enter", side_effect=ServiceError(kind, "Full."))
+def refused(world: World, method: str, url: str, status: str) -> Any:
+    """Return the answer of a service with access control that lets a request in nowhere."""
+    usage = Usage()
+    usage.limit(None, 0)
+    found = {
+        "401": None,
+        "403": Caller("oidc:nobody", None),
+        "429": Caller("token:busy", "admin", usage),
+        "503": NotKnownNowError("No answer."),
+    }
+    with mock.patch.object(Access, "find", mock.AsyncMock(side_effect=[found[status]])):
+        return world.guarded.request(method, url, headers={"Authorization": "Bearer x"})
 
 
 FULL = tuple(OPERATIONS[name] for name in ("createSweep", "putModel", "putScope", "uploadWeights"))

@@ -359,7 +359,8 @@ def test_the_page_lists_every_reason_of_a_rejection() -> None:
     page = PAGE.read_text()
     own = {"overloaded", "too-many-requests"}  # always with reasons of their own
     kinds = {name for name in PROBLEM_TYPES if rejection_reason(ServiceError(name, "")) is not None}
-    places = ("concurrency", "client-concurrency", "queue-full", "bodies", "traces")
+    clients = ("client-concurrency", "token-rate", "token-concurrency")
+    places = ("concurrency", *clients, "queue-full", "bodies", "traces")
     for reason in (*(kinds - own), *places):
         assert re.search(rf"^\| `{reason}` \| \d\d\d \|", page, re.MULTILINE), reason
 

@@ -26,6 +26,7 @@ ROOMS = (
     "store",
     "telemetry",
     "trace_threads",
+    "callers",
     "builds",
     "serving",
     "http",
@@ -73,7 +74,7 @@ def test_only_the_wiring_names_the_engine_and_the_locator() -> None:
     } == {"app.main", "app.api.parts"}
 
 
-@pytest.mark.parametrize("name", ["builds", "engine", "protocols", "serving", "store"])
+@pytest.mark.parametrize("name", ["builds", "callers", "engine", "protocols", "serving", "store"])
 def test_what_serves_knows_no_framework(name: str) -> None:
     """What serves can stand behind anything."""
     for module, path in MODULES.items():

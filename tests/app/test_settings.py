@@ -34,7 +34,7 @@ def test_an_unknown_variable_is_refused_with_the_nearest(monkeypatch: pytest.Mon
     assert str(refusal.value) == (
         "ZOO_MAX_BACH is not a setting. Did you mean "
         "'ZOO_MAX_BATCH' or 'ZOO_MAX_SCOPES' or 'ZOO_MAX_LAYERS'?\n"
-        "ZOO_PROT is not a setting. Did you mean 'ZOO_PORT' or 'ZOO_HOST' or 'ZOO_PRECISION'?"
+        "ZOO_PROT is not a setting. Did you mean 'ZOO_PORT' or 'ZOO_HOST' or 'ZOO_OPEN_ROUTES'?"
     )
 
 

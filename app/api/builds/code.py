@@ -10,6 +10,7 @@ from app.api.parts import BuildsDep
 from app.http.exchange import timings
 from app.http.negotiation import one_of
 from app.http.openapi import TEXT, problems
+from app.http.routing import needs
 from model_zoo import CODE_STYLES, Trace
 
 router = APIRouter(prefix="/v1/builds", tags=["builds"])
@@ -26,6 +27,7 @@ _STYLES = tuple(CODE_STYLES)
         **problems("unknown-build", "unprocessable"),
     },
 )
+@needs("read")
 async def read_code(
     request: Request,
     build_id: str,

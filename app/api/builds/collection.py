@@ -24,12 +24,14 @@ from app.api.builds.bodies import (
 from app.api.parts import BuildsDep, ModelsDep, SettingsDep, WeightExportsDep
 from app.body_fields import BuildId, Links, Time
 from app.builds import Builds
+from app.http.access import changes_nothing
 from app.http.bodies import read_document
 from app.http.exchange import timings
 from app.http.json_answer import JsonAnswer
 from app.http.negotiation import one_of, some_of
 from app.http.openapi import BODY_PROBLEMS, SPEC_PROBLEMS, answer, problems
 from app.http.paging import Cursor, PageLimit, page_of, read_cursor
+from app.http.routing import needs
 from app.store.builds import Build
 from app.telemetry.timings import Timings
 from model_zoo import Totals, Trace, list_architectures
@@ -71,6 +73,7 @@ class BuildsBody(TypedDict):
         **problems(*BODY_PROBLEMS, *SPEC_PROBLEMS, "weights-refused"),
     },
 )
+@needs("build")
 async def create_build(
     request: Request,
     builds: BuildsDep,
@@ -94,6 +97,7 @@ async def create_build(
     body = await read_document(request, settings)
     clock = timings(request)
     if not keep:
+        changes_nothing(request)
         return await builds.posting.run(_trace, builds, body, reports, clock)
     with_reports = functools.partial(_reported, reports=reports, timings=clock)
     build, is_new, reported = await builds.keep(body, clock, with_reports)
@@ -126,6 +130,7 @@ def _posted(build: Build, is_new: bool, reports: PostedReportsBody, timings: Tim
     summary="List builds, the newest first",
     responses={200: answer("One page of builds.", BuildsBody)},
 )
+@needs("read")
 async def list_builds(
     builds: BuildsDep,
     architecture: Annotated[
@@ -153,6 +158,7 @@ async def list_builds(
     summary="Get a build",
     responses={200: answer("The build.", BuildBody), **problems("unknown-build")},
 )
+@needs("read")
 async def read_build(build_id: str, builds: BuildsDep) -> Response:
     """The same answer as to the request that created it."""
     return JsonAnswer(build_body(await builds.find(build_id)))
@@ -168,6 +174,7 @@ async def read_build(build_id: str, builds: BuildsDep) -> Response:
         **problems("unknown-build", "in-use"),
     },
 )
+@needs("admin")
 async def delete_build(
     build_id: str, builds: BuildsDep, models: ModelsDep, weight_exports: WeightExportsDep
 ) -> Response:

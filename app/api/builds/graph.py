@@ -20,6 +20,7 @@ from app.http.negotiation import (
 )
 from app.http.openapi import answer, problems
 from app.http.problems import query_error
+from app.http.routing import needs
 from app.telemetry.timings import Timings
 from model_zoo import (
     NODE_METRICS,
@@ -70,6 +71,7 @@ class GraphQuery:
         **problems("unknown-build", "not-acceptable"),
     },
 )
+@needs("read")
 async def read_graph(
     request: Request,
     build_id: str,

@@ -16,7 +16,7 @@ from app.http.inputs import read_inputs
 from app.http.negotiation import chosen_format
 from app.http.openapi import INFERENCE_PROBLEMS, answer, problems
 from app.http.request_bodies import INPUTS
-from app.http.routing import runs_inference
+from app.http.routing import needs, runs_inference
 from app.http.warning_headers import add_warnings
 from app.serving.class_names import check_names_bytes, names_bytes
 from app.serving.inference import Inference, Input
@@ -36,6 +36,7 @@ ANSWER = answer("The prediction.", PredictionBody, FORMATS.values())
     responses={200: ANSWER, **problems("unknown-build", "not-acceptable", *INFERENCE_PROBLEMS)},
 )
 @runs_inference
+@needs("infer")
 async def predict(
     request: Request,
     build_id: str,

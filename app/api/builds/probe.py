@@ -29,7 +29,7 @@ from app.http.negotiation import (
 from app.http.openapi import INFERENCE_PROBLEMS, answer, problems
 from app.http.problems import query_error
 from app.http.request_bodies import OPTIONAL_INPUTS
-from app.http.routing import runs_inference
+from app.http.routing import needs, runs_inference
 from app.http.warning_headers import add_warnings
 from app.serving.probe import ProbeBody, ProbeOptions
 from model_zoo import PROBE_MODES, Probe
@@ -75,6 +75,7 @@ class ProbeQuery:
     },
 )
 @runs_inference
+@needs("infer")
 async def probe_build(
     request: Request,
     build_id: str,

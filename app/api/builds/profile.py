@@ -27,6 +27,7 @@ from app.http.negotiation import (
 )
 from app.http.openapi import WORKER_PROBLEMS, answer, problems
 from app.http.problems import query_error
+from app.http.routing import needs
 from app.serving.profile import ProfileBody
 from app.serving.profile_text import as_csv, as_text
 
@@ -50,6 +51,7 @@ ENGINES: tuple[RuntimeName, ...] = ("onnxruntime", "tensorflow")
         ),
     },
 )
+@needs("infer")
 async def read_profile(
     request: Request,
     build_id: str,

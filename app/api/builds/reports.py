@@ -20,6 +20,7 @@ from app.http.negotiation import (
     written,
 )
 from app.http.openapi import answer, problems
+from app.http.routing import needs
 from model_zoo import (
     ExplanationDocument,
     LayerScopeDocument,
@@ -41,6 +42,7 @@ router = APIRouter(prefix="/v1/builds", tags=["builds"])
         **problems("unknown-build", "not-acceptable"),
     },
 )
+@needs("read")
 async def read_summary(
     request: Request,
     build_id: str,
@@ -67,6 +69,7 @@ def _summarize(traced: Trace, format_name: str) -> Response:
         **problems("unknown-build", "not-acceptable"),
     },
 )
+@needs("read")
 async def read_explanation(
     request: Request,
     build_id: str,
@@ -109,6 +112,7 @@ def _explain(traced: Trace, filters: Mapping[str, str | None], format_name: str)
         **problems("unknown-build"),
     },
 )
+@needs("read")
 async def read_scopes(
     request: Request,
     build_id: str,

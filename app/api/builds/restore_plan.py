@@ -15,6 +15,7 @@ from app.http.exchange import timings
 from app.http.negotiation import TEXT_FORMATS, chosen_format, format_query, written
 from app.http.openapi import BODY_PROBLEMS, answer, problems
 from app.http.request_bodies import SOURCES
+from app.http.routing import needs
 from app.settings import Settings
 from app.store.builds import Build
 from app.telemetry.timings import Timings
@@ -41,6 +42,7 @@ _PLAN = answer("The plan.", RestorePlanBody, TEXT_FORMATS.values())
         **problems("unknown-build", "weights-refused", "not-acceptable"),
     },
 )
+@needs("read")
 async def read_plan(
     request: Request, build_id: str, builds: BuildsDep, format: _Format = None
 ) -> Response:
@@ -67,6 +69,7 @@ async def read_plan(
         ),
     },
 )
+@needs("build", changes=False)
 async def try_plan(
     request: Request,
     build_id: str,

@@ -10,6 +10,7 @@ from app.api.parts import BuildsDep, ExchangeDep, WeightExportsDep
 from app.http.negotiation import one_of
 from app.http.openapi import WORKER_PROBLEMS, problems
 from app.http.ranges import file_response
+from app.http.routing import needs
 from app.store.errors import StoreError
 from model_zoo import WEIGHT_FORMATS, find_weight_format
 
@@ -32,6 +33,7 @@ _OPTIONS = WEIGHT_FORMATS["onnx"].options
         **problems("unknown-build", "unsatisfiable-range", "weights-refused", *WORKER_PROBLEMS),
     },
 )
+@needs("read")
 async def read_weights(
     request: Request,
     build_id: str,

@@ -17,7 +17,7 @@ from app.http.direct_route import DirectRoute
 from app.http.exchange import HttpExchange
 from app.http.negotiation import chosen_encoding
 from app.http.openapi import INFERENCE_PROBLEMS, Responses, answer, problems
-from app.http.routing import runs_inference
+from app.http.routing import needs, runs_inference
 from app.protocols.open_inference.compression import ENCODINGS, compress
 from app.protocols.open_inference.inputs import tail_buffers
 from app.protocols.open_inference.request import (
@@ -69,6 +69,7 @@ _RESPONSES: Responses = {
     responses=_RESPONSES,
 )
 @runs_inference
+@needs("infer")
 async def infer_model(
     request: Request,
     model: ModelDep,

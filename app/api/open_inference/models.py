@@ -10,6 +10,7 @@ from app.engine import ModelState
 from app.http.json_answer import JsonAnswer
 from app.http.openapi import answer, problems
 from app.http.problems import not_ready
+from app.http.routing import needs
 from app.protocols.open_inference.metadata import (
     ModelFacts,
     V2ModelConfigBody,
@@ -46,6 +47,7 @@ _METADATA = {200: answer("The metadata.", V2ModelMetadataBody), **problems("unkn
     summary="List the names of models",
     responses={200: answer("The names.", V2ModelNamesBody)},
 )
+@needs("read")
 async def list_models(models: ModelsDep) -> Response:
     """Only named models. Every build is also a model, named by its id."""
     body: V2ModelNamesBody = {"models": list(models.store.names())}
@@ -71,6 +73,7 @@ async def list_models(models: ModelsDep) -> Response:
         **problems("unknown-model", "not-ready"),
     },
 )
+@needs("read")
 async def read_model_ready(model: ModelDep, models: ModelsDep) -> Response:
     """503 says only that it is not in memory now: its next request loads it, and waits for that."""
     state = models.state(model.ref)
@@ -98,6 +101,7 @@ async def read_model_ready(model: ModelDep, models: ModelsDep) -> Response:
     summary="Get a model's configuration",
     responses=_CONFIG,
 )
+@needs("read")
 async def read_model_config(model: ModelDep, settings: SettingsDep, models: ModelsDep) -> Response:
     """The input and the output to use; `parameters` hold the others, the spec and its scopes."""
     return JsonAnswer(model_config(_facts(model, settings, models.state(model.ref))))
@@ -116,6 +120,7 @@ async def read_model_config(model: ModelDep, settings: SettingsDep, models: Mode
     summary="Get a model's metadata",
     responses=_METADATA,
 )
+@needs("read")
 async def read_model(model: ModelDep, settings: SettingsDep, models: ModelsDep) -> Response:
     """The input and output to use; `properties` names the other outputs, and whether images fit."""
     # A build that goes by its id has one version.

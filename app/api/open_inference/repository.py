@@ -17,6 +17,7 @@ from app.errors import ProblemKinds, ServiceError
 from app.http.bodies import read_document
 from app.http.json_answer import JsonAnswer
 from app.http.openapi import WORKER_PROBLEMS, answer, problems
+from app.http.routing import needs
 from app.protocols.open_inference.compression import ENCODINGS
 from app.protocols.open_inference.fields import checked, optional
 from app.protocols.open_inference.parameters import parameters
@@ -73,6 +74,7 @@ async def _document(request: Request, settings: Settings, builds: Builds) -> dic
         **problems(*_BODY_PROBLEMS),
     },
 )
+@needs("read")
 async def read_index(
     request: Request, settings: SettingsDep, builds: BuildsDep, models: ModelsDep
 ) -> Response:
@@ -107,6 +109,7 @@ def _index_entry(record: VersionRecord, state: ModelState) -> V2RepositoryModelB
         **problems("unknown-model", *_BODY_PROBLEMS, "not-implemented", *WORKER_PROBLEMS),
     },
 )
+@needs("admin")
 async def load_model(
     request: Request,
     model: ModelDep,
@@ -137,6 +140,7 @@ async def load_model(
         **problems("unknown-model", *_BODY_PROBLEMS),
     },
 )
+@needs("admin")
 async def unload_model(
     request: Request,
     model: ModelDep,
@@ -158,6 +162,7 @@ async def unload_model(
 @router.api_route("/trace/setting", methods=["GET", "POST"], include_in_schema=False)
 @router.api_route("/models/{name}/trace/setting", methods=["GET", "POST"], include_in_schema=False)
 @router.api_route("/logging", methods=["GET", "POST"], include_in_schema=False)
+@needs("read")
 async def refuse_settings() -> Response:
     """Tracing and the log are set where the service is started, not by its clients."""
     raise _not_offered(
@@ -169,6 +174,7 @@ async def refuse_settings() -> Response:
     "/systemsharedmemory/{rest:path}", methods=["GET", "POST"], include_in_schema=False
 )
 @router.api_route("/cudasharedmemory/{rest:path}", methods=["GET", "POST"], include_in_schema=False)
+@needs("read")
 async def refuse_shared_memory(rest: str) -> Response:
     """A client's memory is not read: tensors are in the body."""
     raise _not_offered(

@@ -8,6 +8,7 @@ from app.api.parts import DatabaseDep, EngineDep
 from app.http.json_answer import JsonAnswer
 from app.http.openapi import answer, problems
 from app.http.problems import not_ready
+from app.http.routing import needs
 from app.protocols.open_inference.metadata import EXTENSIONS
 from app.version import VERSION
 
@@ -43,6 +44,7 @@ class V2ReadyBody(V2LiveBody):
     summary="Describe the server",
     responses={200: answer("Name, version and extensions.", V2ServerBody)},
 )
+@needs("read")
 async def read_server() -> Response:
     """The path may end in a slash."""
     body: V2ServerBody = {
@@ -59,6 +61,7 @@ async def read_server() -> Response:
     summary="Check that the server is live",
     responses={200: answer("It is live.", V2LiveBody)},
 )
+@needs("read", area="health")
 async def read_live() -> Response:
     """Always 200 while the process answers."""
     body: V2LiveBody = {"live": True}
@@ -71,6 +74,7 @@ async def read_live() -> Response:
     summary="Check that the server is ready for inference",
     responses={200: answer("It is ready.", V2ReadyBody), **problems("not-ready")},
 )
+@needs("read", area="health")
 async def read_ready(engine: EngineDep, database: DatabaseDep) -> Response:
     """503 while the worker starts, while pinned models load, while the service drains, and while
     ZOO_HOME is gone.

@@ -9,6 +9,7 @@ from app.api.parts import EngineDep, ModelsDep, StatisticsDep
 from app.engine import Engine, ModelRef
 from app.http.json_answer import JsonAnswer
 from app.http.openapi import answer, problems
+from app.http.routing import needs
 from app.telemetry.statistics import Statistics, V2MemoryUsageBody, V2ModelStatisticsBody
 
 router = APIRouter(prefix="/v2", tags=["open inference protocol"])
@@ -26,6 +27,7 @@ class V2StatisticsBody(TypedDict):
     summary="Get the statistics of all models",
     responses={200: answer("Of every used model and every named one.", V2StatisticsBody)},
 )
+@needs("read")
 async def read_all_statistics(
     statistics: StatisticsDep,
     engine: EngineDep,
@@ -53,6 +55,7 @@ async def read_all_statistics(
     openapi_extra=VERSION,
     responses={200: answer("Of this version.", V2StatisticsBody), **problems("unknown-model")},
 )
+@needs("read")
 async def read_version_statistics(
     model: ModelDep, statistics: StatisticsDep, engine: EngineDep
 ) -> Response:
@@ -69,6 +72,7 @@ async def read_version_statistics(
         **problems("unknown-model"),
     },
 )
+@needs("read")
 async def read_statistics(
     model: ModelDep, statistics: StatisticsDep, engine: EngineDep, models: ModelsDep
 ) -> Response:

@@ -12,6 +12,7 @@ from app.http.exchange import timings
 from app.http.json_answer import JsonAnswer
 from app.http.openapi import BODY_PROBLEMS, SPEC_PROBLEMS, answer, problems
 from app.http.request_bodies import SWEEP_ROWS
+from app.http.routing import needs
 
 router = APIRouter(prefix="/v1/sweeps", tags=["sweeps"])
 
@@ -40,6 +41,7 @@ class SweepBuildsBody(TypedDict):
         **problems(*BODY_PROBLEMS, *SPEC_PROBLEMS, "weights-refused", "unknown-sweep"),
     },
 )
+@needs("build")
 async def create_builds(
     request: Request, sweep_id: str, sweeps: SweepsDep, settings: SettingsDep
 ) -> Response:

@@ -20,12 +20,14 @@ from app.api.sweeps.bodies import (
     stream,
 )
 from app.body_fields import BuildId, Links, Time
+from app.http.access import changes_nothing
 from app.http.bodies import read_document
 from app.http.json_answer import JsonAnswer
 from app.http.negotiation import ROW_FORMATS, chosen_format, format_query
 from app.http.openapi import BODY_PROBLEMS, COMPONENT, answer, problems
 from app.http.paging import Cursor, PageLimit, page_of, read_cursor
 from app.http.request_bodies import SWEEP
+from app.http.routing import needs
 from app.serving.sweep_progress import SweepWarningBody
 from app.serving.sweeps import Sweeps, SweepState, SweepView
 from app.store.sweeps import ListedSweep
@@ -123,6 +125,7 @@ class SweepsBody(TypedDict):
         ),
     },
 )
+@needs("build")
 async def create_sweep(
     request: Request,
     settings: SettingsDep,
@@ -147,6 +150,7 @@ async def create_sweep(
     format_name = chosen_format(request, format, formats)
     start = read_cursor(cursor) or 0
     if dry_run:
+        changes_nothing(request)
         refuse_unused(request, ["fail_fast"], "with dry_run, which traces nothing")
     else:
         refuse_unused(request, ["cursor"], "without dry_run; the rows of a sweep have pages")
@@ -174,6 +178,7 @@ async def create_sweep(
     summary="List sweeps, the newest first",
     responses={200: answer("One page of sweeps.", SweepsBody)},
 )
+@needs("read")
 async def list_sweeps(sweeps: SweepsDep, limit: PageLimit = 50, cursor: Cursor = None) -> Response:
     """Each item says how many rows came to what."""
     items = await asyncio.to_thread(sweeps.page, before=read_cursor(cursor), limit=limit + 1)
@@ -188,6 +193,7 @@ async def list_sweeps(sweeps: SweepsDep, limit: PageLimit = 50, cursor: Cursor =
     summary="Get a sweep, how far it is, and its first rows",
     responses={200: answer("The sweep.", SweepBody), **problems("unknown-sweep")},
 )
+@needs("read")
 async def read_sweep(sweep_id: str, sweeps: SweepsDep, limit: RowLimit = 100) -> Response:
     """The answer says at once how far the sweep is."""
     view = await asyncio.to_thread(sweeps.get, sweep_id)
@@ -202,6 +208,7 @@ async def read_sweep(sweep_id: str, sweeps: SweepsDep, limit: RowLimit = 100) ->
     status_code=204,
     responses={204: {"description": "It is deleted."}, **problems("unknown-sweep")},
 )
+@needs("admin")
 async def delete_sweep(sweep_id: str, sweeps: SweepsDep) -> Response:
     """Builds that were kept of its rows stay."""
     await sweeps.remove(sweep_id)

@@ -18,6 +18,7 @@ from app.http.negotiation import one_of
 from app.http.openapi import BODY_PROBLEMS, answer, problems
 from app.http.problems import query_error
 from app.http.request_bodies import OPTIONAL_INPUTS
+from app.http.routing import needs
 from app.serving.sweep_measurements import Measurement, MeasurementState
 
 router = APIRouter(prefix="/v1/sweeps", tags=["sweeps"])
@@ -46,6 +47,7 @@ class MeasurementBody(TypedDict):
         **problems(*BODY_PROBLEMS, "malformed-json", "unknown-sweep", "overloaded"),
     },
 )
+@needs("build")
 async def measure(
     request: Request,
     sweep_id: str,
@@ -98,6 +100,7 @@ async def measure(
         **problems("unknown-sweep", "not-found"),
     },
 )
+@needs("read")
 async def read_measurement(
     sweep_id: str, sweeps: SweepsDep, measurements: SweepMeasurementsDep
 ) -> Response:
@@ -116,6 +119,7 @@ async def read_measurement(
     status_code=204,
     responses={204: {"description": "None runs."}, **problems("unknown-sweep")},
 )
+@needs("build")
 async def cancel_measurement(
     sweep_id: str, sweeps: SweepsDep, measurements: SweepMeasurementsDep
 ) -> Response:

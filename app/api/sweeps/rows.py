@@ -24,6 +24,7 @@ from app.http.json_answer import JsonAnswer
 from app.http.negotiation import ROW_FORMATS, chosen_format, format_query, one_of
 from app.http.openapi import answer, problems
 from app.http.paging import read_cursor
+from app.http.routing import needs
 from app.serving.sweeps import SweepState
 from model_zoo import (
     RowStatus,
@@ -57,6 +58,7 @@ class SweepRowsBody(TypedDict):
         **problems("unknown-sweep", "not-acceptable"),
     },
 )
+@needs("read")
 async def list_rows(
     request: Request,
     sweep_id: str,

@@ -23,7 +23,7 @@ from app.http.direct_route import DirectRoute
 from app.http.exchange import HttpExchange
 from app.http.json_answer import JsonAnswer
 from app.http.openapi import INFERENCE_PROBLEMS, answer, problems
-from app.http.routing import runs_inference
+from app.http.routing import needs, runs_inference
 from app.http.warning_headers import add_warnings
 from app.protocols.tensorflow_serving import documents, reading, writing
 from app.protocols.tensorflow_serving.paths import ModelPath, PathError, malformed, read_path
@@ -84,6 +84,7 @@ _PATH_PROBLEMS: ProblemKinds = ("unknown-model", "malformed-request")
     },
 )
 @router.get(_ANYTHING, include_in_schema=False)
+@needs("read")
 async def read_model(request: Request, models: ModelsDep) -> Response:
     """A version is AVAILABLE if its next request will be answered.
 
@@ -136,6 +137,7 @@ async def read_model(request: Request, models: ModelsDep) -> Response:
 )
 @router.post(_ANY_MODEL, include_in_schema=False)
 @runs_inference
+@needs("infer")
 async def run_model(
     request: Request,
     models: ModelsDep,
@@ -176,6 +178,7 @@ async def run_model(
 
 @router.post(_ANYTHING, include_in_schema=False)
 @router.post("/v1/models", include_in_schema=False)
+@needs("infer")
 async def refuse_path(request: Request) -> Response:
     """The protocol has no such path for POST."""
     raise ServiceError("malformed-request", str(malformed(request.method, _raw_path(request))))
