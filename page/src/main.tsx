@@ -1,6 +1,6 @@
 import { render } from "preact";
 import { startHistory } from "./build/history";
-import { startReporting, startTracing } from "./build/live";
+import { startReporting, startTracing, traceWithToken } from "./build/live";
 import { startRecovering } from "./catalogue/catalogue";
 import { Page } from "./page";
 import { startAddress } from "./start/address";
@@ -12,6 +12,7 @@ import "./style/page.css";
 startHistory();
 startReporting();
 startRecovering();
+traceWithToken();
 void startAddress().then(startTracing);
 
 const root = document.getElementById("page");

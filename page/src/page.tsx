@@ -2,6 +2,7 @@
 
 import { effect } from "@preact/signals";
 import { useEffect, useLayoutEffect } from "preact/hooks";
+import { TokenButton, TokenDialog } from "./access/dialog";
 import { Editor } from "./editor/editor";
 import icon from "./icon.svg";
 import { Layers } from "./layers/panel";
@@ -65,6 +66,7 @@ export function Page({ root }: { root: HTMLElement }) {
         </h1>
         <StartButton />
         <div class="actions">
+          <TokenButton />
           <button type="button" disabled={!canUndo.value} onClick={undo} title="Undo (Ctrl+Z)">
             Undo
           </button>
@@ -76,6 +78,7 @@ export function Page({ root }: { root: HTMLElement }) {
           </a>
         </div>
       </header>
+      <TokenDialog />
       <AddressNotice />
       <div class="pane-switch">
         <PaneButton id="editor" title="Edit" />

@@ -1,6 +1,7 @@
 /** Requests to the service, and its problems as errors. */
 
 import type { components } from "./schema";
+import { askForToken, token, withToken } from "./token";
 
 export type Schemas = components["schemas"];
 export type Problem = Schemas["Problem"];
@@ -26,18 +27,23 @@ export function path(parts: TemplateStringsArray, ...parameters: string[]): stri
 /**
  * Sends a request, and returns the response if it is not a problem.
  *
+ * If the service needs a token, the reader is asked for one, and the request is sent again.
  * Throws ProblemError; and an AbortError if `signal` ended the request.
  */
 export async function send(path: string, init: RequestInit = {}): Promise<Response> {
-  let response: Response;
-  try {
-    response = await fetch(serviceUrl(path), init);
-  } catch (error) {
-    if (isAbort(error)) throw error;
-    throw new ProblemError(unreachable(path));
+  for (;;) {
+    const sent = token.peek();
+    let response: Response;
+    try {
+      response = await fetch(serviceUrl(path), withToken(init));
+    } catch (error) {
+      if (isAbort(error)) throw error;
+      throw new ProblemError(unreachable(path));
+    }
+    if (response.ok) return response;
+    if (response.status === 401 && (await askForToken(sent))) continue;
+    throw new ProblemError(await readProblem(response));
   }
-  if (response.ok) return response;
-  throw new ProblemError(await readProblem(response));
 }
 
 export async function get<Name extends keyof Schemas>(

@@ -2186,7 +2186,7 @@ export interface components {
              * Type
              * @enum {string}
              */
-            type: "/docs#problem-malformed-json" | "/docs#problem-malformed-body" | "/docs#problem-malformed-request" | "/docs#problem-malformed-http" | "/docs#problem-cross-site" | "/docs#problem-not-found" | "/docs#problem-unknown-build" | "/docs#problem-unknown-model" | "/docs#problem-unknown-name" | "/docs#problem-unknown-scope" | "/docs#problem-unknown-sweep" | "/docs#problem-unknown-weights" | "/docs#problem-method-not-allowed" | "/docs#problem-not-acceptable" | "/docs#problem-slow-body" | "/docs#problem-conflict" | "/docs#problem-in-use" | "/docs#problem-body-too-large" | "/docs#problem-unsupported-type" | "/docs#problem-unsatisfiable-range" | "/docs#problem-invalid-query" | "/docs#problem-invalid-spec" | "/docs#problem-build-refused" | "/docs#problem-over-budget" | "/docs#problem-weights-refused" | "/docs#problem-invalid-input" | "/docs#problem-unprocessable" | "/docs#problem-too-many-requests" | "/docs#problem-client-gone" | "/docs#problem-internal-error" | "/docs#problem-not-implemented" | "/docs#problem-not-ready" | "/docs#problem-overloaded" | "/docs#problem-worker-died" | "/docs#problem-worker-unavailable" | "/docs#problem-out-of-memory" | "/docs#problem-store-full" | "/docs#problem-store-unavailable" | "/docs#problem-deadline-passed";
+            type: "/docs#problem-malformed-json" | "/docs#problem-malformed-body" | "/docs#problem-malformed-request" | "/docs#problem-malformed-http" | "/docs#problem-unauthenticated" | "/docs#problem-forbidden" | "/docs#problem-cross-site" | "/docs#problem-not-found" | "/docs#problem-unknown-build" | "/docs#problem-unknown-model" | "/docs#problem-unknown-name" | "/docs#problem-unknown-scope" | "/docs#problem-unknown-sweep" | "/docs#problem-unknown-weights" | "/docs#problem-method-not-allowed" | "/docs#problem-not-acceptable" | "/docs#problem-slow-body" | "/docs#problem-conflict" | "/docs#problem-in-use" | "/docs#problem-body-too-large" | "/docs#problem-unsupported-type" | "/docs#problem-unsatisfiable-range" | "/docs#problem-invalid-query" | "/docs#problem-invalid-spec" | "/docs#problem-build-refused" | "/docs#problem-over-budget" | "/docs#problem-weights-refused" | "/docs#problem-invalid-input" | "/docs#problem-unprocessable" | "/docs#problem-too-many-requests" | "/docs#problem-client-gone" | "/docs#problem-internal-error" | "/docs#problem-not-implemented" | "/docs#problem-not-ready" | "/docs#problem-issuer-unavailable" | "/docs#problem-overloaded" | "/docs#problem-worker-died" | "/docs#problem-worker-unavailable" | "/docs#problem-out-of-memory" | "/docs#problem-store-full" | "/docs#problem-store-unavailable" | "/docs#problem-deadline-passed";
             /** Title */
             title: string;
             /** Status */
@@ -2236,6 +2236,11 @@ export interface components {
             ready?: boolean;
             /** Live */
             live?: boolean;
+            /**
+             * Role
+             * @description The role that is needed (forbidden).
+             */
+            role?: string;
             /** Errors */
             errors: components["schemas"]["ProblemItem"][];
             /** Request Id */
@@ -3269,7 +3274,7 @@ export interface components {
              * Type
              * @enum {string}
              */
-            type: "/docs#problem-malformed-json" | "/docs#problem-malformed-body" | "/docs#problem-malformed-request" | "/docs#problem-malformed-http" | "/docs#problem-cross-site" | "/docs#problem-not-found" | "/docs#problem-unknown-build" | "/docs#problem-unknown-model" | "/docs#problem-unknown-name" | "/docs#problem-unknown-scope" | "/docs#problem-unknown-sweep" | "/docs#problem-unknown-weights" | "/docs#problem-method-not-allowed" | "/docs#problem-not-acceptable" | "/docs#problem-slow-body" | "/docs#problem-conflict" | "/docs#problem-in-use" | "/docs#problem-body-too-large" | "/docs#problem-unsupported-type" | "/docs#problem-unsatisfiable-range" | "/docs#problem-invalid-query" | "/docs#problem-invalid-spec" | "/docs#problem-build-refused" | "/docs#problem-over-budget" | "/docs#problem-weights-refused" | "/docs#problem-invalid-input" | "/docs#problem-unprocessable" | "/docs#problem-too-many-requests" | "/docs#problem-client-gone" | "/docs#problem-internal-error" | "/docs#problem-not-implemented" | "/docs#problem-not-ready" | "/docs#problem-overloaded" | "/docs#problem-worker-died" | "/docs#problem-worker-unavailable" | "/docs#problem-out-of-memory" | "/docs#problem-store-full" | "/docs#problem-store-unavailable" | "/docs#problem-deadline-passed";
+            type: "/docs#problem-malformed-json" | "/docs#problem-malformed-body" | "/docs#problem-malformed-request" | "/docs#problem-malformed-http" | "/docs#problem-unauthenticated" | "/docs#problem-forbidden" | "/docs#problem-cross-site" | "/docs#problem-not-found" | "/docs#problem-unknown-build" | "/docs#problem-unknown-model" | "/docs#problem-unknown-name" | "/docs#problem-unknown-scope" | "/docs#problem-unknown-sweep" | "/docs#problem-unknown-weights" | "/docs#problem-method-not-allowed" | "/docs#problem-not-acceptable" | "/docs#problem-slow-body" | "/docs#problem-conflict" | "/docs#problem-in-use" | "/docs#problem-body-too-large" | "/docs#problem-unsupported-type" | "/docs#problem-unsatisfiable-range" | "/docs#problem-invalid-query" | "/docs#problem-invalid-spec" | "/docs#problem-build-refused" | "/docs#problem-over-budget" | "/docs#problem-weights-refused" | "/docs#problem-invalid-input" | "/docs#problem-unprocessable" | "/docs#problem-too-many-requests" | "/docs#problem-client-gone" | "/docs#problem-internal-error" | "/docs#problem-not-implemented" | "/docs#problem-not-ready" | "/docs#problem-issuer-unavailable" | "/docs#problem-overloaded" | "/docs#problem-worker-died" | "/docs#problem-worker-unavailable" | "/docs#problem-out-of-memory" | "/docs#problem-store-full" | "/docs#problem-store-unavailable" | "/docs#problem-deadline-passed";
             /** Title */
             title: string;
             /** Status */
@@ -3319,6 +3324,11 @@ export interface components {
             ready?: boolean;
             /** Live */
             live?: boolean;
+            /**
+             * Role
+             * @description The role that is needed (forbidden).
+             */
+            role?: string;
             /** Errors */
             errors: components["schemas"]["ProblemItem"][];
             /** Request Id */
@@ -3357,7 +3367,7 @@ export interface components {
              * Type
              * @enum {string}
              */
-            type: "/docs#problem-malformed-json" | "/docs#problem-malformed-body" | "/docs#problem-malformed-request" | "/docs#problem-malformed-http" | "/docs#problem-cross-site" | "/docs#problem-not-found" | "/docs#problem-unknown-build" | "/docs#problem-unknown-model" | "/docs#problem-unknown-name" | "/docs#problem-unknown-scope" | "/docs#problem-unknown-sweep" | "/docs#problem-unknown-weights" | "/docs#problem-method-not-allowed" | "/docs#problem-not-acceptable" | "/docs#problem-slow-body" | "/docs#problem-conflict" | "/docs#problem-in-use" | "/docs#problem-body-too-large" | "/docs#problem-unsupported-type" | "/docs#problem-unsatisfiable-range" | "/docs#problem-invalid-query" | "/docs#problem-invalid-spec" | "/docs#problem-build-refused" | "/docs#problem-over-budget" | "/docs#problem-weights-refused" | "/docs#problem-invalid-input" | "/docs#problem-unprocessable" | "/docs#problem-too-many-requests" | "/docs#problem-client-gone" | "/docs#problem-internal-error" | "/docs#problem-not-implemented" | "/docs#problem-not-ready" | "/docs#problem-overloaded" | "/docs#problem-worker-died" | "/docs#problem-worker-unavailable" | "/docs#problem-out-of-memory" | "/docs#problem-store-full" | "/docs#problem-store-unavailable" | "/docs#problem-deadline-passed";
+            type: "/docs#problem-malformed-json" | "/docs#problem-malformed-body" | "/docs#problem-malformed-request" | "/docs#problem-malformed-http" | "/docs#problem-unauthenticated" | "/docs#problem-forbidden" | "/docs#problem-cross-site" | "/docs#problem-not-found" | "/docs#problem-unknown-build" | "/docs#problem-unknown-model" | "/docs#problem-unknown-name" | "/docs#problem-unknown-scope" | "/docs#problem-unknown-sweep" | "/docs#problem-unknown-weights" | "/docs#problem-method-not-allowed" | "/docs#problem-not-acceptable" | "/docs#problem-slow-body" | "/docs#problem-conflict" | "/docs#problem-in-use" | "/docs#problem-body-too-large" | "/docs#problem-unsupported-type" | "/docs#problem-unsatisfiable-range" | "/docs#problem-invalid-query" | "/docs#problem-invalid-spec" | "/docs#problem-build-refused" | "/docs#problem-over-budget" | "/docs#problem-weights-refused" | "/docs#problem-invalid-input" | "/docs#problem-unprocessable" | "/docs#problem-too-many-requests" | "/docs#problem-client-gone" | "/docs#problem-internal-error" | "/docs#problem-not-implemented" | "/docs#problem-not-ready" | "/docs#problem-issuer-unavailable" | "/docs#problem-overloaded" | "/docs#problem-worker-died" | "/docs#problem-worker-unavailable" | "/docs#problem-out-of-memory" | "/docs#problem-store-full" | "/docs#problem-store-unavailable" | "/docs#problem-deadline-passed";
             /** Title */
             title: string;
             /** Status */
@@ -3407,6 +3417,11 @@ export interface components {
             ready?: boolean;
             /** Live */
             live?: boolean;
+            /**
+             * Role
+             * @description The role that is needed (forbidden).
+             */
+            role?: string;
             /** Errors */
             errors: components["schemas"]["ProblemItem"][];
         };
@@ -5354,7 +5369,16 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description A page of another origin may not do this */
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The token does not have the role; A page of another origin may not do this */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5399,7 +5423,7 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -5408,7 +5432,7 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available; The worker died while computing; The worker is not available; There is not enough memory */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available; The worker died while computing; The worker is not available; There is not enough memory */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5466,7 +5490,16 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description A page of another origin may not do this */
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The token does not have the role; A page of another origin may not do this */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5511,7 +5544,7 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -5520,7 +5553,7 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available; The worker died while computing; The worker is not available; There is not enough memory */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available; The worker died while computing; The worker is not available; There is not enough memory */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5558,7 +5591,25 @@ export interface operations {
                     "application/json": components["schemas"]["V2Statistics"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The token does not have the role */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -5567,7 +5618,7 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5601,6 +5652,24 @@ export interface operations {
                     "application/json": components["schemas"]["V2Statistics"];
                 };
             };
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The token does not have the role */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
             /** @description There is no such model */
             404: {
                 headers: {
@@ -5610,7 +5679,7 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -5619,7 +5688,7 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5651,6 +5720,24 @@ export interface operations {
                     "application/json": components["schemas"]["V2Statistics"];
                 };
             };
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The token does not have the role */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
             /** @description There is no such model */
             404: {
                 headers: {
@@ -5660,7 +5747,7 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -5669,7 +5756,7 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5711,7 +5798,16 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description A page of another origin may not do this */
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The token does not have the role; A page of another origin may not do this */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5729,7 +5825,7 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -5738,7 +5834,7 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5781,7 +5877,16 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description A page of another origin may not do this */
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The token does not have the role; A page of another origin may not do this */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5808,7 +5913,7 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -5826,7 +5931,7 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available; The worker died while computing; The worker is not available; There is not enough memory */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available; The worker died while computing; The worker is not available; There is not enough memory */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5878,7 +5983,16 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description A page of another origin may not do this */
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The token does not have the role; A page of another origin may not do this */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5905,7 +6019,7 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -5914,7 +6028,7 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5943,7 +6057,25 @@ export interface operations {
                     "application/json": components["schemas"]["V2ModelNames"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The token does not have the role */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -5952,7 +6084,7 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5984,6 +6116,24 @@ export interface operations {
                     "application/json": components["schemas"]["V2ModelReady"];
                 };
             };
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The token does not have the role */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
             /** @description There is no such model */
             404: {
                 headers: {
@@ -5993,7 +6143,7 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -6002,7 +6152,7 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available; The service or the model is not ready */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available; The service or the model is not ready */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6036,6 +6186,24 @@ export interface operations {
                     "application/json": components["schemas"]["V2ModelReady"];
                 };
             };
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The token does not have the role */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
             /** @description There is no such model */
             404: {
                 headers: {
@@ -6045,7 +6213,7 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -6054,7 +6222,7 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available; The service or the model is not ready */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available; The service or the model is not ready */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6086,6 +6254,24 @@ export interface operations {
                     "application/json": components["schemas"]["V2ModelConfig"];
                 };
             };
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The token does not have the role */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
             /** @description There is no such model */
             404: {
                 headers: {
@@ -6095,7 +6281,7 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -6104,7 +6290,7 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6138,6 +6324,24 @@ export interface operations {
                     "application/json": components["schemas"]["V2ModelConfig"];
                 };
             };
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The token does not have the role */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
             /** @description There is no such model */
             404: {
                 headers: {
@@ -6147,7 +6351,7 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -6156,7 +6360,7 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6188,6 +6392,24 @@ export interface operations {
                     "application/json": components["schemas"]["V2ModelMetadata"];
                 };
             };
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The token does not have the role */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
             /** @description There is no such model */
             404: {
                 headers: {
@@ -6197,7 +6419,7 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -6206,7 +6428,7 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6240,6 +6462,24 @@ export interface operations {
                     "application/json": components["schemas"]["V2ModelMetadata"];
                 };
             };
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The token does not have the role */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
             /** @description There is no such model */
             404: {
                 headers: {
@@ -6249,7 +6489,7 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -6258,7 +6498,7 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6287,7 +6527,25 @@ export interface operations {
                     "application/json": components["schemas"]["V2Server"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The token does not have the role */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -6296,7 +6554,7 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6325,6 +6583,42 @@ export interface operations {
                     "application/json": components["schemas"]["V2Live"];
                 };
             };
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The token does not have the role */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The client sends too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The issuer of tokens does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
         };
     };
     v2GetReady: {
@@ -6345,7 +6639,34 @@ export interface operations {
                     "application/json": components["schemas"]["V2Ready"];
                 };
             };
-            /** @description The service or the model is not ready */
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The token does not have the role */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The client sends too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The issuer of tokens does not answer; The service or the model is not ready */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6389,6 +6710,24 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The token does not have the role */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
             /** @description There is no such model */
             404: {
                 headers: {
@@ -6398,7 +6737,7 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -6407,7 +6746,7 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6451,6 +6790,24 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The token does not have the role */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
             /** @description There is no such model */
             404: {
                 headers: {
@@ -6460,7 +6817,7 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -6469,7 +6826,7 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6537,7 +6894,16 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description A page of another origin may not do this */
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The token does not have the role; A page of another origin may not do this */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6600,7 +6966,7 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -6609,7 +6975,7 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available; The store is full; The worker died while computing; The worker is not available; There is not enough memory */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available; The store is full; The worker died while computing; The worker is not available; There is not enough memory */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6651,7 +7017,16 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description A page of another origin may not do this */
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The token does not have the role; A page of another origin may not do this */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6678,7 +7053,7 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -6687,7 +7062,7 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6726,7 +7101,16 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description A page of another origin may not do this */
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The token does not have the role; A page of another origin may not do this */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6744,7 +7128,7 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -6753,7 +7137,7 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6801,7 +7185,16 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description A page of another origin may not do this */
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The token does not have the role; A page of another origin may not do this */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6846,7 +7239,7 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -6855,7 +7248,7 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available; The worker died while computing; The worker is not available; There is not enough memory */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available; The worker died while computing; The worker is not available; There is not enough memory */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6912,7 +7305,16 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description A page of another origin may not do this */
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The token does not have the role; A page of another origin may not do this */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6957,7 +7359,7 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -6966,7 +7368,7 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available; The worker died while computing; The worker is not available; There is not enough memory */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available; The worker died while computing; The worker is not available; There is not enough memory */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7038,7 +7440,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A page of another origin may not do this */
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not have the role; A page of another origin may not do this */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7092,7 +7503,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -7101,7 +7512,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available; The worker died while computing; The worker is not available; There is not enough memory */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available; The worker died while computing; The worker is not available; There is not enough memory */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7177,7 +7588,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A page of another origin may not do this */
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not have the role; A page of another origin may not do this */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7240,7 +7660,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -7249,7 +7669,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available; The worker died while computing; The worker is not available; There is not enough memory */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available; The worker died while computing; The worker is not available; There is not enough memory */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7308,6 +7728,24 @@ export interface operations {
                     "text/vnd.graphviz": string;
                 };
             };
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not have the role */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description There is no such build; There is no such model */
             404: {
                 headers: {
@@ -7335,7 +7773,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -7344,7 +7782,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7399,7 +7837,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A page of another origin may not do this */
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not have the role; A page of another origin may not do this */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7453,7 +7900,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -7462,7 +7909,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7496,6 +7943,24 @@ export interface operations {
                     "application/json": components["schemas"]["Sweeps"];
                 };
             };
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not have the role */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description A query parameter is not valid */
             422: {
                 headers: {
@@ -7505,7 +7970,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -7514,7 +7979,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7577,7 +8042,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A page of another origin may not do this */
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not have the role; A page of another origin may not do this */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7631,7 +8105,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -7640,7 +8114,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7675,6 +8149,24 @@ export interface operations {
                     "application/json": components["schemas"]["Sweep"];
                 };
             };
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not have the role */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description There is no such sweep */
             404: {
                 headers: {
@@ -7693,7 +8185,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -7702,7 +8194,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7732,7 +8224,16 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description A page of another origin may not do this */
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not have the role; A page of another origin may not do this */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7759,7 +8260,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -7768,7 +8269,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7820,6 +8321,24 @@ export interface operations {
                     "application/vnd.apache.parquet": unknown;
                 };
             };
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not have the role */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description There is no such sweep */
             404: {
                 headers: {
@@ -7847,7 +8366,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -7856,7 +8375,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7901,7 +8420,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A page of another origin may not do this */
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not have the role; A page of another origin may not do this */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7955,7 +8483,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -7964,7 +8492,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7996,6 +8524,24 @@ export interface operations {
                     "application/json": components["schemas"]["Measurement"];
                 };
             };
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not have the role */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description There is no such sweep; There is no such route */
             404: {
                 headers: {
@@ -8014,7 +8560,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -8023,7 +8569,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8091,7 +8637,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A page of another origin may not do this */
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not have the role; A page of another origin may not do this */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8145,7 +8700,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -8154,7 +8709,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8184,7 +8739,16 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description A page of another origin may not do this */
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not have the role; A page of another origin may not do this */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8211,7 +8775,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -8220,7 +8784,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8286,7 +8850,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A page of another origin may not do this */
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not have the role; A page of another origin may not do this */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8349,7 +8922,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -8358,7 +8931,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available; The worker died while computing; The worker is not available; There is not enough memory */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available; The worker died while computing; The worker is not available; There is not enough memory */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8403,6 +8976,24 @@ export interface operations {
                     "application/json": components["schemas"]["Builds"];
                 };
             };
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not have the role */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description A query parameter is not valid */
             422: {
                 headers: {
@@ -8412,7 +9003,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -8421,7 +9012,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8477,7 +9068,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A page of another origin may not do this */
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not have the role; A page of another origin may not do this */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8522,7 +9122,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -8531,7 +9131,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8563,6 +9163,24 @@ export interface operations {
                     "application/json": components["schemas"]["Build"];
                 };
             };
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not have the role */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description There is no such build */
             404: {
                 headers: {
@@ -8581,7 +9199,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -8590,7 +9208,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8620,7 +9238,16 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description A page of another origin may not do this */
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not have the role; A page of another origin may not do this */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8656,7 +9283,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -8665,7 +9292,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8702,6 +9329,24 @@ export interface operations {
                     "text/csv": string;
                 };
             };
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not have the role */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description There is no such build */
             404: {
                 headers: {
@@ -8729,7 +9374,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -8738,7 +9383,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8781,6 +9426,24 @@ export interface operations {
                     "text/csv": string;
                 };
             };
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not have the role */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description There is no such build */
             404: {
                 headers: {
@@ -8808,7 +9471,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -8817,7 +9480,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8855,6 +9518,24 @@ export interface operations {
                     "application/json": components["schemas"]["LayerScope"];
                 };
             };
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not have the role */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description There is no such build */
             404: {
                 headers: {
@@ -8873,7 +9554,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -8882,7 +9563,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8924,6 +9605,24 @@ export interface operations {
                     "text/vnd.graphviz": string;
                 };
             };
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not have the role */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description There is no such build */
             404: {
                 headers: {
@@ -8951,7 +9650,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -8960,7 +9659,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8995,6 +9694,24 @@ export interface operations {
                     "text/x-python": string;
                 };
             };
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not have the role */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description There is no such build */
             404: {
                 headers: {
@@ -9013,7 +9730,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -9022,7 +9739,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9065,6 +9782,24 @@ export interface operations {
                     "text/csv": string;
                 };
             };
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not have the role */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description There is no such build */
             404: {
                 headers: {
@@ -9092,7 +9827,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -9101,7 +9836,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available; The worker died while computing; The worker is not available; There is not enough memory */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available; The worker died while computing; The worker is not available; There is not enough memory */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9178,7 +9913,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A page of another origin may not do this */
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not have the role; A page of another origin may not do this */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -9241,7 +9985,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -9250,7 +9994,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available; The worker died while computing; The worker is not available; There is not enough memory */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available; The worker died while computing; The worker is not available; There is not enough memory */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9295,6 +10039,24 @@ export interface operations {
                     "text/plain": string;
                 };
             };
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not have the role */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description There is no such build */
             404: {
                 headers: {
@@ -9322,7 +10084,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -9331,7 +10093,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9380,7 +10142,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A page of another origin may not do this */
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not have the role; A page of another origin may not do this */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -9443,7 +10214,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -9452,7 +10223,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9508,6 +10279,24 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not have the role */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description There is no such build */
             404: {
                 headers: {
@@ -9535,7 +10324,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -9544,7 +10333,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available; The worker died while computing; The worker is not available; There is not enough memory */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available; The worker died while computing; The worker is not available; There is not enough memory */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9582,6 +10371,24 @@ export interface operations {
                     "application/json": components["schemas"]["Architectures"];
                 };
             };
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not have the role */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description A query parameter is not valid */
             422: {
                 headers: {
@@ -9591,7 +10398,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -9600,7 +10407,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9632,6 +10439,24 @@ export interface operations {
                     "application/json": components["schemas"]["ArchitectureDescription"];
                 };
             };
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not have the role */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description There is no such name in the catalogue */
             404: {
                 headers: {
@@ -9650,7 +10475,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -9659,7 +10484,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9688,6 +10513,24 @@ export interface operations {
                     "application/json": components["schemas"]["Ops"];
                 };
             };
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not have the role */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description A query parameter is not valid */
             422: {
                 headers: {
@@ -9697,7 +10540,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -9706,7 +10549,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9738,6 +10581,24 @@ export interface operations {
                     "application/json": components["schemas"]["OpDescription"];
                 };
             };
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not have the role */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description There is no such name in the catalogue */
             404: {
                 headers: {
@@ -9756,7 +10617,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -9765,7 +10626,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9800,6 +10661,24 @@ export interface operations {
                     "application/json": components["schemas"]["Scope"];
                 };
             };
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not have the role */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description There is no such saved scope */
             404: {
                 headers: {
@@ -9818,7 +10697,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -9827,7 +10706,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9884,7 +10763,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A page of another origin may not do this */
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not have the role; A page of another origin may not do this */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -9929,7 +10817,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -9938,7 +10826,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available; The store is full */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available; The store is full */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9971,7 +10859,16 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description A page of another origin may not do this */
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not have the role; A page of another origin may not do this */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -9998,7 +10895,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -10007,7 +10904,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10043,6 +10940,24 @@ export interface operations {
                     "application/json": components["schemas"]["Scopes"];
                 };
             };
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not have the role */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description A query parameter is not valid */
             422: {
                 headers: {
@@ -10052,7 +10967,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -10061,7 +10976,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10090,6 +11005,24 @@ export interface operations {
                     "application/json": components["schemas"]["WeightsList"];
                 };
             };
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not have the role */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description A query parameter is not valid */
             422: {
                 headers: {
@@ -10099,7 +11032,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -10108,7 +11041,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10167,7 +11100,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A page of another origin may not do this */
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not have the role; A page of another origin may not do this */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -10212,7 +11154,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -10221,7 +11163,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available; The store is full */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available; The store is full */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10250,6 +11192,24 @@ export interface operations {
                     "application/json": components["schemas"]["PublishedWeights"];
                 };
             };
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not have the role */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description A query parameter is not valid */
             422: {
                 headers: {
@@ -10259,7 +11219,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -10268,7 +11228,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10300,6 +11260,24 @@ export interface operations {
                     "application/json": components["schemas"]["Weights"];
                 };
             };
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not have the role */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description There are no such weights */
             404: {
                 headers: {
@@ -10318,7 +11296,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -10327,7 +11305,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10357,7 +11335,16 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description A page of another origin may not do this */
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not have the role; A page of another origin may not do this */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -10393,7 +11380,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -10402,7 +11389,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10436,6 +11423,24 @@ export interface operations {
                     "application/json": components["schemas"]["Models"];
                 };
             };
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
+            /** @description The token does not have the role */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForeignProblem"];
+                };
+            };
             /** @description A query parameter is not valid */
             422: {
                 headers: {
@@ -10445,7 +11450,7 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -10454,7 +11459,7 @@ export interface operations {
                     "application/json": components["schemas"]["ForeignProblem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10483,8 +11488,44 @@ export interface operations {
                     "application/json": components["schemas"]["Health"];
                 };
             };
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not have the role */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description A query parameter is not valid */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The client sends too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The issuer of tokens does not answer */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -10512,6 +11553,24 @@ export interface operations {
                     "application/json": components["schemas"]["Limits"];
                 };
             };
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not have the role */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description A query parameter is not valid */
             422: {
                 headers: {
@@ -10521,7 +11580,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -10530,7 +11589,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10560,6 +11619,24 @@ export interface operations {
                     "application/openmetrics-text": string;
                 };
             };
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not have the role */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description None of the accepted types is available */
             406: {
                 headers: {
@@ -10571,6 +11648,24 @@ export interface operations {
             };
             /** @description A query parameter is not valid */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The client sends too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The issuer of tokens does not answer */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -10600,6 +11695,24 @@ export interface operations {
                     };
                 };
             };
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not have the role */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description A query parameter is not valid */
             422: {
                 headers: {
@@ -10609,7 +11722,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The client has too many requests in progress */
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -10618,7 +11731,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10654,7 +11767,25 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The client has too many requests in progress */
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not have the role */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -10663,7 +11794,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10699,7 +11830,25 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The client has too many requests in progress */
+            /** @description A valid token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not have the role */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The client sends too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -10708,7 +11857,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service is at capacity; The store is not available */
+            /** @description The issuer of tokens does not answer; The service is at capacity; The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;

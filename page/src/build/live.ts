@@ -2,6 +2,7 @@
 
 import { computed, effect, signal } from "@preact/signals";
 import { asProblem, isAbort, type Problem, post, type Schemas } from "../api/client";
+import { token } from "../api/token";
 import { draft, type Spec, specOf } from "../spec/draft";
 
 /** What `POST v1/builds?keep=false` answers. */
@@ -92,6 +93,13 @@ export function traceAgain(): void {
   clearTimeout(retrying);
   sentSpec = "";
   if (!sending) void traceUntilCurrent();
+}
+
+/** Asks again when the reader gives a token, after he gave none and the service refused. */
+export function traceWithToken(): () => void {
+  return effect(() => {
+    if (token.value !== null && liveProblem.peek()?.status === 401) traceAgain();
+  });
 }
 
 // Reports --------------------------------------------------------------------------------------

@@ -1,6 +1,8 @@
 /** The reference of the routes, and of the problems that they answer with. */
 
 import { useCallback, useEffect, useState } from "preact/hooks";
+import { TokenButton, TokenDialog } from "../access/dialog";
+import { ServiceLink } from "../access/link";
 import { asProblem, type Problem } from "../api/client";
 import icon from "../icon.svg";
 import { Loading } from "../ui/loading";
@@ -27,11 +29,13 @@ export function Reference() {
         <nav aria-label="Service">
           <a href="./">The page</a>
           <a href="#problems">Problems</a>
-          <a href="v1/limits">Limits</a>
-          <a href="healthz">Health</a>
-          <a href="openapi.json">OpenAPI document</a>
+          <ServiceLink path="v1/limits">Limits</ServiceLink>
+          <ServiceLink path="healthz">Health</ServiceLink>
+          <ServiceLink path="openapi.json">OpenAPI document</ServiceLink>
         </nav>
+        <TokenButton />
       </header>
+      <TokenDialog />
       <main class="docs-body">
         {problem && <ProblemNote problem={problem} retry={load} />}
         {spec === null && problem === null && <Loading what="the routes" />}

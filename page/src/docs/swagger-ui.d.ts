@@ -18,6 +18,7 @@ declare module "swagger-ui-dist/swagger-ui-es-bundle.js" {
     readonly React: {
       createElement(type: unknown, props?: unknown, ...children: unknown[]): unknown;
     };
+    preauthorizeApiKey(scheme: string, token: string | null): void;
     getComponent(name: string, connected?: boolean): unknown;
   }
   export default function SwaggerUI(options: Readonly<Record<string, unknown>>): System;

@@ -3,6 +3,7 @@
 import SwaggerUI, { type System } from "swagger-ui-dist/swagger-ui-es-bundle.js";
 import "swagger-ui-dist/swagger-ui.css";
 import "./swagger.css";
+import { token } from "../api/token";
 import type { OpenApiDocument } from "./document";
 import { completeNames } from "./names";
 import { searchInOperations } from "./search";
@@ -23,6 +24,10 @@ export function showRoutes(spec: OpenApiDocument, place: HTMLElement) {
     tryItOutEnabled: true,
     validatorUrl: null,
     plugins: [routesAlone, searchInOperations],
+    onComplete: () => {
+      // The name is that of the document's security scheme.
+      if (token.peek() !== null) ui.preauthorizeApiKey("bearer", token.peek());
+    },
   });
   return { search: (text: string) => ui.layoutActions.updateFilter(text) };
 }
@@ -38,6 +43,7 @@ function routesAlone({ React }: System) {
           { className: "swagger-ui" },
           element(getComponent("SvgAssets")),
           element(getComponent("errors", true)),
+          element(getComponent("AuthorizeBtnContainer", true)),
           element(getComponent("operations", true)),
         ),
     },

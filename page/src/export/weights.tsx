@@ -1,6 +1,7 @@
 /** The weights as files, and where they come from. */
 
-import { path, serviceUrl } from "../api/client";
+import { ServiceLink } from "../access/link";
+import { path } from "../api/client";
 import { kept } from "../build/kept";
 import type { LiveBuild } from "../build/live";
 import type { Spec } from "../spec/draft";
@@ -33,9 +34,9 @@ export function Weights({ spec, build }: { spec: Spec; build: LiveBuild }) {
         {FORMATS.map(([format, sentence]) => (
           <li key={format}>
             {isKept ? (
-              <a href={serviceUrl(path`v1/builds/${build.id}/weights?format=${format}`)} download>
+              <ServiceLink path={path`v1/builds/${build.id}/weights?format=${format}`} file="">
                 {format}
-              </a>
+              </ServiceLink>
             ) : (
               <strong>{format}</strong>
             )}

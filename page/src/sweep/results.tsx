@@ -1,6 +1,7 @@
 /** What came of the rows of a sweep: how far it is, the plots, and the table. */
 
-import { path, serviceUrl } from "../api/client";
+import { ServiceLink } from "../access/link";
+import { path } from "../api/client";
 import { exact } from "../ui/format";
 import { Later } from "../ui/later";
 import { Boundary, ProblemNote } from "../ui/problem";
@@ -83,13 +84,13 @@ function Progress({ run }: { run: Run }) {
         </button>
       )}
       {isStored && run.state !== "running" && (
-        <a
+        <ServiceLink
           class="button"
-          href={serviceUrl(`${path`v1/sweeps/${run.id}/rows`}?format=csv`)}
-          download={`sweep-${run.id}.csv`}
+          path={`${path`v1/sweeps/${run.id}/rows`}?format=csv`}
+          file={`sweep-${run.id}.csv`}
         >
           Download CSV
-        </a>
+        </ServiceLink>
       )}
       {run.problem && <ProblemNote problem={run.problem} retry={again} />}
     </div>
