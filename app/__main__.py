@@ -66,7 +66,12 @@ async def _serve(settings: Settings) -> None:
         config = uvicorn.Config(
             app,
             lifespan="off",  # entered below, so that an error at start-up is raised there
-            http=partial(BoundedHttpProtocol, write_timeout_s=settings.write_timeout_s),  # type: ignore[arg-type]  # declared as a class
+            http=partial(  # type: ignore[arg-type]  # declared as a class
+                BoundedHttpProtocol,
+                write_timeout_s=settings.write_timeout_s,
+                root_path=settings.root_path,
+            ),
+            proxy_headers=False,  # create_app reads those of ZOO_TRUSTED_PROXIES
             access_log=False,
             log_config=None,
             server_header=False,

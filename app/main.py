@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from fastapi import Depends, FastAPI
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from app.api import (
     architectures,
@@ -33,12 +34,15 @@ from app.engine import Engine
 from app.http.access import Gate
 from app.http.admission import Admission
 from app.http.body_budget import BodyBudget
+from app.http.cross_origin import CrossOriginHeaders, Preflights
 from app.http.direct_route import DirectRoutes
 from app.http.envelope import Envelope
 from app.http.negotiation import refuse_unusable_parameters
 from app.http.openapi import security
 from app.http.openapi_tags import TAGS
+from app.http.root_path import RootPath
 from app.http.routing import Routes
+from app.reach import as_peers
 from app.services import wire
 from app.settings import Settings
 from app.telemetry.exporting import span_exporter_from_environment
@@ -80,7 +84,14 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
     services = wire(settings, engine, statistics)
     routers = (*_FOREIGN_ROUTERS, *_OWN_ROUTERS, page.router)
     routes = Routes(routers)
-    gate = Gate(access, settings.open_areas, routes.match) if access else None
+    gate = None
+    if access is not None:
+        gate = Gate(
+            access,
+            settings.open_areas,
+            routes.match,
+            answers_preflights=bool(settings.cors_origins),
+        )
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -138,6 +149,8 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
     app.add_middleware(
         DirectRoutes, routes=[route for router in routers for route in router.routes]
     )
+    if settings.cors_origins:
+        app.add_middleware(Preflights, origins=settings.cors_origins)
     app.add_middleware(
         Envelope,
         admission=Admission(
@@ -150,5 +163,12 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
         metrics=services.metrics,
         spans=spans,
         gate=gate,
+        origins=settings.cors_origins,
     )
+    if settings.cors_origins:
+        app.add_middleware(CrossOriginHeaders, origins=settings.cors_origins)
+    if settings.root_path:
+        app.add_middleware(RootPath, prefix=settings.root_path)
+    if settings.trusted_proxies:
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=as_peers(settings.trusted_proxies))
     return app

@@ -13,6 +13,7 @@ from pydantic import Field, JsonValue, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.reach import Origins, Proxies, RootPath
 from model_zoo import Budget, unknown_name
 
 PREFIX = "ZOO_"
@@ -62,6 +63,19 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 in a container.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
+    root_path: RootPath = Field(
+        "",
+        description="Prefix of the paths behind a proxy, such as /zoo, which the proxy may strip.",
+    )
+    trusted_proxies: Proxies = Field(
+        (),
+        description="Addresses and networks, with commas, whose X-Forwarded-For and "
+        "X-Forwarded-Proto count.",
+    )
+    cors_origins: Origins = Field(
+        (),
+        description="Origins, with commas, whose pages may use the service; * means any.",
+    )
     home: Path = Field(Path("zoo-home"), description="Folder of the database and the weight files.")
     device: Literal["auto", "cpu", "gpu"] = Field(
         "auto",
@@ -331,6 +345,10 @@ def load_settings() -> Settings:
             unknown_name("", f"{key} is not a setting.", key, known).message for key in unknown
         ]
         raise SettingsError("\n".join(lines))
+    if "FORWARDED_ALLOW_IPS" in os.environ and variable("trusted_proxies") not in os.environ:
+        raise SettingsError(
+            f"FORWARDED_ALLOW_IPS is not read: name the proxies in {variable('trusted_proxies')}."
+        )
     try:
         return Settings()
     except ValidationError as error:
@@ -338,8 +356,8 @@ def load_settings() -> Settings:
 
 
 def _sentence(error: Any) -> str:
-    message = str(error["msg"])
+    message = str(error.get("ctx", {}).get("error", error["msg"]))
     if not error["loc"]:  # of several settings; ours, which names them
-        return str(error["ctx"]["error"])
+        return message
     rule = message[0].lower() + message[1:]
     return f"{variable(str(error['loc'][0]))}: {rule}, received {error['input']!r}."

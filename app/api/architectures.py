@@ -7,6 +7,7 @@ from starlette.responses import Response
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from app.http.json_answer import JsonAnswer
+from app.http.links import link
 from app.http.openapi import answer, problems
 from app.http.problems import unknown_names
 from app.http.routing import needs
@@ -43,7 +44,7 @@ async def read_architectures() -> Response:
     """Each name is a valid `architecture` of a spec. Figures are for the published classes."""
     rows = await asyncio.to_thread(describe_architectures)
     body: ArchitecturesBody = {
-        "architectures": [{**row, "href": f"/v1/architectures/{row['name']}"} for row in rows]
+        "architectures": [{**row, "href": link(f"/v1/architectures/{row['name']}")} for row in rows]
     }
     return JsonAnswer(body)
 

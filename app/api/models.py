@@ -20,6 +20,7 @@ from app.api.parts import (
 from app.body_fields import BuildId, Links, Time
 from app.engine import LoadState, Precision, RuntimeName
 from app.http.json_answer import JsonAnswer
+from app.http.links import link
 from app.http.naming import read_naming
 from app.http.openapi import BODY_PROBLEMS, WORKER_PROBLEMS, answer, problems
 from app.http.paging import Cursor, PageLimit, page_of, read_cursor
@@ -143,7 +144,7 @@ async def put_model(
     return JsonAnswer(
         named,
         201 if is_new else 200,
-        {"Location": f"/v1/models/{name}/versions/{record.version}"},
+        {"Location": link(f"/v1/models/{name}/versions/{record.version}")},
     )
 
 
@@ -231,12 +232,12 @@ def model_body(models: Models, record: VersionRecord) -> ModelBody:
         "state": state.state,
         "reason": state.reason,
         "links": {
-            "build": f"/v1/builds/{record.build}",
-            "status": f"/v1/{path}",
-            "metadata": f"/v1/{path}/metadata",
-            "predict": f"/v1/{path}:predict",
-            "open-inference": f"/v2/{path}",
-            "infer": f"/v2/{path}/infer",
+            "build": link(f"/v1/builds/{record.build}"),
+            "status": link(f"/v1/{path}"),
+            "metadata": link(f"/v1/{path}/metadata"),
+            "predict": link(f"/v1/{path}:predict"),
+            "open-inference": link(f"/v2/{path}"),
+            "infer": link(f"/v2/{path}/infer"),
         },
     }
     if record.calibration:

@@ -5,6 +5,7 @@ from starlette.responses import Response
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from app.http.json_answer import JsonAnswer
+from app.http.links import link
 from app.http.openapi import answer, problems
 from app.http.problems import unknown_names
 from app.http.routing import needs
@@ -35,7 +36,7 @@ class OpsBody(TypedDict):
 @needs("read")
 async def read_ops() -> Response:
     """Each name is valid in the `ops` of a scope."""
-    body: OpsBody = {"ops": [{"name": op, "href": f"/v1/ops/{op}"} for op in list_ops()]}
+    body: OpsBody = {"ops": [{"name": op, "href": link(f"/v1/ops/{op}")} for op in list_ops()]}
     return JsonAnswer(body)
 
 

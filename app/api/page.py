@@ -10,9 +10,9 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from app.errors import ServiceError
 from app.http.negotiation import chosen_encoding
 from app.http.openapi import TEXT, Responses
+from app.http.problems import no_route
 from app.http.ranges import lists_tag
 from app.http.routing import needs
 
@@ -81,7 +81,7 @@ def read_docs(request: Request) -> Response:
 def read_asset(request: Request, name: str) -> Response:
     """A script, a style or a picture of the page; its name changes with its content."""
     if name not in _asset_names():
-        raise ServiceError("not-found", "No route has this path. /docs lists the routes.")
+        raise no_route()
     return _answer(request, f"assets/{name}", "public, max-age=31536000, immutable")
 
 

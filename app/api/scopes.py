@@ -13,6 +13,7 @@ from app.api.parts import SavedScopesDep, SettingsDep
 from app.body_fields import Links, Time
 from app.http.bodies import read_document
 from app.http.json_answer import JsonAnswer
+from app.http.links import link
 from app.http.openapi import BODY_PROBLEMS, answer, problems
 from app.http.paging import Cursor, PageLimit, page_of, read_cursor
 from app.http.request_bodies import LEVELS
@@ -173,5 +174,5 @@ def _version(item: ScopeItem) -> _VersionBody:
 
 
 def _links(item: ScopeItem) -> Links:
-    path = f"/v1/scopes/{item.name}"
+    path = link(f"/v1/scopes/{item.name}")
     return {"self": f"{path}@{item.digest}", "current": path}

@@ -16,6 +16,7 @@ from app.errors import ServiceError
 from app.http.bodies import check_size
 from app.http.exchange import timings
 from app.http.json_answer import JsonAnswer
+from app.http.links import link
 from app.http.openapi import BODY_PROBLEMS, answer, problems
 from app.http.request_bodies import FILES
 from app.http.routing import needs
@@ -133,7 +134,7 @@ async def upload_weights(
     return JsonAnswer(
         await asyncio.to_thread(weights_body, checkpoint),
         201 if is_new else 200,
-        {"Location": f"/v1/weights/{checkpoint.id}"},
+        {"Location": link(f"/v1/weights/{checkpoint.id}")},
     )
 
 
@@ -243,4 +244,4 @@ def weights_body(checkpoint: Checkpoint) -> WeightsBody:
 
 
 def _item(checkpoint: Checkpoint) -> WeightsItemBody:
-    return {**checkpoint.to_dict(), "links": {"self": f"/v1/weights/{checkpoint.id}"}}
+    return {**checkpoint.to_dict(), "links": {"self": link(f"/v1/weights/{checkpoint.id}")}}

@@ -1,7 +1,7 @@
 """Limits the requests in progress, in total and for each client address.
 
 Reads and work are counted separately, so that summaries answer while every place for inference is
-taken. Probes and metrics are always admitted.
+taken. Probes, metrics and preflights are always admitted.
 """
 
 from collections.abc import Callable
@@ -90,9 +90,14 @@ class Admission:
 
 
 def is_always_admitted(scope: Scope) -> bool:
-    """Return whether a request must be answered even if the service is full."""
+    """Return whether a request must be answered even if the service is full.
+
+    An OPTIONS does no work. A page whose preflight is refused learns nothing, and so not that the
+    service is full: the request that follows tells it.
+    """
     path: str = scope["path"]
-    return (path in _ALWAYS or path.startswith(_ALWAYS_BELOW)) and scope["method"] in _READS
+    is_probe = path in _ALWAYS or path.startswith(_ALWAYS_BELOW)
+    return scope["method"] == "OPTIONS" or (is_probe and scope["method"] in _READS)
 
 
 def _address(scope: Scope) -> str:

@@ -12,7 +12,9 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.errors import ServiceError
+from app.http.links import links_below
 from app.http.problems import problem_response
+from app.http.root_path import without_prefix
 from app.http.slow_readers import SlowReaderWatch
 from app.telemetry.trace_context import random_id
 
@@ -35,9 +37,12 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     would take the body for data of the other protocol.
     """
 
-    def __init__(self, *args: Any, write_timeout_s: float, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, write_timeout_s: float, root_path: str = "", **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.url = b""
+        self._prefix = root_path
         self._write_timeout_s = write_timeout_s
         self._head_bytes = 0
         self._bytes_without_end = 0  # since the last complete line or piece of a body
@@ -152,10 +157,11 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self.transport.close()
             return
         request_id = random_id(128)
-        path = self.url.decode("latin-1").partition("?")[0]
-        response = problem_response(
-            ServiceError("malformed-http", msg), {"request_id": request_id}, "", path
-        )
+        path = without_prefix(self.url.decode("latin-1").partition("?")[0], self._prefix)
+        with links_below(self._prefix):
+            response = problem_response(
+                ServiceError("malformed-http", msg), {"request_id": request_id}, "", path
+            )
         headers = [
             *self.server_state.default_headers,
             *response.raw_headers,

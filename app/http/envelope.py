@@ -18,7 +18,7 @@ from app.errors import RequestIds
 from app.http.access import Gate
 from app.http.admission import Admission, is_always_admitted
 from app.http.body_budget import BodyBudget, HeldBody
-from app.http.fetch_metadata import check_fetch_site
+from app.http.cross_origin import check_origin
 from app.http.problems import as_service_error, problem_response, rejection_reason
 from app.settings import Settings
 from app.telemetry.logs import about_request, log_fields
@@ -31,7 +31,9 @@ log = logging.getLogger("app.access")
 
 _SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _NOSNIFF = (b"x-content-type-options", b"nosniff")
-_HEADERS_READ = frozenset((b"x-request-id", b"traceparent", b"tracestate", b"sec-fetch-site"))
+_HEADERS_READ = frozenset(
+    (b"x-request-id", b"traceparent", b"tracestate", b"sec-fetch-site", b"origin")
+)
 
 
 class Envelope:
@@ -45,8 +47,10 @@ class Envelope:
         metrics: Metrics | None = None,
         spans: SpanExporter | None = None,
         gate: Gate | None = None,
+        origins: Sequence[str] = (),
     ) -> None:
         self._app = app
+        self._origins = origins
         self._admission = admission
         self._bodies = bodies or BodyBudget(Settings.model_construct().bodies_limit)
         self._metrics = metrics or Metrics()
@@ -71,7 +75,7 @@ class Envelope:
                 if not always:
                     self._admission.enter(scope)
                     admitted = True
-                check_fetch_site(scope["method"], exchange.fetch_site)
+                check_origin(scope["method"], exchange.fetch_site, exchange.origin, self._origins)
                 await self._app(exchange.scope, receive, exchange.send)
                 await asyncio.sleep(0)  # uvloop sends what is written when no task can go on
             except asyncio.CancelledError:  # the request did not finish within drain_s
@@ -109,6 +113,7 @@ class _Exchange:
         self._method: str = scope["method"]
         headers = _headers(scope)
         self.fetch_site = headers.get(b"sec-fetch-site", "")
+        self.origin = headers.get(b"origin", "")
         request_id = headers.get(b"x-request-id", "")
         self.request_id = request_id if _SAFE_ID.fullmatch(request_id) else random_id(128)
         self._begin_trace(headers, spans)
@@ -185,6 +190,7 @@ class _Exchange:
             "route": route,
             "status": self.status,
             "duration_ms": round(1000 * seconds, 3),
+            "client": (self.scope.get("client") or ("",))[0],
         }
         if model is not None:
             fields["model"] = model

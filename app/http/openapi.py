@@ -14,9 +14,10 @@ from pydantic import TypeAdapter
 from app.callers.roles import ROLES, Need
 from app.errors import ForeignProblemBody, ProblemBody, ProblemKind, ProblemKinds
 from app.http.admission import is_always_admitted
-from app.http.fetch_metadata import SAFE_METHODS
+from app.http.cross_origin import SAFE_METHODS
 from app.http.foreign_problems import MEDIA_TYPE as FOREIGN_MEDIA_TYPE
 from app.http.foreign_problems import foreign_status, is_foreign
+from app.http.links import link
 from app.http.openapi_examples import PROBLEM
 from app.http.problem_types import PROBLEM_TYPES
 from app.http.problems import MEDIA_TYPE
@@ -180,8 +181,11 @@ def finished(
             named[short] = schema
     document["components"]["schemas"] = dict(sorted(named.items()))
     document = _without_suffixes(document)
+    if prefix := link(""):
+        document["servers"] = [{"url": prefix}]
     document["x-problems"] = [
-        {"type": f"/docs#problem-{name}", **kind._asdict()} for name, kind in PROBLEM_TYPES.items()
+        {"type": link(f"/docs#problem-{name}"), **kind._asdict()}
+        for name, kind in PROBLEM_TYPES.items()
     ]
     return document
 
@@ -225,7 +229,7 @@ def _with_problems(responses: Schema, method: str, path: str) -> Schema:
 def _without_suffixes(node: Any) -> Any:
     """Return a part of the document in which references and titles name what `finished` does.
 
-    What stands for a component refers to it.
+    What stands for a component refers to it. The types of problems are links.
     """
     match node:
         case {"x-component": str(name)}:
@@ -239,5 +243,7 @@ def _without_suffixes(node: Any) -> Any:
             }
         case list():
             return [_without_suffixes(item) for item in node]
+        case str() if node.startswith("/docs#problem-"):
+            return link(node)
         case _:
             return node

@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 from fastapi import Query
 
+from app.http.links import link
 from app.http.problems import query_error
 
 PageLimit = Annotated[int, Query(ge=1, le=200, description="Largest number of items on a page.")]
@@ -49,4 +50,5 @@ def page_of(
     if len(items) <= limit:
         return page, None
     query = {name: value for name, value in filters.items() if value is not None}
-    return page, f"{path}?{urlencode({'limit': limit, **query, 'cursor': page[-1].sequence})}"
+    after = urlencode({"limit": limit, **query, "cursor": page[-1].sequence})
+    return page, link(f"{path}?{after}")

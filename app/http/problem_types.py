@@ -57,8 +57,8 @@ PROBLEM_TYPES: Mapping[ProblemKind, ProblemType] = {
         403,
         "A page of another origin may not do this",
         "A browser says in `Sec-Fetch-Site` that a page of another origin sent the request, and "
-        "only this service's own pages may change something. Programs are not affected: send it "
-        "from one, or through a server of yours.",
+        "only this service's own pages, and those of `ZOO_CORS_ORIGINS`, may change something. "
+        "Programs are not affected: send it from one, or through a server of yours.",
     ),
     "not-found": ProblemType(
         404,

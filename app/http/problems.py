@@ -37,6 +37,7 @@ from app.errors import (
 )
 from app.http.foreign_problems import MEDIA_TYPE as FOREIGN_MEDIA_TYPE
 from app.http.foreign_problems import foreign_error, foreign_status, is_foreign
+from app.http.links import link
 from app.http.problem_types import PROBLEM_TYPES
 from app.store.errors import StoreError
 from app.wording import clip, clip_text
@@ -108,9 +109,14 @@ def as_service_error(error: Exception) -> ServiceError:
         case RequestValidationError():
             return _from_parameters(error)
         case HTTPException(status_code=404):
-            return ServiceError("not-found", "No route has this path. /docs lists the routes.")
+            return no_route()
         case _:
             return ServiceError("internal-error", "internal error")
+
+
+def no_route() -> ServiceError:
+    """Return the error for a path that no route has."""
+    return ServiceError("not-found", f"No route has this path. {link('/docs')} lists the routes.")
 
 
 def _from_option(error: OptionError) -> ServiceError:
@@ -226,7 +232,7 @@ def problem_summary(error: ServiceError) -> ProblemSummary:
 
 def _head(error: ServiceError, status: int) -> ProblemHead:
     return {
-        "type": f"/docs#problem-{error.kind}",
+        "type": link(f"/docs#problem-{error.kind}"),
         "title": PROBLEM_TYPES[error.kind].title,
         "status": status,
         "detail": clip_text(error.detail),

@@ -144,7 +144,8 @@ def test_every_route_is_on_its_page(tmp_path: Path) -> None:
 def test_every_setting_and_kind_of_problem_is_on_the_page() -> None:
     page = PAGE.read_text()
     for name, field in Settings.model_fields.items():
-        assert f"| `{variable(name)}` | `{field.default}` | {field.description} |" in page
+        default = "" if field.default in ("", ()) else f"`{field.default}`"
+        assert f"| `{variable(name)}` | {default} | {field.description} |" in page
     for name, kind in PROBLEM_TYPES.items():
         assert f"| `{name}` | {kind.status} | {kind.title} | {kind.explanation} |" in page
 

@@ -183,6 +183,7 @@ def test_limits_list_every_limit_with_its_setting(make_client: Make) -> None:
         "setting": "ZOO_MAX_BATCH",
     }
     places = {"host", "port", "home", "device", "log_level", "log_format"}
+    places |= {"root_path", "trusted_proxies", "cors_origins"}
     choices = {"engine", "precision", "xla", "readers", "tracers", "batch_rows", "batch_delay_s"}
     assert set(by_name) == set(Settings.model_fields) - places - choices
 

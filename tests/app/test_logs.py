@@ -116,6 +116,7 @@ def test_the_access_log_has_a_field_for_each_fact(
         "path": f"/v1/builds/{build_id}",
         "route": "/v1/builds/{build_id}",
         "status": 422,
+        "client": "testclient",
     }
 
 

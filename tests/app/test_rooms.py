@@ -15,6 +15,7 @@ ROOMS = (
     "version",
     "wording",
     "memory",
+    "reach",
     "settings",
     "errors",
     "documents",

@@ -1,10 +1,13 @@
 """The environment describes the service, or it does not start."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
 
+from app.main import create_app
+from app.reach import OWN_SEGMENTS
 from app.settings import Settings, SettingsError, limit_fields, load_settings, variable
 from model_zoo.level_format import MAX_LEVELS
 
@@ -85,6 +88,141 @@ def test_a_build_of_the_most_levels_is_read_again(make_client: Callable[..., Tes
     made = client.post("/v1/builds", json={"architecture": "lenet", "scopes": levels})
     assert made.status_code == 201, made.text[:500]
     assert client.get(f"/v1/builds/{made.json()['id']}/summary").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "zoo",
+        "/zoo/",
+        "/",
+        "//zoo",
+        "/zoo/../x",
+        "/v1.2",
+        "/zoo?x",
+        "/zoo#x",
+        "/zoo\r\nX: y",
+        "/zoo\n",
+        "/zö",
+        "/a b",
+        "/%7Ezoo",
+        "/" + 200 * "a",
+    ],
+)
+def test_a_prefix_that_is_no_plain_path_is_refused(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("ZOO_ROOT_PATH", value)
+    with pytest.raises(SettingsError) as refusal:
+        load_settings()
+    assert str(refusal.value) == (
+        "ZOO_ROOT_PATH: input should be at most 200 characters: segments of letters, digits, '_', "
+        f"'~' and '-', each after a slash, such as /tools/zoo, received {value!r}."
+    )
+
+
+@pytest.mark.parametrize("segment", ["v1", "v2", "docs", "assets", "healthz", "metrics"])
+def test_a_prefix_that_a_path_of_the_service_could_have_is_refused(
+    monkeypatch: pytest.MonkeyPatch, segment: str
+) -> None:
+    monkeypatch.setenv("ZOO_ROOT_PATH", f"/tools/{segment}")
+    with pytest.raises(SettingsError) as refusal:
+        load_settings()
+    assert str(refusal.value) == (
+        f"ZOO_ROOT_PATH: input should not have {segment!r}, as the service's own paths do, "
+        f"received '/tools/{segment}'."
+    )
+
+
+def test_no_path_of_the_service_begins_with_what_a_prefix_may(tmp_path: Path) -> None:
+    paths = {getattr(route, "path", "/") for route in create_app(Settings(home=tmp_path)).routes}
+    assert {path.split("/")[1] for path in paths} <= {*OWN_SEGMENTS, ""}
+
+
+def test_lists_have_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZOO_TRUSTED_PROXIES", "10.0.0.7, fd00::/8,")
+    monkeypatch.setenv("ZOO_CORS_ORIGINS", "https://lab.example,http://[::1]:3000, app://x")
+    settings = load_settings()
+    assert settings.trusted_proxies == ("10.0.0.7", "fd00::/8")
+    assert settings.cors_origins == ("https://lab.example", "http://[::1]:3000", "app://x")
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("proxy.example", "'proxy.example' does not appear to be an IPv4 or IPv6 network"),
+        ("*", "'*' does not appear to be an IPv4 or IPv6 network"),
+        ("10.0.0.1/8", "10.0.0.1/8 has host bits set"),
+    ],
+)
+def test_a_proxy_that_is_no_address_is_refused(
+    monkeypatch: pytest.MonkeyPatch, value: str, reason: str
+) -> None:
+    monkeypatch.setenv("ZOO_TRUSTED_PROXIES", value)
+    with pytest.raises(SettingsError) as refusal:
+        load_settings()
+    assert str(refusal.value) == (
+        "ZOO_TRUSTED_PROXIES: each should be an address or a network, such as 10.0.0.7 or "
+        f"10.0.0.0/8; {reason}, received {value!r}."
+    )
+
+
+@pytest.mark.parametrize("value", ["0.0.0.0/0", "::/0"])
+def test_trust_in_everybody_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("ZOO_TRUSTED_PROXIES", value)
+    with pytest.raises(SettingsError) as refusal:
+        load_settings()
+    assert str(refusal.value) == (
+        f"ZOO_TRUSTED_PROXIES: {value} is every address, so any client could name itself, "
+        f"received {value!r}."
+    )
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "null",
+        "lab.example",
+        "https://lab.example/",
+        "https://Lab.example",
+        "https://*.example",
+        "https://lab.example:443",
+        "http://lab.example:80",
+        "https://user@lab.example",
+    ],
+)
+def test_an_origin_that_no_browser_sends_is_refused(
+    monkeypatch: pytest.MonkeyPatch, origin: str
+) -> None:
+    monkeypatch.setenv("ZOO_CORS_ORIGINS", origin)
+    with pytest.raises(SettingsError) as refusal:
+        load_settings()
+    assert str(refusal.value) == (
+        "ZOO_CORS_ORIGINS: each should be * or an origin as browsers send it, such as "
+        "https://example.org or http://localhost:3000 (lower case, no path, no default port); "
+        f"{origin!r} is none, received {origin!r}."
+    )
+
+
+def test_a_star_stands_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZOO_CORS_ORIGINS", "*,https://lab.example")
+    with pytest.raises(SettingsError) as refusal:
+        load_settings()
+    assert str(refusal.value) == (
+        "ZOO_CORS_ORIGINS: * allows every origin: name no other beside it, received "
+        "'*,https://lab.example'."
+    )
+
+
+def test_uvicorns_own_variable_is_not_left_out_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", "10.0.0.7")
+    with pytest.raises(SettingsError) as refusal:
+        load_settings()
+    assert str(refusal.value) == (
+        "FORWARDED_ALLOW_IPS is not read: name the proxies in ZOO_TRUSTED_PROXIES."
+    )
+    monkeypatch.setenv("ZOO_TRUSTED_PROXIES", "10.0.0.7")
+    assert load_settings().trusted_proxies == ("10.0.0.7",)
 
 
 @pytest.mark.parametrize("name", limit_fields())

@@ -8,6 +8,7 @@ from typing_extensions import TypedDict  # pydantic takes no other before Python
 
 from app.body_fields import BuildId, Links, Time
 from app.errors import ProblemSummary
+from app.http.links import link
 from app.http.openapi import COMPONENT
 from app.http.problems import from_library, problem_summary
 from app.store.builds import Build, TraceFacts
@@ -117,7 +118,7 @@ class TracedBuildBody(_HeadBody, _FactsBody, _ReportsBody):
 
 def build_body(build: Build) -> BuildBody:
     """Return a build as the routes show it."""
-    path = f"/v1/builds/{build.id}"
+    path = link(f"/v1/builds/{build.id}")
     return {
         "id": build.id,
         "architecture": build.architecture,

@@ -28,6 +28,7 @@ from app.http.access import changes_nothing
 from app.http.bodies import read_document
 from app.http.exchange import timings
 from app.http.json_answer import JsonAnswer
+from app.http.links import link
 from app.http.negotiation import one_of, some_of
 from app.http.openapi import BODY_PROBLEMS, SPEC_PROBLEMS, answer, problems
 from app.http.paging import Cursor, PageLimit, page_of, read_cursor
@@ -121,7 +122,8 @@ def _reported(traced: Trace, reports: Sequence[Report], timings: Timings) -> Pos
 def _posted(build: Build, is_new: bool, reports: PostedReportsBody, timings: Timings) -> Response:
     content: PostedBuildBody = {**build_body(build), **reports}
     with timings.measure("encode"):
-        return JsonAnswer(content, 201 if is_new else 200, {"Location": f"/v1/builds/{build.id}"})
+        location = link(f"/v1/builds/{build.id}")
+        return JsonAnswer(content, 201 if is_new else 200, {"Location": location})
 
 
 @router.get(
@@ -196,5 +198,5 @@ def _item(build: Build) -> BuildItemBody:
         "created": build.created,
         "totals": build.facts["totals"],
         "warnings": len(build.facts["warnings"]),
-        "links": {"self": f"/v1/builds/{build.id}"},
+        "links": {"self": link(f"/v1/builds/{build.id}")},
     }

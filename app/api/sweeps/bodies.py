@@ -10,6 +10,7 @@ from fastapi import Query
 from starlette.requests import Request
 
 from app.errors import ServiceError
+from app.http.links import link
 from app.http.problems import query_error
 from app.serving.sweeps import Sweeps
 from app.store.errors import StoreError
@@ -55,7 +56,7 @@ def next_page(path: str, stop: int, count: int, limit: int, **query: str | None)
     if stop >= count:
         return None
     parameters = {name: value for name, value in query.items() if value is not None}
-    return f"{path}?{urlencode({**parameters, 'limit': limit, 'cursor': stop})}"
+    return link(f"{path}?{urlencode({**parameters, 'limit': limit, 'cursor': stop})}")
 
 
 def with_specs(sweep: Sweep, rows: Iterable[SweepRowDocument]) -> Iterator[SweepRowDocument]:

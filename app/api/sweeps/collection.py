@@ -23,6 +23,7 @@ from app.body_fields import BuildId, Links, Time
 from app.http.access import changes_nothing
 from app.http.bodies import read_document
 from app.http.json_answer import JsonAnswer
+from app.http.links import link
 from app.http.negotiation import ROW_FORMATS, chosen_format, format_query
 from app.http.openapi import BODY_PROBLEMS, COMPONENT, answer, problems
 from app.http.paging import Cursor, PageLimit, page_of, read_cursor
@@ -161,7 +162,7 @@ async def create_sweep(
     if dry_run:
         return JsonAnswer(await builds.posting.run(_plan, read, start, limit))
     await sweeps.start(read, fail_fast=fail_fast)
-    headers = {"Location": f"/v1/sweeps/{read.id}"}
+    headers = {"Location": link(f"/v1/sweeps/{read.id}")}
     if format_name == "ndjson":
         headers["Sweep-Rows"] = read.rows_in_words
         rows = stream(sweeps, read.id)
@@ -251,10 +252,10 @@ def _body(sweeps: Sweeps, view: SweepView, limit: int) -> SweepBody:
         "rows": rows,
         "next": next_page(f"{path}/rows", len(rows), view.done, limit),
         "links": {
-            "self": path,
-            "rows": f"{path}/rows",
-            "builds": f"{path}/builds",
-            "measurements": f"{path}/measurements",
+            "self": link(path),
+            "rows": link(f"{path}/rows"),
+            "builds": link(f"{path}/builds"),
+            "measurements": link(f"{path}/measurements"),
         },
     }
 
@@ -265,5 +266,5 @@ def _item(stored: ListedSweep) -> SweepItemBody:
         "created": stored.created,
         "row_count": stored.row_count,
         "statuses": stored.progress.get("statuses", {}),
-        "links": {"self": f"/v1/sweeps/{stored.id}"},
+        "links": {"self": link(f"/v1/sweeps/{stored.id}")},
     }

@@ -14,6 +14,7 @@ from app.engine import RuntimeName
 from app.errors import ServiceError
 from app.http.inputs import read_inputs_if_any
 from app.http.json_answer import JsonAnswer
+from app.http.links import link
 from app.http.negotiation import one_of
 from app.http.openapi import BODY_PROBLEMS, answer, problems
 from app.http.problems import query_error
@@ -88,7 +89,8 @@ async def measure(
         probe,
     )
     measurements.start(view, measurement)
-    return JsonAnswer(_body(measurement), 202, {"Location": f"/v1/sweeps/{sweep_id}/measurements"})
+    location = link(f"/v1/sweeps/{sweep_id}/measurements")
+    return JsonAnswer(_body(measurement), 202, {"Location": location})
 
 
 @router.get(

@@ -14,9 +14,14 @@ export class ProblemError extends Error {
   }
 }
 
-/** Returns the URL of a path of the service, which may stand under a prefix. */
+/**
+ * Returns the URL of a path of the service, which may stand under a prefix.
+ *
+ * A link in an answer has the prefix already, if the service knows it (ZOO_ROOT_PATH).
+ */
 export function serviceUrl(path: string): string {
-  return new URL(path.replace(/^\//, ""), document.baseURI).href;
+  const base = new URL(".", document.baseURI);
+  return new URL(path.startsWith(base.pathname) ? path : path.replace(/^\//, ""), base).href;
 }
 
 /** Returns the path of a route with its parameters encoded: path`v1/builds/${id}`. */
@@ -102,7 +107,7 @@ async function readProblem(response: Response): Promise<Problem> {
 function isProblem(body: unknown): body is Problem {
   if (typeof body !== "object" || body === null || !("type" in body)) return false;
   // A proxy may answer problems of its own, whose types no page of ours explains.
-  return typeof body.type === "string" && body.type.startsWith("/docs#problem-");
+  return typeof body.type === "string" && body.type.includes("/docs#problem-");
 }
 
 function unreachable(path: string): Problem {

@@ -18,7 +18,7 @@ export interface OpenApiDocument {
 /**
  * Returns the document with the address of this service as its server.
  *
- * The service does not know the prefix that a proxy adds to its paths; the address of the page has it.
+ * The service need not know the prefix that a proxy adds to its paths; the address of the page has it.
  */
 export async function readDocument(): Promise<OpenApiDocument> {
   const response = await send("openapi.json");
