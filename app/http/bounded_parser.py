@@ -7,6 +7,7 @@ h11 limits the size of a head, but takes about twice as long for a body of megab
 import asyncio
 import re
 import socket
+from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -21,17 +22,29 @@ from app.telemetry.trace_context import random_id
 # The request line, headers and trailers together; h11 has the same limit.
 MAX_HEAD_BYTES = 64 * 1024
 HEAD_TIMEOUT_S = 30.0
+# Of a body that is refused, discarded so that its client gets to the answer: more than all the
+# buffers between hold.
+_DISCARDED_BYTES = 16 * 2**20
 # Between two looks whether a client that sends no more is there to receive the answer.
 _PRESENCE_S = 1.0
 
 _UPGRADE = re.compile(rb"\r\nupgrade:[^\r\n]*(?=\r\n)", re.IGNORECASE)
 
 
+class _AnsweringTransport:
+    """What a request in progress does with its transport."""
+
+    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
+        self.write = transport.write
+        self.is_closing = transport.is_closing
+        self.close = close
+
+
 class BoundedHttpProtocol(HttpToolsProtocol):
     """Closes a connection whose request has a head or trailers that are too long or too slow.
 
     The same happens if the client does not receive the answer. A client that closes its sending
-    side after a request gets the answer.
+    side after a request gets the answer, and so does one that still sends a body that is refused.
 
     `Upgrade` headers are removed before parsing, since HTTP lets a server ignore them: the parser
     would take the body for data of the other protocol.
@@ -51,11 +64,13 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._head_timer: asyncio.TimerHandle | None = None
         self._presence_timer: asyncio.TimerHandle | None = None
         self._has_asked = False  # whether the client is there
+        self._is_refused = False  # what still arrives: the answer is complete, the body is not
         self._running: Any = None  # the cycle of the request in progress; `cycle` is the last one
 
     def connection_made(self, transport: Any) -> None:
         """Start the timer of the first head."""
         super().connection_made(transport)
+        self._answering = _AnsweringTransport(transport, self._close_answered)
         self._slow_reader = SlowReaderWatch(
             self.loop, transport, self._write_timeout_s, self._is_held_up
         )
@@ -74,7 +89,23 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         self._running = cycle
+        cycle.transport = self._answering
         super()._start_asgi_task(cycle, app)
+
+    def _close_answered(self) -> None:
+        """Close the connection, but not before its client can have received the answer.
+
+        Closed with bytes that nobody has read, it would be reset, and the answer be lost: a proxy
+        would say 502. It closes when the client has, or when no request comes for as long as
+        another may take.
+        """
+        cycle = self._running
+        if cycle.response_complete and cycle.more_body and self.transport.can_write_eof():
+            self._is_refused = True
+            self._bytes_without_end = 0
+            self.transport.write_eof()
+        else:
+            self.transport.close()
 
     def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn never keeps it open
         """Keep the connection open for the answer to a request that arrived whole."""
@@ -100,6 +131,11 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse the next bytes; reject a head that grows beyond the limit within one line."""
+        if self._is_refused:
+            self._bytes_without_end += len(data)
+            if self._bytes_without_end > _DISCARDED_BYTES:
+                self.transport.close()
+            return
         if self._is_between_requests:
             blank = data.find(b"\r\n\r\n")
             # To the end of the last header's line, which the pattern looks ahead to.

@@ -67,6 +67,33 @@ def test_trailers_without_an_end_close_the_connection(server: Server, trailer: b
             connection.sendall(trailer * 1_000_000)
 
 
+@pytest.mark.parametrize("framing", [b"Content-Length: 8000000", b"Transfer-Encoding: chunked"])
+def test_who_still_sends_a_body_that_is_refused_gets_the_answer(
+    server: Server, framing: bytes
+) -> None:
+    """A connection closed with bytes that nobody has read is reset, and its answer lost."""
+    body = b"x" * 8_000_000
+    if b"chunked" in framing:
+        body = b"7a1200\r\n" + body + b"\r\n0\r\n\r\n"
+    with connect(server) as connection:
+        connection.sendall(b"POST /v1/builds HTTP/1.1\r\nHost: zoo\r\n" + framing + b"\r\n\r\n")
+        connection.sendall(body)
+        answer = b""
+        while chunk := connection.recv(65536):  # to the end, which is no reset
+            answer += chunk
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["status"] == 413
+
+
+def test_what_is_sent_after_a_refusal_without_end_is_not_read_for_ever(server: Server) -> None:
+    with connect(server) as connection:
+        connection.sendall(
+            b"POST /v1/builds HTTP/1.1\r\nHost: zoo\r\nContent-Length: 99999999999\r\n\r\n"
+        )
+        with pytest.raises((BrokenPipeError, ConnectionResetError)):
+            connection.sendall(bytes(64 * 2**20))
+
+
 def test_trailers_are_no_headers(server: Server) -> None:
     body = b'{"architecture": "lenet"}'
     with connect(server) as connection:
