@@ -39,6 +39,8 @@ _REASONS = (
     "out-of-memory",
     "worker-died",
     "worker-unavailable",
+    "store-full",
+    "store-unavailable",
 )
 # What becomes of a posted spec that is not refused.
 BuildOutcome = Literal["created", "existing", "traced"]

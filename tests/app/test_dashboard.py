@@ -12,6 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from test_metrics import everything
 from zoo_server import ROOT
 
+from app.telemetry.metrics import Metrics
+
 OBSERVE = ROOT / "deploy" / "observe"
 DASHBOARD = OBSERVE / "grafana" / "dashboards" / "model-zoo.json"
 # Of PromQL: not the names of metrics.
@@ -53,10 +55,16 @@ def asked(query: str) -> tuple[set[str], set[str]]:
     return names - WORDS, labels
 
 
+def alerts() -> Iterator[str]:
+    for group in read(ROOT / "deploy" / "prometheus" / "model-zoo.rules.yml")["groups"]:
+        for rule in group["rules"]:
+            yield rule["expr"]
+
+
 @pytest.fixture(scope="module")
 def served() -> dict[str, set[str]]:
     """The labels of each sample's name that /metrics has, and those that Prometheus adds."""
-    found: dict[str, set[str]] = {}
+    found: dict[str, set[str]] = {"up": {"job", "instance"}}  # Prometheus's own
     for family in text_string_to_metric_families(everything().exposition.text()):
         for sample in family.samples:
             found.setdefault(sample.name, {"job", "instance"}).update(sample.labels)
@@ -71,13 +79,22 @@ def test_a_query_is_taken_apart() -> None:
     assert asked("label_values(x_total, model)") == ({"x_total"}, {"model"})
 
 
-@pytest.mark.parametrize("query", sorted(set(queries())))
+@pytest.mark.parametrize("query", sorted({*queries(), *alerts()}))
 def test_a_query_asks_for_what_is_served(query: str, served: dict[str, set[str]]) -> None:
     names, labels = asked(query)
     assert names
     for name in names:
         assert name in served
     assert labels <= set().union(*(served[name] for name in names))
+
+
+def test_what_an_alert_counts_is_there_from_the_start() -> None:
+    """Of a counter that appears with its first event, Prometheus would see no increase."""
+    reasons = set(re.findall(r'zoo_rejected_total{reason!?="([^"]+)"', " ".join(alerts())))
+    text = Metrics().exposition.text()
+    assert reasons
+    for reason in reasons:
+        assert f'zoo_rejected_total{{reason="{reason}"}} 0.0' in text
 
 
 def test_the_dashboard_shows_every_metric_of_the_service() -> None:
@@ -115,11 +132,15 @@ def test_prometheus_scrapes_the_service_by_the_name_that_compose_gives_it() -> N
     (scrape,) = read(OBSERVE / "prometheus.yml")["scrape_configs"]
     assert scrape["job_name"] == "model-zoo"
     assert scrape.get("metrics_path", "/metrics") == "/metrics"
-    (target,) = scrape["static_configs"][0]["targets"]
-    host, _, port = target.partition(":")
+    (lookup,) = scrape["dns_sd_configs"]
+    (host,) = lookup["names"]
+    assert lookup["type"] == "A"
     for name in ("cpu", "gpu"):
         assert host in services[name]["networks"]["default"]["aliases"]
-        assert services[name]["ports"] == [f"127.0.0.1:8000:{port}"]
+        assert services[name]["ports"] == [f"127.0.0.1:8000:{lookup['port']}"]
+    for name in ("replica-1", "replica-2"):
+        assert host in services[name]["networks"]["cluster"]["aliases"]
+    assert services["prometheus"]["networks"] == ["default", "cluster"]
     (source,) = read(OBSERVE / "grafana/provisioning/datasources/prometheus.yml")["datasources"]
     assert source["url"] == "http://prometheus:9090"
     assert "prometheus" in services
