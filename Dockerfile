@@ -2,6 +2,9 @@
 # instead of 2 GB), so the host needs only the NVIDIA driver and the container toolkit.
 #
 #     docker build --build-arg VARIANT=cpu --tag model-zoo-service:cpu .
+#
+# EXTRAS=shared adds what replicas share state with (PostgreSQL, buckets) and OpenID Connect, EXTRAS=ray Ray
+# as well. deploy/kubernetes calls such images cpu-shared, gpu-shared and cpu-ray.
 ARG BASE_IMAGE=python:3.11-slim-bookworm
 ARG VARIANT=cpu
 
@@ -32,6 +35,11 @@ RUN groupadd --gid 10001 zoo \
 COPY requirements/${VARIANT}.txt /opt/requirements.txt
 RUN pip install --no-cache-dir --require-hashes --requirement /opt/requirements.txt \
     && rm -rf /opt/venv/lib/python3*/site-packages/tensorflow/include
+ARG EXTRAS=
+COPY requirements/shared.txt requirements/ray.txt /opt/extras/
+RUN if [ -n "$EXTRAS" ]; then \
+        pip install --no-cache-dir --require-hashes --requirement "/opt/extras/$EXTRAS.txt"; \
+    fi
 
 FROM base AS wheel
 WORKDIR /src

@@ -19,7 +19,7 @@ PYTHON ?=
 ARGS ?=
 LOCK_FLAGS ?=
 
-.PHONY: help setup page types run check light test fuzz lint format bench bench-serve bench-page screenshots soak overload chaos lock container
+.PHONY: help setup page types run check light test fuzz lint format bench bench-serve bench-page screenshots soak overload chaos lock manifests container
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -125,7 +125,18 @@ lock: setup ## Write requirements/*.txt from pyproject.toml
 	$(COMPILE) pyproject.toml --output-file requirements/cpu.txt
 	$(COMPILE) pyproject.toml --extra dev --constraints requirements/cpu.txt --output-file requirements/dev.txt
 	$(COMPILE) pyproject.toml --extra gpu --constraints requirements/cpu.txt --output-file requirements/gpu.txt
+	$(COMPILE) pyproject.toml --extra shared --extra oidc --constraints requirements/dev.txt \
+	    --output-file requirements/shared.txt
+	$(COMPILE) pyproject.toml --extra shared --extra oidc --extra ray --constraints requirements/dev.txt \
+	    --output-file requirements/ray.txt
 	$(COMPILE) --group page --output-file requirements/page.txt
+
+# Needs kubectl, whose kustomize reads the overlays.
+OVERLAYS := $(notdir $(wildcard deploy/kubernetes/overlays/*))
+manifests: ## Render the overlays of deploy/kubernetes
+	for each in $(OVERLAYS); do \
+	    kubectl kustomize deploy/kubernetes/overlays/$$each > deploy/kubernetes/rendered/$$each.yaml; \
+	done
 
 container: ## Build and check the container image (see scripts/check_container.sh)
 	scripts/check_container.sh

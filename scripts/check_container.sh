@@ -79,6 +79,12 @@ for profile in cpu gpu; do
     fi
 done
 
+if docker compose --profile cluster --profile observe config --quiet; then
+    pass "profile cluster is valid"
+else
+    fail "profile cluster is not valid"
+fi
+
 step "Build"
 if [ -n "${BASE_TAR:-}" ]; then
     [ -n "${BASE_IMAGE:-}" ] || give_up "BASE_TAR needs BASE_IMAGE, the name to import it under"
