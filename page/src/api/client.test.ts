@@ -25,7 +25,9 @@ describe("a path of the service", () => {
 
   it("needs no prefix", () => {
     at("http://127.0.0.1:8000/");
-    expect(serviceUrl("/docs#problem-conflict")).toBe("http://127.0.0.1:8000/docs#problem-conflict");
+    expect(serviceUrl("/docs#problem-conflict")).toBe(
+      "http://127.0.0.1:8000/docs#problem-conflict",
+    );
     expect(serviceUrl("v1/builds")).toBe("http://127.0.0.1:8000/v1/builds");
   });
 });
