@@ -19,7 +19,7 @@ PYTHON ?=
 ARGS ?=
 LOCK_FLAGS ?=
 
-.PHONY: help setup page types run check light test fuzz lint format bench bench-serve bench-page screenshots soak overload chaos lock manifests container
+.PHONY: help setup page types run check light test postgresql fuzz lint format bench bench-serve bench-page screenshots soak overload chaos lock manifests container
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -82,6 +82,15 @@ test: setup page ## Run all tests (minutes)
 	$(NPM) test
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile \
 	    --no-loadscope-reorder $(ARGS)
+	@$(MAKE) --no-print-directory postgresql
+
+# What the service keeps in its database, it keeps in PostgreSQL too: these files are run on both.
+STATE := http_builds http_checkpoints http_scopes http_sweeps http_unkept_builds http_weights \
+    named_models class_names probe
+
+postgresql: setup page ## Run the tests of what the service keeps, on a PostgreSQL server
+	$(BIN)/python -m pytest --database postgresql -n auto --maxprocesses 4 --dist loadfile \
+	    $(STATE:%=tests/app/test_%.py)
 
 fuzz: setup ## Test the file readers on ten times as many damaged files (minutes)
 	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest tests/fuzz $(ARGS)

@@ -7,12 +7,11 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from app.documents import parse_document
 from app.errors import ServiceError
 from app.settings import Settings
-from app.store.builds import Build, BuildFacts, BuildStore
+from app.store.builds import Build, BuildFacts, BuildStore, is_build_id
 from app.store.errors import disk_errors
 from app.store.models import ModelStore
 from app.store.scopes import ScopeStore
 from app.store.sources import WeightSources
-from app.store.threads import write
 from app.telemetry.metrics import BuildOutcome, Metrics
 from app.telemetry.timings import Timings
 from app.trace_threads import TraceThreads
@@ -167,7 +166,7 @@ class Builds:
         Raises: WeightsError if a source of weights is gone.
         """
         with timings.measure("store"):
-            stored = await write(self._add, builds)
+            stored = await self._store.write(self._add, builds)
         share = {phase: seconds / max(1, len(builds)) for phase, seconds in timings.seconds.items()}
         for build, is_new in stored:
             outcome: BuildOutcome = "created" if is_new else "existing"
@@ -175,7 +174,7 @@ class Builds:
         return stored
 
     def _add(self, builds: Sequence[Build]) -> list[tuple[Build, bool]]:
-        with self._store.alone():
+        with self._store.adding():
             for build in builds:
                 # The sources existed when the plan was made, but may have been removed since.
                 with self._metrics.refusals(build.architecture):
@@ -218,7 +217,7 @@ class Builds:
 
         Its curves are not kept. If the build has been removed meanwhile, nothing is.
         """
-        await write(self._store.keep_probe, build_id, {**document, "modes": []})
+        await self._store.write(self._store.keep_probe, build_id, {**document, "modes": []})
 
     async def page(
         self, *, architecture: str | None, before: int | None, limit: int
@@ -233,7 +232,8 @@ class Builds:
 
         Raises: ServiceError (unknown-build) if no build has this id.
         """
-        build = self._store.get(build_id)
+        # No other text is looked up, which may have characters that a database takes none of.
+        build = self._store.get(build_id) if is_build_id(build_id) else None
         if build is None:
             shown = build_id if len(build_id) <= 64 else build_id[:64] + "..."
             raise ServiceError(
@@ -279,14 +279,14 @@ class Builds:
         Raises: ServiceError (in-use) if another build takes weights from it, or a name refers to
         it.
         """
-        await write(self._remove, build_id, self._store.remove)
+        await self._store.write(self._remove, build_id, self._store.remove)
 
     async def remove_checkpoint(self, checkpoint_id: str) -> None:
         """Delete uploaded weights.
 
         Raises: ServiceError (in-use) if a build takes weights from them.
         """
-        await write(self._remove, checkpoint_id, self._checkpoints.remove)
+        await self._store.write(self._remove, checkpoint_id, self._checkpoints.remove)
 
     def _remove(self, source_id: str, remove: Callable[[str], object]) -> None:
         with self._store.alone():

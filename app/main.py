@@ -74,8 +74,8 @@ _OWN_ROUTERS = (
 def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
     """Return the service; its lifespan starts and ends the engine.
 
-    Raises: StoreError if ZOO_HOME cannot be used, SettingsError if OTEL_* or what names the tokens
-    cannot.
+    Raises: StoreError if the database or ZOO_HOME cannot be used; SettingsError if OTEL_* or what
+    names the tokens cannot, or if a package that a setting needs is missing.
     """
     access = access_of(settings)
     statistics = Statistics()
@@ -103,12 +103,13 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
             await engine.start(wait_until_ready=settings.device == "gpu")
             for failure in failed_packages():
                 log.warning("%s", failure)
-            await services.models.load_pinned()
+            await services.following.start()
             yield
         finally:
             if access is not None:
                 await access.close()
             end_imports()  # their threads would keep the process alive until they finish
+            await services.following.close()
             await services.loads.close()
             await services.sweep_measurements.close()
             await services.sweeps.close()

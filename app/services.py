@@ -7,6 +7,7 @@ from app.builds import Builds
 from app.engine import Engine
 from app.serving.background_loads import BackgroundLoads
 from app.serving.calibrations import Calibrations
+from app.serving.following import Following
 from app.serving.inference import Inference
 from app.serving.measuring_turn import MeasuringTurn
 from app.serving.model_registry import ModelRegistry
@@ -25,7 +26,9 @@ from app.store.calibrations import CalibrationFiles
 from app.store.database import Database
 from app.store.errors import StoreError
 from app.store.files import WeightFiles
+from app.store.model_records import ModelRecords
 from app.store.models import ModelStore
+from app.store.opening import open_database
 from app.store.scopes import ScopeStore
 from app.store.sweeps import SweepStore
 from app.telemetry.metrics import Metrics
@@ -48,6 +51,7 @@ class Services:
     sweep_measurements: SweepMeasurements
     loads: BackgroundLoads
     models: Models
+    following: Following
     registry: ModelRegistry
     calibrations: Calibrations
     inference: Inference
@@ -72,15 +76,17 @@ class Services:
 def wire(settings: Settings, engine: Engine, statistics: Statistics) -> Services:
     """Return the parts, connected to the engine and to each other.
 
-    Raises: StoreError if ZOO_HOME cannot be used, or is used by another service.
+    Raises: StoreError if the database or ZOO_HOME cannot be used, or another service uses ZOO_HOME;
+    SettingsError if a package that a setting needs is missing.
     """
     home_lock = _lock(settings.home)
-    database = Database(settings.home, settings.store_wait)
+    database = open_database(settings)
     metrics = Metrics(statistics, engine.figures)
     checkpoints = _checkpoints(settings.home)
     model_store = ModelStore(database)
     scope_store = ScopeStore(database)
-    builds = Builds(settings, BuildStore(database), model_store, scope_store, checkpoints, metrics)
+    build_store = BuildStore(database)
+    builds = Builds(settings, build_store, model_store, scope_store, checkpoints, metrics)
     networks = NetworkCache(builds)
     loads = BackgroundLoads(engine)
     turn = MeasuringTurn(engine)
@@ -89,7 +95,8 @@ def wire(settings: Settings, engine: Engine, statistics: Statistics) -> Services
     sweep_store = SweepStore(database, settings.sweeps_limit)
     sweeps = Sweeps(settings, sweep_store, scope_store, builds, engine)
     calibration_files = CalibrationFiles(settings.home, model_store.has_calibration)
-    prober = Prober(settings, builds, networks, turn)
+    prober = Prober(settings, builds, turn)
+    models = Models(settings, ModelRecords(), networks, loads, statistics)
     return Services(
         settings=settings,
         home_lock=home_lock,
@@ -101,7 +108,8 @@ def wire(settings: Settings, engine: Engine, statistics: Statistics) -> Services
         sweeps=sweeps,
         sweep_measurements=SweepMeasurements(sweeps, sweep_store, builds, inference, prober),
         loads=loads,
-        models=Models(settings, model_store, networks, loads, statistics),
+        models=models,
+        following=Following(build_store, model_store, networks, models, statistics),
         registry=ModelRegistry(settings, model_store, builds),
         calibrations=Calibrations(settings, calibration_files, model_store, inference, loads),
         inference=inference,
@@ -115,7 +123,7 @@ def wire(settings: Settings, engine: Engine, statistics: Statistics) -> Services
 
 
 def _lock(home: Path) -> HomeLock:
-    """Hold the home until the process ends: a second service would not see new names."""
+    """Hold the home until the process ends: its files have no more than one service's room."""
     try:
         return HomeLock(home)
     except HomeInUseError as error:

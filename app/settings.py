@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar, get_args
 
-from pydantic import Field, JsonValue, ValidationError, model_validator
+from pydantic import Field, JsonValue, SecretStr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -20,6 +20,7 @@ PREFIX = "ZOO_"
 KIB = 2**10
 MIB = 2**20
 GIB = 2**30
+_DATABASE_SCHEME = "postgresql://"
 
 
 # Routes that ZOO_OPEN_ROUTES can open to callers without a token.
@@ -77,6 +78,12 @@ class Settings(BaseSettings):
         description="Origins, with commas, whose pages may use the service; * means any.",
     )
     home: Path = Field(Path("zoo-home"), description="Folder of the database and the weight files.")
+    # Left out of dumps, and so of what is sent to other processes: it may have a password.
+    database_url: SecretStr | None = Field(
+        None,
+        description="Database of all replicas, postgresql://...; without it, SQLite in ZOO_HOME.",
+        exclude=True,
+    )
     device: Literal["auto", "cpu", "gpu"] = Field(
         "auto",
         description="Device that networks run on; gpu does not start without a GPU.",
@@ -210,7 +217,9 @@ class Settings(BaseSettings):
     )
     request_timeout_s: float = _limit(120, "Seconds a request may wait and compute.", minimum=0.001)
     store_timeout_s: float = _limit(
-        5, "Seconds that a write, or a read, waits for the database's lock.", minimum=0.001
+        5,
+        "Seconds that a write, or a read, waits for the database's lock, or for its server.",
+        minimum=0.001,
     )
     body_timeout_s: float = _limit(
         30,
@@ -227,6 +236,23 @@ class Settings(BaseSettings):
     drain_s: int = _limit(
         8, "Seconds that requests in progress have to finish after SIGTERM.", minimum=0
     )
+
+    @field_validator("database_url", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, url: object) -> object:
+        """A compose file sets what its environment lacks to nothing."""
+        return url or None
+
+    @model_validator(mode="after")
+    def _check_database(self) -> "Settings":
+        """The message does not repeat the URL, which may have a password."""
+        url = self.database_url
+        if url is not None and not url.get_secret_value().startswith(_DATABASE_SCHEME):
+            raise ValueError(
+                f"{variable('database_url')}: input should begin with {_DATABASE_SCHEME}; without "
+                "it, the database is SQLite in ZOO_HOME."
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_bodies(self) -> "Settings":

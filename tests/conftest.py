@@ -22,7 +22,15 @@ from hypothesis import settings
 TESTS = Path(__file__).parent
 LIGHT = TESTS / "light"
 # What needs TensorFlow, and what starts the program.
-HEAVY_NAMES = {"tensorflow", "keras", "materialize", "materialize_graph", "probe", "Server"}
+HEAVY_NAMES = {
+    "tensorflow",
+    "keras",
+    "materialize",
+    "materialize_graph",
+    "probe",
+    "Server",
+    "Postgresql",
+}
 
 # HYPOTHESIS_PROFILE=fuzz (`make fuzz`) runs ten times the usual number of examples.
 # None has a deadline, which would fail on a machine that does other work.
@@ -33,6 +41,12 @@ settings.register_profile("light", deadline=None, max_examples=10)
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--light", action="store_true", help="leave out TensorFlow and the service")
+    parser.addoption(
+        "--database",
+        choices=("sqlite", "postgresql"),
+        default="sqlite",
+        help="what the service of the tests keeps its builds in",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -40,6 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
     config.addinivalue_line("markers", "heavy: TensorFlow, the service, or seconds")
     config.addinivalue_line("markers", "long: of a file that takes a minute, which starts early")
+    config.addinivalue_line("markers", "sqlite: of the file of SQLite in a home")
     if config.getoption("--light"):
         settings.load_profile("light")
         inherited = os.environ.get("PYTHONPATH", "").split(os.pathsep)
@@ -72,6 +87,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if isinstance(item, pytest.Function) and is_heavy(item):
             item.add_marker("heavy")
+        if config.getoption("--database") != "sqlite" and item.get_closest_marker("sqlite"):
+            item.add_marker(pytest.mark.skip("about the file of SQLite"))
     if config.getoption("--light"):
         left_out = {item for item in items if item.get_closest_marker("heavy") or is_relative(item)}
         items[:] = [item for item in items if item not in left_out]

@@ -39,6 +39,20 @@ def listings(client: Any) -> dict[str, Any]:
     }
 
 
+def saved(client: Any) -> dict[str, Any]:
+    """Return the saved scopes and the sweeps of a home, with all that they hold but sentences."""
+    scopes = get_json(client, "/v1/scopes?limit=200")["scopes"]
+    names = [f"{each['name']}@{each['digest']}" for each in scopes]
+    paths = [item["links"]["self"] for item in get_json(client, "/v1/sweeps?limit=200")["sweeps"]]
+    sweeps = [get_json(client, f"{path}?limit=1000") for path in paths]
+    for each in sweeps:
+        del each["warnings"]
+    return {
+        "scopes": {name: without_wording(get_json(client, f"/v1/scopes/{name}")) for name in names},
+        "sweeps": sweeps,
+    }
+
+
 def build_answers(client: Any, build_id: str) -> dict[str, Any]:
     """Return what a service says of a build without computing; long answers as digests."""
     path = f"/v1/builds/{build_id}"

@@ -28,7 +28,7 @@ class WorkerBody(TypedDict):
 
 
 class StoreBody(TypedDict):
-    """Whether ZOO_HOME is where the service opened it, and `reason` if it is not."""
+    """Whether the database is where the service opened it, and `reason` if it is not."""
 
     ready: bool
     reason: str | None
@@ -63,8 +63,8 @@ async def read_health(engine: EngineDep, database: DatabaseDep) -> Response:
     """Always 200 while the process answers.
 
     `ready` is false while the worker starts or restarts, while the service drains, and while
-    ZOO_HOME is gone. Builds, summaries and explanations are answered while there is no worker;
-    predictions and weights wait for it. A failed package takes nothing else down.
+    ZOO_HOME or the database is gone. Builds, summaries and explanations are answered while there is
+    no worker; predictions and weights wait for it. A failed package takes nothing else down.
     """
     status, lost = engine.status(), database.why_lost()
     body: HealthBody = {

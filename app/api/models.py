@@ -12,6 +12,7 @@ from app.api.parts import (
     BuildsDep,
     CalibrationsDep,
     ExchangeDep,
+    FollowingDep,
     InferenceDep,
     ModelRegistryDep,
     ModelsDep,
@@ -115,6 +116,7 @@ async def put_model(
     registry: ModelRegistryDep,
     models: ModelsDep,
     builds: BuildsDep,
+    following: FollowingDep,
 ) -> Response:
     """The version starts to load into memory; the answer does not wait for it.
 
@@ -136,6 +138,7 @@ async def put_model(
     )
     async with calibrated as (calibration, warned):
         record, is_new = await registry.put(name, model_request, network.classes, calibration)
+    await following.follow()
     models.load(record, network)
     named = cast(NamedModelBody, model_body(models, record))
     nameless = _nameless(models, record) if is_new else []
@@ -166,7 +169,7 @@ async def list_models(
     """
     before = read_cursor(cursor)
     records = [
-        record for record in models.store.all() if before is None or record.sequence < before
+        record for record in models.records.all() if before is None or record.sequence < before
     ]
     page, next_page = page_of(records, limit, "/v1/models")
     body: ModelsBody = {
@@ -188,22 +191,21 @@ async def delete_model(
     name: str,
     registry: ModelRegistryDep,
     calibrations: CalibrationsDep,
-    models: ModelsDep,
+    following: FollowingDep,
     version: Annotated[
         int | None, Query(ge=1, le=MAX_VERSION, description="Delete only this version.")
     ] = None,
 ) -> Response:
     """The build stays. Its memory is freed unless another version runs it in the same way."""
     removed = await registry.forget(name, version)
-    for record in removed:
-        await models.release(record)
+    await following.settle()
     await calibrations.forget(removed)
     return Response(status_code=204)
 
 
 def _nameless(models: Models, record: VersionRecord) -> list[str]:
     """Return a warning if a new version has no class names, and the one before it has."""
-    older = (each for each in models.store.versions(record.name) if each.version < record.version)
+    older = (each for each in models.records.versions(record.name) if each.version < record.version)
     before = next(older, None)
     if before is None or not before.class_names or record.class_names:
         return []

@@ -11,6 +11,7 @@ from app.engine import Engine
 from app.http.exchange import HttpExchange
 from app.services import Services
 from app.serving.calibrations import Calibrations
+from app.serving.following import Following
 from app.serving.inference import Inference
 from app.serving.model_registry import ModelRegistry
 from app.serving.models import Models
@@ -39,6 +40,13 @@ async def _exchange(request: Request) -> HttpExchange:
     return HttpExchange(request)
 
 
+async def _models(request: Request) -> Models:
+    """Each request that names a model, or a build, sees what was committed before it came."""
+    services: Services = request.app.state.services
+    await services.following.follow()
+    return services.models
+
+
 ExchangeDep = Annotated[HttpExchange, Depends(_exchange)]
 SettingsDep = Annotated[Settings, _part(lambda services: services.settings)]
 EngineDep = Annotated[Engine, _part(lambda services: services.engine)]
@@ -50,7 +58,8 @@ SweepMeasurementsDep = Annotated[
 ]
 SweepsDep = Annotated[Sweeps, _part(lambda services: services.sweeps)]
 CheckpointsDep = Annotated[CheckpointStore, _part(lambda services: services.checkpoints)]
-ModelsDep = Annotated[Models, _part(lambda services: services.models)]
+ModelsDep = Annotated[Models, Depends(_models)]
+FollowingDep = Annotated[Following, _part(lambda services: services.following)]
 ModelRegistryDep = Annotated[ModelRegistry, _part(lambda services: services.registry)]
 CalibrationsDep = Annotated[Calibrations, _part(lambda services: services.calibrations)]
 InferenceDep = Annotated[Inference, _part(lambda services: services.inference)]

@@ -268,7 +268,7 @@ PROBLEM_TYPES: Mapping[ProblemKind, ProblemType] = {
         "The store is not available",
         "The database or the folder of files cannot be read or written: it is locked, full or "
         "gone. Send again after `Retry-After`; if it lasts, check the disk and the permissions of "
-        "`ZOO_HOME`. Nothing of the request was kept.",
+        "`ZOO_HOME`, or the server that `ZOO_DATABASE_URL` names.",
     ),
     "deadline-passed": ProblemType(
         504,

@@ -67,23 +67,24 @@ class Calibrations:
         if request.precision != "int8":
             yield None, ()
         elif not inputs:
-            calibration = self._known(name, request)
+            calibration = await asyncio.to_thread(self._known, name, request)
             self._files.hold(calibration.digest)
             try:
-                self._known(name, request)  # the version may have been deleted just before
+                # The version may have been deleted just before.
+                await asyncio.to_thread(self._known, name, request)
                 yield calibration, ()
             finally:
                 await asyncio.to_thread(self._files.release, calibration.digest)
         else:
             self._check_network(network)
             calibration, warnings = await self._keep(exchange, network, inputs)
-            ref = self._ref(network, calibration)
+            ref = await asyncio.to_thread(self._ref, network, calibration)
             try:
                 drop()
                 _check_gain(await while_connected(exchange, self._engine.load(ref)))
                 yield calibration, warnings
             finally:
-                if not self._alike(network, calibration):
+                if not await asyncio.to_thread(self._alike, network, calibration):
                     self._loads.unload(ref)
                 await asyncio.to_thread(self._files.release, calibration.digest)
 

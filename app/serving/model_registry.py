@@ -19,7 +19,6 @@ from app.serving.models import MAX_VERSION, NAME, find_records, numbered
 from app.settings import Settings, variable
 from app.store.builds import is_build_id
 from app.store.models import Calibration, ModelStore, VersionRecord
-from app.store.threads import write
 from app.wording import counted
 from model_zoo import BUILD_ID, Problem, ZooError, describe_each, json_pointer, unknown_name
 
@@ -153,7 +152,7 @@ class ModelRegistry:
         if request.class_names is not None:
             class_names = await self._builds.posting.run(read_class_names, request.class_names)
             check_count(class_names, classes)
-        return await write(self._put, name, request, class_names, calibration)
+        return await self._store.write(self._put, name, request, class_names, calibration)
 
     def _put(
         self,
@@ -186,7 +185,7 @@ class ModelRegistry:
             return existing, False
 
     def _check_room(self) -> None:
-        if len(self._store.all()) >= self._limit:
+        if self._store.count() >= self._limit:
             raise ServiceError(
                 "store-full",
                 f"The store already has {counted(self._limit, 'version')} of models "
@@ -201,7 +200,7 @@ class ModelRegistry:
         if is_build_id(name):
             rule = f"{name} is a build id, not a name. DELETE /v1/builds/{name} removes the build."
             raise ServiceError("unknown-model", rule)
-        return await write(self._forget, name, version)
+        return await self._store.write(self._forget, name, version)
 
     def _forget(self, name: str, version: int | None) -> list[VersionRecord]:
         with self._store.alone():

@@ -4,9 +4,11 @@ A name has versions, each of which is a build; a version may have labels. A buil
 name of a model, whose only version is 1.
 """
 
+import asyncio
+import contextlib
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -16,6 +18,8 @@ from app.serving.background_loads import BackgroundLoads
 from app.serving.networks import Network, NetworkCache
 from app.settings import Settings
 from app.store.builds import is_build_id
+from app.store.errors import StoreError
+from app.store.model_records import ModelRecords
 from app.store.models import ModelStore, VersionRecord
 from app.telemetry.statistics import Statistics
 from app.wording import clip
@@ -58,16 +62,20 @@ class Models:
     def __init__(
         self,
         settings: Settings,
-        store: ModelStore,
+        records: ModelRecords,
         networks: NetworkCache,
         loads: BackgroundLoads,
         statistics: Statistics,
     ) -> None:
-        self.store = store
+        self.records = records
         self._settings = settings
         self._networks = networks
         self._loads = loads
         self._statistics = statistics
+        # Of the versions that are to stay in memory, and were loaded so.
+        self._pinned: set[str] = set()
+        self._removed: list[VersionRecord] = []
+        self._settling = asyncio.Lock()
 
     # Versions ---------------------------------------------------------------------------------
 
@@ -84,7 +92,7 @@ class Models:
                 missing = f"no label {clip(label)!r}" if label is not None else _no_version(version)
                 raise _unknown(f"A build has version 1 and no labels; {name} has {missing}.")
             return self.of_build(await self._network(name, name))
-        records = find_records(self.store, name)
+        records = find_records(self.records, name)
         record = records[0]
         if label is not None:
             record = _labelled(name, records, label)
@@ -97,7 +105,7 @@ class Models:
 
         Raises: ServiceError (unknown-model) if no model has this name; no build need have the id.
         """
-        return name if is_build_id(name) else find_records(self.store, name)[0].build
+        return name if is_build_id(name) else find_records(self.records, name)[0].build
 
     async def versions_of(self, name: str) -> list[ModelVersion]:
         """Return every version of a model, the highest first.
@@ -108,7 +116,7 @@ class Models:
             return [await self.resolve(name)]
         return [
             self.of_record(record, await self._network(record.build, name))
-            for record in find_records(self.store, name)
+            for record in find_records(self.records, name)
         ]
 
     def of_build(self, network: Network) -> ModelVersion:
@@ -117,7 +125,7 @@ class Models:
         Its classes have the names that the versions which are this build agree on.
         """
         model = self.of_record(VersionRecord(network.build, 1, network.build), network)
-        named = {each.class_names: each for each in self.store.using(network.build)}
+        named = {each.class_names: each for each in self.records.using(network.build)}
         named.pop("", None)
         if len(named) > 1:
             names = " and ".join(f"{each.name} version {each.version}" for each in named.values())
@@ -138,9 +146,8 @@ class Models:
     def running_alike(self, record: VersionRecord) -> list[VersionRecord]:
         """Return the stored versions that share memory with this one, itself included."""
         options = self._run_options(record)
-        return [
-            other for other in self.store.using(record.build) if self._run_options(other) == options
-        ]
+        others = self.records.using(record.build)
+        return [other for other in others if self._run_options(other) == options]
 
     def _run_options(self, record: VersionRecord) -> tuple[RuntimeName, Precision, str]:
         """Return the engine, the precision, and the digest of the calibration of int8."""
@@ -159,7 +166,7 @@ class Models:
             if error.kind != "unknown-build":
                 raise
             if build_id == name:
-                raise _unknown_name(self.store, name) from error
+                raise _unknown_name(self.records, name) from error
             raise _unknown(f"Model {name!r} is build {build_id}, which does not exist.") from error
 
     async def find_build(self, build_id: str) -> ModelVersion:
@@ -182,57 +189,69 @@ class Models:
 
     def load(self, record: VersionRecord, network: Network) -> None:
         """Start to load a version."""
-        self._loads.load(self.of_record(record, network).ref)
+        ref = self.of_record(record, network).ref
+        if ref.pinned:
+            self._pinned.add(ref.key)
+        self._loads.load(ref)
 
     def ref(self, record: VersionRecord) -> ModelRef:
         """Return a reference to a version in memory; without the spec, it cannot load one."""
         engine, precision, calibration = self._run_options(record)
         return ModelRef(record.build, {}, {}, engine, precision, calibration=calibration)
 
-    async def load_pinned(self) -> None:
-        """Start to load the pinned models, each once.
+    def removed(self, records: Iterable[VersionRecord]) -> None:
+        """Take note of versions that were removed; `settle` frees their memory."""
+        for record in records:
+            self._statistics.forget(record.name, str(record.version))
+            self._removed.append(record)
+
+    async def settle(self) -> None:
+        """Free the memory of removed versions, and start to load pinned ones, each once.
 
         A model whose build is missing or exceeds the limits is skipped, with a warning in the log.
         """
-        refs = {}
-        for record in self.store.all():
-            if not record.pinned:
-                continue
-            try:
-                network = await self._network(record.build, record.name)
-            except (ServiceError, ZooError) as error:
-                log.warning("Model %s version %d: %s", record.name, record.version, error)
-            else:
-                ref = self.of_record(record, network).ref
-                refs[ref.key] = ref
-        for ref in refs.values():
-            self._loads.load(ref)
+        async with self._settling:
+            while self._removed:
+                await self._release(self._removed.pop(0))
+            for record in self.records.all():
+                ref = self.ref(record)
+                if not record.pinned or ref.key in self._pinned:
+                    continue
+                self._pinned.add(ref.key)
+                try:
+                    self.load(record, await self._network(record.build, record.name))
+                except StoreError:
+                    self._pinned.discard(ref.key)
+                    raise
+                except (ServiceError, ZooError) as error:
+                    log.warning("Model %s version %d: %s", record.name, record.version, error)
 
-    async def release(self, record: VersionRecord) -> None:
+    async def _release(self, record: VersionRecord) -> None:
         """Free the memory of a removed version, unless another version runs alike."""
-        self._statistics.forget(record.name, str(record.version))
         others = self.running_alike(record)
+        if record.pinned and not any(other.pinned for other in others):
+            self._pinned.discard(self.ref(record).key)
         if not others:
             self._loads.unload(self.ref(record))
         elif record.pinned and not any(other.pinned for other in others):
-            network = await self._networks.find(record.build)
-            self.load(others[0], network)  # which unpins it
+            with contextlib.suppress(ServiceError):  # removed since
+                self.load(others[0], await self._networks.find(record.build))  # which unpins it
 
-    def release_build(self, build_id: str) -> None:
+    def build_removed(self, build_id: str) -> None:
         """Free the memory of a removed build."""
-        model = self.cached_build(build_id)
-        self._networks.forget(build_id)
         self._statistics.forget(build_id)
+        model = self.cached_build(build_id)
         if model is not None:  # else the build was never run
             self._loads.unload(model.ref)
 
 
-def find_records(store: ModelStore, name: str) -> Sequence[VersionRecord]:
+def find_records(store: ModelRecords | ModelStore, name: str) -> Sequence[VersionRecord]:
     """Return the versions of a named model, the highest first.
 
     Raises: ServiceError (unknown-model) if there is none.
     """
-    records = store.versions(name)
+    # No other text is looked up, which may have characters that a database takes none of.
+    records = store.versions(name) if NAME.fullmatch(name) else ()
     if not records:
         raise _unknown_name(store, name)
     return records
@@ -264,7 +283,7 @@ def _no_version(version: int | str | None) -> str:
     return f"no version {str(version)[:64]}"
 
 
-def _unknown_name(store: ModelStore, name: str) -> ServiceError:
+def _unknown_name(store: ModelRecords | ModelStore, name: str) -> ServiceError:
     rule = f"There is no model {clip(name)!r}."
     message = _with_nearest(rule, name[:128], store.names())
     return _unknown(f"{message} PUT /v1/models/{{name}} names a build.")

@@ -11,6 +11,7 @@ from app.arrays import OUTPUT, PROBABILITIES, RowShape
 from app.builds import Builds
 from app.engine import ModelRef, Precision, RuntimeName
 from app.settings import Limit, Settings, variable
+from app.store.builds import BuildMark
 from model_zoo import Node, SpecDocument, Trace
 
 # Python objects beside the weights, in the worker; measured on mobilenet_v1 and inception_v3.
@@ -119,15 +120,21 @@ class NetworkCache:
     def __init__(self, builds: Builds, capacity: int = 1024) -> None:
         self._builds = builds
         self._capacity = capacity
-        self._removals = 0
-        self._networks: OrderedDict[str, Network] = OrderedDict()
+        self._changes = 0
+        self._networks: OrderedDict[str, tuple[Network, BuildMark]] = OrderedDict()
 
     def cached(self, build_id: str) -> Network | None:
         """Return a network if it is in the cache."""
-        network = self._networks.get(build_id)
-        if network is not None:
-            self._networks.move_to_end(build_id)
-        return network
+        entry = self._networks.get(build_id)
+        if entry is None:
+            return None
+        self._networks.move_to_end(build_id)
+        return entry[0]
+
+    @property
+    def builds(self) -> list[str]:
+        """The ids of the builds whose networks are in the cache."""
+        return list(self._networks)
 
     async def find(self, build_id: str) -> Network:
         """Return the network of a build.
@@ -137,27 +144,27 @@ class NetworkCache:
         """
         network = self.cached(build_id)
         if network is None:
-            removals = self._removals
-            network = await self._builds.reading.run(self._read, build_id)
-            if self._removals == removals:  # else the build may have been removed after it was read
-                self._cache(network)
+            changes = self._changes
+            network, mark = await self._builds.reading.run(self._read, build_id)
+            if self._changes == changes:  # else the build may have been removed after it was read
+                self._networks[build_id] = network, mark
+                while len(self._networks) > self._capacity:
+                    self._networks.popitem(last=False)
         return network
 
-    def forget(self, build_id: str) -> None:
-        """Drop the network of a removed build from the cache."""
-        self._removals += 1
-        self._networks.pop(build_id, None)
+    def keep(self, marks: Mapping[str, BuildMark]) -> None:
+        """Drop the networks of all builds but those that have these marks still."""
+        self._changes += 1
+        for build_id, (_, mark) in list(self._networks.items()):
+            if marks.get(build_id) != mark:
+                del self._networks[build_id]
 
-    def _cache(self, network: Network) -> None:
-        self._networks[network.build] = network
-        while len(self._networks) > self._capacity:
-            self._networks.popitem(last=False)
-
-    def _read(self, build_id: str) -> Network:
+    def _read(self, build_id: str) -> tuple[Network, BuildMark]:
         build = self._builds.get(build_id)
         traced = self._builds.trace(build.spec)
         sources = self._builds.sources.specs_of_sources(build.spec)
-        return network_of(build.id, traced, build.spec, sources, build.facts["warnings"])
+        network = network_of(build.id, traced, build.spec, sources, build.facts["warnings"])
+        return network, build.mark
 
 
 def network_of(

@@ -14,7 +14,7 @@ from app.serving.exchange import Exchange
 from app.serving.inference import InputRows
 from app.serving.measuring_turn import MeasuringTurn
 from app.serving.models import ModelVersion
-from app.serving.networks import Network, NetworkCache
+from app.serving.networks import Network
 from app.settings import Limit, Settings, variable
 from app.tasks import MeasureSignal, Specs
 from model_zoo import (
@@ -55,12 +55,10 @@ class Prober:
         self,
         settings: Settings,
         builds: Builds,
-        networks: NetworkCache,
         turn: MeasuringTurn,
     ) -> None:
         self._settings = settings
         self._builds = builds
-        self._networks = networks
         self._turn = turn
 
     def most_rows(self, traced: Trace, options: ProbeOptions) -> Limit[int]:
@@ -97,7 +95,6 @@ class Prober:
         document, warnings = await self.measure(exchange, model.network, traced, options, inputs)
         with exchange.timings.measure("store"):
             await self._builds.keep_probe(model.build, document)
-        self._networks.forget(model.build)  # whose warnings have changed
         return {**document, "warnings": warnings}
 
     async def measure(

@@ -7,7 +7,6 @@ from app.builds import Builds
 from app.errors import ServiceError
 from app.settings import Settings, variable
 from app.store.scopes import ScopeItem, ScopeStore
-from app.store.threads import write
 from app.wording import counted
 from model_zoo import (
     SCOPE_DIGEST,
@@ -43,7 +42,7 @@ class SavedScopes:
             rule = f"{_NAME_RULE} A version has no name: its digest follows from its levels."
             raise ZooError(Problem(rule if "@" in name else _NAME_RULE, received=name))
         scope = await self._builds.posting.run(self._builds.read_scope, name, body)
-        item, is_new = await write(self._add, scope)
+        item, is_new = await self._store.write(self._add, scope)
         return item, scope, is_new
 
     def _add(self, scope: SavedScope) -> tuple[ScopeItem, bool]:
@@ -77,6 +76,8 @@ class SavedScopes:
 
     def page(self, *, name: str | None, before: int | None, limit: int) -> list[ScopeItem]:
         """Return versions, the last put first; `before` is the sequence number that they follow."""
+        if name is not None and not _NAME.fullmatch(name):
+            return []
         return self._store.list(name=name, before=before, limit=limit)
 
     async def remove(self, reference: str) -> None:
@@ -86,7 +87,7 @@ class SavedScopes:
         """
         item, _ = await asyncio.to_thread(self.get, reference)
         digest = item.digest if "@" in reference else None
-        await write(self._store.remove, item.name, digest)
+        await self._store.write(self._store.remove, item.name, digest)
 
 
 def _unknown(message: str) -> ServiceError:

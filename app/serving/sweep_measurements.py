@@ -20,7 +20,6 @@ from app.serving.probe import ProbeOptions, Prober
 from app.serving.sweeps import Sweeps, SweepView
 from app.store.errors import StoreError
 from app.store.sweeps import SweepStore
-from app.store.threads import write
 from app.telemetry.timings import Timings
 from model_zoo import PROBE_MODES, MeasuredDocument, Trace, ZooError, signal_gain
 
@@ -119,7 +118,7 @@ class SweepMeasurements:
             await self._measure_base(view, measurement)
             for row in measurement.rows:
                 measured = await self._row(view, row, measurement)
-                await write(self._store.measure, view.stored.id, row, measured)
+                await self._store.write(self._store.measure, view.stored.id, row, measured)
                 measurement.done += 1
             measurement.state = "done"
         except asyncio.CancelledError:

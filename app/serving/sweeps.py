@@ -1,11 +1,12 @@
 """The sweeps: starts and ends them, finds them and their rows, and makes builds of rows."""
 
 import asyncio
+import contextlib
 import itertools
 import json
 import logging
 import re
-from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -23,8 +24,7 @@ from app.settings import MIB, Settings, variable
 from app.store.builds import Build
 from app.store.errors import StoreError
 from app.store.scopes import ScopeStore
-from app.store.sweeps import ListedSweep, StoredSweep, SweepStore
-from app.store.threads import write
+from app.store.sweeps import LEASE_S, ListedSweep, StoredSweep, SweepStore
 from app.telemetry.timings import Timings
 from app.wording import clip
 from model_zoo import (
@@ -43,6 +43,10 @@ from model_zoo import (
 log = logging.getLogger(__name__)
 
 SweepState = Literal["running", "done", "stopped"]
+# So that a lease outlives two renewals that fail.
+_RENEWED_EVERY_S = LEASE_S / 4
+# So often is looked how far a sweep is that another replica traces.
+_LOOKED_EVERY_S = 0.25
 _ID = re.compile(BUILD_ID)  # digests of sweeps have the form of those of builds
 _MAX_BUILDS = 100
 _MAX_CHARACTERS = 1_000
@@ -95,6 +99,7 @@ class Sweeps:
         self._runs: dict[str, tuple[SweepRun, asyncio.Task[None]]] = {}
         # Held while a sweep is stored or deleted: requests for the same one may come at once.
         self._changing = asyncio.Lock()
+        self._renewing: asyncio.Task[None] | None = None
 
     def read(self, body: bytes) -> Sweep:
         """Return the sweep of a JSON body.
@@ -110,6 +115,7 @@ class Sweeps:
     async def start(self, sweep: Sweep, *, fail_fast: bool) -> None:
         """Trace the rows of a sweep that are not stored yet, in the background.
 
+        If another replica does already, it goes on.
         Raises: ServiceError if too many sweeps are running; StoreError.
         """
         async with self._changing:
@@ -124,28 +130,51 @@ class Sweeps:
                     f"{len(self._runs)} sweeps are being traced already; the limit is {limit} "
                     f"({variable('max_running_sweeps')}).",
                 )
-            stored = await write(self._stored, sweep)
-            if _state(stored, self._runs) == "done":
+            stored = await self._store.write(self._taken, sweep)
+            if self._state(stored) != "stopped":
                 return
 
             async def store(rows: Sequence[SweepRowDocument], progress: dict[str, Any]) -> None:
-                running = set(self._runs)
-                await write(self._store.append, sweep.id, rows, progress, running)
+                await self._store.write(self._store.append, sweep.id, rows, progress)
 
             run = SweepRun(sweep, stored, self._engine, self._outcomes, store, fail_fast=fail_fast)
             task = asyncio.create_task(self._run(sweep.id, run))
             self._runs[sweep.id] = run, task
             # Called in any case: a task that is cancelled at once never begins.
             task.add_done_callback(lambda _: self._end(sweep.id))
+            if self._store.database.is_shared and self._renewing is None:
+                self._renewing = asyncio.create_task(self._renew())
 
     def _end(self, sweep_id: str) -> None:
         run, _ = self._runs.pop(sweep_id)
         run.end()
 
-    def _stored(self, sweep: Sweep) -> StoredSweep:
+    def _taken(self, sweep: Sweep) -> StoredSweep:
+        """Return a sweep as it is stored; if it has stopped, or is new, it is ours to trace."""
         document_json, scopes_json = json.dumps(sweep.document), json.dumps(sweep.scopes.to_dict())
-        running = set(self._runs)
-        return self._store.add(sweep.id, sweep.rows, document_json, scopes_json, running)
+        with self._store.alone():
+            stored = self._store.add(sweep.id, sweep.rows, document_json, scopes_json)
+            if self._state(stored) == "stopped":
+                self._store.take(sweep.id)
+        return stored
+
+    async def _renew(self) -> None:
+        """Hold on to the leases of the sweeps that run, and end those that are ours no more."""
+        while self._runs:
+            await asyncio.sleep(_RENEWED_EVERY_S)
+            try:
+                lost = await self._store.write(self._store.renew, list(self._runs))
+            except StoreError:
+                continue  # which the runs learn when they store their next rows
+            for sweep_id in lost & self._runs.keys():
+                self._cancel(sweep_id, "The sweep was deleted.")
+        self._renewing = None
+
+    def _cancel(self, sweep_id: str, reason: str) -> asyncio.Task[None]:
+        run, task = self._runs[sweep_id]
+        run.cancelled_for = reason
+        task.cancel()
+        return task
 
     async def _run(self, sweep_id: str, run: SweepRun) -> None:
         try:
@@ -160,8 +189,7 @@ class Sweeps:
             reason = "internal error"
             log.exception("Sweep %s stopped.", sweep_id)
         try:
-            if reason is not None:
-                await write(self._store.stop, sweep_id, reason)
+            await self._store.write(self._store.stop, sweep_id, reason)
         except StoreError as error:
             log.warning("Sweep %s: %s", sweep_id, error)
 
@@ -169,6 +197,18 @@ class Sweeps:
         """Wait for the end of a sweep, or for some seconds."""
         if sweep_id in self._runs:
             await asyncio.wait({self._runs[sweep_id][1]}, timeout=seconds)
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while await self._runs_elsewhere(sweep_id):
+                    await asyncio.sleep(_LOOKED_EVERY_S)
+
+    async def _runs_elsewhere(self, sweep_id: str) -> bool:
+        """Return whether another replica traces a sweep."""
+        if not self._store.database.is_shared:
+            return False
+        stored = await asyncio.to_thread(self._store.get, sweep_id)
+        return stored is not None and self._state(stored) == "running"
 
     async def follow(self, sweep_id: str, start: int) -> AsyncIterator[list[SweepRowDocument]]:
         """Yield the rows of a sweep from a number on, those that are traced meanwhile too."""
@@ -180,10 +220,12 @@ class Sweeps:
             if rows:
                 yield rows
                 count += len(rows)
-            elif run is None:
-                return
-            else:
+            elif run is not None:
                 await run[0].more_than(count)
+            elif await self._runs_elsewhere(sweep_id):
+                await asyncio.sleep(_LOOKED_EVERY_S)
+            else:
+                return
 
     def _next_rows(self, sweep_id: str, start: int) -> list[SweepRowDocument]:
         return next(self._store.rows(sweep_id, start), [])
@@ -222,7 +264,7 @@ class Sweeps:
         progress = SweepProgress.stored(stored.progress)
         scopes = PinnedScopes.stored(json.loads(stored.scopes_json))
         read = sweep(json.loads(stored.document_json), scopes, self._settings.budget)
-        state = _state(stored, self._runs)
+        state = self._state(stored)
         reason = None
         if state == "stopped":
             reason = stored.reason or "It was interrupted."
@@ -240,11 +282,8 @@ class Sweeps:
         await asyncio.to_thread(self.get, sweep_id)
         async with self._changing:
             if sweep_id in self._runs:
-                run, task = self._runs[sweep_id]
-                run.cancelled_for = "The sweep was deleted."
-                task.cancel()
-                await asyncio.wait({task})
-            await write(self._store.remove, sweep_id)
+                await asyncio.wait({self._cancel(sweep_id, "The sweep was deleted.")})
+            await self._store.write(self._store.remove, sweep_id)
 
     async def keep_builds(
         self, sweep_id: str, body: bytes, timings: Timings
@@ -276,21 +315,23 @@ class Sweeps:
     def stop(self) -> None:
         """Begin to end every sweep; posted again, each goes on where it was."""
         self._is_stopping = True
-        for run, task in self._runs.values():
-            run.cancelled_for = "The service was stopping."
-            task.cancel()
+        for sweep_id in self._runs:
+            self._cancel(sweep_id, "The service was stopping.")
 
     async def close(self) -> None:
         """End every sweep."""
         self.stop()
         tasks = [task for _, task in self._runs.values()]
         await asyncio.gather(*tasks, return_exceptions=True)
+        if self._renewing is not None:
+            self._renewing.cancel()
+            await asyncio.gather(self._renewing, return_exceptions=True)
 
-
-def _state(stored: StoredSweep, running: Collection[str]) -> SweepState:
-    if SweepProgress.stored(stored.progress).rows == stored.row_count:
-        return "done"
-    return "running" if stored.id in running else "stopped"
+    def _state(self, stored: StoredSweep) -> SweepState:
+        if SweepProgress.stored(stored.progress).rows == stored.row_count:
+            return "done"
+        is_of_others = stored.owner not in (None, self._store.owner)
+        return "running" if is_of_others or stored.id in self._runs else "stopped"
 
 
 def _check_values(sweep: Sweep) -> None:

@@ -18,11 +18,14 @@ from pathlib import Path
 
 import msgspec
 
+from app.settings import variable
 from app.store.calibrations import FOLDER as CALIBRATIONS
 from app.store.calibrations import SUFFIX as CALIBRATION_SUFFIX
-from app.store.database import FILE_NAME, check_version, now
+from app.store.database import now
 from app.store.errors import StoreError
+from app.store.schema import VERSION_TABLE, check_not_newer
 from app.store.sources import checkpoint_ids
+from app.store.sqlite import FILE_NAME
 from app.version import VERSION
 from model_zoo import CheckpointStore, HomeLock, ZooError, remove_abandoned, scratch_folder
 
@@ -42,6 +45,7 @@ _ATTEMPTS = 10
 _LOCK_SECONDS = 30.0
 _CHUNK_BYTES = 2**20
 _MAX_NAMED = 5
+_DATABASE_URL = variable("database_url")
 
 
 class FileRecord(msgspec.Struct, forbid_unknown_fields=True):
@@ -78,8 +82,14 @@ def back_up(home: Path, target: Path) -> Copied:
     """Copy a home into a new or empty folder; its service may run and write meanwhile.
 
     Whatever the service confirmed before is in the copy.
-    Raises: ZooError if the home cannot be read, or the folder not be written.
+    Raises: ZooError if the home cannot be read, or the folder not be written; or if the service
+    has its database elsewhere.
     """
+    if os.environ.get(_DATABASE_URL):
+        raise ZooError(
+            f"{_DATABASE_URL} is set, and a database of PostgreSQL is in no home: back it up with "
+            "pg_dump."
+        )
     if not (home / FILE_NAME).is_file():
         raise ZooError(f"{home} is no home of a service: it has no {FILE_NAME}.")
     with _errors_of(target):
@@ -212,8 +222,12 @@ def _check(connection: sqlite3.Connection, database: Path) -> None:
 
 
 def _check_version(connection: sqlite3.Connection, database: Path) -> None:
+    own = connection.execute("SELECT name FROM sqlite_master WHERE name = ?", (VERSION_TABLE,))
+    version = None  # of releases that had no migrations
+    if own.fetchone():
+        (version,) = connection.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchone()
     try:
-        check_version(database, *connection.execute("PRAGMA user_version").fetchone())
+        check_not_newer(database, version and int(version))
     except StoreError as error:
         raise ZooError(str(error)) from error
 

@@ -1,21 +1,21 @@
-"""The builds, in a SQLite database under ZOO_HOME.
+"""The builds.
 
 A build's id is the digest of its spec, so posting the same build twice, even at once, makes one
 row. Every method blocks, so the API calls them in threads.
 """
 
 import re
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, NotRequired
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from app.body_fields import Shape
-from app.store.database import Database, now
+from app.store.database import Store, now
+from app.store.revision import change
+from app.store.schema import insert, metadata
 from model_zoo import (
     BUILD_ID,
     ProbeDocument,
@@ -27,7 +27,7 @@ from model_zoo import (
 
 _builds = sa.Table(
     "builds",
-    sa.MetaData(),
+    metadata,
     # The order of arrival, which is the cursor of a listing; a number is never reused.
     sa.Column("sequence", sa.Integer, primary_key=True, autoincrement=True),
     sa.Column("id", sa.String, unique=True, nullable=False),
@@ -42,7 +42,7 @@ _builds = sa.Table(
 # both, so neither may stay from an earlier request. Builds of earlier releases may have no row.
 _uses = sa.Table(
     "build_scopes",
-    sa.MetaData(),
+    metadata,
     sa.Column("build", sa.String, primary_key=True),
     sa.Column("uses", sa.JSON, nullable=False),
     sa.Column("warnings", sa.JSON, nullable=False),
@@ -50,16 +50,21 @@ _uses = sa.Table(
 # What the last probe of a build found, without its curves. A build never probed has no row.
 _probes = sa.Table(
     "build_probes",
-    sa.MetaData(),
+    metadata,
     sa.Column("build", sa.String, primary_key=True),
     sa.Column("created", sa.String, nullable=False),
     sa.Column("probe", sa.JSON, nullable=False),
 )
-_stored = sa.select(_builds, _uses.c.uses, _uses.c.warnings, _probes.c.probe).select_from(
+_stored = sa.select(
+    _builds, _uses.c.uses, _uses.c.warnings, _probes.c.probe, _probes.c.created.label("probed")
+).select_from(
     _builds.outerjoin(_uses, _builds.c.id == _uses.c.build).outerjoin(
         _probes, _builds.c.id == _probes.c.build
     )
 )
+
+# The number of a build, and when it was probed last.
+BuildMark = tuple[int, str]
 
 _BUILD_ID = re.compile(BUILD_ID)
 
@@ -100,52 +105,43 @@ class Build:
     saved_scopes: Sequence[ScopeUseDocument] = ()
     created: str = ""
     sequence: int = 0
+    probed: str = ""
+
+    @property
+    def mark(self) -> BuildMark:
+        """What changes with the build: it is another once it was removed and posted again."""
+        return self.sequence, self.probed
 
 
-class BuildStore:
+class BuildStore(Store):
     """Stores the builds."""
-
-    def __init__(self, database: Database) -> None:
-        """Use a database; create the tables if they do not exist.
-
-        Raises: StoreError if the database cannot be used.
-        """
-        self._database = database
-        database.create(_builds)
-        database.create(_uses)
-        database.create(_probes)
-
-    def alone(self) -> AbstractContextManager[None]:
-        """Let nothing else be stored or removed inside the block, in any of the stores.
-
-        What a build or a model refers to is looked up and used in one block, and what may be
-        referred to is removed in one.
-        Raises: StoreError if something else takes too long.
-        """
-        return self._database.alone()
 
     def add(self, builds: Sequence[Build]) -> list[tuple[Build, bool]]:
         """Store builds, all or none; return each as it is stored, and whether it is new."""
-        with self._database.writing() as connection:
-            return [_added(connection, build) for build in builds]
+        # All who add some of the same lock them in the same order, and none waits in a circle.
+        in_order = sorted(range(len(builds)), key=lambda number: builds[number].id)
+        with self.adding(), self.database.writing() as connection:
+            stored = {number: _added(connection, builds[number]) for number in in_order}
+        return [stored[number] for number in range(len(builds))]
 
     def keep_probe(self, build_id: str, probe: ProbeDocument) -> bool:
         """Keep what the last probe of a build found; return whether the build still exists."""
         row = {"created": now(), "probe": probe}
-        with self._database.writing() as connection:
+        with self.database.writing() as connection:
             query = sa.select(_builds.c.id).where(_builds.c.id == build_id)
             if connection.execute(query).first() is None:
                 return False
             connection.execute(
-                insert(_probes)
+                insert(connection, _probes)
                 .values(build=build_id, **row)
                 .on_conflict_do_update(index_elements=["build"], set_=row)
             )
+            change(self.database, connection)
             return True
 
     def get(self, build_id: str) -> Build | None:
         """Return a build, or None if no build has this id."""
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             row = connection.execute(_stored.where(_builds.c.id == build_id)).first()
             return _build(row) if row else None
 
@@ -163,7 +159,7 @@ class BuildStore:
             .where(text.contains(f'"{source_id}"', autoescape=True))
             .limit(limit)
         )
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             return [row.id for row in connection.execute(query)]
 
     def list(self, *, architecture: str | None, before: int | None, limit: int) -> list[Build]:
@@ -173,21 +169,32 @@ class BuildStore:
             query = query.where(_builds.c.architecture == architecture)
         if before is not None:
             query = query.where(_builds.c.sequence < before)
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             return [_build(row) for row in connection.execute(query)]
 
     def remove(self, build_id: str) -> bool:
         """Delete a build; return whether it existed."""
-        with self._database.removing() as connection:
+        with self.database.removing() as connection:
             for table in (_uses, _probes):
                 connection.execute(sa.delete(table).where(table.c.build == build_id))
             result = connection.execute(sa.delete(_builds).where(_builds.c.id == build_id))
+            change(self.database, connection)
             return result.rowcount == 1
+
+    def marks(self, build_ids: Collection[str]) -> dict[str, BuildMark]:
+        """Return the marks of those builds that there are."""
+        query = (
+            sa.select(_builds.c.id, _builds.c.sequence, _probes.c.created)
+            .select_from(_builds.outerjoin(_probes, _builds.c.id == _probes.c.build))
+            .where(_builds.c.id.in_(build_ids))
+        )
+        with self.database.reading() as connection:
+            return {row.id: (row.sequence, row.created or "") for row in connection.execute(query)}
 
 
 def _added(connection: sa.Connection, build: Build) -> tuple[Build, bool]:
-    result = connection.execute(
-        insert(_builds)
+    added = connection.execute(
+        insert(connection, _builds)
         .values(
             id=build.id,
             architecture=build.architecture,
@@ -196,11 +203,12 @@ def _added(connection: sa.Connection, build: Build) -> tuple[Build, bool]:
             facts=build.facts,
         )
         .on_conflict_do_nothing(index_elements=["id"])
+        .returning(_builds.c.sequence)
     )
-    is_new = result.rowcount == 1
+    is_new = added.first() is not None
     said = {"uses": build.saved_scopes, "warnings": build.facts["warnings"]}
     connection.execute(
-        insert(_uses)
+        insert(connection, _uses)
         .values(build=build.id, **said)
         .on_conflict_do_update(index_elements=["build"], set_=said)
     )
@@ -214,7 +222,16 @@ def _build(row: Any) -> Build:
     if row.probe is not None:
         facts = {**facts, "warnings": [*facts["warnings"], *_probe_warnings(row.probe)]}
     uses = row.uses or ()
-    return Build(row.id, row.architecture, row.spec, facts, uses, row.created, row.sequence)
+    return Build(
+        row.id,
+        row.architecture,
+        row.spec,
+        facts,
+        uses,
+        row.created,
+        row.sequence,
+        row.probed or "",
+    )
 
 
 def _probe_warnings(probe: ProbeDocument) -> list[str]:

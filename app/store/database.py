@@ -1,112 +1,83 @@
-"""The SQLite database under ZOO_HOME, which the stores share.
+"""The database that the stores share: what SQLite's and PostgreSQL's have in common.
 
-The file is named after the builds, which were the first thing that it held.
+There is one rule for transactions: a block is one. What is written or read inside a block by the
+same thread, in whatever store, joins it, and an error undoes all of it. No block that reads has one
+that writes inside.
 """
 
 import contextlib
-import sqlite3
 import threading
-import time
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+from typing import ParamSpec, TypeVar
 
 import sqlalchemy as sa
 
 from app.settings import Limit
 from app.store.errors import StoreError
-from app.store.reserve import Reserve
-from app.store.threads import seconds_waited
+from app.store.threads import WriterThreads
 
-FILE_NAME = "builds.sqlite"
-# Raised only for a change that older releases cannot work with; a new table is not one.
-SCHEMA_VERSION = 1
-_GONE = (
-    "ZOO_HOME has vanished, or is another folder than the service opened. Mount it again; or "
-    "restart the service, which then uses what is there."
-)
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
-class _LockedError(StoreError):
-    """Something else held the lock of the database for too long."""
+@dataclass(slots=True)
+class Transaction:
+    """A transaction that writes: in `ending` is what follows its end, however it ends."""
+
+    connection: sa.Connection
+    is_alone: bool
+    ending: contextlib.ExitStack
+    after_commit: list[Callable[[], None]] = field(default_factory=list)
 
 
-class Database:
-    """Connections to the database."""
+class Database(ABC):
+    """Connections to a database. Methods that are not coroutines block."""
 
-    def __init__(self, home: Path, wait: Limit[float]) -> None:
-        """Open the database; create it if it does not exist.
+    # Whether other processes write to it: the other replicas of the service.
+    is_shared: bool
 
-        `wait` limits the seconds that a transaction waits for what locks the database.
-        Raises: StoreError if the folder cannot be written, or if a newer release wrote the
-        database.
-        """
-        self._path = home / FILE_NAME
-        try:
-            home.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(f"{home} cannot be created: {error.strerror}.") from error
-        try:
-            self._path.touch()
-        except OSError as error:
-            raise StoreError(f"{self._path} cannot be written: {error.strerror}.") from error
-        self._identity = _identity(self._path)
-        self._reserve = Reserve(home)
-        self._wait = wait
-        self._writing = threading.RLock()
-        # Since when reads have waited in vain; None after one that did not.
-        self._blocked_since: float | None = None
-        # Threads read, and bound how many connections there are.
-        self._engine = sa.create_engine(
-            "sqlite://", creator=self._connect, poolclass=sa.QueuePool, max_overflow=-1
-        )
-        sa.event.listen(self._engine, "begin", _begin)
-        self._has_log = self._log_writes()
-        with self._opening() as connection:
-            version = connection.scalar(sa.text("PRAGMA user_version"))
-            check_version(self._path, version)
-            connection.execute(sa.text(f"PRAGMA user_version = {SCHEMA_VERSION}"))
+    def __init__(self, wait: Limit[float], writers: int) -> None:
+        self.wait = wait
+        # Of this process, since it started; see `app.store.revision`.
+        self.changes = 0
+        self._writers = WriterThreads(writers)
+        self._of_thread = threading.local()
 
-    def create(self, table: sa.Table) -> None:
-        """Create a table if it does not exist, as in the database of an older release.
-
-        Raises: StoreError if the database cannot be used.
-        """
-        with self._opening() as connection:
-            table.create(connection, checkfirst=True)
+    async def write(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Return what a call returns that writes, made in one of the threads for that."""
+        return await self._writers.write(call, *args, **kwargs)
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """Yield a connection that sees the database as it is now, whatever is written meanwhile.
 
-        Reads do not wait for writes. Another program can lock them out, too; when it does, all wait
-        as long as the first: those that come later wait less, or fail at once.
         Raises: StoreError, with a message fit for a client.
         """
-        began = time.monotonic()
-        self._blocked_since = self._blocked_since or began
-        is_blocked = False
-        try:
-            with self._transaction("BEGIN", began - self._blocked_since) as connection:
+        joined: sa.Connection | None = getattr(self._of_thread, "connection", None)
+        if joined is not None:
+            yield joined
+            return
+        with self._read() as connection:
+            self._of_thread.connection = connection
+            try:
                 yield connection
-        except _LockedError:
-            is_blocked = True
-            raise
-        finally:
-            if not is_blocked:
-                self._blocked_since = None
+            finally:
+                self._of_thread.connection = None
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[sa.Connection]:
         """Yield a connection; commit at the end, or roll back if the block raises.
 
+        Nobody else writes meanwhile; in a block of `adding`, nobody removes.
         Raises: StoreError, with a message fit for a client.
         """
-        with self.alone(), self._transaction("BEGIN IMMEDIATE", seconds_waited()) as connection:
-            yield connection
-            # What is written to a file that has no name any more would be lost, and yet confirmed.
-            self.check()
+        transaction = self._transaction
+        with self._block(is_alone=transaction is None or transaction.is_alone) as joined:
+            yield joined.connection
 
     @contextlib.contextmanager
     def removing(self) -> Iterator[sa.Connection]:
@@ -114,144 +85,119 @@ class Database:
 
         Raises: StoreError, with a message fit for a client.
         """
-        with self.alone():
-            is_full = self._reserve.give()
-            try:
-                with self.writing() as connection:
-                    yield connection
-            finally:
-                if is_full:
-                    self._shorten_log()
-                self._reserve.keep()
-
-    def _shorten_log(self) -> None:
-        with contextlib.suppress(sqlite3.DatabaseError), self._engine.connect() as connection:
-            driver: Any = connection.connection.driver_connection
-            driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        with self._block(is_alone=True) as transaction:
+            self._make_room(transaction)
+            yield transaction.connection
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """Let nobody else write inside the block, which may write several times.
+        """Let nobody else write inside the block, in any store and in any replica.
 
         Raises: StoreError if somebody else writes for too long, or as `check` does.
         """
-        if not self._writing.acquire(timeout=max(0, self._wait.value - seconds_waited())):
-            raise self._is_locked()
-        try:
-            self.check()
+        with self._block(is_alone=True):
             yield
-        finally:
-            self._writing.release()
+
+    @contextlib.contextmanager
+    def adding(self) -> Iterator[None]:
+        """Let nobody remove anything inside the block, in any store and in any replica.
+
+        Others may add meanwhile, too.
+        Raises: as `alone`.
+        """
+        with self._block(is_alone=False):
+            yield
+
+    def after_commit(self, call: Callable[[], None]) -> None:
+        """Have something called once the transaction of this thread is committed."""
+        transaction = self._transaction
+        assert transaction is not None, "no transaction has begun"
+        transaction.after_commit.append(call)
+
+    def count_change(self) -> None:
+        """Count a change of this process."""
+        self.changes += 1
 
     def check(self) -> None:
-        """Raises: StoreError if the database is not where it was opened any more."""
+        """Raises: StoreError if nothing can be kept now."""
         if lost := self.why_lost():
             raise StoreError(lost)
 
+    @abstractmethod
     def why_lost(self) -> str | None:
-        """Return why nothing can be kept, if the database is not where it was opened any more."""
-        try:
-            is_there = _identity(self._path) == self._identity
-            if self._has_log:  # in which, while a connection is open, the last writes are alone
-                self._path.with_name(f"{FILE_NAME}-wal").stat()
-        except OSError:
-            is_there = False
-        return None if is_there else _GONE
+        """Return why nothing can be kept now, if that is known; without waiting."""
+
+    @abstractmethod
+    def clock(self) -> sa.ColumnElement[float]:
+        """Return the seconds since 1970, by a clock that all who write have in common."""
 
     def close(self) -> None:
         """Close all connections."""
-        self._engine.dispose()
+        self._writers.close()
+
+    @property
+    def _transaction(self) -> Transaction | None:
+        return getattr(self._of_thread, "transaction", None)
 
     @contextlib.contextmanager
-    def _transaction(self, begin: str, waited: float) -> Iterator[sa.Connection]:
-        try:
-            with self._engine.connect() as connection:
-                driver: Any = connection.connection.driver_connection
-                left = max(0, self._wait.value - waited)
-                driver.execute(f"PRAGMA busy_timeout = {int(left * 1000)}")
-                if "is_set_up" not in connection.info:
-                    # With NORMAL, a power cut may lose the last commits but does not damage the
-                    # database.
-                    driver.execute("PRAGMA synchronous = NORMAL")
-                    # What is deleted is overwritten only where that takes no writes of its own.
-                    driver.execute("PRAGMA secure_delete = FAST")
-                    connection.info["is_set_up"] = True
-                connection.execution_options(begin=begin)
-                with connection.begin():
-                    yield connection
-        except sa.exc.DatabaseError as error:
-            raise self._explained(error.orig) from error
-        except sqlite3.DatabaseError as error:
-            raise self._explained(error) from error
+    def _block(self, *, is_alone: bool) -> Iterator[Transaction]:
+        joined = self._transaction
+        if joined is not None:
+            assert joined.is_alone or not is_alone, "only from its start can a block be alone"
+            yield joined
+            return
+        with contextlib.ExitStack() as ending:
+            with self._write(is_alone=is_alone) as connection:
+                transaction = Transaction(connection, is_alone, ending)
+                self._of_thread.transaction = transaction
+                self._of_thread.connection = connection
+                try:
+                    yield transaction
+                finally:
+                    self._of_thread.transaction = self._of_thread.connection = None
+            for call in transaction.after_commit:
+                call()
 
-    def _explained(self, error: BaseException | None) -> StoreError:
-        # The first byte is the kind, the others say more.
-        match getattr(error, "sqlite_errorcode", 0) & 0xFF:
-            case sqlite3.SQLITE_BUSY:
-                return self._is_locked()
-            case sqlite3.SQLITE_FULL:
-                return StoreError("The database cannot be written: its disk is full.")
-        return StoreError(self.why_lost() or "The database cannot be read or written now.")
+    @abstractmethod
+    def _read(self) -> AbstractContextManager[sa.Connection]:
+        """Begin to read, as `reading` says."""
 
-    def _is_locked(self) -> StoreError:
-        return _LockedError(
-            "The database is locked, by another program or by a long write; the wait ended after "
-            f"{self._wait.value:g} s ({self._wait.setting})."
-        )
+    @abstractmethod
+    def _write(self, *, is_alone: bool) -> AbstractContextManager[sa.Connection]:
+        """Begin a transaction that writes; commit it at the end, or roll it back."""
 
-    @contextlib.contextmanager
-    def _opening(self) -> Iterator[sa.Connection]:
-        try:
-            with self._engine.connect() as connection:
-                connection.execution_options(begin="BEGIN IMMEDIATE")
-                with connection.begin():
-                    yield connection
-        except (sa.exc.DatabaseError, sqlite3.DatabaseError) as error:
-            cause = error.orig if isinstance(error, sa.exc.DatabaseError) else error
-            raise StoreError(f"{self._path} cannot be used: {cause}.") from error
+    @abstractmethod
+    def _make_room(self, transaction: Transaction) -> None:
+        """Make room for what a transaction writes to delete something."""
 
-    def _connect(self) -> sqlite3.Connection:
-        # Not created: an empty database must not stand for one that is gone. Without an isolation
-        # level, transactions begin where `_begin` says.
-        return sqlite3.connect(
-            f"{self._path.absolute().as_uri()}?mode=rw",
-            uri=True,
-            timeout=self._wait.value,
-            isolation_level=None,
-            check_same_thread=False,
-        )
 
-    def _log_writes(self) -> bool:
-        """Write ahead to a log from now on, so that reads continue during a write.
+class Store:
+    """What every store has: the database that it shares with the others."""
 
-        Returns whether the file system can do it.
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Let nothing else be stored or removed inside the block, in any of the stores.
+
+        What may be referred to is looked up and removed in one block.
+        Raises: StoreError if something else takes too long.
         """
-        try:
-            with contextlib.closing(self._connect()) as connection:
-                (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
-        except sqlite3.DatabaseError as error:
-            raise StoreError(f"{self._path} cannot be used: {error}.") from error
-        return bool(mode == "wal")
+        return self.database.alone()
 
+    def adding(self) -> AbstractContextManager[None]:
+        """Let nothing be removed inside the block, in any of the stores.
 
-def check_version(path: Path, version: int | None) -> None:
-    """Raises: StoreError if a newer release wrote a database of this version."""
-    if version is not None and version > SCHEMA_VERSION:
-        raise StoreError(
-            f"{path} was written by a newer version of the service (schema {version}; this one "
-            f"supports {SCHEMA_VERSION})."
-        )
+        What a build refers to is looked up and used in one block.
+        Raises: StoreError if something else takes too long.
+        """
+        return self.database.adding()
+
+    async def write(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Return what a call returns that writes to stores, made in a thread for that."""
+        return await self.database.write(call, *args, **kwargs)
 
 
 def now() -> str:
     """Return the time in the stores' format: UTC, ISO 8601, with milliseconds."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _begin(connection: sa.Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
-
-
-def _identity(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_dev, status.st_ino

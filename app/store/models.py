@@ -1,24 +1,25 @@
-"""The named models: which build each version of a name is. They share the builds' database.
+"""The named models: which build each version of a name is.
 
-All records are in memory too and are read there, because every inference looks up a name. Methods
-that write block, so the API calls them in threads, one at a time.
+Every inference looks up a name, for which `app.store.model_records` has all of them in memory.
+Methods here block, so the API calls them in threads.
 """
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
-from app.store.database import Database, now
+from app.store.database import Store, now
+from app.store.revision import change
+from app.store.schema import Name, metadata
 
 _models = sa.Table(
     "models",
-    sa.MetaData(),
+    metadata,
     # The order of arrival, which is the cursor of a listing; a number is never reused.
     sa.Column("sequence", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("name", sa.String, nullable=False),
+    sa.Column("name", Name, nullable=False),
     sa.Column("version", sa.BigInteger, nullable=False),
     sa.Column("build", sa.String, nullable=False),
     sa.Column("labels", sa.JSON, nullable=False),
@@ -30,18 +31,17 @@ _models = sa.Table(
     sqlite_autoincrement=True,
 )
 
-# A table of its own: a database of an older release gains it without a migration.
 _class_names = sa.Table(
     "class_names",
-    sa.MetaData(),
+    metadata,
     sa.Column("sequence", sa.Integer, primary_key=True, autoincrement=False),  # of the version
     sa.Column("names", sa.Text, nullable=False),
 )
 
-# As well; only versions in int8 have a row.
+# Only versions in int8 have a row.
 _calibrations = sa.Table(
     "calibrations",
-    sa.MetaData(),
+    metadata,
     sa.Column("sequence", sa.Integer, primary_key=True, autoincrement=False),  # of the version
     sa.Column("digest", sa.String, nullable=False),
     sa.Column("rows", sa.Integer, nullable=False),
@@ -86,56 +86,42 @@ class VersionRecord:
         )
 
 
-class ModelStore:
+class ModelStore(Store):
     """Stores the named models."""
-
-    def __init__(self, database: Database) -> None:
-        """Use a database; create the tables if they do not exist.
-
-        Raises: StoreError if the database cannot be used.
-        """
-        self._database = database
-        database.create(_models)
-        database.create(_class_names)
-        database.create(_calibrations)
-        with database.reading() as connection:
-            self._index(_read(connection))
 
     def versions(self, name: str) -> Sequence[VersionRecord]:
         """Return the versions of a name, highest first; empty if there is no such name."""
-        return self._records.get(name, ())
+        return self._read(_models.c.name == name)
 
-    def names(self) -> Sequence[str]:
+    def names(self) -> list[str]:
         """Return every name, in alphabetical order."""
-        return tuple(self._records)
-
-    def by_name(self) -> list[VersionRecord]:
-        """Return every version of every name: by name, the highest version first."""
-        return [version for versions in self._records.values() for version in versions]
+        query = sa.select(_models.c.name).group_by(_models.c.name).order_by(_models.c.name)
+        with self.database.reading() as connection:
+            return list(connection.scalars(query))
 
     def all(self) -> list[VersionRecord]:
-        """Return every version of every name, newest first."""
-        return sorted(self.by_name(), key=lambda version: version.sequence, reverse=True)
+        """Return every version of every name: by name, the highest version first."""
+        return self._read()
 
     def using(self, build_id: str) -> list[VersionRecord]:
         """Return the versions that are a build, ordered by name."""
-        return self._by_build.get(build_id, [])
+        return self._read(_models.c.build == build_id)
+
+    def count(self) -> int:
+        """Return how many versions there are of all names."""
+        with self.database.reading() as connection:
+            return connection.scalar(sa.select(sa.func.count()).select_from(_models)) or 0
 
     def has_calibration(self, digest: str) -> bool:
         """Return whether the rows with a digest calibrate any version."""
-        return any(
-            version.calibration is not None and version.calibration.digest == digest
-            for version in self.by_name()
-        )
-
-    def alone(self) -> AbstractContextManager[None]:
-        """See `BuildStore.alone`."""
-        return self._database.alone()
+        query = sa.select(_calibrations.c.sequence).where(_calibrations.c.digest == digest)
+        with self.database.reading() as connection:
+            return connection.execute(query.limit(1)).first() is not None
 
     def add(self, version: VersionRecord) -> VersionRecord:
         """Store a new version; its labels move to it from other versions of its name."""
-        with self._database.writing() as connection:
-            _take_labels(connection, version.name, version.labels)
+        with self.database.writing() as connection:
+            self._take_labels(connection, version.name, version.labels)
             added = connection.execute(
                 sa.insert(_models).values(
                     name=version.name,
@@ -158,79 +144,66 @@ class ModelStore:
                         rows=version.calibration.rows,
                     )
                 )
-            records = _read(connection)
-        self._index(records)
-        return self._find(version)
+            change(self.database, connection)
+            return self._find(version)
 
     def label(self, version: VersionRecord, labels: Sequence[str]) -> VersionRecord:
         """Replace a version's labels; the new ones move to it from other versions of its name."""
-        with self._database.writing() as connection:
-            _take_labels(connection, version.name, labels)
+        with self.database.writing() as connection:
+            self._take_labels(connection, version.name, labels)
             connection.execute(
                 sa.update(_models)
                 .where(_models.c.name == version.name, _models.c.version == version.version)
                 .values(labels=list(labels))
             )
-            records = _read(connection)
-        self._index(records)
-        return self._find(version)
+            change(self.database, connection)
+            return self._find(version)
 
     def name_classes(self, version: VersionRecord, names: str) -> VersionRecord:
         """Replace the names of a version's classes, a name a line."""
-        with self._database.writing() as connection:
+        with self.database.writing() as connection:
             _set_class_names(connection, version.sequence, names)
-            records = _read(connection)
-        self._index(records)
-        return self._find(version)
+            change(self.database, connection)
+            return self._find(version)
 
     def remove(self, versions: Sequence[VersionRecord]) -> None:
         """Delete versions."""
         numbers = [version.sequence for version in versions]
-        with self._database.removing() as connection:
+        with self.database.removing() as connection:
             for table in (_models, _class_names, _calibrations):
                 connection.execute(sa.delete(table).where(table.c.sequence.in_(numbers)))
-            records = _read(connection)
-        self._index(records)
+            change(self.database, connection)
 
-    def _index(self, records: dict[str, tuple[VersionRecord, ...]]) -> None:
-        by_build: dict[str, list[VersionRecord]] = {}
-        for versions in records.values():
-            for version in versions:
-                by_build.setdefault(version.build, []).append(version)
-        self._records, self._by_build = records, by_build
+    def _take_labels(self, connection: sa.Connection, name: str, labels: Sequence[str]) -> None:
+        for version in self.versions(name) if labels else ():
+            remaining = [label for label in version.labels if label not in labels]
+            if len(remaining) < len(version.labels):
+                connection.execute(
+                    sa.update(_models)
+                    .where(_models.c.sequence == version.sequence)
+                    .values(labels=remaining)
+                )
 
     def _find(self, version: VersionRecord) -> VersionRecord:
-        return next(v for v in self.versions(version.name) if v.version == version.version)
+        (stored,) = self._read(_models.c.name == version.name, _models.c.version == version.version)
+        return stored
 
-
-def _take_labels(connection: sa.Connection, name: str, labels: Sequence[str]) -> None:
-    for version in _read(connection).get(name, ()):
-        remaining = [label for label in version.labels if label not in labels]
-        if len(remaining) < len(version.labels):
-            connection.execute(
-                sa.update(_models)
-                .where(_models.c.sequence == version.sequence)
-                .values(labels=remaining)
-            )
+    def _read(self, *conditions: sa.ColumnElement[bool]) -> list[VersionRecord]:
+        query = (
+            sa.select(_models, _class_names.c.names, _calibrations.c.digest, _calibrations.c.rows)
+            .outerjoin_from(_models, _class_names, _models.c.sequence == _class_names.c.sequence)
+            .outerjoin(_calibrations, _models.c.sequence == _calibrations.c.sequence)
+            .where(*conditions)
+            .order_by(_models.c.name, _models.c.version.desc())
+        )
+        with self.database.reading() as connection:
+            return [_version(row) for row in connection.execute(query)]
 
 
 def _set_class_names(connection: sa.Connection, sequence: int, names: str) -> None:
     connection.execute(sa.delete(_class_names).where(_class_names.c.sequence == sequence))
     if names:
         connection.execute(sa.insert(_class_names).values(sequence=sequence, names=names))
-
-
-def _read(connection: sa.Connection) -> dict[str, tuple[VersionRecord, ...]]:
-    records: dict[str, tuple[VersionRecord, ...]] = {}
-    query = (
-        sa.select(_models, _class_names.c.names, _calibrations.c.digest, _calibrations.c.rows)
-        .outerjoin_from(_models, _class_names, _models.c.sequence == _class_names.c.sequence)
-        .outerjoin(_calibrations, _models.c.sequence == _calibrations.c.sequence)
-        .order_by(_models.c.name, _models.c.version.desc())
-    )
-    for row in connection.execute(query):
-        records[row.name] = (*records.get(row.name, ()), _version(row))
-    return records
 
 
 def _version(row: Any) -> VersionRecord:

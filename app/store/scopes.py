@@ -1,24 +1,24 @@
-"""The saved scopes: the levels of each version of a name. They share the builds' database.
+"""The saved scopes: the levels of each version of a name.
 
 Every method blocks, so the API calls them in threads.
 """
 
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
-from app.store.database import Database, now
+from app.store.database import Store, now
+from app.store.schema import Name, metadata
 from model_zoo import Problem, SavedScope, ZooError, unknown_name
 
 _scopes = sa.Table(
     "scopes",
-    sa.MetaData(),
+    metadata,
     # The order in which versions were put, each for the last time. The highest of a name is its
     # current version; a number is the cursor of a listing, and is never reused.
     sa.Column("sequence", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("name", sa.String, nullable=False),
+    sa.Column("name", Name, nullable=False),
     sa.Column("digest", sa.String, nullable=False),
     sa.Column("created", sa.String, nullable=False),
     sa.Column("level_count", sa.Integer, nullable=False),
@@ -46,25 +46,13 @@ class ScopeItem:
     level_count: int
 
 
-class ScopeStore:
+class ScopeStore(Store):
     """Stores the saved scopes, and gives them to `model_zoo`."""
-
-    def __init__(self, database: Database) -> None:
-        """Use a database; create the table if it does not exist.
-
-        Raises: StoreError if the database cannot be used.
-        """
-        self._database = database
-        database.create(_scopes)
-
-    def alone(self) -> AbstractContextManager[None]:
-        """See `BuildStore.alone`."""
-        return self._database.alone()
 
     def add(self, scope: SavedScope) -> tuple[ScopeItem, bool]:
         """Store a version as the current one of its name; return it, and whether it is new."""
         same = sa.and_(_scopes.c.name == scope.name, _scopes.c.digest == scope.digest)
-        with self._database.writing() as connection:
+        with self.database.writing() as connection:
             created = connection.scalar(sa.select(_scopes.c.created).where(same))
             connection.execute(sa.delete(_scopes).where(same))
             connection.execute(
@@ -89,7 +77,7 @@ class ScopeStore:
         query = sa.select(_scopes).where(_scopes.c.name == name)
         if digest is not None:
             query = query.where(_scopes.c.digest.startswith(digest, autoescape=True))
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             rows = connection.execute(query.order_by(_scopes.c.sequence.desc()).limit(2)).all()
             if not rows:
                 raise ZooError(_unknown(connection, name, digest))
@@ -112,12 +100,12 @@ class ScopeStore:
             query = query.where(_scopes.c.name == name)
         if before is not None:
             query = query.where(_scopes.c.sequence < before)
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             return [_item(row) for row in connection.execute(query)]
 
     def count(self) -> int:
         """Return how many versions there are of all names."""
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             return connection.scalar(sa.select(sa.func.count()).select_from(_scopes)) or 0
 
     def remove(self, name: str, digest: str | None) -> None:
@@ -125,7 +113,7 @@ class ScopeStore:
         query = sa.delete(_scopes).where(_scopes.c.name == name)
         if digest is not None:
             query = query.where(_scopes.c.digest == digest)
-        with self._database.removing() as connection:
+        with self.database.removing() as connection:
             connection.execute(query)
 
 

@@ -1,7 +1,6 @@
-"""The thread that writes to the store.
+"""The threads that write to a store.
 
-SQLite has one writer at a time, so more threads would only wait for each other; and the threads
-that read stay free, whatever the writer waits for.
+The threads that read stay free, whatever those that write wait for.
 """
 
 import asyncio
@@ -15,19 +14,31 @@ from typing import ParamSpec, TypeVar
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_writer = ThreadPoolExecutor(1, thread_name_prefix="store")
 _asked_at: contextvars.ContextVar[float] = contextvars.ContextVar("asked_at")
 
 
-async def write(call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Return what a call returns that writes to the store, made in its thread.
+class WriterThreads:
+    """As many threads as a database has writers at a time: more would only wait for each other."""
 
-    The time that it waits for its turn counts as waiting for the database: see `seconds_waited`.
-    """
-    context = contextvars.copy_context()
-    context.run(_asked_at.set, time.monotonic())
-    loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(_writer, partial(context.run, call, *args, **kwargs))
+    def __init__(self, count: int) -> None:
+        self._executor = ThreadPoolExecutor(count, thread_name_prefix="store")
+
+    async def write(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Return what a call returns that writes to the store, made in one of the threads.
+
+        The time that it waits for its turn counts as waiting for the database: see
+        `seconds_waited`.
+        """
+        context = contextvars.copy_context()
+        context.run(_asked_at.set, time.monotonic())
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self._executor, partial(context.run, call, *args, **kwargs)
+        )
+
+    def close(self) -> None:
+        """Let the threads end when their calls return."""
+        self._executor.shutdown(wait=False)
 
 
 def seconds_waited() -> float:

@@ -1,4 +1,4 @@
-"""`model-zoo home`: back up the home of a service, and restore it."""
+"""`model-zoo home`: back up the home of a service, restore it, and upgrade its database."""
 
 import argparse
 import sys
@@ -23,9 +23,15 @@ def add_home_commands(parser: argparse.ArgumentParser) -> None:
     add_home(restore)
     restore.set_defaults(run=_restore)
 
+    upgrade = commands.add_parser(
+        "upgrade", help="give a database of an earlier release, or a new one, today's tables"
+    )
+    add_home(upgrade)
+    upgrade.set_defaults(run=_upgrade)
+
 
 def _backup(options: argparse.Namespace) -> int:
-    service = _service()
+    service = import_service("store.backups")
     with progress(f"backing up {options.home}"):
         copied = service.back_up(options.home, options.target)
     for checkpoint_id in copied.missing:
@@ -45,10 +51,15 @@ def _backup(options: argparse.Namespace) -> int:
 
 
 def _restore(options: argparse.Namespace) -> int:
-    service = _service()
+    service = import_service("store.backups")
     with progress(f"restoring {options.source}"):
         copied = service.restore(options.source, options.home)
     print(f"{options.home}: {_spell(copied)}")
+    return 0
+
+
+def _upgrade(options: argparse.Namespace) -> int:
+    print(import_service("store.opening").upgrade(options.home))
     return 0
 
 
@@ -59,8 +70,3 @@ def _spell(copied: Any) -> str:
         noun = "calibration" if copied.calibrations == 1 else "calibrations"
         files += f" and {copied.calibrations} {noun}"
     return f"the database and {files}, {copied.bytes:,} bytes"
-
-
-def _service() -> Any:
-    """Return what knows which files a home has."""
-    return import_service("store.backups")

@@ -1,4 +1,7 @@
-"""The service in two forms: in this process without a worker, and as the real program."""
+"""The service in two forms: in this process without a worker, and as the real program.
+
+With `--database postgresql` both keep their builds in a database of a real server.
+"""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -6,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from postgresql import Postgresql
 from starlette.testclient import TestClient
 from zoo_server import NoEngine, Server
 
@@ -13,8 +17,32 @@ from app.main import create_app
 from app.settings import Settings
 
 
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Postgresql]:
+    """A PostgreSQL server, one for all tests of a process."""
+    server = Postgresql()
+    yield server
+    server.close()
+
+
 @pytest.fixture
-def make_client(tmp_path: Path) -> Iterator[Callable[..., TestClient]]:
+def postgresql_url(postgresql: Postgresql) -> Iterator[str]:
+    """An empty database with today's tables."""
+    name = postgresql.create()
+    yield postgresql.url(name)
+    postgresql.drop(name)
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """The setting of the database that the tests are run with."""
+    if request.config.getoption("--database") == "sqlite":
+        return {}
+    return {"database_url": request.getfixturevalue("postgresql_url")}
+
+
+@pytest.fixture
+def make_client(tmp_path: Path, database: dict[str, Any]) -> Iterator[Callable[..., TestClient]]:
     """Return a function that starts the service in this process, with settings and an engine.
 
     Called again, it ends the service before, whose home the next one has.
@@ -27,7 +55,8 @@ def make_client(tmp_path: Path) -> Iterator[Callable[..., TestClient]]:
 
     def make(engine: Any = None, **settings: Any) -> TestClient:
         end()
-        app = create_app(Settings(home=tmp_path / "home", **settings), engine or NoEngine())
+        home = tmp_path / "home"
+        app = create_app(Settings(home=home, **database, **settings), engine or NoEngine())
         client = TestClient(app, follow_redirects=False)
         clients.append(client)
         return client.__enter__()
@@ -43,9 +72,15 @@ def client(make_client: Callable[..., TestClient]) -> TestClient:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
     """The real program with its worker, one for all tests: TensorFlow takes seconds to import."""
-    server = Server(tmp_path_factory.mktemp("home"))
+    settings = {}
+    if request.config.getoption("--database") == "postgresql":
+        databases: Postgresql = request.getfixturevalue("postgresql")
+        settings["database_url"] = databases.url(databases.create())
+    server = Server(tmp_path_factory.mktemp("home"), **settings)
     yield server
     server.end()
 

@@ -14,8 +14,8 @@ from app.settings import Settings
 from app.store import backups
 from app.store.backups import MANIFEST, Copied, back_up, restore
 from app.store.builds import Build, BuildStore
-from app.store.database import FILE_NAME, Database
 from app.store.models import Calibration, ModelStore, VersionRecord
+from app.store.sqlite import FILE_NAME, SqliteDatabase
 from model_zoo import HomeLock, ZooError
 from model_zoo.cli import main
 
@@ -34,7 +34,7 @@ def add(store: BuildStore, name: str, checkpoint_id: str) -> None:
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[BuildStore]:
     """The builds of a home with two checkpoints, open as a service has it."""
-    with closing(Database(tmp_path / "home", Settings().store_wait)) as database:
+    with closing(SqliteDatabase(tmp_path / "home", Settings().store_wait)) as database:
         (tmp_path / "home" / "checkpoints").mkdir()
         for checkpoint_id in (USED, UNUSED):
             checkpoint(tmp_path / "home", checkpoint_id).write_bytes(checkpoint_id.encode())
@@ -59,7 +59,7 @@ def test_a_restored_home_has_the_builds_and_the_checkpoints(backup: Path, tmp_pa
     home = tmp_path / "new" / "home"
     size = (backup / FILE_NAME).stat().st_size
     assert restore(backup, home) == Copied(2, size + 128)
-    with closing(Database(home, Settings().store_wait)) as database:
+    with closing(SqliteDatabase(home, Settings().store_wait)) as database:
         build = BuildStore(database).get("build")
     assert build is not None
     assert build.spec["weights"] == {"source": "checkpoint", "id": USED}
@@ -102,7 +102,7 @@ def test_a_checkpoint_that_is_removed_with_its_build_meanwhile_breaks_nothing(
     monkeypatch.setattr(backups, "_snapshot", then_change)
     assert back_up(tmp_path / "home", tmp_path / "backup").missing == ()
     restore(tmp_path / "backup", tmp_path / "restored")
-    with closing(Database(tmp_path / "restored", Settings().store_wait)) as database:
+    with closing(SqliteDatabase(tmp_path / "restored", Settings().store_wait)) as database:
         builds = BuildStore(database).list(architecture=None, before=None, limit=9)
     assert [build.id for build in builds] == ["later"]
     folder = tmp_path / "restored" / "checkpoints"
@@ -131,7 +131,7 @@ def test_the_rows_that_calibrate_versions_are_backed_up_and_others_are_not(
     (home / "calibrations").mkdir()
     for digest in (USED, UNUSED):
         (home / "calibrations" / f"{digest}.npy").write_bytes(b"rows")
-    with closing(Database(home, Settings().store_wait)) as database:
+    with closing(SqliteDatabase(home, Settings().store_wait)) as database:
         models = ModelStore(database)
         for name, digest in (("fast", USED), ("faster", USED), ("lost", GONE)):
             version = VersionRecord(name, 1, "build", precision="int8")

@@ -20,7 +20,7 @@ from app.engine import DeadlineError, ModelRef, ModelState, Quantization, Reply
 from app.http.body_budget import BodyBudget
 from app.settings import Limit
 from app.store.calibrations import CalibrationFiles, CalibrationRows
-from app.store.database import FILE_NAME
+from app.store.sqlite import FILE_NAME
 from model_zoo import decode_image, preprocess
 
 Make = Callable[..., TestClient]
@@ -404,7 +404,8 @@ def test_a_version_that_goes_just_before_gives_no_calibration(
 
     def too_late(files: CalibrationFiles, digest: str) -> None:
         services = client.app.state.services  # type: ignore[attr-defined]
-        services.models.store.remove(services.models.store.versions("fast"))
+        store = services.registry._store
+        store.remove(store.versions("fast"))
         files.remove_unused(digest)
         hold(files, digest)
 
@@ -448,13 +449,15 @@ def test_a_restart_keeps_the_rows_of_versions_and_nothing_else(
     )
 
 
+@pytest.mark.sqlite
 def test_a_database_of_an_older_release_gains_calibrations(
     make_client: Make, client: TestClient, engine: QuantizingEngine
 ) -> None:
     made = build(client)
     client.put("/v1/models/old", json={"build": made})
     with closing(sqlite3.connect(engine.home / FILE_NAME)) as connection:
-        connection.execute("DROP TABLE calibrations")
+        for table in ("calibrations", "zoo_schema_version", "revision", "sweep_leases"):
+            connection.execute(f"DROP TABLE {table}")
         connection.commit()
     again = make_client(engine)
     assert [each["name"] for each in again.get("/v1/models").json()["models"]] == ["old"]

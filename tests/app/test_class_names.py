@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import homes
 import numpy as np
 import pytest
+import sqlalchemy as sa
 from fake_worker import in_reader
 from starlette.testclient import TestClient
 from zoo_server import NoEngine, build, npy_bytes, problem
@@ -17,7 +17,6 @@ from zoo_server import NoEngine, build, npy_bytes, problem
 from app.engine import Answer, ModelRef, ModelState, Reply, Rows
 from app.serving.class_names import check_names_bytes, names_bytes, read_class_names
 from app.settings import Settings
-from app.store.database import FILE_NAME
 from app.tasks import DecodedInputs, ReadInputs
 from model_zoo import InputError, ZooError
 
@@ -235,14 +234,13 @@ def test_a_new_version_has_no_names_of_the_last_one(client: TestClient) -> None:
     assert "warnings" not in put(client, other, precision="bfloat16", class_names=NAMES).json()
 
 
-def test_a_removed_version_leaves_no_names(client: TestClient, tmp_path: Path) -> None:
+def test_a_removed_version_leaves_no_names(client: TestClient) -> None:
     made = build(client)
     put(client, made, class_names=NAMES)
     assert client.delete("/v1/models/fish").status_code == 204
     assert shown(client, made) == [None, None]
-    connection = sqlite3.connect(tmp_path / "home" / FILE_NAME)
-    assert connection.execute("SELECT count(*) FROM class_names").fetchone() == (0,)
-    connection.close()
+    with client.app.state.services.database.reading() as connection:  # type: ignore[attr-defined]
+        assert connection.scalar(sa.text("SELECT count(*) FROM class_names")) == 0
     assert "class_names" not in put(client, made).json()
 
 

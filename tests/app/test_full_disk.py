@@ -8,9 +8,9 @@ import pytest
 
 from app.settings import Settings
 from app.store.builds import Build, BuildStore
-from app.store.database import Database
 from app.store.errors import StoreError
 from app.store.reserve import FILE_NAME, RESERVED_BYTES
+from app.store.sqlite import SqliteDatabase
 
 
 def fill(home: Path) -> None:
@@ -29,7 +29,7 @@ def build(number: int) -> Build:
 
 def check(home: Path) -> None:
     """Fill the disk of a home, and use the store then."""
-    database = Database(home, Settings().store_wait)
+    database = SqliteDatabase(home, Settings().store_wait)
     store = BuildStore(database)
     store.add([build(number) for number in range(50)])
     fill(home)
@@ -44,7 +44,7 @@ def check(home: Path) -> None:
     assert store.remove("0")
     database.close()
     # The room is kept again, for the next time.
-    database = Database(home, Settings().store_wait)
+    database = SqliteDatabase(home, Settings().store_wait)
     assert (home / FILE_NAME).stat().st_size == RESERVED_BYTES
     database.close()
 

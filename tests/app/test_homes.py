@@ -48,6 +48,11 @@ def test_models_have_the_same_metadata_as_before(client: TestClient, release: st
     assert {name: homes.model_metadata(client, name) for name in expected} == expected
 
 
+def test_saved_scopes_and_sweeps_are_as_before(client: TestClient, release: str) -> None:
+    expected = homes.expected_answers(release).get("saved", {"scopes": {}, "sweeps": []})
+    assert homes.saved(client) == expected
+
+
 def assert_same_build(posted: dict[str, Any], build: dict[str, Any]) -> None:
     """Compare what a request that posts a build answers today with what it answered then."""
     body = homes.without_wording(homes.without_later_links(posted))

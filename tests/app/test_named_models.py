@@ -1,7 +1,6 @@
 """Builds given names over HTTP: versions, labels, what is in memory, and what a restart keeps."""
 
 import asyncio
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,8 @@ from zoo_server import NoEngine, build, poll
 
 from app.engine import ModelRef, ModelState, OutOfMemoryError
 from app.settings import Settings
-from app.store.builds import Build, BuildStore
-from app.store.database import FILE_NAME, Database
 from app.store.models import ModelStore, VersionRecord
+from app.store.sqlite import SqliteDatabase
 
 Make = Callable[..., TestClient]
 
@@ -422,28 +420,13 @@ def test_a_pinned_build_over_a_new_limit_does_not_keep_the_service_from_starting
     assert list(versions(client)) == [("digits", 1)]
 
 
-def test_a_database_without_the_table_is_used_on(tmp_path: Path) -> None:
-    database = Database(tmp_path, Settings().store_wait)
-    BuildStore(database).add([Build("a", "lenet", {}, {"warnings": []})])
-    database.close()
-    connection = sqlite3.connect(tmp_path / FILE_NAME)
-    tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master")]
-    connection.close()
-    assert "models" not in tables
-    database = Database(tmp_path, Settings().store_wait)
-    builds, models = BuildStore(database), ModelStore(database)
-    assert models.add(VersionRecord("m", 1, "a")).version == 1
-    assert builds.get("a") is not None
-    database.close()
-
-
 def test_models_are_read_back_with_all_that_they_are(tmp_path: Path) -> None:
-    database = Database(tmp_path, Settings().store_wait)
+    database = SqliteDatabase(tmp_path, Settings().store_wait)
     store = ModelStore(database)
     kept = store.add(VersionRecord("m", 2**63 - 1, "b", ("x", "y"), "tensorflow", "bfloat16", True))
     store.add(VersionRecord("m", 1, "b", ("y",)))
     database.close()
-    database = Database(tmp_path, Settings().store_wait)
+    database = SqliteDatabase(tmp_path, Settings().store_wait)
     highest, lowest = ModelStore(database).versions("m")
     assert (highest.version, highest.labels) == (2**63 - 1, ("x",))
     assert (highest.engine, highest.precision, highest.pinned) == ("tensorflow", "bfloat16", True)

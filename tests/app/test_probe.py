@@ -22,7 +22,7 @@ from zoo_server import NoEngine, build, image_bytes, npy_bytes, problem
 from app.engine import Reply
 from app.settings import Settings
 from app.store.builds import BuildStore
-from app.store.database import Database
+from app.store.sqlite import SqliteDatabase
 from app.tasks import MeasuredSignal, MeasureSignal
 from model_zoo import BuildSpec, ProbeDocument, Trace, VerdictDocument, trace
 
@@ -241,7 +241,7 @@ def test_what_was_found_outlives_the_service_and_not_the_build(
     assert len(warnings(client, build_id)) == 1
     assert client.delete(f"/v1/builds/{build_id}").status_code == 204
     assert warnings(client, build(client)) == []
-    database = Database(tmp_path / "home", Settings().store_wait)
+    database = SqliteDatabase(tmp_path / "home", Settings().store_wait)
     lenet = trace(BuildSpec.read({"architecture": "lenet"}))
     assert not BuildStore(database).keep_probe("0" * 32, found_in(lenet, VERDICT))
     database.close()

@@ -7,40 +7,41 @@ import pytest
 
 from app.settings import Settings
 from app.store.builds import Build, BuildStore
-from app.store.database import FILE_NAME, Database
 from app.store.errors import StoreError
 from app.store.files import WeightFiles
+from app.store.sqlite import FILE_NAME, SqliteDatabase
 
 
 def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
-    Database(tmp_path, Settings().store_wait).close()
+    SqliteDatabase(tmp_path, Settings().store_wait).close()
     connection = sqlite3.connect(tmp_path / FILE_NAME)
-    connection.execute("PRAGMA user_version = 2")
+    connection.execute("UPDATE zoo_schema_version SET version_num = '0003'")
+    connection.commit()
     connection.close()
     with pytest.raises(StoreError) as refusal:
-        Database(tmp_path, Settings().store_wait)
+        SqliteDatabase(tmp_path, Settings().store_wait)
     assert str(refusal.value) == (
-        f"{tmp_path / FILE_NAME} was written by a newer version of the service (schema 2; this one "
-        "supports 1)."
+        f"{tmp_path / FILE_NAME} was written by a newer version of the service (schema 3; this one "
+        "supports 2)."
     )
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_bytes(b"no database at all" * 100)
     with pytest.raises(StoreError) as refusal:
-        Database(tmp_path, Settings().store_wait)
+        SqliteDatabase(tmp_path, Settings().store_wait)
     assert str(refusal.value) == (f"{tmp_path / FILE_NAME} cannot be used: file is not a database.")
 
 
 def test_a_home_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StoreError) as refusal:
-        Database(tmp_path / "file" / "home", Settings().store_wait)
+        SqliteDatabase(tmp_path / "file" / "home", Settings().store_wait)
     assert str(refusal.value) == f"{tmp_path / 'file' / 'home'} cannot be created: Not a directory."
 
 
 def test_a_database_that_goes_away_is_an_error_fit_for_a_client(tmp_path: Path) -> None:
-    database = Database(tmp_path, Settings().store_wait)
+    database = SqliteDatabase(tmp_path, Settings().store_wait)
     store = BuildStore(database)
     connection = sqlite3.connect(tmp_path / FILE_NAME)
     connection.execute("DROP TABLE builds")

@@ -17,10 +17,11 @@ from zoo_server import IdleEngine, build
 
 from app.settings import Limit
 from app.store.builds import BuildStore
-from app.store.database import FILE_NAME, Database
-from app.store.threads import write
+from app.store.sqlite import FILE_NAME, SqliteDatabase
 
 Make = Callable[..., TestClient]
+
+pytestmark = pytest.mark.sqlite
 
 LOCKED = {
     "type": "/docs#problem-store-unavailable",
@@ -143,12 +144,12 @@ def test_a_write_that_waited_for_its_turn_does_not_wait_for_the_lock_as_well(
     tmp_path: Path,
 ) -> None:
     """So a queue of writes is refused when its first is, and not one after the other."""
-    database = Database(tmp_path, Limit(0.05, "ZOO_STORE_TIMEOUT_S"))
+    database = SqliteDatabase(tmp_path, Limit(0.05, "ZOO_STORE_TIMEOUT_S"))
     store = BuildStore(database)
 
     async def two_writes() -> list[object]:
-        lasting = write(wait_for.wait)
-        waiting = write(store.remove, "0" * 32)
+        lasting = store.write(wait_for.wait)
+        waiting = store.write(store.remove, "0" * 32)
         return await asyncio.gather(lasting, waiting, return_exceptions=True)
 
     wait_for = threading.Event()

@@ -16,7 +16,7 @@ from app.serving import sweep_run
 from app.serving.known_outcomes import KnownOutcomes
 from app.serving.sweep_run import SweepRun
 from app.settings import Limit, Settings
-from app.store.database import Database
+from app.store.sqlite import SqliteDatabase
 from app.store.sweeps import SweepStore
 from app.tasks import IdentifyRows, TraceRows
 from model_zoo import RowTracer, Sweep, SweepRowDocument, sweep
@@ -51,7 +51,7 @@ class FakeEngine:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[SweepStore]:
-    database = Database(tmp_path, Settings().store_wait)
+    database = SqliteDatabase(tmp_path, Settings().store_wait)
     yield SweepStore(database, Limit(10**9, "ZOO_MAX_SWEEPS_BYTES"))
     database.close()
 
@@ -71,10 +71,11 @@ def start(
 ) -> tuple[SweepRun, list[SweepRowDocument]]:
     """Return a run, and the rows that are stored already."""
     texts = json.dumps(read.document), json.dumps(read.scopes.to_dict())
-    stored = store.add(read.id, read.rows, *texts, ())
+    stored = store.add(read.id, read.rows, *texts)
+    store.take(read.id)
 
     async def keep(rows: Any, progress: Any) -> None:
-        await asyncio.to_thread(store.append, read.id, rows, progress, ())
+        await asyncio.to_thread(store.append, read.id, rows, progress)
 
     known = rows_of(store, read)
     outcomes = outcomes or KnownOutcomes()
@@ -211,7 +212,7 @@ def test_an_engine_that_is_unavailable_stops_the_sweep_and_it_goes_on_later(
 def test_a_sweep_that_is_killed_and_resumed_has_the_rows_of_one_run(
     tmp_path_factory: pytest.TempPathFactory, kills: list[int]
 ) -> None:
-    database = Database(tmp_path_factory.mktemp("home"), Settings().store_wait)
+    database = SqliteDatabase(tmp_path_factory.mktemp("home"), Settings().store_wait)
     store = SweepStore(database, Limit(10**9, "ZOO_MAX_SWEEPS_BYTES"))
     expected = in_process(MIXED)
 

@@ -21,7 +21,7 @@ from app.api.builds.bodies import (
     posted_reports_body,
     traced_build_body,
 )
-from app.api.parts import BuildsDep, ModelsDep, SettingsDep, WeightExportsDep
+from app.api.parts import BuildsDep, FollowingDep, SettingsDep, WeightExportsDep
 from app.body_fields import BuildId, Links, Time
 from app.builds import Builds
 from app.http.access import changes_nothing
@@ -178,7 +178,7 @@ async def read_build(build_id: str, builds: BuildsDep) -> Response:
 )
 @needs("admin")
 async def delete_build(
-    build_id: str, builds: BuildsDep, models: ModelsDep, weight_exports: WeightExportsDep
+    build_id: str, builds: BuildsDep, following: FollowingDep, weight_exports: WeightExportsDep
 ) -> Response:
     """Refused while another build takes weights from it, or while a named model uses it.
 
@@ -186,7 +186,7 @@ async def delete_build(
     """
     await builds.find(build_id)
     await builds.remove(build_id)
-    models.release_build(build_id)
+    await following.settle()
     await weight_exports.remove(build_id)
     return Response(status_code=204)
 

@@ -50,7 +50,7 @@ _METADATA = {200: answer("The metadata.", V2ModelMetadataBody), **problems("unkn
 @needs("read")
 async def list_models(models: ModelsDep) -> Response:
     """Only named models. Every build is also a model, named by its id."""
-    body: V2ModelNamesBody = {"models": list(models.store.names())}
+    body: V2ModelNamesBody = {"models": list(models.records.names())}
     return JsonAnswer(body)
 
 
@@ -124,7 +124,8 @@ async def read_model_config(model: ModelDep, settings: SettingsDep, models: Mode
 async def read_model(model: ModelDep, settings: SettingsDep, models: ModelsDep) -> Response:
     """The input and output to use; `properties` names the other outputs, and whether images fit."""
     # A build that goes by its id has one version.
-    versions = sorted(each.version for each in models.store.versions(model.name)) or [model.version]
+    records = models.records.versions(model.name)
+    versions = sorted(each.version for each in records) or [model.version]
     facts = _facts(model, settings, models.state(model.ref))
     return JsonAnswer(model_metadata(facts, versions))
 

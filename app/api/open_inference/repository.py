@@ -81,9 +81,8 @@ async def read_index(
     """With `{"ready": true}`, only those in memory."""
     document = await _document(request, settings, builds)
     only_ready = optional(document, "ready", bool, "") or False
-    index = [
-        _index_entry(record, models.state(models.ref(record))) for record in models.store.by_name()
-    ]
+    records = models.records.by_name()
+    index = [_index_entry(record, models.state(models.ref(record))) for record in records]
     return JsonAnswer([entry for entry in index if entry["state"] == "READY" or not only_ready])
 
 

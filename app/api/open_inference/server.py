@@ -77,7 +77,7 @@ async def read_live() -> Response:
 @needs("read", area="health")
 async def read_ready(engine: EngineDep, database: DatabaseDep) -> Response:
     """503 while the worker starts, while pinned models load, while the service drains, and while
-    ZOO_HOME is gone.
+    ZOO_HOME or the database is gone.
 
     Other models do not count: their requests wait until they are loaded.
     """

@@ -36,7 +36,7 @@ async def read_all_statistics(
     """Counts and nanoseconds since the service started."""
     entries = [
         _entry(statistics, engine, record.name, record.version, models.ref(record))
-        for record in models.store.by_name()
+        for record in models.records.by_name()
     ]
     listed = {(entry["name"], entry["version"]) for entry in entries}
     for entry in statistics.model_stats():

@@ -291,7 +291,7 @@ def _in_the_protocols_words(models: Models, path: ModelPath, sentence: str) -> I
         name, label = path.name, path.label
         item: ProblemItem
         item = {"pointer": "", "message": error.detail, "received": name, "suggestion": None}
-        if label is not None and models.store.versions(name):
+        if label is not None and models.records.versions(name):
             sentence = f"Unrecognized servable version label: {clip(label)}"
             raise ServiceError("unprocessable", sentence, errors=[item]) from error
         raise ServiceError("unknown-model", sentence, errors=[item]) from error

@@ -62,6 +62,10 @@ NESTED = [
     {"ops": ["fully_connected"], "args": {"normalizer_fn": None, "activation_fn": "tanh"}},
     {"ops": ["separable_conv2d"], "args": {"weights_regularizer": None}},  # reaches no call
 ]
+SWEEP = {
+    "spec": {"architecture": "lenet", "input_shape": [4, 4, 1]},
+    "axes": {"/params/num_classes": {"start": 2, "stop": 40}},
+}
 
 
 def write_home(client: httpx.Client) -> dict[str, Any]:
@@ -123,6 +127,11 @@ def write_home(client: httpx.Client) -> dict[str, Any]:
         pinned=True,
     )
     put(client, "pictures", tuned)
+    put(client, "shapes", small, class_names=["circle", "square", "triangle"])
+    client.put("/v1/scopes/house", json={"levels": NESTED}).raise_for_status()
+    client.put("/v1/scopes/house", json={"levels": NESTED[:2]}).raise_for_status()
+    client.post(f"/v1/builds/{small}/probe?rows=1").raise_for_status()
+    client.post("/v1/sweeps", json=SWEEP).raise_for_status()
 
     # The checkpoint's own build is not needed any more; one weight file stays.
     assert client.delete(f"/v1/builds/{seeded}").status_code == 204
@@ -162,6 +171,7 @@ def recorded(client: httpx.Client) -> dict[str, Any]:
     names = sorted({model["name"] for model in listings["models"]})
     return {
         "listings": listings,
+        "saved": homes.saved(client),
         "metadata": {name: homes.model_metadata(client, name) for name in names},
         "answers": builds,
         "weight-digests": {each: homes.weight_digests(client, each) for each in builds},
@@ -178,6 +188,8 @@ def main(release: str) -> None:
     folder = homes.HOMES / release
     folder.mkdir()
     posted = served(folder / homes.HOME, write_home)
+    for name in ("lock", "reserve"):  # of the service that ran
+        (folder / homes.HOME / name).unlink(missing_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         copy = shutil.copytree(folder / homes.HOME, Path(scratch) / homes.HOME)
         expected = {"version": VERSION, "posted": posted, **served(copy, recorded)}
