@@ -142,14 +142,15 @@ class NetworkCache:
         Raises: ServiceError (unknown-build) if no build has this id; ZooError if it exceeds the
         limits, which may be lower than when it was posted.
         """
-        network = self.cached(build_id)
-        if network is None:
-            changes = self._changes
-            network, mark = await self._builds.reading.run(self._read, build_id)
-            if self._changes == changes:  # else the build may have been removed after it was read
-                self._networks[build_id] = network, mark
-                while len(self._networks) > self._capacity:
-                    self._networks.popitem(last=False)
+        cached = self.cached(build_id)
+        if cached is not None:
+            return cached
+        changes = self._changes
+        network, mark = await self._builds.reading.run(self._read, build_id)
+        if self._changes == changes:  # else the build may have been removed after it was read
+            self._networks[build_id] = network, mark
+            while len(self._networks) > self._capacity:
+                self._networks.popitem(last=False)
         return network
 
     def keep(self, marks: Mapping[str, BuildMark]) -> None:

@@ -27,7 +27,8 @@ def open_database(settings: Settings) -> Database:
     if settings.database_url is None:
         return SqliteDatabase(settings.home, settings.store_wait)
     url = settings.database_url.get_secret_value()
-    return _postgresql().PostgresqlDatabase(url, settings.store_wait)
+    database: Database = _postgresql().PostgresqlDatabase(url, settings.store_wait)
+    return database
 
 
 def upgrade(home: Path) -> str:

@@ -176,7 +176,7 @@ def engine(url: str, wait_s: float) -> sa.Engine:
         given = conninfo.conninfo_to_dict(url)
     except psycopg.ProgrammingError as error:  # in words that may repeat a password
         raise StoreError(_URL_RULE) from error
-    defaults = {
+    defaults: dict[str, Any] = {
         "connect_timeout": max(2, math.ceil(wait_s)),
         "tcp_user_timeout": math.ceil(1000 * (wait_s + _GRACE_S)),
         "application_name": "model-zoo",

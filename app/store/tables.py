@@ -5,6 +5,8 @@ import sqlalchemy as sa
 from app.store import builds, models, revision, scopes, sweeps
 from app.store.schema import SCHEMA_VERSION, VERSION_TABLE, metadata
 
+__all__ = ["STORES", "create", "metadata"]
+
 STORES = (builds, models, revision, scopes, sweeps)
 
 # As Alembic makes it.

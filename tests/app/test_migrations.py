@@ -248,6 +248,6 @@ def test_a_backup_of_a_home_does_not_stand_for_one_of_postgresql(
     command_line = ["home", "backup", str(tmp_path / "backup"), "--home", str(tmp_path / "home")]
     assert main(command_line) == 1
     assert capsys.readouterr().err.splitlines()[-1] == (
-        "model-zoo: ZOO_DATABASE_URL is set, and a database of PostgreSQL is in no home: back it up "
-        "with pg_dump."
+        "model-zoo: ZOO_DATABASE_URL is set, and a database of PostgreSQL is in no home: back it "
+        "up with pg_dump."
     )
