@@ -1,4 +1,4 @@
-"""The tables of release 0.5. A SQLite database of a release before gains those that it lacks."""
+"""The tables of release 0.6. A SQLite database of a release before gains those that it lacks."""
 
 import sqlalchemy as sa
 from alembic import op
