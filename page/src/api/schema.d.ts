@@ -360,7 +360,7 @@ export interface paths {
         /**
          * Check that the server is ready for inference
          * @description 503 while the worker starts, while pinned models load, while the service drains, and while
-         *     ZOO_HOME is gone.
+         *     ZOO_HOME or the database is gone.
          *
          *     Other models do not count: their requests wait until they are loaded.
          */
@@ -1227,8 +1227,8 @@ export interface paths {
          * @description Always 200 while the process answers.
          *
          *     `ready` is false while the worker starts or restarts, while the service drains, and while
-         *     ZOO_HOME is gone. Builds, summaries and explanations are answered while there is no worker;
-         *     predictions and weights wait for it. A failed package takes nothing else down.
+         *     ZOO_HOME or the database is gone. Builds, summaries and explanations are answered while there is
+         *     no worker; predictions and weights wait for it. A failed package takes nothing else down.
          */
         get: operations["getHealth"];
         put?: never;
@@ -4114,7 +4114,7 @@ export interface components {
         };
         /**
          * Store
-         * @description Whether ZOO_HOME is where the service opened it, and `reason` if it is not.
+         * @description Whether the database is where the service opened it, and `reason` if it is not.
          */
         Store: {
             /** Ready */
