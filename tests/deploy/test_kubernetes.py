@@ -12,7 +12,7 @@ import pytest
 import yaml
 from deployed import check_settings, environment_of_image, tags_of_image, user_of_image
 from jsonschema import Draft202012Validator
-from programs import find_program, skip_or_fail
+from programs import find_program
 from zoo_server import ROOT, NoEngine
 
 from app.http.admission import is_always_admitted
