@@ -85,8 +85,7 @@ test: setup page ## Run all tests (minutes)
 	@$(MAKE) --no-print-directory postgresql
 
 # What the service keeps in its database, it keeps in PostgreSQL too: these files are run on both.
-STATE := http_builds http_checkpoints http_scopes http_sweeps http_unkept_builds http_weights \
-    named_models class_names probe
+STATE := http_builds http_checkpoints http_scopes http_sweeps named_models class_names
 
 postgresql: setup page ## Run the tests of what the service keeps, on a PostgreSQL server
 	$(BIN)/python -m pytest --database postgresql -n auto --maxprocesses 4 --dist loadfile \

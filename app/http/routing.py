@@ -89,6 +89,9 @@ class Routes:
     def match(self, scope: Scope) -> RouteMatch | None:
         """Return the route that answers a request, or None if there is none."""
         for route in self._routes:
+            if scope["method"] not in (route.methods or ()):
+                continue
+            # As the framework does, so that this is the route that it takes.
             match, child_scope = route.matches(scope)
             if match is Match.FULL:
                 return RouteMatch(_need(route), route.path, child_scope["path_params"])

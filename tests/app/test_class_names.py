@@ -251,6 +251,7 @@ def test_names_outlive_a_restart(make_client: Make) -> None:
     assert shown(make_client(LogitsEngine()), made) == ["Ωmega 🐟", "a:b"]
 
 
+@pytest.mark.sqlite
 def test_a_model_of_the_first_release_is_given_names(make_client: Make, tmp_path: Path) -> None:
     shutil.copytree(homes.HOMES / "release_0_1_0" / homes.HOME, tmp_path / "home")
     client = make_client(LogitsEngine())

@@ -191,7 +191,12 @@ def test_nothing_refers_to_what_is_gone(clients: tuple[TestClient, TestClient]) 
     for client in clients:
         listed = client.get("/v1/builds?limit=200").json()["builds"]
         specs = [client.get(f"/v1/builds/{each['id']}").json()["spec"] for each in listed]
-        sources = {spec["weights"].get("id") for spec in specs} - {None}
+        sources = {
+            source["id"]
+            for weights in (spec["weights"] for spec in specs)
+            for source in (weights if isinstance(weights, list) else [weights])
+            if source["source"] == "build"
+        }
         named = {each["build"] for each in client.get("/v1/models?limit=200").json()["models"]}
         assert sources | named <= {each["id"] for each in listed}
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from page_tests import COLOUR_RULES, Visit, assert_accessible, link, violations
+from page_tests import Visit, assert_accessible, link
 from playwright.sync_api import Page, expect
 from zoo_server import Server
 
@@ -121,9 +121,6 @@ def test_the_reference_has_a_button_to_authorize(visit: Visit, zoo: Zoo) -> None
     page.get_by_role("button", name="Authorize", exact=True).click()
     popup = page.locator(".dialog-ux")
     popup.get_by_role("textbox").fill(zoo.tokens["read"])
-    for scheme in ("light", "dark"):  # the rest of the popup is Swagger UI's own
-        page.emulate_media(color_scheme=scheme)
-        assert violations(page, COLOUR_RULES) == []
     popup.get_by_role("button", name="Apply credentials").click()
     popup.get_by_role("button", name="Close").click()
     operation = page.locator("#operations-service-listLimits")
