@@ -12,7 +12,9 @@ SETTINGS = {variable(name): name for name in Settings.model_fields}
 
 def environment_of_image() -> dict[str, str]:
     """Return the ZOO_* variables of the image."""
-    return dict(re.findall(r"(ZOO_[A-Z_]+)=([^\s\\]+)", DOCKERFILE.partition("AS service")[2]))
+    lines = DOCKERFILE.partition("AS service")[2].splitlines()
+    code = "\n".join(line for line in lines if not line.lstrip().startswith("#"))
+    return dict(re.findall(r"(ZOO_[A-Z_]+)=([^\s\\]+)", code))
 
 
 def user_of_image() -> tuple[int, int]:
