@@ -65,7 +65,11 @@ def replicas(postgresql_url: str, tmp_path: Path) -> Iterator[tuple[Replica, Rep
         def start(name: str) -> Replica:
             engine = MemoryEngine()
             settings = Settings(home=tmp_path / name, database_url=postgresql_url)
-            return Replica(stack.enter_context(TestClient(create_app(settings, engine))), engine)
+            client = stack.enter_context(TestClient(create_app(settings, engine)))
+            # FastAPI prepares the routes at the first request. Two services do that in threads here,
+            # for which it is not made.
+            client.get("/v1/builds").raise_for_status()
+            return Replica(client, engine)
 
         yield start("one"), start("other")
 
