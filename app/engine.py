@@ -11,13 +11,14 @@
     └── WorkerFaultError         a fault of ours in the worker; its log has the details
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, Protocol, TypeVar, get_args
 
 import msgspec
 
 from app.arrays import Array, Buffer
+from app.settings import Settings
 
 RuntimeName = Literal["auto", "tensorflow", "onnxruntime"]
 FloatPrecision = Literal["float32", "bfloat16"]
@@ -272,3 +273,9 @@ class Engine(Protocol):
 
     async def close(self) -> None:
         """End the processes, and release the device."""
+
+
+# Called with each batch that is computed: the name and the version of its model, its rows, and the
+# seconds of its phases.
+OnBatch = Callable[[tuple[str, str], int, Mapping[str, float]], None]
+MakeEngine = Callable[[Settings, OnBatch], Engine]

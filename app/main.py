@@ -30,7 +30,7 @@ from app.api import (
 )
 from app.callers.access import access_of
 from app.compute.local_engine import LocalEngine
-from app.engine import Engine
+from app.engine import Engine, MakeEngine
 from app.http.access import Gate
 from app.http.admission import Admission
 from app.http.body_budget import BodyBudget
@@ -71,7 +71,7 @@ _OWN_ROUTERS = (
 )
 
 
-def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
+def create_app(settings: Settings, make_engine: MakeEngine = LocalEngine) -> FastAPI:
     """Return the service; its lifespan starts and ends the engine.
 
     Raises: StoreError if the database or ZOO_HOME cannot be used; SettingsError if OTEL_* or what
@@ -79,7 +79,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
     """
     access = access_of(settings)
     statistics = Statistics()
-    engine = engine or LocalEngine(settings, statistics.executed)
+    engine: Engine = make_engine(settings, statistics.executed)
     spans = span_exporter_from_environment()
     services = wire(settings, engine, statistics)
     routers = (*_FOREIGN_ROUTERS, *_OWN_ROUTERS, page.router)

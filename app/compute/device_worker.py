@@ -25,6 +25,7 @@ from app.compute.residency import ResidentModel
 from app.compute.supervisor import Supervisor
 from app.engine import (
     Answer,
+    OnBatch,
     OutOfMemoryError,
     ProcessRole,
     Reply,
@@ -40,7 +41,6 @@ from model_zoo import ZooError
 log = logging.getLogger(__name__)
 
 _MODULE = "app.compute.worker"
-OnBatch = Callable[[tuple[str, str], int, Mapping[str, float]], None]
 Shapes = tuple[tuple[int, ...], ...]
 
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from app.arrays import Buffer
 from app.compute.arena import Arena, Block
 from app.compute.batching import PendingRequest, RequestQueue
-from app.compute.device_worker import DeviceWorker, OnBatch
+from app.compute.device_worker import DeviceWorker
 from app.compute.gpus import may_have_gpu, nvidia_devices
 from app.compute.placement import Placement
 from app.compute.reader_pool import ReaderPool
@@ -27,6 +27,7 @@ from app.engine import (
     EngineStatus,
     ModelRef,
     ModelState,
+    OnBatch,
     ProcessRole,
     QueueFullError,
     ReadingTask,

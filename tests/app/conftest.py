@@ -55,8 +55,9 @@ def make_client(tmp_path: Path, database: dict[str, Any]) -> Iterator[Callable[.
 
     def make(engine: Any = None, **settings: Any) -> TestClient:
         end()
+        made = engine or NoEngine()
         home = tmp_path / "home"
-        app = create_app(Settings(home=home, **database, **settings), engine or NoEngine())
+        app = create_app(Settings(home=home, **database, **settings), lambda *_: made)
         client = TestClient(app, follow_redirects=False)
         clients.append(client)
         return client.__enter__()

@@ -342,7 +342,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     token = add_token(home / "tokens.json", "a", "admin")
 
     with TestClient(
-        create_app(Settings(home=home, open_routes=""), IdleEngine()),
+        create_app(Settings(home=home, open_routes=""), lambda *_: IdleEngine()),
         headers=bearer(token),
         follow_redirects=False,
         raise_server_exceptions=False,
@@ -538,7 +538,7 @@ def test_without_tokens_everything_is_as_it_was(
 def test_a_named_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "none.json"
     with pytest.raises(SettingsError) as refusal:
-        create_app(Settings(home=tmp_path, tokens_file=path), NoEngine())
+        create_app(Settings(home=tmp_path, tokens_file=path), lambda *_: NoEngine())
     assert str(refusal.value) == (
         f"{path} cannot be read: No such file or directory. (ZOO_TOKENS_FILE)"
     )
@@ -547,7 +547,7 @@ def test_a_named_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
 def test_a_link_that_leads_nowhere_does_not_open_the_service(tmp_path: Path) -> None:
     (tmp_path / "tokens.json").symlink_to(tmp_path / "none.json")
     with pytest.raises(SettingsError, match="cannot be read: No such file or directory"):
-        create_app(Settings(home=tmp_path), NoEngine())
+        create_app(Settings(home=tmp_path), lambda *_: NoEngine())
 
 
 def test_a_file_without_tokens_lets_nobody_in(

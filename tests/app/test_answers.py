@@ -199,7 +199,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             "max_sweeps_bytes": 1,
         }
     )
-    with TestClient(create_app(settings, engine), follow_redirects=False) as client:
+    with TestClient(create_app(settings, lambda *_: engine), follow_redirects=False) as client:
         weights = client.post("/v1/weights?name=lenet", content=WEIGHTS).json()["id"]
         source = {"source": "checkpoint", "id": weights, "policy": "skip_mismatch"}
         scopes = [{"ops": ["conv2d"], "args": {"activation_fn": "elu"}}] * 2
@@ -223,14 +223,16 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         back_up(settings.home, copies / "backup")
         restore(copies / "backup", small.home)
         guarded = guarded_client(copies / "guarded")
-        with TestClient(create_app(small, NoEngine()), follow_redirects=False) as full, guarded:
+        app = create_app(small, lambda *_: NoEngine())
+        with TestClient(app, follow_redirects=False) as full, guarded:
             yield World(client, full, engine, document, values, guarded)
 
 
 def guarded_client(home: Path) -> TestClient:
     """Return a service in which no route is open."""
     add_token(home / "tokens.json", "a", "admin")
-    return TestClient(create_app(Settings(home=home, open_routes=""), NoEngine()))
+    settings = Settings(home=home, open_routes="")
+    return TestClient(create_app(settings, lambda *_: NoEngine()))
 
 
 def other_build(world: World, seed: int) -> str:

@@ -42,7 +42,7 @@ class Zoo:
         self.headers: dict[str | None, dict[str, str]] = {None: {}}
         for role, token in tokens.items():
             self.headers[role] = {"Authorization": f"Bearer {token}"}
-        app = create_app(Settings(home=home), NoEngine())
+        app = create_app(Settings(home=home), lambda *_: NoEngine())
         self.client = TestClient(app, follow_redirects=False)
 
     def verdict(self, route: str, role: str | None) -> str:

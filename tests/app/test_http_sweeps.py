@@ -705,7 +705,7 @@ def test_values_that_would_fill_the_memory_are_refused(client: TestClient) -> No
 @pytest.fixture(scope="module")
 def refusing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     """One service for all refusals, which change nothing."""
-    app = create_app(Settings(home=tmp_path_factory.mktemp("home")), NoEngine())
+    app = create_app(Settings(home=tmp_path_factory.mktemp("home")), lambda *_: NoEngine())
     with TestClient(app, follow_redirects=False) as client:
         yield client
 

@@ -526,7 +526,7 @@ def test_tokens_of_both_kinds_work_side_by_side(
 def test_an_issuer_whose_keys_could_be_exchanged_is_refused(tmp_path: Path, address: str) -> None:
     settings = Settings(home=tmp_path, oidc_issuer=address, oidc_audience="x")
     with pytest.raises(SettingsError) as refusal:
-        create_app(settings, NoEngine())
+        create_app(settings, lambda *_: NoEngine())
     assert str(refusal.value) == (
         f"ZOO_OIDC_ISSUER: {address} is not https:// (http:// for this machine alone)."
     )
@@ -543,7 +543,7 @@ def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         monkeypatch.delitem(sys.modules, name, raising=False)
     settings = Settings(home=tmp_path, oidc_issuer="https://idp.example", oidc_audience="x")
     with pytest.raises(SettingsError) as refusal:
-        create_app(settings, NoEngine())
+        create_app(settings, lambda *_: NoEngine())
     assert str(refusal.value) == (
         "ZOO_OIDC_ISSUER needs the extra oidc: pip install 'model-zoo-service[oidc]'"
     )

@@ -35,7 +35,8 @@ class ZerosEngine(NoEngine):
 
 
 row = [[[0.5]] * 28] * 28
-with TestClient(create_app(Settings(home=tempfile.mkdtemp()), ZerosEngine())) as client:
+app = create_app(Settings(home=tempfile.mkdtemp()), lambda *_: ZerosEngine())
+with TestClient(app) as client:
     made = client.post("/v1/builds", json={"architecture": "lenet"})
     build, location = made.json()["id"], made.headers["location"]
     tensor = {"name": "input", "datatype": "FP32", "shape": [1, 28, 28, 1], "data": [row]}

@@ -173,7 +173,7 @@ def test_a_server_that_is_gone_is_said_and_one_that_is_back_is_used(
     settings = Settings(
         home=tmp_path, database_url=own_server.url(own_server.create()), store_timeout_s=0.5
     )
-    with TestClient(create_app(settings, IdleEngine())) as client:
+    with TestClient(create_app(settings, lambda *_: IdleEngine())) as client:
         made = build(client)
         client.put("/v1/models/m", json={"build": made}).raise_for_status()
         assert client.get("/v2/health/ready").status_code == 200
@@ -216,7 +216,7 @@ def test_what_was_acknowledged_outlives_restarts_under_load(
             answers.setdefault(response.status_code, set()).add(response.json().get("id", ""))
         return answers
 
-    with TestClient(create_app(settings, IdleEngine())) as client:
+    with TestClient(create_app(settings, lambda *_: IdleEngine())) as client:
         with ThreadPoolExecutor(4) as threads:
             posts = [threads.submit(post, client, 2 + 10_000 * each) for each in range(4)]
             poll(lambda: client.get("/v1/builds").json()["builds"] != [])
@@ -300,7 +300,7 @@ def test_text_that_postgresql_cannot_have_names_nothing(
     database: str, postgresql_url: str, tmp_path: Path
 ) -> None:
     url = postgresql_url if database == "postgresql" else None
-    with TestClient(create_app(Settings(home=tmp_path, database_url=url), IdleEngine())) as client:
+    with TestClient(create_app(Settings(home=tmp_path, database_url=url), lambda *_: IdleEngine())) as client:
         check_names_with_nul(client)
 
 

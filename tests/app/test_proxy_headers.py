@@ -24,7 +24,7 @@ def seen(tmp_path: Path, peer: str, *headers: tuple[str, str], trusted: str = PR
         await app_of_routes(scope, receive, send)
 
     proxies = tuple(filter(None, trusted.split(",")))
-    app = create_app(Settings(home=tmp_path, trusted_proxies=proxies), NoEngine())
+    app = create_app(Settings(home=tmp_path, trusted_proxies=proxies), lambda *_: NoEngine())
     app_of_routes = app.router
     app.router = note  # type: ignore[assignment]
 

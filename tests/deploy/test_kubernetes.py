@@ -245,7 +245,7 @@ def test_a_pod_has_time_to_drain(overlay: str) -> None:
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_probes_are_answered_whatever_else_happens(overlay: str, tmp_path: Path) -> None:
-    app = create_app(Settings(home=tmp_path), NoEngine())
+    app = create_app(Settings(home=tmp_path), lambda *_: NoEngine())
     routes = app.openapi()["paths"]
     app.state.services.close()
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
