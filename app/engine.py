@@ -202,6 +202,22 @@ class EngineStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class ProcessUsage:
+    """What the processes of a role use together."""
+
+    count: int = 0
+    resident_bytes: int = 0
+    cpu_seconds: float = 0.0
+
+    def __add__(self, other: "ProcessUsage") -> "ProcessUsage":
+        return ProcessUsage(
+            self.count + other.count,
+            self.resident_bytes + other.resident_bytes,
+            self.cpu_seconds + other.cpu_seconds,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class EngineFigures:
     """The engine's gauges and counters; counts are since the service started."""
 
@@ -212,8 +228,8 @@ class EngineFigures:
     waiting: Mapping[tuple[str, str], int] = field(default_factory=dict)
     worker_up: bool = False
     worker_restarts: int = 0
-    # Ids of the processes that run beside the API.
-    processes: Mapping[ProcessRole, tuple[int, ...]] = field(default_factory=dict)
+    # The processes that run beside the API.
+    processes: Mapping[ProcessRole, ProcessUsage] = field(default_factory=dict)
 
 
 class Engine(Protocol):

@@ -9,7 +9,7 @@ import asyncio
 import os
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from app.arrays import Buffer
 from app.compute.arena import Arena, Block
@@ -20,6 +20,7 @@ from app.compute.placement import Placement
 from app.compute.reader_pool import ReaderPool
 from app.compute.supervisor import Supervisor
 from app.compute.tracer_pool import TracerPool
+from app.compute.usage import usage
 from app.engine import (
     Answer,
     DeadlineError,
@@ -43,10 +44,14 @@ from app.settings import Settings, variable
 
 
 class LocalEngine:
-    """See `app.engine.Engine`."""
+    """See `app.engine.Engine`. Without readers, it is for what another process reads."""
 
     def __init__(
-        self, settings: Settings, on_batch: OnBatch = lambda counted_as, rows, seconds: None
+        self,
+        settings: Settings,
+        on_batch: OnBatch = lambda counted_as, rows, seconds: None,
+        *,
+        has_readers: bool = True,
     ) -> None:
         self._settings = settings
         self._arena = Arena(settings.max_queue_bytes)
@@ -57,7 +62,7 @@ class LocalEngine:
         self._accepting = True
         self._is_closed = False
         self._seconds_per_request = 0.0
-        self._readers = ReaderPool(settings)
+        self._readers = ReaderPool(settings, None if has_readers else 0)
         self._tracers = TracerPool(settings)
         placement = Placement()
         self._workers = [
@@ -285,10 +290,12 @@ class LocalEngine:
             waiting=self._queue.depths(),
             worker_up=status.state == "ready",
             worker_restarts=status.restarts,
-            processes=self._pids(),
+            processes={role: usage(pids) for role, pids in self.pids.items()},
         )
 
-    def _pids(self) -> dict[ProcessRole, tuple[int, ...]]:
+    @property
+    def pids(self) -> Mapping[ProcessRole, tuple[int, ...]]:
+        """The ids of the running processes, by role."""
         pids = [worker.pids for worker in self._workers]
         return {
             "worker": tuple(each["worker"] for each in pids if "worker" in each),

@@ -11,7 +11,14 @@ from app.compute.child_process import ChildProcess, ProcessGoneError
 from app.compute.connection import Connection
 from app.compute.cores import cores
 from app.compute.supervisor import Supervisor
-from app.engine import DeadlineError, ReadingTask, Reply, Result, WorkerDiedError
+from app.engine import (
+    DeadlineError,
+    ReadingTask,
+    Reply,
+    Result,
+    WorkerDiedError,
+    WorkerUnavailableError,
+)
 from app.settings import Settings, variable
 
 _MODULE = "app.compute.reader"
@@ -20,11 +27,12 @@ _OUTBOX_BYTES = 8 * 2**20
 
 
 class ReaderPool:
-    """A few processes, each reading one request at a time."""
+    """A few processes, each reading one request at a time; by default as many as settings say."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, count: int | None = None) -> None:
         self._limit_s = settings.request_timeout_s
-        count = settings.readers or max(1, cores() // 2)
+        if count is None:
+            count = settings.readers or max(1, cores() // 2)
         self._supervisors = [Supervisor("reader", _spawn, settings) for _ in range(count)]
         self._free: asyncio.Queue[Supervisor] = asyncio.Queue()
         self.in_progress = 0
@@ -50,6 +58,8 @@ class ReaderPool:
 
         Raises: ZooError for what cannot be read, EngineError.
         """
+        if not self._supervisors:
+            raise WorkerUnavailableError("This engine has no processes that read inputs.")
         self.in_progress += 1
         try:
             async with asyncio.timeout(self._limit_s):

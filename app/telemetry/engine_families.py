@@ -1,17 +1,11 @@
 """Metrics of the engine: the models in memory, the worker, and the processes beside the API."""
 
-import os
-import resource
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
 from app.engine import EngineFigures
-
-_PAGE_BYTES = resource.getpagesize()
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def engine_families(figures: EngineFigures) -> Iterator[Metric]:
@@ -47,23 +41,7 @@ def _processes(figures: EngineFigures) -> Iterator[Metric]:
         "CPU time of the processes beside the API, by role.",
         labels=("process",),
     )
-    for role, process_ids in figures.processes.items():
-        resident_bytes, seconds = _usage(process_ids)
-        memory.add_metric((role,), resident_bytes)
-        cpu.add_metric((role,), seconds)
+    for role, usage in figures.processes.items():
+        memory.add_metric((role,), usage.resident_bytes)
+        cpu.add_metric((role,), usage.cpu_seconds)
     yield from (memory, cpu)
-
-
-def _usage(process_ids: Iterable[int]) -> tuple[int, float]:
-    """Return the total memory and CPU time of processes; one that has ended counts as zero."""
-    pages = ticks = 0
-    for process_id in process_ids:
-        try:
-            text = Path(f"/proc/{process_id}/stat").read_text()
-        except OSError:
-            continue
-        # The name may contain spaces. After it come the fields from 3 on, see proc_pid_stat(5).
-        fields = text.rpartition(")")[2].split()
-        pages += int(fields[21])  # rss
-        ticks += int(fields[11]) + int(fields[12])  # utime, stime
-    return pages * _PAGE_BYTES, ticks / _TICKS

@@ -24,7 +24,7 @@ from app.engine import (
     WorkerUnavailableError,
 )
 from app.settings import Settings
-from app.tasks import SaveWeights, Specs
+from app.tasks import InputPart, ReadInputs, SaveWeights, Specs
 
 pytestmark = pytest.mark.heavy
 
@@ -227,6 +227,21 @@ def run_engine(test: Callable[[LocalEngine], Any], **settings: Any) -> None:
         await engine.start(wait_until_ready=False)
         try:
             await test(engine)
+        finally:
+            await engine.close()
+
+    asyncio.run(run())
+
+
+def test_an_engine_without_readers_starts_none_and_says_so() -> None:
+    async def run() -> None:
+        engine = LocalEngine(Settings(device="cpu"), has_readers=False)
+        await engine.start(wait_until_ready=False)
+        try:
+            assert engine.pids["reader"] == ()
+            with pytest.raises(WorkerUnavailableError) as refusal:
+                await engine.read(ReadInputs((InputPart("npy", ""),), (1,), "lenet"), [ROW])
+            assert str(refusal.value) == "This engine has no processes that read inputs."
         finally:
             await engine.close()
 

@@ -67,8 +67,8 @@ def test_tensorflow_s_process_starts_when_something_needs_it(
         await ask(engine, ref(engine="tensorflow"))
         one, other = engine.worker_pids
         assert engines(calls) == ["onnxruntime", "tensorflow"]
-        processes = engine.figures().processes
-        assert (processes["worker"], processes["tensorflow-worker"]) == ((one,), (other,))
+        assert engine.pids["worker"] == (one,)
+        assert engine.pids["tensorflow-worker"] == (other,)
 
     run_with(monkeypatch, obey, test)
 
@@ -291,6 +291,6 @@ def test_where_there_may_be_a_gpu_one_process_has_both_engines(
         assert engines(calls) == [engine, "tensorflow", "onnxruntime", engine]
         assert local.status().device == device
         (pid,) = local.worker_pids
-        assert local.figures().processes["worker"] == (pid,)
+        assert local.pids["worker"] == (pid,)
 
     run_with(monkeypatch, obey, test, device=device)

@@ -201,7 +201,7 @@ def test_processes_end_where_there_is_no_work(monkeypatch: pytest.MonkeyPatch) -
         engine = LocalEngine(Settings(device="cpu", tracers=2))
 
         def pids() -> tuple[int, ...]:
-            return engine.figures().processes["tracer"]
+            return engine.pids["tracer"]
 
         try:
             assert pids() == ()

@@ -21,7 +21,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 from zoo_server import ROOT, NoEngine, build
 
-from app.engine import EngineFigures
+from app.compute.usage import usage
+from app.engine import EngineFigures, ProcessUsage
 from app.errors import ServiceError
 from app.http.problem_types import PROBLEM_TYPES
 from app.http.problems import rejection_reason
@@ -34,6 +35,8 @@ from model_zoo import InputError
 PAGE = ROOT / "docs" / "observability.md"
 Make = Callable[..., TestClient]
 Labels = dict[str, str]
+# No process has this id, which is above the largest.
+ENDED = 2**22 + 1
 
 FIGURES = EngineFigures(
     models=2,
@@ -42,7 +45,10 @@ FIGURES = EngineFigures(
     waiting={("cat", "1"): 4, ("cat", "2"): 1, ("dog", "1"): 2},
     worker_up=True,
     worker_restarts=5,
-    processes={"worker": (os.getpid(),), "reader": (os.getpid(), os.getpid())},
+    processes={
+        "worker": ProcessUsage(1, 3_000_000, 1.5),
+        "reader": ProcessUsage(2, 8_000_000, 0.25),
+    },
 )
 
 
@@ -266,15 +272,28 @@ def test_the_engine_is_told_as_it_is_now() -> None:
     assert value(metrics, "zoo_worker_up") == 1
     assert value(metrics, "zoo_worker_restarts_total") == 5
     memory = "zoo_process_resident_memory_bytes"
-    one, two = (value(metrics, memory, process=role) for role in ("worker", "reader"))
-    assert 1.5 * one < two < 2.5 * one
-    assert value(metrics, "zoo_process_cpu_seconds_total", process="worker") > 0
-    assert value(metrics, "process_resident_memory_bytes") == pytest.approx(one, rel=0.5)
+    assert value(metrics, memory, process="worker") == 3_000_000
+    assert value(metrics, memory, process="reader") == 8_000_000
+    seconds = "zoo_process_cpu_seconds_total"
+    assert value(metrics, seconds, process="worker") == 1.5
+    assert value(metrics, seconds, process="reader") == 0.25
+    assert value(metrics, "process_resident_memory_bytes") > 0
+
+
+def test_processes_use_together_what_each_uses() -> None:
+    own = usage([os.getpid()])
+    twice = usage([os.getpid(), os.getpid(), ENDED])
+    assert own.count == 1
+    assert twice.count == 2
+    assert 1.5 * own.resident_bytes < twice.resident_bytes < 2.5 * own.resident_bytes
+    metrics = Metrics(figures=lambda: EngineFigures(processes={"worker": own}))
+    memory = value(metrics, "zoo_process_resident_memory_bytes", process="worker")
+    assert value(metrics, "process_resident_memory_bytes") == pytest.approx(memory, rel=0.5)
+    assert own + own == ProcessUsage(2, 2 * own.resident_bytes, 2 * own.cpu_seconds)
 
 
 def test_a_process_that_has_just_ended_is_no_error() -> None:
-    metrics = Metrics(figures=lambda: EngineFigures(processes={"worker": (2**22 + 1,)}))
-    assert value(metrics, "zoo_process_resident_memory_bytes", process="worker") == 0
+    assert usage([ENDED]) == ProcessUsage()
     assert value(Metrics(), "zoo_worker_up") == 0
 
 
