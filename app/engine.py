@@ -13,7 +13,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, Protocol, TypeVar, get_args
+from typing import Any, Generic, Literal, Protocol, Self, TypeVar, get_args
 
 import msgspec
 
@@ -92,6 +92,13 @@ class TracingTask(Task[Result], frozen=True):
 
 class WorkerTask(Task[Result], frozen=True):
     """Work for the process that owns the device."""
+
+    def after(self, seconds: float) -> Self:
+        """Return the task once it has waited for some seconds, which its deadlines count.
+
+        Deadlines are seconds that are left: the clocks of two machines have nothing in common.
+        """
+        return self
 
 
 @dataclass(frozen=True, slots=True)

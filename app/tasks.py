@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import msgspec
 
@@ -167,7 +167,7 @@ class MeasuredSignal(msgspec.Struct, frozen=True):
 class MeasureSignal(WorkerTask[MeasuredSignal], frozen=True):
     """Probe a network, whether it is in memory or not: its signal, layer by layer.
 
-    Without a batch (float32 rows), it is rows of noise. `until` is a time of `time.monotonic`.
+    Without a batch (float32 rows), it is rows of noise. `seconds_left` are for all of it.
     """
 
     specs: Specs
@@ -177,14 +177,17 @@ class MeasureSignal(WorkerTask[MeasuredSignal], frozen=True):
     seed: int
     gradients: bool
     modes: tuple[ProbeMode, ...]
-    until: float
+    seconds_left: float
+
+    def after(self, seconds: float) -> Self:
+        """Return the task with fewer seconds left."""
+        return msgspec.structs.replace(self, seconds_left=self.seconds_left - seconds)
 
 
 class MeasureProfile(WorkerTask[MeasuredProfile], frozen=True):
     """Measure each layer of a network, whether it is in memory or not.
 
-    The last two are times of `time.monotonic`, one clock for all processes: time spent waiting
-    counts.
+    The last two are the seconds that are left: to measure layers, and to measure anything.
     """
 
     model: str
@@ -193,5 +196,13 @@ class MeasureProfile(WorkerTask[MeasuredProfile], frozen=True):
     precision: Precision
     rows: int
     runs: int
-    layers_until: float
-    network_until: float
+    layers_left: float
+    network_left: float
+
+    def after(self, seconds: float) -> Self:
+        """Return the task with fewer seconds left."""
+        return msgspec.structs.replace(
+            self,
+            layers_left=self.layers_left - seconds,
+            network_left=self.network_left - seconds,
+        )

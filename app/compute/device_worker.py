@@ -287,12 +287,13 @@ class DeviceWorker:
         Raises: EngineError, or a ZooError for what does not fit.
         """
         self.tasks_in_progress += 1
+        came = time.monotonic()
         try:
             return await self._run(task)
         except ZooError as error:
             if not self.processes.learns(task, error):
                 raise
-            return await self._run(task)
+            return await self._run(task.after(time.monotonic() - came))
         finally:
             self.tasks_in_progress -= 1
 
@@ -312,11 +313,13 @@ class DeviceWorker:
     async def _call(
         self, process: EngineProcess, task: WorkerTask[Result], sent: asyncio.Event
     ) -> Reply[Result]:
+        came = time.monotonic()
         with process.loading():
             connection = await process.supervisor.up()
             # A worker writes files in the thread that loads: to wait for a load is not to be late.
             async with self.loads.turn if isinstance(task, SaveWeights) else nullcontext():
                 sent.set()
+                task = task.after(time.monotonic() - came)
                 return await connection.call_within(task, self._settings.request_time)
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -136,7 +135,7 @@ class Prober:
             seed=options.seed,
             gradients=options.gradients,
             modes=options.modes,
-            until=time.monotonic() + _SHARE * self._settings.request_timeout_s,
+            seconds_left=_SHARE * self._settings.request_timeout_s,
         )
         reply = await self._turn.run(exchange, task)
         document: ProbeDocument = await asyncio.to_thread(json.loads, reply.result.document)

@@ -1,6 +1,5 @@
 """Profiles a model: the time of each layer, beside its parameters and operations."""
 
-import time
 from typing import Annotated
 
 from pydantic import Field
@@ -133,7 +132,7 @@ class Profiler:
         self, model: ModelVersion, engine: RuntimeName | None, rows: int, runs: int
     ) -> MeasureProfile:
         ref, network = model.ref, model.network
-        limit_s, now = self._settings.request_timeout_s, time.monotonic()
+        limit_s = self._settings.request_timeout_s
         return MeasureProfile(
             model=ref.key,
             specs=Specs.of(network.spec, network.source_specs),
@@ -142,8 +141,8 @@ class Profiler:
             precision="float32" if engine == "onnxruntime" else ref.precision,
             rows=rows,
             runs=runs,
-            layers_until=now + _LAYERS_SHARE * limit_s,
-            network_until=now + _NETWORK_SHARE * limit_s,
+            layers_left=_LAYERS_SHARE * limit_s,
+            network_left=_NETWORK_SHARE * limit_s,
         )
 
 

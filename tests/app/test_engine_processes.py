@@ -1,7 +1,10 @@
 """The processes of a worker on a CPU: one for each engine, the other one started on demand."""
 
 import asyncio
+import itertools
+import time
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -10,7 +13,7 @@ import pytest
 from fake_worker import LOADED, Calls, FakeProcess, run_with
 from fake_worker import obey as obey_inference
 
-from app.compute import engine_process, supervisor
+from app.compute import device_worker, engine_process, supervisor
 from app.compute.child_process import ChildProcess
 from app.compute.local_engine import LocalEngine
 from app.compute.messages import Compute, Load
@@ -24,7 +27,15 @@ from app.engine import (
     WorkerDiedError,
     WorkerUnavailableError,
 )
-from app.tasks import MeasuredProfile, MeasureProfile, SavedWeights, SaveWeights, Specs
+from app.tasks import (
+    MeasuredProfile,
+    MeasuredSignal,
+    MeasureProfile,
+    MeasureSignal,
+    SavedWeights,
+    SaveWeights,
+    Specs,
+)
 from model_zoo import Problem, WeightsError, ZooError
 
 SPECS = Specs.of({}, {})
@@ -40,6 +51,8 @@ async def obey(task: Any) -> Any:
         return Reply(SavedWeights("weights", "digest"))
     if isinstance(task, MeasureProfile):
         return Reply(MeasuredProfile(task.engine, task.precision, "cpu", 1, (), 0.1))
+    if isinstance(task, MeasureSignal):
+        return Reply(MeasuredSignal(b"{}"))
     return await obey_inference(task)
 
 
@@ -69,6 +82,24 @@ def test_tensorflow_s_process_starts_when_something_needs_it(
         assert engines(calls) == ["onnxruntime", "tensorflow"]
         assert engine.pids["worker"] == (one,)
         assert engine.pids["tensorflow-worker"] == (other,)
+
+    run_with(monkeypatch, obey, test)
+
+
+def test_time_that_a_task_waits_is_not_left_to_measure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each look at the clock is five seconds after the one before."""
+    looks = itertools.count(0, 5)
+    clock = SimpleNamespace(monotonic=lambda: next(looks), perf_counter=time.perf_counter)
+
+    async def test(engine: LocalEngine, calls: Calls) -> None:
+        monkeypatch.setattr(device_worker, "time", clock)
+        task = MeasureProfile("a", SPECS, "onnxruntime", "float32", 1, 1, 50.0, 75.0)
+        await engine.run(task)
+        assert calls == [task.after(5)]
+        assert (calls[0].layers_left, calls[0].network_left) == (45, 70)
+        signal = MeasureSignal(SPECS, None, False, 1, 0, False, ("inference",), 20.0)
+        await engine.run(signal)
+        assert calls[1].seconds_left == 15
 
     run_with(monkeypatch, obey, test)
 

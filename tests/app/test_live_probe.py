@@ -110,7 +110,7 @@ def test_a_probe_uses_the_weights_that_were_uploaded(live: httpx.Client) -> None
 def test_a_probe_that_takes_too_long_is_ended_with_a_reason() -> None:
     spec = BuildSpec.read({"architecture": "lenet"}).normalized()
     modes = ("inference", "training")
-    task = MeasureSignal(Specs.of(spec, {}), None, False, 1, 0, False, modes, until=0.0)
+    task = MeasureSignal(Specs.of(spec, {}), None, False, 1, 0, False, modes, seconds_left=0.0)
     with pytest.raises(ZooError) as refusal:
         measure_signal(task, NoLibrary())
     assert str(refusal.value) == (

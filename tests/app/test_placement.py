@@ -23,7 +23,7 @@ def ref(**options: Any) -> ModelRef:
 def profile(**options: Any) -> MeasureProfile:
     options = {"engine": "auto", "precision": "float32", **options}
     return MeasureProfile(
-        "a-auto-float32", SPECS, rows=1, runs=1, layers_until=0, network_until=0, **options
+        "a-auto-float32", SPECS, rows=1, runs=1, layers_left=0, network_left=0, **options
     )
 
 

@@ -6,6 +6,7 @@ Batches are computed while a network is loaded or a file is written, which are d
 import queue
 import sys
 import threading
+import time
 from concurrent.futures import Future
 from functools import partial
 from typing import TYPE_CHECKING, cast
@@ -84,8 +85,10 @@ class _Receiver:
             self._answer(self._loading.get())
 
     def _answer(self, call: Call[AnyWorkerTask]) -> None:
-        tasks = self.tasks.result()
-        self._parent.answer(call.id, partial(tasks.run, call.task))
+        received = time.monotonic()
+        tasks = self.tasks.result()  # an engine may still be imported
+        task = call.task.after(time.monotonic() - received)
+        self._parent.answer(call.id, partial(tasks.run, task))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """The profile of a network, measured on the engine that a task names."""
 
+import time
+
 from app.compute.worker.runtimes import Runtime
 from app.compute.worker.runtimes.layer_times import Repeats
 from app.compute.worker.runtimes.loading import check_bfloat16, make_runtime, sample
@@ -20,12 +22,13 @@ def profile(
 
     Raises: ZooError if it cannot be computed so here.
     """
+    now = time.monotonic()
     engine, precision = task.engine, task.precision
     if precision == "bfloat16":
         check_bfloat16(device, engine)
     traced = trace(BuildSpec.stored(task.specs.spec))
     rows = sample(traced, task.rows)
-    repeats = Repeats(task.runs, task.layers_until, task.network_until)
+    repeats = Repeats(task.runs, now + task.layers_left, now + task.network_left)
     # Each engine is imported when it is first needed.
     if engine == "onnxruntime":
         from app.compute.worker.runtimes.onnx_profile import profile_onnx

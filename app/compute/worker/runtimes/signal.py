@@ -15,13 +15,14 @@ def measure_signal(task: MeasureSignal, library: WeightLibrary) -> MeasuredSigna
 
     Raises: ZooError if it cannot be computed, or not in time.
     """
+    until = time.monotonic() + task.seconds_left
     traced = trace(BuildSpec.stored(task.specs.spec))
     inputs = None
     if task.batch is not None:
         inputs = np.frombuffer(task.batch, np.float32).reshape(-1, *traced.spec.input_shape)
 
     def check() -> None:
-        if time.monotonic() > task.until:
+        if time.monotonic() > until:
             raise ZooError(
                 "The probe took all the time of a request "
                 f"({variable('request_timeout_s')}). Ask for fewer rows, or for one mode."
