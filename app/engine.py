@@ -234,6 +234,7 @@ class EngineFigures:
     # Requests that wait for a place in a batch, by the model's name and version.
     waiting: Mapping[tuple[str, str], int] = field(default_factory=dict)
     worker_up: bool = False
+    workers: int = 0  # that are ready to compute
     worker_restarts: int = 0
     # The processes that run beside the API.
     processes: Mapping[ProcessRole, ProcessUsage] = field(default_factory=dict)
@@ -281,6 +282,10 @@ class Engine(Protocol):
     @property
     def tracers(self) -> int:
         """How many tracing tasks are done at once; others wait their turn."""
+
+    @property
+    def rows_of_trace(self) -> int:
+        """How many rows a tracing task should have: few enough that sweeps take turns."""
 
     async def run(self, task: WorkerTask[Result]) -> Reply[Result]:
         """Do a task in the worker. Raises EngineError, or a ZooError for what does not fit."""

@@ -19,7 +19,7 @@ import difflib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 # A request of a megabyte can hold tens of thousands of mistakes, each longer in words than there.
 MAX_PROBLEMS = 100
@@ -58,6 +58,10 @@ class ZooError(Exception):
         )
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let an error be pickled whatever its class takes to make one."""
+        return _restored, (type(self), self.args, self.__dict__)
+
     def move_to(self, pointer: str) -> None:
         """Put the problems where the document that has them stands in a larger one."""
         self.problems = tuple(
@@ -65,6 +69,12 @@ class ZooError(Exception):
             for problem in self.problems
         )
         self.args = ("\n".join(str(problem) for problem in self.problems),)
+
+
+def _restored(kind: type[ZooError], args: tuple[Any, ...], state: dict[str, Any]) -> ZooError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
 
 
 def describe_each(mistakes: Iterable[T], describe: Callable[[T], Problem]) -> Iterator[Problem]:

@@ -53,6 +53,7 @@ class NoEngine:
         raise AssertionError(f"{task} reached the engine")
 
     tracers = 2
+    rows_of_trace = 16
 
     async def trace(self, task: Any) -> Reply[Any]:
         """Trace as the process apart does, which needs no device."""

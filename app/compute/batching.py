@@ -6,8 +6,9 @@ only if a delay is set.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from app.compute.arena import Block
 from app.engine import Answer, ModelRef
@@ -27,6 +28,8 @@ class PendingRequest:
     # Set when its batch has failed: it is tried again, in a batch of its own.
     is_retried: bool = False
     is_computed: bool = False
+    # The fields of the request in the log.
+    about: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def must_be_alone(self) -> bool:
@@ -59,6 +62,14 @@ class Batch:
     def model(self) -> ModelRef:
         """The model of the requests."""
         return self.requests[0].model
+
+    @property
+    def about(self) -> Mapping[str, Any]:
+        """The fields of its requests in the log: of one, or the ids of several."""
+        if len(self.requests) == 1:
+            return self.requests[0].about
+        ids = [each.about["request_id"] for each in self.requests if "request_id" in each.about]
+        return {"request_ids": ids} if ids else {}
 
     @property
     def arrived(self) -> float:

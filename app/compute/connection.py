@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Coroutine, Sequence
+from collections.abc import Awaitable, Coroutine, Mapping, Sequence
 from typing import Any, NoReturn
 
 from msgspec import DecodeError, msgpack
@@ -13,6 +13,7 @@ from app.compute.frames import Frame
 from app.compute.messages import Call, CallFailure, CallResult, answer_of_call, encode, error_of
 from app.engine import Reply, Result, Task
 from app.settings import Limit
+from app.telemetry.logs import request_fields
 
 Answer = tuple[CallResult | CallFailure, Sequence[Buffer]]
 # How long a call that nobody waits for any more may go on.
@@ -28,13 +29,20 @@ class Connection:
         self._open: dict[int, asyncio.Future[Answer]] = {}
 
     def post(
-        self, task: Task[Result], buffers: Sequence[Buffer] = ()
+        self,
+        task: Task[Result],
+        buffers: Sequence[Buffer] = (),
+        about: Mapping[str, Any] | None = None,
     ) -> Coroutine[Any, Any, Reply[Result]]:
-        """Send a call now, and return what waits for the answer; see `call`."""
+        """Send a call now, and return what waits for the answer; see `call`.
+
+        `about` are the fields of its request in the log; by default, of the one in progress here.
+        """
         call_id = next(self._ids)
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._open[call_id] = future
-        self.process.post(Frame(encode(Call(call_id, task)), buffers))
+        call = Call(call_id, task, request_fields() if about is None else about)
+        self.process.post(Frame(encode(call), buffers))
         return self._answered(call_id, task, future)
 
     async def _answered(

@@ -187,7 +187,7 @@ class DeviceWorker:
             is_alone = not self.computing and not self._queue
             self.computing.append(batch)
             self._batches_sent += 1
-            posted = connection.post(_task(batch, is_alone))
+            posted = connection.post(_task(batch, is_alone), about=batch.about)
             self._run_in_background(self._compute(batch, model, connection, posted))
 
     def _next_batch(self) -> Batch | None:

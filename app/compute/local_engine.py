@@ -9,7 +9,7 @@ import asyncio
 import os
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from app.arrays import Buffer
 from app.compute.arena import Arena, Block
@@ -41,6 +41,7 @@ from app.engine import (
     WorkerUnavailableError,
 )
 from app.settings import Settings, variable
+from app.telemetry.logs import request_fields
 
 
 class LocalEngine:
@@ -182,7 +183,14 @@ class LocalEngine:
             )
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         pending = PendingRequest(
-            model, tuple(outputs), block, rows.count, counted_as, time.perf_counter(), future
+            model,
+            tuple(outputs),
+            block,
+            rows.count,
+            counted_as,
+            time.perf_counter(),
+            future,
+            about=request_fields(),
         )
         self._blocks[pending] = block
         self._queue.add(pending)
@@ -241,9 +249,15 @@ class LocalEngine:
 
     def state(self, model: ModelRef) -> ModelState:
         """Return the state of a model: ready as soon as one worker has it."""
-        states = [worker.residency.state(model) for worker in self._workers]
-        order = ("ready", "loading", "unloading", "unavailable")
-        return min(states, key=lambda state: order.index(state.state))
+        return best_state(worker.residency.state(model) for worker in self._workers)
+
+    def states(self) -> dict[str, ModelState]:
+        """Return the state, by key, of each model in memory and of each that failed to load."""
+        states: dict[str, ModelState] = {}
+        for worker in self._workers:
+            for key, state in worker.residency.states().items():
+                states[key] = best_state([state, states.get(key, state)])
+        return states
 
     # Other work -------------------------------------------------------------------------------
 
@@ -259,6 +273,9 @@ class LocalEngine:
     def tracers(self) -> int:
         """How many tracing tasks are done at once."""
         return self._tracers.count
+
+    # Some tens of milliseconds.
+    rows_of_trace = 16
 
     async def run(self, task: WorkerTask[Result]) -> Reply[Result]:
         """Do a task in the first worker that is up; see `Engine.run`."""
@@ -289,6 +306,7 @@ class LocalEngine:
             evictions=evictions,
             waiting=self._queue.depths(),
             worker_up=status.state == "ready",
+            workers=sum(worker.supervisor.state == "ready" for worker in self._workers),
             worker_restarts=status.restarts,
             processes={role: usage(pids) for role, pids in self.pids.items()},
         )
@@ -305,6 +323,12 @@ class LocalEngine:
             "reader": tuple(self._readers.pids),
             "tracer": tuple(self._tracers.pids),
         }
+
+
+def best_state(states: Iterable[ModelState]) -> ModelState:
+    """Return the state of a model that several workers may have: ready as soon as one has it."""
+    order = ("ready", "loading", "unloading", "unavailable")
+    return min(states, key=lambda state: (order.index(state.state), not state.failed))
 
 
 def _unavailable(supervisor: Supervisor, limit: str) -> WorkerUnavailableError:

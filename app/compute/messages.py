@@ -8,7 +8,7 @@ process that decodes images must not be able to run code in another one.
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 from msgspec.msgpack import Decoder, Encoder
@@ -118,11 +118,12 @@ AnyTracingTask = IdentifyRows | TraceRows
 AnyTask = TypeVar("AnyTask")
 
 
-class Call(msgspec.Struct, Generic[AnyTask], frozen=True):
-    """A task to be done."""
+class Call(msgspec.Struct, Generic[AnyTask], frozen=True, omit_defaults=True):
+    """A task to be done; `about` are the fields of its request in the log."""
 
     id: int
     task: AnyTask
+    about: Mapping[str, Any] = {}
 
 
 class CallResult(msgspec.Struct, frozen=True, tag=True):

@@ -16,11 +16,12 @@ import msgspec
 
 from app.arrays import Buffer
 from app.compute.frames import Frame, pieces, read_frame_blocking
-from app.compute.messages import CallFailure, CallResult, encode, failure
+from app.compute.messages import Call, CallFailure, CallResult, encode, failure
 from app.engine import OutOfMemoryError, Reply, WorkerFaultError
 from app.memory import keep_freed_memory
 from app.settings import Settings
 from app.store.errors import disk_error
+from app.telemetry.logs import about_request
 from model_zoo import ZooError
 
 log = logging.getLogger("app.worker")
@@ -58,9 +59,10 @@ class Parent:
         except OSError:
             os._exit(0)
 
-    def answer(self, call_id: int, run: Callable[[], Reply[Any]]) -> None:
+    def answer(self, call: Call[Any], run: Callable[[], Reply[Any]]) -> None:
         """Do the task of a call, and send what `run` returns, or why it failed."""
-        message, buffers = _answer(call_id, run)
+        with about_request(call.about):
+            message, buffers = _answer(call.id, run)
         self.send(message, buffers)
 
 

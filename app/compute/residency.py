@@ -13,6 +13,7 @@ from typing import Any
 from app.compute.engine_process import EngineProcess
 from app.engine import ModelRef, ModelState, UnloadReason
 
+NOT_LOADED = ModelState("unavailable", "not loaded: its next request loads it")
 # How many models are remembered that are not in memory.
 _MAX_REMEMBERED = 256
 
@@ -159,7 +160,17 @@ class Residency:
         failure = self.failures.get(ref.key)
         if failure is not None:
             return ModelState("unavailable", failure, failed=True)
-        return ModelState("unavailable", "not loaded: its next request loads it")
+        return NOT_LOADED
+
+    def states(self) -> dict[str, ModelState]:
+        """Return the state, by key, of each model in memory and of each that failed to load."""
+        failed = {
+            key: ModelState("unavailable", reason, failed=True)
+            for key, reason in self.failures.items()
+        }
+        # On trial, a model is there twice: under its key is the one that computes.
+        there = {key: each.state for key, each in self.models.items() if key == each.ref.key}
+        return failed | there
 
 
 def _bound(remembered: "OrderedDict[str, Any]") -> None:

@@ -16,8 +16,6 @@ from app.store.sweeps import StoredSweep
 from app.tasks import IdentifyRows, SweepPart, TraceRows
 from model_zoo import RowKey, RowOutcome, Sweep, SweepRowDocument, SweepRows, row_problem
 
-# Rows of one task: some tens of milliseconds, so that sweeps take turns.
-_CHUNK = 16
 # Rows are stored together, but a client that follows sees something happen.
 _STORED_TOGETHER = 64
 _STORED_EVERY_S = 0.5
@@ -91,7 +89,7 @@ class SweepRun:
         self._news = asyncio.Event()
 
     async def _trace_after(self, known: int) -> str | None:
-        chunks = iter(_chunks(known, self._sweep.rows))
+        chunks = iter(_chunks(known, self._sweep.rows, self._engine.rows_of_trace))
         pending: deque[tuple[range, asyncio.Task[list[_Outcome]]]] = deque()
         waiting: list[SweepRowDocument] = []
         last = time.monotonic()
@@ -180,9 +178,9 @@ def _failed_fast(number: int) -> str:
     return f"Row {number} was refused, and fail_fast was set."
 
 
-def _chunks(start: int, stop: int) -> Iterator[range]:
-    for first in range(start, stop, _CHUNK):
-        yield range(first, min(first + _CHUNK, stop))
+def _chunks(start: int, stop: int, most: int) -> Iterator[range]:
+    for first in range(start, stop, most):
+        yield range(first, min(first + most, stop))
 
 
 def _answer(document: Mapping[str, Any]) -> _Answer:

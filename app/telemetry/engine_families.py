@@ -23,6 +23,11 @@ def engine_families(figures: EngineFigures) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "zoo_worker_up", "Whether a worker is ready to compute.", int(figures.worker_up)
     )
+    yield GaugeMetricFamily(
+        "zoo_workers",
+        "Workers that are ready to compute: one, one a GPU, or one a node of a cluster.",
+        figures.workers,
+    )
     yield CounterMetricFamily(
         "zoo_worker_restarts", "Workers that were replaced.", figures.worker_restarts
     )

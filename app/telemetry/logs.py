@@ -13,7 +13,8 @@ from typing import Any, Literal
 from app.engine import ProcessRole
 from app.settings import Settings
 
-Process = Literal["api"] | ProcessRole
+# A node is the process that holds the engine of a cluster's node.
+Process = Literal["api", "node"] | ProcessRole
 
 # The logger of the audit, which writes whatever the log level.
 AUDIT = "audit"
@@ -29,15 +30,22 @@ def configure_logging(settings: Settings, process: Process = "api") -> None:
     if settings.log_format == "json":
         handler.setFormatter(JsonFormatter(process))
     else:
-        handler.setFormatter(logging.Formatter(_text(process)))
+        handler.setFormatter(_text_formatter(process))
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
     logging.getLogger(AUDIT).setLevel(logging.INFO)
 
 
-def _text(process: Process) -> str:
-    if process == "api":
-        return "%(asctime)s %(levelname)s %(message)s"
-    return f"%(levelname)s {process} %(process)d: %(message)s"
+def _text_formatter(process: Process) -> logging.Formatter:
+    if process == "api":  # whose lines say which request they are about where that matters
+        return logging.Formatter("%(asctime)s %(levelname)s %(message)s")
+    return _WorkersFormatter(f"%(levelname)s {process} %(process)d: %(message)s")
+
+
+class _WorkersFormatter(logging.Formatter):
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # the library's name
+        fields = _request.get()
+        ids = [fields["request_id"]] if "request_id" in fields else fields.get("request_ids", ())
+        return super().formatMessage(record) + "".join(f" id={each}" for each in ids)
 
 
 def announce(message: str) -> None:
@@ -68,6 +76,11 @@ def about_request(fields: Mapping[str, Any]) -> Iterator[None]:
         yield
     finally:
         _request.reset(token)
+
+
+def request_fields() -> dict[str, Any]:
+    """Return the fields of the request that is being worked for, to send to another process."""
+    return dict(_request.get())
 
 
 class JsonFormatter(logging.Formatter):

@@ -1,7 +1,7 @@
 """Which of the waiting requests are computed together."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -132,3 +132,23 @@ def test_a_request_that_leaves_is_not_taken(requests: Queue) -> None:
     assert not requests.waiting.remove(pending)
     assert requests.take() == ["2"]
     assert len(requests.waiting) == 0
+
+
+def test_a_batch_is_about_its_request_or_about_several(loop: asyncio.AbstractEventLoop) -> None:
+    queue = Queue(loop)
+    ids = {"request_id": "one", "trace_id": "f"}
+    queue.add("one", about=ids)
+    assert about(queue) == ids
+    queue.add("two", about={"request_id": "two"})
+    queue.add("none")  # such as a measurement of a sweep
+    assert about(queue) == {"request_ids": ["one", "two"]}
+    queue.take()
+    queue.add("none")
+    queue.add("none")
+    assert about(queue) == {}
+
+
+def about(queue: Queue) -> Mapping[str, Any]:
+    batch = queue.next()
+    assert batch is not None
+    return batch.about

@@ -45,6 +45,7 @@ FIGURES = EngineFigures(
     waiting={("cat", "1"): 4, ("cat", "2"): 1, ("dog", "1"): 2},
     worker_up=True,
     worker_restarts=5,
+    workers=2,
     processes={
         "worker": ProcessUsage(1, 3_000_000, 1.5),
         "reader": ProcessUsage(2, 8_000_000, 0.25),
@@ -271,6 +272,7 @@ def test_the_engine_is_told_as_it_is_now() -> None:
     assert value(metrics, "zoo_cache_evictions_total", reason="memory") == 3
     assert value(metrics, "zoo_worker_up") == 1
     assert value(metrics, "zoo_worker_restarts_total") == 5
+    assert value(metrics, "zoo_workers") == 2
     memory = "zoo_process_resident_memory_bytes"
     assert value(metrics, memory, process="worker") == 3_000_000
     assert value(metrics, memory, process="reader") == 8_000_000

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.compute.engine_process import EngineProcess, Resting
+from app.compute.local_engine import best_state
 from app.compute.residency import Residency
 from app.compute.supervisor import Supervisor
 from app.engine import ModelRef, ModelState
@@ -130,3 +131,22 @@ def test_a_process_that_ends_takes_its_own_models_along() -> None:
     residency.begin_load(ref("other"), OTHER)
     residency.clear(PROCESS)
     assert [model.ref.build for model in residency.models.values()] == ["other"]
+
+
+def test_all_states_are_those_of_the_models_that_there_are_or_that_failed() -> None:
+    residency = Residency(100)
+    bring(residency, ref("ready"))
+    residency.models[f"{ref('ready').key} on trial"] = residency.models[ref("ready").key]
+    residency.begin_load(ref("loading"), PROCESS)
+    residency.begin_load(ref("failed"), PROCESS)
+    residency.fail_load(ref("failed"), "no such checkpoint")
+    refs = [ref(name) for name in ("ready", "loading", "failed")]
+    assert residency.states() == {each.key: residency.state(each) for each in refs}
+
+
+def test_of_several_workers_the_best_state_counts() -> None:
+    missing, loading = ModelState("unavailable"), ModelState("loading")
+    failed = ModelState("unavailable", "no memory", failed=True)
+    assert best_state([missing, failed]) == failed
+    assert best_state([failed, loading]) == loading
+    assert best_state([loading, ModelState("ready"), missing]).state == "ready"

@@ -31,6 +31,7 @@ class FakeEngine:
     """Traces in this process; `fault` may raise for the rows of a task, or make it wait."""
 
     tracers = 2
+    rows_of_trace = 16
 
     def __init__(self, fault: Callable[[Any], Any] = lambda task: None) -> None:
         self.calls: list[Any] = []

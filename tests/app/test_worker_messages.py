@@ -1,8 +1,11 @@
 """Messages between processes: tasks, results and errors are the same on the other side."""
 
 import asyncio
+import json
+import logging
 import math
 import mmap
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NoReturn
@@ -46,6 +49,7 @@ from app.tasks import (
     SaveWeights,
     Specs,
 )
+from app.telemetry.logs import JsonFormatter, _text_formatter, about_request
 from model_zoo import InputError, Problem, SpecError, WeightsError, ZooError
 
 SPEC = {"architecture": "lenet", "scopes": [{"args": {"stddev": 0.1, "stride": 10**30}}]}
@@ -164,10 +168,49 @@ def test_a_child_says_what_a_client_may_read_of_a_foreign_error(
     def run() -> Reply[Any]:
         raise error
 
-    Parent().answer(5, run)  # type: ignore[call-arg]
+    Parent().answer(Call(5, None), run)  # type: ignore[call-arg]
     (message,) = sent
     other = error_of(answer_of_call(encode(message)))
     assert (message.id, type(other), str(other)) == (5, type(expected), str(expected))
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_a_child_logs_which_request_it_works_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    monkeypatch.setattr(Parent, "__init__", lambda self: None)
+    monkeypatch.setattr(Parent, "send", lambda self, message, buffers: None)
+    formatter = JsonFormatter("worker") if form == "json" else _text_formatter("worker")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    monkeypatch.setattr(logging.getLogger("app.worker"), "handlers", [handler])
+
+    def run() -> Reply[Any]:
+        raise KeyError("secret")
+
+    def line() -> str:
+        return capsys.readouterr().err.splitlines()[0]
+
+    process = FakeProcess(obey, [])
+    posted: list[Frame] = []
+    monkeypatch.setattr(process, "post", posted.append)
+
+    async def post() -> None:
+        with about_request({"request_id": "abc", "trace_id": "f" * 32}):
+            Connection(process).post(Unload("a")).close()  # type: ignore[arg-type]
+
+    asyncio.run(post())
+    call = worker_call(posted[0].message)
+    Parent().answer(call, run)  # type: ignore[call-arg]
+    if form == "json":
+        document = json.loads(line())
+        assert (document["request_id"], document["trace_id"]) == ("abc", "f" * 32)
+        return
+    assert line().endswith(": A task failed. id=abc")
+    Parent().answer(Call(5, None, {"request_ids": ["a", "b"]}), run)  # type: ignore[call-arg]
+    assert line().endswith(": A task failed. id=a id=b")
+    Parent().answer(Call(5, None), run)  # type: ignore[call-arg]
+    assert line().endswith(": A task failed.")
 
 
 # Bytes ----------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ def main() -> None:
     while True:
         frame = parent.receive()
         call = reading_call(frame.message)
-        parent.answer(call.id, partial(tasks.run, call.task, frame.buffers))
+        parent.answer(call, partial(tasks.run, call.task, frame.buffers))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
 """The tasks of a tracer: to read the specs of rows, and to trace them."""
 
 import functools
+import gc
 import hashlib
 import json
 import logging
+import os
 import time
 from dataclasses import asdict
 from typing import Any
@@ -12,6 +14,7 @@ from app.compute.messages import AnyTracingTask
 from app.engine import Reply
 from app.settings import Settings
 from app.tasks import TraceRows
+from app.telemetry.logs import configure_logging
 from model_zoo import (
     BuildSpec,
     PinnedScopes,
@@ -27,6 +30,20 @@ log = logging.getLogger("app.tracer")
 
 # Sweeps that are traced side by side; each is read once.
 _SWEEPS = 4
+# Requests of others come first: a sweep takes what is left of the processors.
+_NICENESS = 10
+
+
+def begin_to_trace(settings: Settings) -> "TracerTasks":
+    """Make this process one that only traces; it collects garbage between two tasks."""
+    configure_logging(settings, process="tracer")
+    os.nice(_NICENESS)
+    tasks = TracerTasks(settings)
+    # A trace makes a hundred thousand objects, which all go when it ends: looking for circles among
+    # them meanwhile takes a quarter of the time.
+    gc.freeze()
+    gc.disable()
+    return tasks
 
 
 class TracerTasks:

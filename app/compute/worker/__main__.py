@@ -88,7 +88,7 @@ class _Receiver:
         received = time.monotonic()
         tasks = self.tasks.result()  # an engine may still be imported
         task = call.task.after(time.monotonic() - received)
-        self._parent.answer(call.id, partial(tasks.run, task))
+        self._parent.answer(call, partial(tasks.run, task))
 
 
 if __name__ == "__main__":
