@@ -30,7 +30,7 @@ from app.api import (
 )
 from app.callers.access import access_of
 from app.compute.local_engine import LocalEngine
-from app.engine import Engine, MakeEngine
+from app.engine import MakeEngine
 from app.http.access import Gate
 from app.http.admission import Admission
 from app.http.body_budget import BodyBudget
@@ -44,7 +44,7 @@ from app.http.root_path import RootPath
 from app.http.routing import Routes
 from app.reach import as_peers
 from app.services import wire
-from app.settings import Settings
+from app.settings import Settings, SettingsError
 from app.telemetry.exporting import span_exporter_from_environment
 from app.telemetry.statistics import Statistics
 from model_zoo import end_imports, failed_packages
@@ -71,15 +71,15 @@ _OWN_ROUTERS = (
 )
 
 
-def create_app(settings: Settings, make_engine: MakeEngine = LocalEngine) -> FastAPI:
-    """Return the service; its lifespan starts and ends the engine.
+def create_app(settings: Settings, make_engine: MakeEngine | None = None) -> FastAPI:
+    """Return the service; its lifespan starts and ends the engine, by default that of the settings.
 
-    Raises: StoreError if the database or ZOO_HOME cannot be used; SettingsError if OTEL_* or what
-    names the tokens cannot, or if a package that a setting needs is missing.
+    Raises: StoreError if the database or ZOO_HOME cannot be used; SettingsError if OTEL_*, an engine
+    or what names the tokens cannot, or if a package that a setting needs is missing.
     """
     access = access_of(settings)
     statistics = Statistics()
-    engine: Engine = make_engine(settings, statistics.executed)
+    engine = (make_engine or _engine_maker(settings))(settings, statistics.executed)
     spans = span_exporter_from_environment()
     services = wire(settings, engine, statistics)
     routers = (*_FOREIGN_ROUTERS, *_OWN_ROUTERS, page.router)
@@ -173,3 +173,18 @@ def create_app(settings: Settings, make_engine: MakeEngine = LocalEngine) -> Fas
     if settings.trusted_proxies:
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=as_peers(settings.trusted_proxies))
     return app
+
+
+def _engine_maker(settings: Settings) -> MakeEngine:
+    """Return what makes the engine of the settings; Ray is imported only where it is used."""
+    if not settings.ray_address:
+        return LocalEngine
+    try:
+        from app.cluster.ray_cluster import make_ray_engine
+    except ModuleNotFoundError as error:
+        if error.name != "ray":
+            raise
+        raise SettingsError(
+            "ZOO_RAY_ADDRESS needs the extra ray: pip install 'model-zoo-service[ray]'"
+        ) from None
+    return make_ray_engine

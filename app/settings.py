@@ -5,6 +5,7 @@ otherwise silently not apply.
 """
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar, get_args
@@ -25,6 +26,10 @@ _DATABASE_SCHEME = "postgresql://"
 
 # Routes that ZOO_OPEN_ROUTES can open to callers without a token.
 Area = Literal["health", "pages", "metrics"]
+
+
+# Of the head of a Ray cluster.
+_RAY_ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}")
 
 
 class SettingsError(Exception):
@@ -83,6 +88,11 @@ class Settings(BaseSettings):
         None,
         description="Database of all replicas, postgresql://...; without it, SQLite in ZOO_HOME.",
         exclude=True,
+    )
+    ray_address: str = Field(
+        "",
+        description="Ray cluster whose nodes run networks: auto for that of this machine, or "
+        "host:port of its head; empty runs them here.",
     )
     device: Literal["auto", "cpu", "gpu"] = Field(
         "auto",
@@ -254,6 +264,18 @@ class Settings(BaseSettings):
             )
         return self
 
+    @field_validator("ray_address")
+    @classmethod
+    def _check_ray_address(cls, address: str) -> str:
+        if not address or address == "auto" or _RAY_ADDRESS.fullmatch(address):
+            return address
+        if address.startswith("ray://"):
+            raise ValueError(
+                "Input should be auto or host:port, as the service runs on a node of the cluster, "
+                "and not as a client of Ray"
+            )
+        raise ValueError("Input should be auto, host:port, or empty")
+
     @model_validator(mode="after")
     def _check_bodies(self) -> "Settings":
         """A form is in memory twice while its parts are taken out, and one must always fit."""
@@ -382,8 +404,9 @@ def load_settings() -> Settings:
 
 
 def _sentence(error: Any) -> str:
-    message = str(error.get("ctx", {}).get("error", error["msg"]))
-    if not error["loc"]:  # of several settings; ours, which names them
-        return message
+    own = error.get("ctx", {}).get("error")  # of a rule of ours
+    if not error["loc"]:  # of several settings, which it names
+        return str(own)
+    message = str(own or error["msg"])
     rule = message[0].lower() + message[1:]
     return f"{variable(str(error['loc'][0]))}: {rule}, received {error['input']!r}."

@@ -62,7 +62,7 @@ def get_json(server: Server, path: str) -> Any:
 def _read(answer: Answer) -> Any:
     if answer.status not in (200, 201):
         raise ServiceError(f"Status {answer.status or 'none'}: {answer.body[:300]!r}")
-    return json.loads(answer.body)
+    return json.loads(answer.body) if answer.body else None
 
 
 def is_ready(server: Server) -> bool:

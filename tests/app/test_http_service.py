@@ -182,8 +182,8 @@ def test_limits_list_every_limit_with_its_setting(make_client: Make) -> None:
         "counts": "Rows in one prediction.",
         "setting": "ZOO_MAX_BATCH",
     }
-    places = {"host", "port", "home", "device", "log_level", "log_format"}
-    places |= {"root_path", "trusted_proxies", "cors_origins"}
+    places = {"host", "port", "home", "ray_address", "device", "log_level", "log_format"}
+    places |= {"database_url", "root_path", "trusted_proxies", "cors_origins"}
     choices = {"engine", "precision", "xla", "readers", "tracers", "batch_rows", "batch_delay_s"}
     access = {"tokens_file", "anonymous", "open_routes"}
     access |= {"oidc_issuer", "oidc_audience", "oidc_role_claim"}

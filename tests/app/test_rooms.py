@@ -34,6 +34,7 @@ ROOMS = (
     "services",
     "api",
     "compute",
+    "cluster",
     "main",
     "__main__",
 )
@@ -69,7 +70,8 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 
 
 def test_only_the_wiring_names_the_engine_and_the_locator() -> None:
-    assert importers_of("compute") == {"main"}
+    assert importers_of("compute") == {"cluster", "main"}
+    assert importers_of("cluster") == {"main"}
     assert {
         module for module, path in MODULES.items() if "app.services" in imports(path, MODULES)
     } == {"app.main", "app.api.parts"}

@@ -1,5 +1,7 @@
 """The environment describes the service, or it does not start."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -232,3 +234,50 @@ def test_a_limit_of_less_than_nothing_is_refused(
     monkeypatch.setenv(variable(name), "-1")
     with pytest.raises(SettingsError, match=variable(name)):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    "address", ["", "auto", "10.0.0.1:6379", "head.ray.svc:6379", "[::1]:6379"]
+)
+def test_a_cluster_is_named_by_its_head(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setenv("ZOO_RAY_ADDRESS", address)
+    assert load_settings().ray_address == address
+
+
+@pytest.mark.parametrize(
+    ("address", "rule"),
+    [
+        (
+            "ray://head:10001",
+            "input should be auto or host:port, as the service runs on a node of the cluster, and "
+            "not as a client of Ray",
+        ),
+        ("local", "input should be auto, host:port, or empty"),
+        ("head", "input should be auto, host:port, or empty"),
+        ("http://head:8265", "input should be auto, host:port, or empty"),
+    ],
+)
+def test_other_addresses_of_a_cluster_are_refused(
+    monkeypatch: pytest.MonkeyPatch, address: str, rule: str
+) -> None:
+    monkeypatch.setenv("ZOO_RAY_ADDRESS", address)
+    with pytest.raises(SettingsError) as refusal:
+        load_settings()
+    assert str(refusal.value) == f"ZOO_RAY_ADDRESS: {rule}, received '{address}'."
+
+
+def test_a_cluster_needs_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    for name in [each for each in sys.modules if each.startswith("app.cluster.ray_cluster")]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(SettingsError) as refusal:
+        create_app(Settings(home=tmp_path, ray_address="auto"))
+    assert str(refusal.value) == (
+        "ZOO_RAY_ADDRESS needs the extra ray: pip install 'model-zoo-service[ray]'"
+    )
+
+
+def test_the_default_engine_imports_no_ray() -> None:
+    code = "import sys, app.__main__; print(sorted({'ray', 'app.cluster'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
