@@ -1,7 +1,8 @@
 # Developer commands; continuous integration (.ci/run) calls the same targets.
 #
 # PYTHON=...       the interpreter from which `make setup` creates .venv
-# ARGS=...         more arguments for check, test, fuzz, bench, bench-serve, soak, overload and chaos
+# ARGS=...         more arguments for check, test, fuzz, bench, bench-serve, bench-cluster, soak,
+#                  overload and chaos
 # LOCK_FLAGS=...   more arguments for `make lock`: LOCK_FLAGS=--upgrade takes newer versions
 
 SHELL := /bin/bash
@@ -19,7 +20,7 @@ PYTHON ?=
 ARGS ?=
 LOCK_FLAGS ?=
 
-.PHONY: help setup page types run check light test postgresql fuzz lint format bench bench-serve bench-page screenshots soak overload chaos lock manifests container
+.PHONY: help setup page types run check light test postgresql fuzz lint format bench bench-serve bench-cluster bench-page screenshots soak overload chaos lock manifests container
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -110,6 +111,9 @@ bench: setup ## Run the benchmarks
 
 bench-serve: setup ## Compare serving with LitServe, BentoML, MLServer and FastAPI (minutes)
 	$(BIN)/python -m benchmarks.serving $(ARGS)
+
+bench-cluster: setup ## Compare a Ray cluster on this machine with the local engine, and kill nodes (minutes)
+	$(BIN)/python -m benchmarks.cluster $(ARGS)
 
 bench-page: setup page ## Measure edits in a real browser until their totals are painted (a minute)
 	$(BIN)/python -m benchmarks.page

@@ -59,6 +59,14 @@ def get_json(server: Server, path: str) -> Any:
     return _read(ask(server.address, http_request("GET", path)))
 
 
+def text(server: Server, path: str) -> str:
+    """Return the answer's text. Raises: ServiceError for another status than 200."""
+    answer = ask(server.address, http_request("GET", path))
+    if answer.status != 200:
+        raise ServiceError(f"Status {answer.status or 'none'}: {answer.body[:300]!r}")
+    return answer.body.decode()
+
+
 def _read(answer: Answer) -> Any:
     if answer.status not in (200, 201):
         raise ServiceError(f"Status {answer.status or 'none'}: {answer.body[:300]!r}")

@@ -300,7 +300,8 @@ def test_text_that_postgresql_cannot_have_names_nothing(
     database: str, postgresql_url: str, tmp_path: Path
 ) -> None:
     url = postgresql_url if database == "postgresql" else None
-    with TestClient(create_app(Settings(home=tmp_path, database_url=url), lambda *_: IdleEngine())) as client:
+    settings = Settings(home=tmp_path, database_url=url)
+    with TestClient(create_app(settings, lambda *_: IdleEngine())) as client:
         check_names_with_nul(client)
 
 

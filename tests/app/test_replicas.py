@@ -66,8 +66,8 @@ def replicas(postgresql_url: str, tmp_path: Path) -> Iterator[tuple[Replica, Rep
             engine = MemoryEngine()
             settings = Settings(home=tmp_path / name, database_url=postgresql_url)
             client = stack.enter_context(TestClient(create_app(settings, lambda *_: engine)))
-            # FastAPI prepares the routes at the first request. Two services would do that in threads
-            # here, for which it is not made.
+            # FastAPI prepares the routes at the first request. Two services would do that in
+            # threads here, for which it is not made.
             assert client.get("/none").status_code == 404
             return Replica(client, engine)
 
