@@ -74,8 +74,8 @@ _OWN_ROUTERS = (
 def create_app(settings: Settings, make_engine: MakeEngine | None = None) -> FastAPI:
     """Return the service; its lifespan starts and ends the engine, by default that of the settings.
 
-    Raises: StoreError if the database or ZOO_HOME cannot be used; SettingsError if OTEL_*, an engine
-    or what names the tokens cannot, or if a package that a setting needs is missing.
+    Raises: StoreError if the database or ZOO_HOME cannot be used; SettingsError if OTEL_*, an
+    engine or what names the tokens cannot, or if a package that a setting needs is missing.
     """
     access = access_of(settings)
     statistics = Statistics()

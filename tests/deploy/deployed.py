@@ -30,16 +30,8 @@ def tags_of_image() -> set[str]:
     return variants | {f"{variant}-{extra}" for variant in variants for extra in extras}
 
 
-# Those of the state that replicas share, of access, and of Ray.
-PENDING = {
-    *("ZOO_DATABASE_URL", "ZOO_FILES_URL", "ZOO_RAY_ADDRESS"),
-    *("ZOO_TOKENS_FILE", "ZOO_ANONYMOUS", "ZOO_OPEN_ROUTES"),
-}
-
-
 def check_settings(variables: dict[str, str]) -> None:
     """Check that each ZOO_* variable is a setting, with a value that it takes."""
     values = {name: value for name, value in variables.items() if name.startswith("ZOO_")}
-    assert sorted(values.keys() - SETTINGS.keys() - PENDING) == []
-    known = {SETTINGS[name]: value for name, value in values.items() if name in SETTINGS}
-    Settings.model_validate(known)
+    assert sorted(values.keys() - SETTINGS.keys()) == []
+    Settings.model_validate({SETTINGS[name]: value for name, value in values.items()})
