@@ -22,10 +22,9 @@ from app.serving.weight_exports import WeightExports
 from app.serving.weight_imports import WeightImports
 from app.settings import Settings
 from app.store.builds import BuildStore
-from app.store.calibrations import CalibrationFiles
 from app.store.database import Database
 from app.store.errors import StoreError
-from app.store.files import WeightFiles
+from app.store.file_places import FilePlace, open_place
 from app.store.model_records import ModelRecords
 from app.store.models import ModelStore
 from app.store.opening import open_database
@@ -43,6 +42,7 @@ class Services:
     settings: Settings
     home_lock: HomeLock
     database: Database
+    files: FilePlace
     engine: Engine
     checkpoints: CheckpointStore
     builds: Builds
@@ -69,6 +69,7 @@ class Services:
 
     def close(self) -> None:
         """Give ZOO_HOME back."""
+        self.files.close()
         self.database.close()
         self.home_lock.close()
 
@@ -82,7 +83,8 @@ def wire(settings: Settings, engine: Engine, statistics: Statistics) -> Services
     home_lock = _lock(settings.home)
     database = open_database(settings)
     metrics = Metrics(statistics, engine.figures)
-    checkpoints = _checkpoints(settings.home)
+    files = open_place(settings)
+    checkpoints = files.checkpoints()
     model_store = ModelStore(database)
     scope_store = ScopeStore(database)
     build_store = BuildStore(database)
@@ -90,17 +92,17 @@ def wire(settings: Settings, engine: Engine, statistics: Statistics) -> Services
     networks = NetworkCache(builds)
     loads = BackgroundLoads(engine)
     turn = MeasuringTurn(engine)
-    files = WeightFiles(settings.home, settings.max_files_bytes)
     inference = Inference(engine, settings, statistics)
     sweep_store = SweepStore(database, settings.sweeps_limit)
     sweeps = Sweeps(settings, sweep_store, scope_store, builds, engine)
-    calibration_files = CalibrationFiles(settings.home, model_store.has_calibration)
+    calibration_files = files.calibrations(model_store.has_calibration, database.alone)
     prober = Prober(settings, builds, turn)
     models = Models(settings, ModelRecords(), networks, loads, statistics)
     return Services(
         settings=settings,
         home_lock=home_lock,
         database=database,
+        files=files,
         engine=engine,
         checkpoints=checkpoints,
         builds=builds,
@@ -115,7 +117,7 @@ def wire(settings: Settings, engine: Engine, statistics: Statistics) -> Services
         inference=inference,
         profiler=Profiler(engine, settings, turn),
         prober=prober,
-        weight_exports=WeightExports(engine, files, builds.sources),
+        weight_exports=WeightExports(engine, files.weights(), builds.sources),
         weight_imports=WeightImports(settings, checkpoints, database.check),
         statistics=statistics,
         metrics=metrics,
@@ -128,12 +130,5 @@ def _lock(home: Path) -> HomeLock:
         return HomeLock(home)
     except HomeInUseError as error:
         raise StoreError(f"{error} A service needs a home of its own; ZOO_HOME sets it.") from error
-    except OSError as error:
-        raise StoreError(f"{home} cannot be written: {error.strerror}.") from error
-
-
-def _checkpoints(home: Path) -> CheckpointStore:
-    try:
-        return CheckpointStore(home)
     except OSError as error:
         raise StoreError(f"{home} cannot be written: {error.strerror}.") from error

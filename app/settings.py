@@ -94,6 +94,11 @@ class Settings(BaseSettings):
         description="Ray cluster whose nodes run networks: auto for that of this machine, or "
         "host:port of its head; empty runs them here.",
     )
+    files_url: str | None = Field(
+        None,
+        description="Bucket of the weight files, checkpoints and calibrations, which replicas "
+        "share: s3://, gs:// or az:// and a prefix; without one, they are in ZOO_HOME.",
+    )
     device: Literal["auto", "cpu", "gpu"] = Field(
         "auto",
         description="Device that networks run on; gpu does not start without a GPU.",
@@ -198,12 +203,14 @@ class Settings(BaseSettings):
     # Limits of what the service holds, and of how long work may take.
     max_output_bytes: int = _limit(32 * MIB, "Bytes of the arrays in one answer, as float32.")
     max_models_bytes: int = _limit(2 * GIB, "Bytes of the networks kept in memory.")
-    max_files_bytes: int = _limit(4 * GIB, "Bytes of the weight files kept under ZOO_HOME.")
-    max_checkpoints_bytes: int = _limit(
-        32 * GIB, "Bytes of the uploaded weights kept under ZOO_HOME."
+    max_files_bytes: int = _limit(
+        4 * GIB,
+        "Bytes of the weight files that are kept; with ZOO_FILES_URL, also of all copies of its "
+        "files under ZOO_HOME.",
     )
+    max_checkpoints_bytes: int = _limit(32 * GIB, "Bytes of the uploaded weights that are kept.")
     max_calibrations_bytes: int = _limit(
-        4 * GIB, "Bytes of the rows that calibrate versions in int8, kept under ZOO_HOME."
+        4 * GIB, "Bytes of the rows that are kept to calibrate versions in int8."
     )
     max_sweep_rows: int = _limit(10_000, "Rows of a sweep.")
     max_sweeps_bytes: int = _limit(
@@ -230,6 +237,11 @@ class Settings(BaseSettings):
         5,
         "Seconds that a write, or a read, waits for the database's lock, or for its server.",
         minimum=0.001,
+    )
+    files_timeout_s: float = _limit(
+        10,
+        "Seconds that the bucket of ZOO_FILES_URL may take for a request; files move in pieces.",
+        minimum=0.1,
     )
     body_timeout_s: float = _limit(
         30,
@@ -344,6 +356,16 @@ class Settings(BaseSettings):
     def store_wait(self) -> Limit[float]:
         """The limit on the seconds that a transaction waits for the database's lock."""
         return Limit(self.store_timeout_s, variable("store_timeout_s"))
+
+    @property
+    def files_home(self) -> Path:
+        """Where workers read files. Copies of a bucket's may be removed, and the originals not."""
+        return self.home / "copies" if self.files_url else self.home
+
+    @property
+    def files_wait(self) -> Limit[float]:
+        """The limit on the seconds that a bucket may take for a request."""
+        return Limit(self.files_timeout_s, variable("files_timeout_s"))
 
     @property
     def request_time(self) -> Limit[float]:

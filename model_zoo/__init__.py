@@ -124,7 +124,7 @@ if TYPE_CHECKING:
     from model_zoo.weights.files import FORMATS as WEIGHT_FORMATS
     from model_zoo.weights.files import find_format as find_weight_format
     from model_zoo.weights.importing import end_imports, import_checkpoint
-    from model_zoo.weights.plan import RestorePlan
+    from model_zoo.weights.plan import RestorePlan, TensorInfo
     from model_zoo.weights.plan_documents import RestoreDocument, RestoreSummary
     from model_zoo.weights.published import PublishedDescription, describe_published
     from model_zoo.weights.reading.contents import ImportLimits, NamedFile
@@ -220,6 +220,7 @@ __all__ = [
     "SweepRowDocument",
     "SweepRows",
     "Tensor",
+    "TensorInfo",
     "Totals",
     "Trace",
     "Variable",
@@ -350,6 +351,7 @@ _LAZY = {
     "SweepRow": "model_zoo.sweeps.rows",
     "SweepRowDocument": "model_zoo.sweeps.rows",
     "SweepRows": "model_zoo.sweeps.sweep",
+    "TensorInfo": "model_zoo.weights.plan",
     "Totals": "model_zoo.reports.summary",
     "Trace": "model_zoo.tracing",
     "VerdictDocument": "model_zoo.probing.documents",

@@ -30,6 +30,7 @@ HEAVY_NAMES = {
     "probe",
     "Server",
     "Postgresql",
+    "S3Server",
 }
 
 # HYPOTHESIS_PROFILE=fuzz (`make fuzz`) runs ten times the usual number of examples.
@@ -46,6 +47,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=("sqlite", "postgresql"),
         default="sqlite",
         help="what the service of the tests keeps its builds in",
+    )
+    parser.addoption(
+        "--files",
+        choices=("folder", "s3"),
+        default="folder",
+        help="where the service of the tests keeps its files",
     )
 
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
-from app.api.parts import DatabaseDep, EngineDep
+from app.api.parts import DatabaseDep, EngineDep, FilesDep
 from app.engine import WorkerState
 from app.http.json_answer import JsonAnswer
 from app.http.openapi import answer
@@ -34,6 +34,13 @@ class StoreBody(TypedDict):
     reason: str | None
 
 
+class FilesBody(TypedDict):
+    """Whether the bucket of ZOO_FILES_URL answers, and `reason` if it does not."""
+
+    ready: bool
+    reason: str | None
+
+
 class FailedPackageBody(TypedDict):
     """An installed package whose architectures are left out: the module that failed, and why."""
 
@@ -49,6 +56,7 @@ class HealthBody(TypedDict):
     ready: bool
     worker: WorkerBody
     store: StoreBody
+    files: FilesBody
     failed_packages: list[FailedPackageBody]
 
 
@@ -59,14 +67,15 @@ class HealthBody(TypedDict):
     responses={200: answer("It is live; `ready` says whether it computes now.", HealthBody)},
 )
 @needs("read", area="health")
-async def read_health(engine: EngineDep, database: DatabaseDep) -> Response:
+async def read_health(engine: EngineDep, database: DatabaseDep, files: FilesDep) -> Response:
     """Always 200 while the process answers.
 
     `ready` is false while the worker starts or restarts, while the service drains, and while
     ZOO_HOME or the database is gone. Builds, summaries and explanations are answered while there is
-    no worker; predictions and weights wait for it. A failed package takes nothing else down.
+    no worker; predictions and weights wait for it. `files` has no part in `ready`: what is in
+    memory is computed without them. A failed package takes nothing else down.
     """
-    status, lost = engine.status(), database.why_lost()
+    status, lost, files_lost = engine.status(), database.why_lost(), files.why_lost()
     body: HealthBody = {
         "status": "ok",
         "ready": status.ready and lost is None,
@@ -79,6 +88,7 @@ async def read_health(engine: EngineDep, database: DatabaseDep) -> Response:
             "reason": status.reason,
         },
         "store": {"ready": lost is None, "reason": lost},
+        "files": {"ready": files_lost is None, "reason": files_lost},
         "failed_packages": [
             {"package": each.package, "module": each.module, "reason": each.reason}
             for each in failed_packages()

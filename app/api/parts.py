@@ -24,6 +24,7 @@ from app.serving.weight_exports import WeightExports
 from app.serving.weight_imports import WeightImports
 from app.settings import Settings
 from app.store.database import Database
+from app.store.file_places import FilePlace
 from app.telemetry.metrics import Metrics
 from app.telemetry.statistics import Statistics
 from model_zoo import CheckpointStore
@@ -51,6 +52,7 @@ ExchangeDep = Annotated[HttpExchange, Depends(_exchange)]
 SettingsDep = Annotated[Settings, _part(lambda services: services.settings)]
 EngineDep = Annotated[Engine, _part(lambda services: services.engine)]
 DatabaseDep = Annotated[Database, _part(lambda services: services.database)]
+FilesDep = Annotated[FilePlace, _part(lambda services: services.files)]
 BuildsDep = Annotated[Builds, _part(lambda services: services.builds)]
 SavedScopesDep = Annotated[SavedScopes, _part(lambda services: services.saved_scopes)]
 SweepMeasurementsDep = Annotated[

@@ -1,7 +1,6 @@
 """`/v1/weights`: upload weight files, list, describe and remove them."""
 
 import asyncio
-import contextlib
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -23,6 +22,7 @@ from app.http.routing import needs
 from app.http.uploads import Receiver, begin, plain_name, receive
 from app.serving.weight_imports import UploadState
 from app.store.errors import StoreError, disk_errors
+from app.store.threads import on_files
 from model_zoo import (
     Checkpoint,
     CheckpointDocument,
@@ -112,7 +112,7 @@ async def upload_weights(
     check_size(upload.size_bytes or 0, settings.upload_limit, "bytes")
     try:
         with imports.receiving(upload):
-            await asyncio.to_thread(imports.check_declared, upload)
+            await on_files(imports.check_declared, upload)
             scratch = checkpoints.scratch()
             folder = await asyncio.to_thread(scratch.__enter__)
             try:
@@ -148,7 +148,7 @@ async def upload_weights(
 async def list_weights(checkpoints: CheckpointsDep, imports: WeightImportsDep) -> Response:
     """`uploads` are in progress: they say how much has arrived, and whether it is being read."""
     body: WeightsListBody = {
-        "weights": await asyncio.to_thread(_items, checkpoints),
+        "weights": await on_files(_items, checkpoints),
         "uploads": [
             {
                 "id": upload.id,
@@ -163,13 +163,8 @@ async def list_weights(checkpoints: CheckpointsDep, imports: WeightImportsDep) -
 
 
 def _items(checkpoints: CheckpointStore) -> list[WeightsItemBody]:
-    items = []
     with disk_errors():
-        stored = checkpoints.list()
-    for checkpoint in stored:
-        with contextlib.suppress(WeightsError):  # removed meanwhile
-            items.append(_item(checkpoint))
-    return items
+        return [_item(document) for document in checkpoints.documents()]
 
 
 @router.get(
@@ -225,7 +220,7 @@ async def delete_weights(
 async def _find(checkpoints: CheckpointStore, weights_id: str) -> Checkpoint:
     try:
         with disk_errors():
-            return await asyncio.to_thread(checkpoints.get, weights_id)
+            return await on_files(checkpoints.get, weights_id)
     except WeightsError as error:
         raise ServiceError(
             "unknown-weights", f"{error} GET /v1/weights lists all of them."
@@ -235,7 +230,7 @@ async def _find(checkpoints: CheckpointStore, weights_id: str) -> Checkpoint:
 def weights_body(checkpoint: Checkpoint) -> WeightsBody:
     """Return weights as the routes show them, with every tensor."""
     return {
-        **_item(checkpoint),
+        **_item(checkpoint.to_dict()),
         "tensors": [
             {"name": name, "dtype": info.dtype, "shape": list(info.shape)}
             for name, info in checkpoint.tensors.items()
@@ -243,5 +238,5 @@ def weights_body(checkpoint: Checkpoint) -> WeightsBody:
     }
 
 
-def _item(checkpoint: Checkpoint) -> WeightsItemBody:
-    return {**checkpoint.to_dict(), "links": {"self": link(f"/v1/weights/{checkpoint.id}")}}
+def _item(document: CheckpointDocument) -> WeightsItemBody:
+    return {**document, "links": {"self": link(f"/v1/weights/{document['id']}")}}

@@ -7,8 +7,9 @@ the number of batches at once. On a GPU, both have one.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from typing import Any
 
 import numpy as np
 
@@ -35,7 +36,8 @@ from app.engine import (
     WorkerUnavailableError,
 )
 from app.settings import Settings
-from app.tasks import SaveWeights
+from app.store.file_places import FilePlace
+from app.tasks import MeasureProfile, MeasureSignal, SaveWeights
 from model_zoo import ZooError
 
 log = logging.getLogger(__name__)
@@ -55,6 +57,7 @@ class DeviceWorker:
         placement: Placement,
         on_batch: OnBatch,
         release: Callable[[PendingRequest], None],
+        files: FilePlace,
         *,
         may_have_gpu: bool,
         gpu: str | None,
@@ -65,6 +68,7 @@ class DeviceWorker:
         self._queue = queue
         self._on_batch = on_batch
         self._release = release
+        self._files = files
         self.processes = Processes.on_device(
             placement, self._process, settings.engine, may_have_gpu=may_have_gpu
         )
@@ -74,6 +78,7 @@ class DeviceWorker:
             self.processes,
             queue,
             self._changes,
+            files,
             release=release,
             send_batches=self._send_batches,
             wake=self.wake,
@@ -314,18 +319,28 @@ class DeviceWorker:
         self, process: EngineProcess, task: WorkerTask[Result], sent: asyncio.Event
     ) -> Reply[Result]:
         came = time.monotonic()
-        with process.loading():
-            connection = await process.supervisor.up()
-            # A worker writes files in the thread that loads: to wait for a load is not to be late.
-            async with self.loads.turn if isinstance(task, SaveWeights) else nullcontext():
-                sent.set()
-                task = task.after(time.monotonic() - came)
-                return await connection.call_within(task, self._settings.request_time)
+        async with self._files.local(_specs(task)):
+            with process.loading():
+                connection = await process.supervisor.up()
+                # A worker writes files in the thread that loads: to wait for a load is not to be
+                # late.
+                async with self.loads.turn if isinstance(task, SaveWeights) else nullcontext():
+                    sent.set()
+                    task = task.after(time.monotonic() - came)
+                    return await connection.call_within(task, self._settings.request_time)
 
 
 def _task(batch: Batch, is_alone: bool) -> Compute:
     rows = tuple(ArenaRows(pending.block.offset, pending.count) for pending in batch.requests)
     return Compute(batch.model.key, batch.requests[0].outputs, rows, is_alone)
+
+
+def _specs(task: WorkerTask[Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the specs of all builds whose weights a task needs."""
+    match task:
+        case SaveWeights() | MeasureProfile() | MeasureSignal():
+            yield task.specs.spec
+            yield from task.specs.sources.values()
 
 
 def _died(gone: ProcessGoneError) -> WorkerDiedError:

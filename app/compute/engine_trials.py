@@ -20,6 +20,7 @@ from app.compute.model_loads import Changes, ModelLoads
 from app.compute.residency import ResidentModel
 from app.engine import EngineError, ModelState, Reply, Result, RuntimeName, WorkerTask
 from app.settings import Settings
+from app.store.errors import StoreError
 from app.tasks import Specs
 from model_zoo import ZooError
 
@@ -108,7 +109,7 @@ class EngineTrials:
         try:
             try:
                 better = await self._measure(model, trial)
-            except (EngineError, ZooError, ProcessGoneError) as error:
+            except (EngineError, ZooError, StoreError, ProcessGoneError) as error:
                 log.warning("Build %s was not tried by TensorFlow: %s", model.ref.build, error)
             are_there = self._residency.models.get(slot) is trial  # its process has not ended
             are_there &= self._residency.find(model.ref) is model and model.state.state == "ready"
@@ -124,7 +125,8 @@ class EngineTrials:
         """Return the engine that is to compute, and put what was measured into both states."""
         ref = model.ref
         specs = Specs.of(ref.spec, ref.source_specs)
-        await self._call(trial, Load(ref.key, specs, "tensorflow", ref.precision, None))
+        async with self._loads.local(ref):
+            await self._call(trial, Load(ref.key, specs, "tensorflow", ref.precision, None))
         warmed = (await self._call(trial, WarmUp(ref.key))).result
         measured: dict[RuntimeName, float] = {}
         outputs = {}

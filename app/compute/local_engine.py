@@ -10,6 +10,10 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
 
 from app.arrays import Buffer
 from app.compute.arena import Arena, Block
@@ -41,7 +45,11 @@ from app.engine import (
     WorkerUnavailableError,
 )
 from app.settings import Settings, variable
+from app.store.file_places import open_place
+from app.store.threads import on_files
+from app.tasks import SavedWeights, SaveWeights
 from app.telemetry.logs import request_fields
+from model_zoo import find_weight_format
 
 
 class LocalEngine:
@@ -66,6 +74,9 @@ class LocalEngine:
         self._readers = ReaderPool(settings, None if has_readers else 0)
         self._tracers = TracerPool(settings)
         placement = Placement()
+        # Its own: an engine may be on another machine than the API.
+        self._files = open_place(settings)
+        self._weights = self._files.weights() if settings.files_url else None
         self._workers = [
             DeviceWorker(
                 settings,
@@ -74,6 +85,7 @@ class LocalEngine:
                 placement,
                 on_batch,
                 self._release,
+                self._files,
                 may_have_gpu=may_have_gpu(settings.device),
                 gpu=gpu,
             )
@@ -137,6 +149,7 @@ class LocalEngine:
             pending.fail(WorkerUnavailableError("The service is stopping."))
             self._release(pending)
         self._arena.close()
+        self._files.close()
 
     # Inference --------------------------------------------------------------------------------
 
@@ -285,13 +298,31 @@ class LocalEngine:
         limit_s = self._settings.request_timeout_s
         try:
             async with asyncio.timeout(limit_s):
-                return await worker.run(task)
+                reply = await worker.run(self._to_own_folder(task))
+                await self._store(task, reply)
+                return reply
         except TimeoutError:
             limit = f"{limit_s:g} s ({variable('request_timeout_s')})"
             supervisor = worker.processes.of_task(task).supervisor
             if supervisor.connection is None:
                 raise _unavailable(supervisor, limit) from None
             raise DeadlineError(f"The request computed for longer than {limit}.") from None
+
+    def _to_own_folder(self, task: WorkerTask[Result]) -> WorkerTask[Result]:
+        """Return a task that writes a file where this engine can store it."""
+        if isinstance(task, SaveWeights) and self._weights is not None:
+            own: Any = task
+            folder = str(self._weights.folder.absolute())
+            return cast("WorkerTask[Result]", msgspec.structs.replace(own, folder=folder))
+        return task
+
+    async def _store(self, task: WorkerTask[Any], reply: Reply[Any]) -> None:
+        """Store a file that a task has written, so that all have it who share the bucket."""
+        if isinstance(task, SaveWeights) and self._weights is not None:
+            suffix = find_weight_format(task.format, task.options).suffix
+            saved: SavedWeights = reply.result
+            path = Path(saved.path)
+            await on_files(self._weights.keep, task.build, suffix, path, saved.sha256)
 
     def figures(self) -> EngineFigures:
         """Return the gauges and counters."""

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
 from app.compute.batching import PendingRequest, RequestQueue
@@ -21,6 +22,7 @@ from app.engine import (
     WorkerDiedError,
 )
 from app.settings import Settings, variable
+from app.store.file_places import FilePlace
 from app.tasks import Specs
 from model_zoo import ZooError
 
@@ -63,6 +65,7 @@ class ModelLoads:
         processes: Processes,
         queue: RequestQueue,
         changes: Changes,
+        files: FilePlace,
         *,
         release: Callable[[PendingRequest], None],
         send_batches: Callable[[], None],
@@ -76,6 +79,7 @@ class ModelLoads:
         self._processes = processes
         self._queue = queue
         self._changes = changes
+        self._files = files
         self._release = release
         self._send_batches = send_batches
         self._wake = wake
@@ -124,9 +128,9 @@ class ModelLoads:
     async def _load_into(self, process: EngineProcess, ref: ModelRef) -> ResidentModel | None:
         """Load a model in a process; return None if it turns out to need another one."""
         try:
-            # Before its turn: other processes can load while this one starts.
+            # Before its turn: others can load while this process starts, and files are copied.
             await process.supervisor.up()
-            async with self.turn:
+            async with self.local(ref), self.turn:
                 connection = await process.supervisor.up()
                 await self._changes.until(lambda: not self._is_unloading(process, connection, ref))
                 model = self.residency.find(ref)
@@ -136,6 +140,10 @@ class ModelLoads:
         except Exception as error:
             self._fail_requests(ref, error)
             raise
+
+    def local(self, ref: ModelRef) -> AbstractAsyncContextManager[None]:
+        """Keep the files that a model is loaded from where the worker reads them."""
+        return self._files.local([ref.spec, *ref.source_specs.values()], ref.calibration)
 
     def _is_unloading(self, process: EngineProcess, connection: Connection, ref: ModelRef) -> bool:
         """Return whether a model is still on its way out of the memory of the same process."""

@@ -266,9 +266,10 @@ PROBLEM_TYPES: Mapping[ProblemKind, ProblemType] = {
     "store-unavailable": ProblemType(
         503,
         "The store is not available",
-        "The database or the folder of files cannot be read or written: it is locked, full or "
-        "gone. Send again after `Retry-After`; if it lasts, check the disk and the permissions of "
-        "`ZOO_HOME`, or the server that `ZOO_DATABASE_URL` names.",
+        "The database, the folder of files or their bucket cannot be read or written: it is "
+        "locked, full or gone, or does not answer. Send again after `Retry-After`; if it lasts, "
+        "check the disk and the permissions of `ZOO_HOME`, the server that `ZOO_DATABASE_URL` "
+        "names, and the bucket of `ZOO_FILES_URL`.",
     ),
     "deadline-passed": ProblemType(
         504,

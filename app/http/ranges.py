@@ -3,18 +3,17 @@
 Starlette's FileResponse ignores If-None-Match, and rejects ranges that it should ignore.
 """
 
-import asyncio
 import re
-from collections.abc import AsyncIterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from app.http.problems import HttpError
+from app.store.contents import Content
 
-_CHUNK_BYTES = 2**18
 # No file has an offset of 19 digits, and thousands of digits are slow to convert.
 _RANGE = re.compile(r"(\d{0,18})-(\d{0,18})", re.ASCII)
 
@@ -31,9 +30,14 @@ class UnsatisfiableRangeError(HttpError):
 
 
 def file_response(
-    request: Request, path: Path, *, sha256: str, media_type: str, name: str
+    request: Request,
+    open_content: Callable[[], Content],
+    *,
+    sha256: str,
+    media_type: str,
+    name: str,
 ) -> Response:
-    """Return a response with the file, a part of it, or 304.
+    """Return a response with a file, a part of it, or 304.
 
     Raises: ServiceError (416) for a range that starts beyond the end; FileNotFoundError.
     """
@@ -46,12 +50,12 @@ def file_response(
     }
     if lists_tag(request.headers.get("if-none-match"), tag):
         return Response(status_code=304, headers=headers)
-    stream = path.open("rb")  # an open file stays readable, even if it is removed now
+    opened = open_content()
+    size = opened.size
     try:
-        size = stream.seek(0, 2)
         span = _span(request.headers, tag, size)
     except BaseException:
-        stream.close()
+        opened.close()
         raise
     start, stop = span or (0, size)
     headers["Content-Length"] = str(stop - start)
@@ -61,11 +65,8 @@ def file_response(
         stop = start
 
     async def content() -> AsyncIterator[bytes]:
-        with stream:
-            await asyncio.to_thread(stream.seek, start)
-            left = stop - start
-            while left and (chunk := await asyncio.to_thread(stream.read, min(left, _CHUNK_BYTES))):
-                left -= len(chunk)
+        with closing(opened):
+            async for chunk in opened.chunks(start, stop):
                 yield chunk
 
     return StreamingResponse(

@@ -2,13 +2,16 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 from app.engine import Engine, EngineError, ModelRef, ModelState
+from app.store.errors import StoreError
 from model_zoo import ZooError
 
 log = logging.getLogger(__name__)
+
+# After the store did not give the weights of a model.
+_AGAIN_S = 5.0
 
 
 class BackgroundLoads:
@@ -20,11 +23,11 @@ class BackgroundLoads:
 
     def load(self, model: ModelRef) -> None:
         """Start to load a model; if that fails, the engine remembers the reason."""
-        self._start("load", model, self._engine.load(model))
+        self._start("load", model, self._engine.load)
 
     def unload(self, model: ModelRef) -> None:
         """Start to unload a model."""
-        self._start("unload", model, self._engine.unload(model))
+        self._start("unload", model, self._engine.unload)
 
     def state(self, model: ModelRef) -> ModelState:
         """Return the state of a model without waiting; `load` makes it loading at once."""
@@ -43,15 +46,26 @@ class BackgroundLoads:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _start(self, work: str, model: ModelRef, coroutine: Coroutine[Any, Any, object]) -> None:
-        task = asyncio.create_task(_logged(work, model, coroutine))
+    def _start(
+        self, work: str, model: ModelRef, begin: Callable[[ModelRef], Awaitable[object]]
+    ) -> None:
+        task = asyncio.create_task(_logged(work, model, begin))
         self._tasks[task] = work, model
         task.add_done_callback(self._tasks.pop)
 
 
-async def _logged(work: str, model: ModelRef, coroutine: Coroutine[Any, Any, object]) -> None:
+async def _logged(
+    work: str, model: ModelRef, begin: Callable[[ModelRef], Awaitable[object]]
+) -> None:
     try:
-        await coroutine
+        while True:
+            try:
+                await begin(model)
+            except StoreError as error:
+                log.warning("Build %s has to wait for its weights: %s", model.build, error)
+                await asyncio.sleep(_AGAIN_S)
+            else:
+                return
     except (EngineError, ZooError) as error:
         log.warning("Failed to %s build %s: %s", work, model.build, error)
     except Exception:

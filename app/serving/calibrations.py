@@ -15,6 +15,7 @@ from app.serving.networks import Network
 from app.settings import Settings, variable
 from app.store.calibrations import CalibrationFiles
 from app.store.models import Calibration, ModelStore, VersionRecord
+from app.store.threads import on_files
 from app.wording import counted
 from model_zoo import InputError, Problem, ZooError, spell_names
 
@@ -74,7 +75,7 @@ class Calibrations:
                 await asyncio.to_thread(self._known, name, request)
                 yield calibration, ()
             finally:
-                await asyncio.to_thread(self._files.release, calibration.digest)
+                await on_files(self._files.release, calibration.digest)
         else:
             self._check_network(network)
             calibration, warnings = await self._keep(exchange, network, inputs)
@@ -86,7 +87,7 @@ class Calibrations:
             finally:
                 if not await asyncio.to_thread(self._alike, network, calibration):
                     self._loads.unload(ref)
-                await asyncio.to_thread(self._files.release, calibration.digest)
+                await on_files(self._files.release, calibration.digest)
 
     async def forget(self, removed: Iterable[VersionRecord]) -> None:
         """Remove the calibrations of removed versions, unless others have them.
@@ -95,7 +96,7 @@ class Calibrations:
         """
         for record in removed:
             if record.calibration is not None:
-                await asyncio.to_thread(self._files.remove_unused, record.calibration.digest)
+                await on_files(self._files.remove_unused, record.calibration.digest)
 
     def _known(self, name: str, request: ModelRequest) -> Calibration:
         """Return the calibration of the version that a request names, or of the latest."""
@@ -134,9 +135,7 @@ class Calibrations:
         self._engine.check_admission()
         warnings: dict[str, None] = {}
         most, size = self._settings.max_calibration_rows, 4 * math.prod(network.input_shape)
-        room = self._settings.max_calibrations_bytes - await asyncio.to_thread(
-            self._files.stored_bytes
-        )
+        room = self._settings.max_calibrations_bytes - await on_files(self._files.stored_bytes)
         with self._files.writing(network.input_shape) as writer:
             for each in inputs:
                 read = await self._inference.read(
@@ -172,7 +171,7 @@ class Calibrations:
                     f"{writer.repeated} of the {writer.rows} calibration rows are equal to others. "
                     "What is measured says little where held-out rows also calibrate."
                 ] = None
-            return await asyncio.to_thread(self._files.keep, writer), [*warnings]
+            return await on_files(self._files.keep, writer), [*warnings]
 
     def _ref(self, network: Network, calibration: Calibration) -> ModelRef:
         """Return the version to try; another one that runs alike may be pinned."""

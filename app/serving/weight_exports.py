@@ -9,6 +9,7 @@ from app.serving.exchange import Exchange, while_connected
 from app.store.builds import Build
 from app.store.files import WeightFile, WeightFiles
 from app.store.sources import WeightSources
+from app.store.threads import on_files
 from app.tasks import SaveWeights, Specs
 from model_zoo import find_weight_format
 
@@ -29,11 +30,16 @@ class WeightExports:
         Raises: WeightsError if a source of its weights no longer exists; EngineError.
         """
         suffix = find_weight_format(format_name, options).suffix
-        file = await asyncio.to_thread(self._files.find, build.id, suffix)
-        return file or await self._make(exchange, build, format_name, options)
+        file = await on_files(self._files.find, build.id, suffix)
+        return file or await self._make(exchange, build, format_name, options, suffix)
 
     async def _make(
-        self, exchange: Exchange, build: Build, format_name: str, options: Mapping[str, str]
+        self,
+        exchange: Exchange,
+        build: Build,
+        format_name: str,
+        options: Mapping[str, str],
+        suffix: str,
     ) -> WeightFile:
         source_specs = await asyncio.to_thread(self._sources.specs_of_sources, build.spec)
         folder = str(self._files.folder.absolute())
@@ -41,10 +47,9 @@ class WeightExports:
         task = SaveWeights(build.id, specs, format_name, dict(options), folder)
         reply = await while_connected(exchange, self._engine.run(task))
         exchange.timings.add(reply.seconds)
-        file = WeightFile(Path(reply.result.path), reply.result.sha256)
-        await asyncio.to_thread(self._files.prune, file.path)
-        return file
+        saved = reply.result
+        return await on_files(self._files.keep, build.id, suffix, Path(saved.path), saved.sha256)
 
     async def remove(self, build_id: str) -> None:
         """Remove the files of a build."""
-        await asyncio.to_thread(self._files.remove, build_id)
+        await on_files(self._files.remove, build_id)

@@ -42,7 +42,8 @@ class WeightImports:
         self._uploads: dict[int, Upload] = {}
         self._slots = asyncio.Semaphore(_IMPORTS_AT_ONCE)
         self._reserving = threading.Lock()
-        self._stored_bytes = checkpoints.stored_bytes()  # counted again when there is no room
+        # Counted for the first upload, and again when there is no room.
+        self._stored_bytes: int | None = None
 
     @property
     def uploads(self) -> list[Upload]:
@@ -84,7 +85,7 @@ class WeightImports:
     def _check_room(self, size: int) -> None:
         limit = self._settings.max_checkpoints_bytes
         incoming = sum(upload.reserved_bytes for upload in self.uploads)
-        if self._stored_bytes + incoming + size <= limit:
+        if self._stored_bytes is not None and self._stored_bytes + incoming + size <= limit:
             return
         # Some may have been removed since they were counted.
         self._stored_bytes = self._checkpoints.stored_bytes()

@@ -2,7 +2,8 @@
 
 A backup is a folder: the database, the imported checkpoints, the rows that calibrate versions, and
 a manifest with the digests of all, which is written last. The weight files of builds are left out,
-as they can be written again.
+as they can be written again. With ZOO_FILES_URL, checkpoints and rows come from its bucket, and are
+restored to it.
 """
 
 import contextlib
@@ -18,7 +19,16 @@ from pathlib import Path
 
 import msgspec
 
-from app.settings import variable
+from app.settings import Settings, variable
+from app.store.backup_files import (
+    CHECKPOINT_SUFFIX,
+    CHECKPOINTS,
+    FOLDERS,
+    BackupFiles,
+    FileRecord,
+    HomeFiles,
+    copy_file,
+)
 from app.store.calibrations import FOLDER as CALIBRATIONS
 from app.store.calibrations import SUFFIX as CALIBRATION_SUFFIX
 from app.store.database import now
@@ -27,15 +37,12 @@ from app.store.schema import VERSION_TABLE, check_not_newer
 from app.store.sources import checkpoint_ids
 from app.store.sqlite import FILE_NAME
 from app.version import VERSION
-from model_zoo import CheckpointStore, HomeLock, ZooError, remove_abandoned, scratch_folder
+from model_zoo import HomeLock, ZooError, remove_abandoned, scratch_folder
 
 MANIFEST = "manifest.json"
 _FORMAT = 1
-_CHECKPOINTS = "checkpoints"
-_FOLDERS = (_CHECKPOINTS, CALIBRATIONS)
-_SUFFIX = ".safetensors"
 _NAME = re.compile(
-    rf"{re.escape(FILE_NAME)}|{_CHECKPOINTS}/[0-9a-f]{{64}}{re.escape(_SUFFIX)}"
+    rf"{re.escape(FILE_NAME)}|{CHECKPOINTS}/[0-9a-f]{{64}}{re.escape(CHECKPOINT_SUFFIX)}"
     rf"|{CALIBRATIONS}/[0-9a-f]{{64}}{re.escape(CALIBRATION_SUFFIX)}"
 )
 # What an empty home may have: its lock, and what a file system has of its own.
@@ -43,16 +50,8 @@ _NO_CONTENT = {HomeLock.FILE_NAME, "lost+found"}
 # Snapshots until none needs a checkpoint that is removed before it is copied.
 _ATTEMPTS = 10
 _LOCK_SECONDS = 30.0
-_CHUNK_BYTES = 2**20
 _MAX_NAMED = 5
-_DATABASE_URL = variable("database_url")
-
-
-class FileRecord(msgspec.Struct, forbid_unknown_fields=True):
-    """A file of a backup."""
-
-    bytes: int
-    sha256: str
+_DATABASE_URL, _FILES_URL = variable("database_url"), variable("files_url")
 
 
 class Manifest(msgspec.Struct, forbid_unknown_fields=True):
@@ -97,7 +96,7 @@ def back_up(home: Path, target: Path) -> Copied:
             raise ZooError(f"{target} exists, and is not an empty folder.")
         target.mkdir(parents=True, exist_ok=True)
         try:
-            files, missing = _copy(home, target)
+            files, missing = _copy(home, _files_of(home), target)
             manifest = Manifest(_FORMAT, VERSION, now(), files)
             unfinished = target / f"{MANIFEST}.part"
             unfinished.write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
@@ -119,14 +118,14 @@ def restore(source: Path, home: Path) -> Copied:
     """
     manifest = _read_manifest(source)
     with _errors_of(home), _held(home), scratch_folder(home) as scratch:
-        for name in _FOLDERS:
+        for name in FOLDERS:
             (scratch / name).mkdir()
         needed, free = sum(each.bytes for each in manifest.files.values()), _free(home)
         if needed > free:
             raise ZooError(f"The backup has {needed} bytes, and {home} has room for {free}.")
         for name, record in manifest.files.items():
             try:
-                copied = _copy_file(source / name, scratch / name)
+                copied = copy_file(source / name, scratch / name)
             except FileNotFoundError:
                 raise ZooError(f"{source} is incomplete: {name} is missing.") from None
             if copied != record:
@@ -138,48 +137,54 @@ def restore(source: Path, home: Path) -> Copied:
         with _connected(scratch / FILE_NAME) as connection:
             _check(connection, source / FILE_NAME)
         # The database comes last: a home that has it is whole.
-        for name in _FOLDERS:
-            (scratch / name).rename(home / name)
+        _files_of(home).take(scratch)
         (scratch / FILE_NAME).rename(home / FILE_NAME)
         _sync(home)
     return _summary(manifest.files)
 
 
-def _copy(home: Path, target: Path) -> tuple[dict[str, FileRecord], set[str]]:
+def _files_of(home: Path) -> BackupFiles:
+    """Return the files of a home's service, which ZOO_FILES_URL may have in a bucket.
+
+    Raises: StoreError if the bucket cannot be used.
+    """
+    url = os.environ.get(_FILES_URL)
+    if not url:
+        return HomeFiles(home)
+    from app.store.bucket_backup import BucketFiles  # obstore is an extra
+
+    return BucketFiles(url, Settings.model_construct().files_wait)
+
+
+def _copy(home: Path, source: BackupFiles, target: Path) -> tuple[dict[str, FileRecord], set[str]]:
     """Copy the database and the files; return the files by their paths, and what is missing.
 
     A file that the database needs cannot be removed, so one that is not there any more was removed
     with what needed it after the snapshot: the next one does not need it.
     """
-    for name in _FOLDERS:
+    for name in FOLDERS:
         (target / name).mkdir()
     copied: dict[str, FileRecord] = {}
     missing: set[str] = set()
     for _ in range(_ATTEMPTS):
         before = missing
         needed = _snapshot(home / FILE_NAME, target / FILE_NAME)
-        for path in needed | _checkpoints(home):
+        for path in needed | source.checkpoints():
             if path not in copied:
                 with contextlib.suppress(FileNotFoundError):
-                    copied[path] = _copy_file(home / path, target / path)
+                    copied[path] = source.copy(path, target / path)
         missing = needed - copied.keys()
         if missing <= before:
             break
     else:
         raise ZooError(f"{home} changes faster than it can be copied; try again later.")
     for path in copied.keys() - needed:
-        if not (home / path).exists():  # deleted meanwhile
+        if not source.exists(path):  # deleted meanwhile
             (target / path).unlink()
             del copied[path]
-    for name in _FOLDERS:
+    for name in FOLDERS:
         _sync(target / name)
     return {FILE_NAME: _record(target / FILE_NAME), **dict(sorted(copied.items()))}, missing
-
-
-def _checkpoints(home: Path) -> set[str]:
-    """Return the paths of all checkpoints, those that no build needs included."""
-    folder = CheckpointStore(home, make=False).folder
-    return {f"{_CHECKPOINTS}/{path.name}" for path in folder.glob(f"*{_SUFFIX}")}
 
 
 def _snapshot(database: Path, target: Path) -> set[str]:
@@ -197,7 +202,7 @@ def _snapshot(database: Path, target: Path) -> set[str]:
         calibrations = {f"{CALIBRATIONS}/{digest}{CALIBRATION_SUFFIX}" for (digest,) in digests}
     _sync(target)
     ids = {each for (spec,) in specs for each in checkpoint_ids(json.loads(spec))}
-    return calibrations | {f"{_CHECKPOINTS}/{each}{_SUFFIX}" for each in ids}
+    return calibrations | {f"{CHECKPOINTS}/{each}{CHECKPOINT_SUFFIX}" for each in ids}
 
 
 @contextlib.contextmanager
@@ -284,18 +289,8 @@ def _errors_of(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise ZooError(f"{error.filename or folder}: {error.strerror or error}.") from error
-
-
-def _copy_file(source: Path, target: Path) -> FileRecord:
-    """Copy a file to the disk, and return what was read."""
-    digest, size = hashlib.sha256(), 0
-    with source.open("rb") as reading, target.open("xb") as writing:
-        while chunk := reading.read(_CHUNK_BYTES):
-            digest.update(chunk)
-            size += writing.write(chunk)
-        writing.flush()
-        os.fsync(writing.fileno())
-    return FileRecord(size, digest.hexdigest())
+    except StoreError as error:
+        raise ZooError(str(error)) from error
 
 
 def _record(path: Path) -> FileRecord:
@@ -318,8 +313,8 @@ def _free(folder: Path) -> int:
 
 def _summary(files: dict[str, FileRecord], missing: set[str] | None = None) -> Copied:
     total = sum(record.bytes for record in files.values())
-    checkpoints, calibrations = (_in_folder(name, files) for name in _FOLDERS)
-    lost, lost_calibrations = (_in_folder(name, missing or ()) for name in _FOLDERS)
+    checkpoints, calibrations = (_in_folder(name, files) for name in FOLDERS)
+    lost, lost_calibrations = (_in_folder(name, missing or ()) for name in FOLDERS)
     return Copied(len(checkpoints), total, lost, len(calibrations), lost_calibrations)
 
 

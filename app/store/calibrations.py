@@ -1,4 +1,4 @@
-"""The rows that calibrate models in int8, as files under ZOO_HOME.
+"""The rows that calibrate models in int8, as files in a folder.
 
 A file is named after the digest of its content, `<sha256>.npy`: rows of float32, as the network
 takes them. Versions that were sent the same rows share it.
@@ -117,6 +117,11 @@ class CalibrationFiles:
 
         Raises: StoreError if the folder cannot be written.
         """
+        self._open(home, is_used)
+        for path in self._folder.glob(f"*{SUFFIX}"):  # of a version that was never stored
+            self.remove_unused(path.stem)
+
+    def _open(self, home: Path, is_used: Callable[[str], bool]) -> None:
         self._folder = home / FOLDER
         self._is_used = is_used
         self._held: Counter[str] = Counter()
@@ -126,8 +131,6 @@ class CalibrationFiles:
         except OSError as error:
             raise StoreError(f"{self._folder} cannot be written: {error.strerror}.") from error
         remove_abandoned(self._folder)
-        for path in self._folder.glob(f"*{SUFFIX}"):  # of a version that was never stored
-            self.remove_unused(path.stem)
 
     def stored_bytes(self) -> int:
         """Return the size of all files, those that are being written included."""
@@ -150,7 +153,7 @@ class CalibrationFiles:
         """Keep what was written, and hold it until `release`."""
         digest = writer.finish()
         with self._lock, disk_errors():
-            writer.path.replace(self._folder / f"{digest}{SUFFIX}")
+            writer.path.replace(self._path(digest))
             self._held[digest] += 1
         return Calibration(digest, writer.rows)
 
@@ -173,4 +176,7 @@ class CalibrationFiles:
         with self._lock, disk_errors():
             if self._held[digest] <= 0 and not self._is_used(digest):
                 del self._held[digest]
-                (self._folder / f"{digest}{SUFFIX}").unlink(missing_ok=True)
+                self._path(digest).unlink(missing_ok=True)
+
+    def _path(self, digest: str) -> Path:
+        return self._folder / f"{digest}{SUFFIX}"

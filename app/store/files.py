@@ -1,4 +1,4 @@
-"""Weight files under ZOO_HOME, written when they are first requested.
+"""Weight files in a folder, written when they are first requested.
 
 A file's name consists of its build, the digest of its content and its format:
 `<build>.<sha256><suffix>`. So the entity tag is known without reading the file, and there is no
@@ -7,9 +7,12 @@ second record that could disagree.
 
 import contextlib
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from app.store.contents import Content, FileContent
 from app.store.errors import StoreError, disk_errors
 from model_zoo import remove_abandoned
 
@@ -18,10 +21,10 @@ FOLDER = "weights"
 
 @dataclass(frozen=True, slots=True)
 class WeightFile:
-    """A complete weight file."""
+    """A complete weight file; `open` raises FileNotFoundError if it is gone."""
 
-    path: Path
     sha256: str
+    open: Callable[[], Content]
 
 
 class WeightFiles:
@@ -51,10 +54,18 @@ class WeightFiles:
                 continue  # of another format, whose suffix ends with this one
             with contextlib.suppress(OSError):  # another request may remove it now
                 os.utime(path)
-                return WeightFile(path, digest)
+                return WeightFile(digest, partial(FileContent, path))
         return None
 
-    def prune(self, keep: Path) -> None:
+    def keep(self, build_id: str, suffix: str, path: Path, sha256: str) -> WeightFile:
+        """Return a file that has been written in the folder; others may have to make room for it.
+
+        Raises: StoreError if the disk reports an error.
+        """
+        self._prune(path)
+        return WeightFile(sha256, partial(FileContent, path))
+
+    def _prune(self, keep: Path) -> None:
         """Evict the least recently used files above the limit, but never `keep`.
 
         A response that is sending an evicted file still completes: an open file stays readable.

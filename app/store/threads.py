@@ -1,6 +1,6 @@
-"""The threads that write to a store.
+"""The threads that wait for the store, so that those which read stay free.
 
-The threads that read stay free, whatever those that write wait for.
+Some write to the database. Others work on files, which may be in a bucket that does not answer.
 """
 
 import asyncio
@@ -14,6 +14,9 @@ from typing import ParamSpec, TypeVar
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_FILES_AT_ONCE = 16
+
+_files = ThreadPoolExecutor(_FILES_AT_ONCE, thread_name_prefix="files")
 _asked_at: contextvars.ContextVar[float] = contextvars.ContextVar("asked_at")
 
 
@@ -39,6 +42,13 @@ class WriterThreads:
     def close(self) -> None:
         """Let the threads end when their calls return."""
         self._executor.shutdown(wait=False)
+
+
+async def on_files(call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Return what a call returns that works on stored files, made in a thread for these."""
+    context = contextvars.copy_context()
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(_files, partial(context.run, call, *args, **kwargs))
 
 
 def seconds_waited() -> float:

@@ -6,7 +6,7 @@ The file's own header holds all metadata, so no second record can disagree with 
 import contextlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -131,15 +131,33 @@ class CheckpointStore:
 
         Raises: WeightsError if there is no checkpoint with this id, OSError if the folder is gone.
         """
-        # Ids come from clients, and this is where one becomes a part of a path.
-        if not (len(checkpoint_id) == 64 and set(checkpoint_id) <= set("0123456789abcdef")):
-            raise _unknown(checkpoint_id)
-        path = self.folder / (checkpoint_id + _SUFFIX)
+        path = self.path(checkpoint_id)
         try:
-            header, metadata = read_header(path)
+            return self.read(path, checkpoint_id)
         except FileNotFoundError:
             self.check_folder()
-            raise _unknown(checkpoint_id) from None
+            raise self.unknown(checkpoint_id) from None
+
+    def path(self, checkpoint_id: str) -> Path:
+        """Return the path of a checkpoint, which need not be there.
+
+        Raises: WeightsError if none can have this id.
+        """
+        # Ids come from clients, and this is where one becomes a part of a path.
+        if not (len(checkpoint_id) == 64 and set(checkpoint_id) <= set("0123456789abcdef")):
+            raise self.unknown(checkpoint_id)
+        return self.folder / (checkpoint_id + _SUFFIX)
+
+    def unknown(self, checkpoint_id: str) -> WeightsError:
+        """Return the error for an id that no checkpoint has."""
+        return _unknown(checkpoint_id)
+
+    def read(self, path: Path, checkpoint_id: str) -> Checkpoint:
+        """Return the checkpoint in a file that an import has written.
+
+        Raises: OSError if it cannot be read.
+        """
+        header, metadata = read_header(path)
         return Checkpoint(
             checkpoint_id,
             path,
@@ -162,6 +180,17 @@ class CheckpointStore:
             with contextlib.suppress(WeightsError):  # removed meanwhile
                 checkpoints.append(self.get(path.name.removesuffix(_SUFFIX)))
         return sorted(checkpoints, key=lambda checkpoint: (checkpoint.created, checkpoint.id))[::-1]
+
+    def documents(self) -> Sequence[CheckpointDocument]:
+        """Return the metadata of all checkpoints, the newest first.
+
+        Raises: OSError if the folder is gone.
+        """
+        documents = []
+        for checkpoint in self.list():
+            with contextlib.suppress(WeightsError):  # removed meanwhile
+                documents.append(checkpoint.to_dict())
+        return documents
 
     def check_folder(self) -> None:
         """Raises: OSError if the folder is gone, with all that was in it."""

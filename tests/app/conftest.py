@@ -1,6 +1,7 @@
 """The service in two forms: in this process without a worker, and as the real program.
 
-With `--database postgresql` both keep their builds in a database of a real server.
+With `--database postgresql` both keep their builds in a database of a real server, with
+`--files s3` their files in a bucket of one.
 """
 
 from collections.abc import Callable, Iterator
@@ -9,12 +10,23 @@ from typing import Any
 
 import httpx
 import pytest
+from buckets import S3Server, s3_or_skip
 from postgresql import Postgresql
 from starlette.testclient import TestClient
 from zoo_server import NoEngine, Server
 
 from app.main import create_app
 from app.settings import Settings
+from app.store.files import WeightFiles
+
+
+@pytest.fixture
+def files(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """The setting of the files that the tests are run with."""
+    if request.config.getoption("--files") == "folder":
+        return {}
+    s3: S3Server = request.getfixturevalue("s3")
+    return {"files_url": s3.new_url()}
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +54,9 @@ def database(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 
 @pytest.fixture
-def make_client(tmp_path: Path, database: dict[str, Any]) -> Iterator[Callable[..., TestClient]]:
+def make_client(
+    tmp_path: Path, database: dict[str, Any], files: dict[str, Any]
+) -> Iterator[Callable[..., TestClient]]:
     """Return a function that starts the service in this process, with settings and an engine.
 
     Called again, it ends the service before, whose home the next one has.
@@ -57,7 +71,7 @@ def make_client(tmp_path: Path, database: dict[str, Any]) -> Iterator[Callable[.
         end()
         made = engine or NoEngine()
         home = tmp_path / "home"
-        app = create_app(Settings(home=home, **database, **settings), lambda *_: made)
+        app = create_app(Settings(home=home, **database, **files, **settings), lambda *_: made)
         client = TestClient(app, follow_redirects=False)
         clients.append(client)
         return client.__enter__()
@@ -73,15 +87,49 @@ def client(make_client: Callable[..., TestClient]) -> TestClient:
 
 
 @pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """An S3 server, one for all tests."""
+    server = s3_or_skip()
+    yield server
+    server.end()
+
+
+@pytest.fixture
+def s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
+    """The S3 server, which this process and those that it starts can reach."""
+    for name, value in s3_server.environment().items():
+        monkeypatch.setenv(name, value)
+    return s3_server
+
+
+@pytest.fixture(params=["folder", pytest.param("s3", marks=pytest.mark.heavy)])
+def file_place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Where the services of a test have their files; `afar` without copies of weight files."""
+    place: str = request.param
+    if place != "folder":
+        server: S3Server = request.getfixturevalue("s3")
+        monkeypatch.setenv("ZOO_FILES_URL", server.new_url())
+    if place == "s3-afar":
+        monkeypatch.setattr(WeightFiles, "find", lambda *_: None)
+    return place
+
+
+@pytest.fixture(scope="session")
 def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
     """The real program with its worker, one for all tests: TensorFlow takes seconds to import."""
     settings = {}
-    if request.config.getoption("--database") == "postgresql":
-        databases: Postgresql = request.getfixturevalue("postgresql")
-        settings["database_url"] = databases.url(databases.create())
-    server = Server(tmp_path_factory.mktemp("home"), **settings)
+    with pytest.MonkeyPatch.context() as environment:
+        if request.config.getoption("--database") == "postgresql":
+            databases: Postgresql = request.getfixturevalue("postgresql")
+            settings["database_url"] = databases.url(databases.create())
+        if request.config.getoption("--files") == "s3":
+            s3: S3Server = request.getfixturevalue("s3_server")
+            settings["files_url"] = s3.new_url()
+            for name, value in s3.environment().items():
+                environment.setenv(name, value)
+        server = Server(tmp_path_factory.mktemp("home"), **settings)
     yield server
     server.end()
 

@@ -23,6 +23,8 @@ from app.store.calibrations import CalibrationFiles, CalibrationRows
 from app.store.sqlite import FILE_NAME
 from model_zoo import decode_image, preprocess
 
+pytestmark = pytest.mark.usefixtures("file_place")
+
 Make = Callable[..., TestClient]
 ROWS = np.random.default_rng(0).uniform(-0.5, 0.5, (16, 28, 28, 1)).astype(np.float32)
 FASTER = Quantization(12, 4, 0.25, 0.75, 0.002, 0.005)
@@ -65,9 +67,9 @@ class QuantizingEngine(NoEngine):
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> QuantizingEngine:
+def engine(tmp_path: Path, file_place: str) -> QuantizingEngine:
     engine = QuantizingEngine()
-    engine.home = tmp_path / "home"
+    engine.home = tmp_path / "home" if file_place == "folder" else tmp_path / "home" / "copies"
     return engine
 
 
@@ -430,6 +432,7 @@ def test_rows_are_removed_with_the_last_version_that_has_them(
     assert (stored(engine.home), len(engine.unloads)) == (set(), 1)
 
 
+@pytest.mark.parametrize("file_place", ["folder"], indirect=True)
 def test_a_restart_keeps_the_rows_of_versions_and_nothing_else(
     make_client: Make, client: TestClient, engine: QuantizingEngine
 ) -> None:
@@ -451,11 +454,11 @@ def test_a_restart_keeps_the_rows_of_versions_and_nothing_else(
 
 @pytest.mark.sqlite
 def test_a_database_of_an_older_release_gains_calibrations(
-    make_client: Make, client: TestClient, engine: QuantizingEngine
+    make_client: Make, client: TestClient, engine: QuantizingEngine, tmp_path: Path
 ) -> None:
     made = build(client)
     client.put("/v1/models/old", json={"build": made})
-    with closing(sqlite3.connect(engine.home / FILE_NAME)) as connection:
+    with closing(sqlite3.connect(tmp_path / "home" / FILE_NAME)) as connection:
         for table in ("calibrations", "zoo_schema_version", "revision", "sweep_leases"):
             connection.execute(f"DROP TABLE {table}")
         connection.commit()
@@ -464,6 +467,7 @@ def test_a_database_of_an_older_release_gains_calibrations(
     assert put(again, build=made).status_code == 201
 
 
+@pytest.mark.parametrize("file_place", ["folder"], indirect=True)
 def test_rows_that_a_request_holds_stay_when_another_version_goes(tmp_path: Path) -> None:
     files = CalibrationFiles(tmp_path, lambda digest: False)
     held = []

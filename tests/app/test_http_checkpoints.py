@@ -14,7 +14,8 @@ from zoo_server import build, problem
 
 from model_zoo import BuildSpec, trace
 
-pytestmark = pytest.mark.heavy  # each upload is read by a process of its own
+# Each upload is read by a process of its own.
+pytestmark = [pytest.mark.heavy, pytest.mark.usefixtures("file_place")]
 
 LENET = {"architecture": "lenet"}
 NONE = "0" * 64

@@ -169,6 +169,7 @@ def test_health_tells_the_worker_s_state(client: TestClient) -> None:
             "reason": None,
         },
         "store": {"ready": True, "reason": None},
+        "files": {"ready": True, "reason": None},
         "failed_packages": [],
     }
 
@@ -183,7 +184,7 @@ def test_limits_list_every_limit_with_its_setting(make_client: Make) -> None:
         "setting": "ZOO_MAX_BATCH",
     }
     places = {"host", "port", "home", "ray_address", "device", "log_level", "log_format"}
-    places |= {"database_url", "root_path", "trusted_proxies", "cors_origins"}
+    places |= {"database_url", "files_url", "root_path", "trusted_proxies", "cors_origins"}
     choices = {"engine", "precision", "xla", "readers", "tracers", "batch_rows", "batch_delay_s"}
     access = {"tokens_file", "anonymous", "open_routes"}
     access |= {"oidc_issuer", "oidc_audience", "oidc_role_claim"}

@@ -15,6 +15,16 @@ from app.store.errors import StoreError
 from app.tasks import SavedWeights
 from model_zoo import find_weight_format
 
+# Without copies of the files, all of them come out of the bucket.
+pytestmark = [
+    pytest.mark.usefixtures("file_place"),
+    pytest.mark.parametrize(
+        "file_place",
+        ["folder", *(pytest.param(name, marks=pytest.mark.heavy) for name in ("s3", "s3-afar"))],
+        indirect=True,
+    ),
+]
+
 CONTENT = bytes(range(256)) * 4
 TAG = f'"{hashlib.sha256(CONTENT).hexdigest()}"'
 

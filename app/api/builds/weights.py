@@ -1,4 +1,4 @@
-"""`/v1/builds/{id}/weights`: the weights as a file, made by the worker, sent from the disk."""
+"""`/v1/builds/{id}/weights`: the weights as a file, made by the worker, sent as it is read."""
 
 from typing import Annotated
 
@@ -60,7 +60,7 @@ async def read_weights(
         ),
     ] = None,
 ) -> Response:
-    """The first request writes the file; later requests, and ranges, read it from the disk.
+    """The first request writes the file; later requests, and ranges, read it.
 
     Random weights follow from the spec alone: the same build has the same weights everywhere.
     """
@@ -73,7 +73,7 @@ async def read_weights(
     try:
         return file_response(
             request,
-            file.path,
+            file.open,
             sha256=file.sha256,
             media_type=file_format.media_type,
             name=f"{build.architecture}-{build.id[:8]}{file_format.suffix}",

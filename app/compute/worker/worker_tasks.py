@@ -56,7 +56,7 @@ class WorkerTasks:
         self._device = device
         self._arena = mmap.mmap(arena, 0, prot=mmap.PROT_READ)
         # The API made the folder: if it is gone, an empty one must not stand for it.
-        self._checkpoints = CheckpointStore(settings.home, make=False)
+        self._checkpoints = CheckpointStore(settings.files_home, make=False)
         self._models: dict[str, LoadedModel] = {}
 
     def run(self, task: AnyWorkerTask) -> Reply[Any]:
@@ -116,7 +116,7 @@ class WorkerTasks:
         if not digest:
             return None
         try:
-            return CalibrationRows(self._settings.home, digest)
+            return CalibrationRows(self._settings.files_home, digest)
         except FileNotFoundError:
             raise ZooError(
                 f"The rows that calibrate this version in int8 are gone: {FOLDER}/{digest}.npy of "
