@@ -976,7 +976,7 @@ export interface paths {
         };
         /**
          * Download the weights
-         * @description The first request writes the file; later requests, and ranges, read it from the disk.
+         * @description The first request writes the file; later requests, and ranges, read it.
          *
          *     Random weights follow from the spec alone: the same build has the same weights everywhere.
          */
@@ -1228,7 +1228,8 @@ export interface paths {
          *
          *     `ready` is false while the worker starts or restarts, while the service drains, and while
          *     ZOO_HOME or the database is gone. Builds, summaries and explanations are answered while there is
-         *     no worker; predictions and weights wait for it. A failed package takes nothing else down.
+         *     no worker; predictions and weights wait for it. `files` has no part in `ready`: what is in
+         *     memory is computed without them. A failed package takes nothing else down.
          */
         get: operations["getHealth"];
         put?: never;
@@ -2162,6 +2163,16 @@ export interface components {
             problem: components["schemas"]["ProblemSummary"];
         };
         /**
+         * Files
+         * @description Whether the bucket of ZOO_FILES_URL answers, and `reason` if it does not.
+         */
+        Files: {
+            /** Ready */
+            ready: boolean;
+            /** Reason */
+            reason: string | null;
+        };
+        /**
          * ForeignProblem
          * @description A problem as clients of the Open Inference and TensorFlow Serving protocols read it.
          * @example {
@@ -2430,6 +2441,7 @@ export interface components {
             ready: boolean;
             worker: components["schemas"]["Worker"];
             store: components["schemas"]["Store"];
+            files: components["schemas"]["Files"];
             /** Failed Packages */
             failed_packages: components["schemas"]["FailedPackage"][];
         };
