@@ -10,7 +10,7 @@ from app.arrays import Buffer
 from app.cluster.loads import Loads, spell_seconds
 from app.cluster.member import Member
 from app.cluster.messages import BatchRecord, Computed, WorkerLostError
-from app.cluster.routing import Routing, choose, died, needs_files
+from app.cluster.routing import Routing, choose, died
 from app.engine import Answer, DeadlineError, ModelRef, OnBatch, QueueFullError, Rows
 from app.settings import Settings, variable
 from app.telemetry.logs import request_fields
@@ -86,7 +86,7 @@ class Inferences:
     ) -> Answer:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + limit_s
-        files, about = needs_files(model), request_fields()
+        files, about = self._routing.needs_files(model), request_fields()
         pieces = _pieces(rows.data)
         losses = 0
         full: list[Member] = []

@@ -7,7 +7,7 @@ from typing import Any
 
 from app.cluster.member import Member
 from app.cluster.messages import WorkerLostError
-from app.cluster.routing import Routing, died, needs_files, relief
+from app.cluster.routing import Routing, died, relief
 from app.compute.local_engine import best_state
 from app.compute.residency import NOT_LOADED
 from app.engine import EngineError, ModelRef, ModelState
@@ -50,7 +50,7 @@ class Loads:
             self._pinned[model.key] = model
         else:
             self._release(model)
-        files = needs_files(model)
+        files = self._routing.needs_files(model)
         try:
             async with asyncio.timeout(self._settings.load_timeout_s):
                 first = await self._routing.member(model.key, files)
@@ -82,7 +82,7 @@ class Loads:
             if model.key not in self._pinned:
                 self._run_in_background(_logged(model, self._unload_on(member, model)))
         for model in self._pinned.values():
-            if needs_files(model) is None or member.shares_home:
+            if self._routing.needs_files(model) is None or member.shares_home:
                 self._run_in_background(_logged(model, self._load_on(member, model)))
 
     def relieve(self, member: Member, model: ModelRef, files: str | None) -> None:

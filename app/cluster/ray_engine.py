@@ -10,7 +10,7 @@ from app.cluster.loads import Loads, spell_seconds
 from app.cluster.members import Members
 from app.cluster.messages import Cluster, WorkerLostError
 from app.cluster.node_worker import TOKEN_FILE
-from app.cluster.routing import Routing, died, needs_files
+from app.cluster.routing import Routing, died
 from app.compute.model_loads import Changes
 from app.compute.reader_pool import ReaderPool
 from app.compute.usage import usage
@@ -57,7 +57,7 @@ class RayEngine:
             on_up=lambda member: self._loads.bring_up_to_date(member),
             on_batches=lambda batches: self._inferences.count_batches(batches),
         )
-        self._routing = Routing(self._members, self._changes, settings.home)
+        self._routing = Routing(self._members, self._changes, settings)
         self._loads = Loads(settings, self._routing)
         self._inferences = Inferences(settings, on_batch, self._routing, self._loads)
         self._readers = ReaderPool(settings)
@@ -217,7 +217,7 @@ class RayEngine:
         member = None
         try:
             async with asyncio.timeout(limit.value + GRACE_S):
-                member = await self._routing.member(key, needs_files(task))
+                member = await self._routing.member(key, self._routing.needs_files(task))
                 task = task.after(loop.time() - came)
                 reply: Reply[Result] = await member.call(key, "run", request_fields(), task)
                 return reply

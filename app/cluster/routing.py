@@ -1,7 +1,6 @@
 """Decides which worker does what: one that holds the model, then the least busy."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from app.cluster.member import Member
@@ -9,6 +8,7 @@ from app.cluster.members import Members
 from app.cluster.messages import WorkerLostError
 from app.compute.model_loads import Changes
 from app.engine import ModelRef, WorkerDiedError, WorkerTask, WorkerUnavailableError
+from app.settings import Settings
 from app.store.sources import checkpoint_ids
 from app.tasks import MeasureProfile, MeasureSignal, SaveWeights
 
@@ -55,7 +55,7 @@ def _distance(member: Member, key: str) -> int:
     return 2 if member.report.status.ready else 3
 
 
-def needs_files(work: ModelRef | WorkerTask[Any]) -> str | None:
+def _needed_files(work: ModelRef | WorkerTask[Any]) -> str | None:
     """Return which files of ZOO_HOME a model or a task needs, in words; None if it needs none."""
     match work:
         case ModelRef():
@@ -74,16 +74,24 @@ def needs_files(work: ModelRef | WorkerTask[Any]) -> str | None:
 class Routing:
     """Waits for the worker that is to do something."""
 
-    def __init__(self, members: Members, changes: Changes, home: Path) -> None:
+    def __init__(self, members: Members, changes: Changes, settings: Settings) -> None:
         self._members = members
         self._changes = changes
-        self._home = home
+        self._home = settings.home
+        self._has_bucket = settings.files_url is not None
         self._is_closed = False
 
     def close(self) -> None:
         """Let nobody wait for a worker any more."""
         self._is_closed = True
         self._changes.announce()
+
+    def needs_files(self, work: ModelRef | WorkerTask[Any]) -> str | None:
+        """Return which files of ZOO_HOME work needs; None if any, or none, will do.
+
+        From a bucket each worker fetches what it needs, and stores there what it has written.
+        """
+        return None if self._has_bucket else _needed_files(work)
 
     def able(self, files: str | None) -> list[Member]:
         """Return the workers that are up and have the files that work needs."""
@@ -120,7 +128,8 @@ class Routing:
             raise WorkerUnavailableError(
                 f"This needs {files}, which lies in {self._home.absolute()} (ZOO_HOME), and no "
                 "worker of the cluster sees that folder. Start a node of Ray on the machine of the "
-                "API, or mount the folder at the same path on other nodes."
+                "API, mount the folder at the same path on other nodes, or keep the files in a "
+                "bucket (ZOO_FILES_URL)."
             )
 
     def too_late(self, limit: str) -> WorkerUnavailableError:

@@ -137,14 +137,25 @@ def test_files_of_the_home_are_read_where_it_is_seen(monkeypatch: Patch, tmp_pat
                 await ask(engine, needy)
             assert str(refusal.value) == (
                 f"This needs {files}, which lies in {tmp_path} (ZOO_HOME), and no worker of the "
-                "cluster sees that folder. Start a node of Ray on the machine of the API, or mount "
-                "the folder at the same path on other nodes."
+                "cluster sees that folder. Start a node of Ray on the machine of the API, mount the "
+                "folder at the same path on other nodes, or keep the files in a bucket "
+                "(ZOO_FILES_URL)."
             )
         await ask(engine, ref())
 
-    elsewhere = FakeCluster(2)
-    elsewhere.sharing.clear()
-    run_on(monkeypatch, test_without, cluster=elsewhere, home=tmp_path)
+    async def test_bucket(engine: RayEngine, cluster: FakeCluster, counted: Counted) -> None:
+        for needy in refs:
+            await ask(engine, needy)
+        await engine.run(SAVE)
+
+    def elsewhere() -> FakeCluster:
+        cluster = FakeCluster(2)
+        cluster.sharing.clear()
+        return cluster
+
+    run_on(monkeypatch, test_without, cluster=elsewhere(), home=tmp_path)
+    bucket = f"file://{tmp_path}"
+    run_on(monkeypatch, test_bucket, cluster=elsewhere(), home=tmp_path, files_url=bucket)
 
 
 # Losses -------------------------------------------------------------------------------------------

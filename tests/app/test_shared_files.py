@@ -55,7 +55,8 @@ def replica(url: str, tmp_path: Path) -> Iterator[Replica]:
     with ExitStack() as clients:
 
         def start(name: str, engine: Any = None, **settings: Any) -> TestClient:
-            app = create_app(Settings(home=tmp_path / name, **settings), engine or NoEngine())
+            made = engine or NoEngine()
+            app = create_app(Settings(home=tmp_path / name, **settings), lambda *_: made)
             return clients.enter_context(TestClient(app))
 
         yield start
