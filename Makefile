@@ -20,7 +20,7 @@ PYTHON ?=
 ARGS ?=
 LOCK_FLAGS ?=
 
-.PHONY: help setup page types run check light test postgresql fuzz lint format bench bench-serve bench-cluster bench-page screenshots soak overload chaos lock manifests container
+.PHONY: help setup page types run check light test postgresql replicas fuzz lint format bench bench-serve bench-cluster bench-page screenshots soak overload chaos lock manifests container
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -91,6 +91,9 @@ STATE := http_builds http_checkpoints http_scopes http_sweeps named_models class
 postgresql: setup page ## Run the tests of what the service keeps, on a PostgreSQL server
 	$(BIN)/python -m pytest --database postgresql -n auto --maxprocesses 4 --dist loadfile \
 	    $(STATE:%=tests/app/test_%.py)
+
+replicas: setup page ## Work on two replicas for three minutes, and kill one of them in the middle
+	REPLICAS_SECONDS=180 REPLICAS_THREADS=32 $(BIN)/python -m pytest tests/app/test_live_replicas.py -s $(ARGS)
 
 fuzz: setup ## Test the file readers on ten times as many damaged files (minutes)
 	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest tests/fuzz $(ARGS)

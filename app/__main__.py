@@ -27,9 +27,6 @@ log = logging.getLogger(__name__)
 
 # Between two collections of the youngest objects.
 _NEW_OBJECTS = 10_000
-# Connections accepted in a turn of the event loop: libuv accepts one a listener. With one, /healthz
-# waited for 1.8 s behind 300 clients that connected at once.
-_ACCEPTS = 16
 # For which a thread may run before the event loop has its turn, which it needs after each read from
 # a socket. With the default of 5 ms, /healthz took three times as long while documents are read.
 _TURN_S = 0.0005
@@ -89,9 +86,7 @@ async def _serve(settings: Settings) -> None:
             # With the default of 700, looking among them for cycles took a third of a request.
             gc.set_threshold(_NEW_OBJECTS, 10, 10)
             announce(f"Serving on http://{host}:{port} (docs: /docs)")
-            with contextlib.ExitStack() as stack:
-                more = [stack.enter_context(listener.dup()) for _ in range(_ACCEPTS - 1)]
-                await server.serve(sockets=[listener, *more])
+            await server.serve(sockets=[listener])
 
 
 def _listen(host: str, port: int) -> socket.socket:

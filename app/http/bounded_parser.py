@@ -8,7 +8,7 @@ import asyncio
 import re
 import socket
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -25,6 +25,8 @@ HEAD_TIMEOUT_S = 30.0
 # Of a body that is refused, discarded so that its client gets to the answer: more than all the
 # buffers between hold.
 _DISCARDED_BYTES = 16 * 2**20
+# Of so many clients at once. A flood of them is cut off, as it would take the service's memory.
+_MOST_REFUSED = 8
 # Between two looks whether a client that sends no more is there to receive the answer.
 _PRESENCE_S = 1.0
 
@@ -49,6 +51,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     `Upgrade` headers are removed before parsing, since HTTP lets a server ignore them: the parser
     would take the body for data of the other protocol.
     """
+
+    # The connections, of all that there are, on which the rest of a refused body arrives.
+    _refused: ClassVar[set["BoundedHttpProtocol"]] = set()
 
     def __init__(
         self, *args: Any, write_timeout_s: float, root_path: str = "", **kwargs: Any
@@ -78,6 +83,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the timers."""
+        self._refused.discard(self)
         self._stop_timer()
         self._slow_reader.end()
         if self._presence_timer is not None:
@@ -100,7 +106,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         another may take.
         """
         cycle = self._running
-        if cycle.response_complete and cycle.more_body and self.transport.can_write_eof():
+        is_refused = cycle.response_complete and cycle.more_body
+        if is_refused and len(self._refused) < _MOST_REFUSED and self.transport.can_write_eof():
+            self._refused.add(self)
             self._is_refused = True
             self._bytes_without_end = 0
             self.transport.write_eof()

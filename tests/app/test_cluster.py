@@ -137,8 +137,8 @@ def test_files_of_the_home_are_read_where_it_is_seen(monkeypatch: Patch, tmp_pat
                 await ask(engine, needy)
             assert str(refusal.value) == (
                 f"This needs {files}, which lies in {tmp_path} (ZOO_HOME), and no worker of the "
-                "cluster sees that folder. Start a node of Ray on the machine of the API, mount the "
-                "folder at the same path on other nodes, or keep the files in a bucket "
+                "cluster sees that folder. Start a node of Ray on the machine of the API, mount "
+                "the folder at the same path on other nodes, or keep the files in a bucket "
                 "(ZOO_FILES_URL)."
             )
         await ask(engine, ref())

@@ -194,7 +194,7 @@ def test_a_gpu_that_is_not_there_refuses_to_start_and_says_why(
     ("settings", "message"),
     [
         ({"prot": 1}, "The service cannot start: ZOO_PROT is not a setting. "
-         "Did you mean 'ZOO_PORT' or 'ZOO_HOST' or 'ZOO_PRECISION'?\n"),
+         "Did you mean 'ZOO_PORT' or 'ZOO_HOST' or 'ZOO_OPEN_ROUTES'?\n"),
         ({"host": "256.0.0.1"}, "The service cannot start: listening on 256.0.0.1:0 failed: "
          "Name or service not known. ZOO_HOST and ZOO_PORT set both.\n"),
     ],
