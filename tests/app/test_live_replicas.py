@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,8 +53,8 @@ class Ledger:
 class Work:
     """What the threads do, on replicas of which one is killed."""
 
-    def __init__(self, servers: list[Server], base: str) -> None:
-        self.clients = [server.client() for server in servers]
+    def __init__(self, servers: list[Server], clients: ExitStack, base: str) -> None:
+        self.clients = [clients.enter_context(server.client()) for server in servers]
         self.base = base
         self.expected: Any = None
         self.ledger = Ledger()
@@ -175,10 +176,11 @@ def test_two_replicas_answer_rightly_and_lose_nothing_when_one_is_killed(
     shared = {"database_url": postgresql_url, "files_url": s3.new_url()}
     shared["max_client_concurrency"] = str(2 * THREADS)
     servers = [Server(tmp_path / name, **shared) for name in ("one", "other")]
+    clients = ExitStack()
     try:
         with servers[0].client() as client:
             base = build(client, **lenet(0))
-        work = Work(servers, base)
+        work = Work(servers, clients, base)
         work.expected = work.predicted(work.clients[0])
         with ThreadPoolExecutor(THREADS) as threads:
             running = [threads.submit(work.run, number) for number in range(THREADS)]
@@ -191,13 +193,14 @@ def test_two_replicas_answer_rightly_and_lose_nothing_when_one_is_killed(
                 each.result()
         servers[1].wait()
         servers.append(Server(tmp_path / "other", **shared))  # it comes back
-        again = servers[-1].client()
+        again = clients.enter_context(servers[-1].client())
         for client in (work.clients[0], again):
             work.check(client)
         print(dict(work.ledger.done), f"{work.ledger.gone} unanswered by the killed one")
         assert work.ledger.gone
         assert all(work.ledger.done[f"_{kind}"] for kind in ("build", "predict", "name", "upload"))
     finally:
+        clients.close()
         statuses = [server.end() for server in servers]
     assert statuses[0] == statuses[2] == 0
     assert not [line for line in servers[0].log + servers[2].log if "Traceback" in line]
