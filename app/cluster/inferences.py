@@ -11,6 +11,7 @@ from app.cluster.loads import Loads, spell_seconds
 from app.cluster.member import Member
 from app.cluster.messages import BatchRecord, Computed, WorkerLostError
 from app.cluster.routing import Routing, choose, died
+from app.compute.pace import Pace
 from app.engine import Answer, DeadlineError, ModelRef, OnBatch, QueueFullError, Rows
 from app.settings import Settings, variable
 from app.telemetry.logs import request_fields
@@ -35,16 +36,12 @@ class Inferences:
         self._routing = routing
         self._loads = loads
         self._bytes = 0
-        self._seconds_per_request = 0.0
+        self.pace = Pace()
 
     def count_batches(self, batches: Sequence[BatchRecord]) -> None:
         """Count what workers have computed."""
         for batch in batches:
             self._on_batch(batch.counted_as, batch.rows, batch.seconds)
-
-    def retry_after_s(self, waiting: float) -> int:
-        """Return when to try again, given how many requests wait for a worker."""
-        return max(1, min(60, round(waiting * self._seconds_per_request)))
 
     async def infer(
         self,
@@ -62,7 +59,7 @@ class Inferences:
             raise QueueFullError(
                 f"{size} bytes do not fit beside the {self._bytes} that wait; the limit is {limit} "
                 f"({variable('max_queue_bytes')}).",
-                self.retry_after_s(1),
+                self.pace.retry_after_s(1),
             )
         self._bytes += size
         try:
@@ -113,13 +110,8 @@ class Inferences:
                 if computed.state is not None:
                     member.note(model.key, computed.state)
                 self.count_batches(computed.batches)
-                self._count_time(computed.answer)
+                self.pace.count(computed.answer)
                 return computed.answer
-
-    def _count_time(self, answer: Answer) -> None:
-        """Update the moving average of the time that a worker takes for a request."""
-        share = answer.seconds.get("compute", 0.0) / max(1, answer.batch_rows)
-        self._seconds_per_request += (share - self._seconds_per_request) / 8
 
 
 def _pieces(data: Buffer) -> list[bytes]:

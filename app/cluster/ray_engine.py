@@ -153,7 +153,7 @@ class RayEngine:
             raise QueueFullError(
                 f"{waiting} requests wait for {counted(up, 'worker')} already; the limit of each "
                 f"is {self._settings.queue_length} ({variable('queue_length')}).",
-                self._inferences.retry_after_s(waiting / up),
+                self._inferences.pace.retry_after_s(waiting / up),
             )
 
     async def infer(

@@ -9,6 +9,7 @@
                              model_loads     loads and unloads models
                              residency       decides which model leaves memory: Residency.victim
                              reader_pool     the readers: one request at a time each
+                             pace            how long a request takes: when to send again
                              usage           the memory and the time of processes
                              supervisor      starts a process, and starts it again when it ends
                              connection      the calls to a process

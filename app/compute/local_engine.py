@@ -20,6 +20,7 @@ from app.compute.arena import Arena, Block
 from app.compute.batching import PendingRequest, RequestQueue
 from app.compute.device_worker import DeviceWorker
 from app.compute.gpus import may_have_gpu, nvidia_devices
+from app.compute.pace import Pace
 from app.compute.placement import Placement
 from app.compute.reader_pool import ReaderPool
 from app.compute.supervisor import Supervisor
@@ -70,7 +71,6 @@ class LocalEngine:
         self._awaited: dict[str, str] = {}
         self._accepting = True
         self._is_closed = False
-        self._seconds_per_request = 0.0
         self._readers = ReaderPool(settings, None if has_readers else 0)
         self._tracers = TracerPool(settings)
         placement = Placement()
@@ -91,6 +91,7 @@ class LocalEngine:
             )
             for gpu in _gpus(settings.device)
         ]
+        self._pace = Pace(len(self._workers))
 
     @property
     def worker_pids(self) -> list[int]:
@@ -164,11 +165,8 @@ class LocalEngine:
             raise QueueFullError(
                 f"{waiting} requests wait for the worker already; the limit is "
                 f"{settings.queue_length} ({variable('queue_length')}).",
-                self._retry_after_s(waiting),
+                self._pace.retry_after_s(waiting),
             )
-
-    def _retry_after_s(self, waiting: int) -> int:
-        return max(1, min(60, round(waiting * self._seconds_per_request)))
 
     async def infer(
         self,
@@ -192,7 +190,7 @@ class LocalEngine:
             raise QueueFullError(
                 f"{len(rows.data)} bytes do not fit beside the {self._arena.used} that wait; the "
                 f"limit is {self._arena.capacity} ({variable('max_queue_bytes')}).",
-                self._retry_after_s(len(self._queue)),
+                self._pace.retry_after_s(len(self._queue)),
             )
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         pending = PendingRequest(
@@ -217,14 +215,8 @@ class LocalEngine:
         finally:
             if self._queue.remove(pending) or not pending.is_computed:
                 self._release(pending)  # otherwise the worker still reads from it
-        self._count_time(answer)
+        self._pace.count(answer)
         return answer
-
-    def _count_time(self, answer: Answer) -> None:
-        """Update the moving average of the time that the worker takes for a request."""
-        seconds = answer.seconds.get("compute", 0.0) / len(self._workers)
-        share = seconds / max(1, answer.batch_rows)
-        self._seconds_per_request += (share - self._seconds_per_request) / 8
 
     def _release(self, pending: PendingRequest) -> None:
         block = self._blocks.pop(pending, None)

@@ -449,7 +449,7 @@ def test_the_queue_says_when_to_come_again(monkeypatch: pytest.MonkeyPatch) -> N
         with pytest.raises(QueueFullError) as refusal:
             engine.check_admission()
         assert refusal.value.retry_after_s == 1
-        engine._seconds_per_request = 7.4
+        engine._pace.seconds_per_request = 7.4
         with pytest.raises(QueueFullError) as refusal:
             await ask(engine)
         assert refusal.value.retry_after_s == 7
