@@ -74,7 +74,9 @@ class _Receiver:
         while True:
             with self._receiving:
                 call = worker_call(self._parent.receive().message)
-            if isinstance(call.task, Compute | MeasureProfile | MeasureSignal):
+            if isinstance(call.task, Compute):
+                self.tasks.result().in_lane(call.task, partial(self._answer, call))
+            elif isinstance(call.task, MeasureProfile | MeasureSignal):
                 self._answer(call)
             else:
                 self._loading.put(call)

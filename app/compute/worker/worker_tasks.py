@@ -15,6 +15,7 @@ import numpy as np
 
 from app.arrays import Array, Buffer
 from app.compute.messages import AnyWorkerTask, ArenaRows, Compute, Load, Measure, Unload, WarmUp
+from app.compute.worker.lanes import Work
 from app.compute.worker.runtimes.loading import LoadedModel, load, measure, warm_up
 from app.compute.worker.runtimes.memory import give_memory_back
 from app.compute.worker.runtimes.profiling import profile
@@ -88,6 +89,14 @@ class WorkerTasks:
             case MeasureSignal():
                 return Reply(self._measure_signal(task, seconds), (), seconds)
 
+    def in_lane(self, task: Compute, work: Work) -> None:
+        """Do work in a lane of the task's model, in this thread or in another one."""
+        model = self._models.get(task.model)
+        if model is None:
+            work()
+        else:
+            model.lanes.do(work)
+
     def _sources(self, specs: Mapping[str, Any]) -> WeightSources:
         return WeightSources(self._checkpoints, specs.get)
 
@@ -128,7 +137,7 @@ class WorkerTasks:
         model = self._models[task.model]
         with _phase(seconds, "input"):
             rows = self._rows(task.rows, model.traced.spec.input_shape)
-        with model.lanes, _phase(seconds, "compute"):
+        with _phase(seconds, "compute"):
             parts = [
                 model.runtime.run(part, task.outputs, is_alone=task.is_alone)
                 for part in model.parts(rows)

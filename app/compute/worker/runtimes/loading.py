@@ -1,6 +1,5 @@
 """Loads a network into memory, then runs it at each batch size."""
 
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -9,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from app.arrays import OUTPUT, Array, relative_difference
+from app.compute.worker.lanes import Lanes
 from app.compute.worker.runtimes import Runtime
 from app.compute.worker.runtimes.int8 import check_int8, compare
 from app.compute.worker.runtimes.memory import give_memory_back, resident_bytes, trim
@@ -29,7 +29,7 @@ class LoadedModel:
     runtime: Runtime
     state: ModelState
     # As many batches as the runtime has lanes are computed at once.
-    lanes: threading.Semaphore
+    lanes: Lanes
 
     # The rows of a batch change each other's outputs, so they must be computed together.
     uses_batch_statistics: bool
@@ -99,7 +99,7 @@ def load(
         batch_rows=1,
     )
     uses_batch_statistics = bool(traced.graph.batch_statistics_nodes)
-    lanes = threading.Semaphore(runtime.lanes)
+    lanes = Lanes(runtime.lanes)
     return LoadedModel(traced, runtime, state, lanes, uses_batch_statistics)
 
 
@@ -121,7 +121,7 @@ def warm_up(model: LoadedModel, settings: Settings) -> LoadedModel:
         lanes=runtime.lanes,
         batch_rows=_batch_rows(runtime, warmed[-1]),
     )
-    return replace(model, state=state, lanes=threading.Semaphore(runtime.lanes))
+    return replace(model, state=state, lanes=Lanes(runtime.lanes))
 
 
 def _batch_rows(runtime: Runtime, most: int) -> int:
