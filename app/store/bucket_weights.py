@@ -8,6 +8,7 @@ from pathlib import Path
 
 from app.store.bucket import Bucket, DamagedError, StoredObject, check_digest
 from app.store.errors import StoreError
+from app.store.eviction import SizedFile, evict
 from app.store.files import FOLDER, WeightFile, WeightFiles
 from app.store.local_copies import LocalCopies
 from app.store.threads import on_files
@@ -107,14 +108,15 @@ class BucketWeights(WeightFiles):
         return stored is not None and stored.size == size
 
     def _evict(self, keep: str) -> None:
+        def remove(key: str) -> bool:
+            if key == keep:
+                return False
+            self._bucket.remove(key)
+            return True
+
         stored = self._bucket.objects(FOLDER)
-        total = sum(each.size for each in stored)
-        for each in sorted(stored, key=lambda each: each.modified):
-            if total <= self._max_bytes:
-                return
-            if each.key != keep:
-                self._bucket.remove(each.key)
-                total -= each.size
+        files = (SizedFile(each.key, each.modified.timestamp(), each.size) for each in stored)
+        evict(files, self._max_bytes, remove)
 
     def remove(self, build_id: str) -> None:
         """Remove the files of a build.

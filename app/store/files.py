@@ -14,6 +14,7 @@ from pathlib import Path
 
 from app.store.contents import Content, FileContent
 from app.store.errors import StoreError, disk_errors
+from app.store.eviction import evict, sized
 from model_zoo import remove_abandoned
 
 FOLDER = "weights"
@@ -70,19 +71,15 @@ class WeightFiles:
 
         A response that is sending an evicted file still completes: an open file stays readable.
         """
-        files = []
-        for path in self.folder.glob("*.*"):
-            with contextlib.suppress(OSError):
-                status = path.stat()
-                files.append((status.st_mtime_ns, status.st_size, path))
-        total = sum(size for _, size, _ in files)
-        for _, size, path in sorted(files):
-            if total <= self._max_bytes:
-                return
-            if path != keep:
-                with disk_errors():
-                    path.unlink(missing_ok=True)
-                total -= size
+
+        def remove(path: Path) -> bool:
+            if path == keep:
+                return False
+            with disk_errors():
+                path.unlink(missing_ok=True)
+            return True
+
+        evict(sized(self.folder.glob("*.*")), self._max_bytes, remove)
 
     def remove(self, build_id: str) -> None:
         """Remove the files of a build.

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from app.store.bucket import Bucket, StoredObject
 from app.store.errors import disk_errors
+from app.store.eviction import evict, sized
 from model_zoo import remove_abandoned, scratch_folder
 
 
@@ -64,19 +65,8 @@ class LocalCopies:
 
     def prune(self, incoming: int = 0) -> None:
         """Evict the least recently used copies above the limit, but none that is held."""
-        files = []
-        for folder in self._folders:
-            for path in folder.iterdir():
-                with contextlib.suppress(FileNotFoundError):
-                    status = path.stat()
-                    if path.is_file():
-                        files.append((status.st_mtime_ns, status.st_size, path))
-        total = sum(size for _, size, _ in files) + incoming
-        for _, size, path in sorted(files):
-            if total <= self._max_bytes:
-                return
-            if _removed(path):
-                total -= size
+        paths = (path for folder in self._folders for path in folder.iterdir())
+        evict(sized(paths), self._max_bytes - incoming, _removed)
 
 
 def _removed(path: Path) -> bool:
