@@ -31,6 +31,7 @@ from app.api import (
 from app.callers.access import access_of
 from app.compute.local_engine import LocalEngine
 from app.engine import MakeEngine
+from app.extras import extra
 from app.http.access import Gate
 from app.http.admission import Admission
 from app.http.body_budget import BodyBudget
@@ -44,7 +45,7 @@ from app.http.root_path import RootPath
 from app.http.routing import Routes
 from app.reach import as_peers
 from app.services import wire
-from app.settings import Settings, SettingsError
+from app.settings import Settings
 from app.telemetry.exporting import span_exporter_from_environment
 from app.telemetry.statistics import Statistics
 from model_zoo import end_imports, failed_packages
@@ -179,12 +180,6 @@ def _engine_maker(settings: Settings) -> MakeEngine:
     """Return what makes the engine of the settings; Ray is imported only where it is used."""
     if not settings.ray_address:
         return LocalEngine
-    try:
+    with extra("ray", "ZOO_RAY_ADDRESS"):
         from app.cluster.ray_cluster import make_ray_engine
-    except ModuleNotFoundError as error:
-        if error.name != "ray":
-            raise
-        raise SettingsError(
-            "ZOO_RAY_ADDRESS needs the extra ray: pip install 'model-zoo-service[ray]'"
-        ) from None
     return make_ray_engine

@@ -61,6 +61,15 @@ class Limit(Generic[Number]):
     def __str__(self) -> str:
         return f"{self.value} ({self.setting})"
 
+    @property
+    def in_seconds(self) -> str:
+        """A limit on time as messages have it.
+
+        >>> Limit(2.5, "ZOO_STORE_TIMEOUT_S").in_seconds
+        '2.5 s (ZOO_STORE_TIMEOUT_S)'
+        """
+        return f"{self.value:g} s ({self.setting})"
+
 
 class Settings(BaseSettings):
     """What an operator can set; a variable is `ZOO_` and the name of the field in capitals."""
@@ -371,6 +380,11 @@ class Settings(BaseSettings):
     def request_time(self) -> Limit[float]:
         """The limit on the seconds that a request may wait and compute."""
         return Limit(self.request_timeout_s, variable("request_timeout_s"))
+
+    @property
+    def body_time(self) -> Limit[float]:
+        """The limit on the seconds that a client may take to send a body."""
+        return Limit(self.body_timeout_s, variable("body_timeout_s"))
 
     @property
     def trace_wait(self) -> Limit[float]:

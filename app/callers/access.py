@@ -1,12 +1,12 @@
 """Finds callers by their tokens: those of the file, and those of an OpenID Connect provider."""
 
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.callers.caller import Caller
 from app.callers.token_file import FILE_NAME, PREFIX, TokensError
 from app.callers.tokens import Tokens
+from app.extras import extra
 from app.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -69,15 +69,11 @@ def access_of(settings: Settings) -> Access | None:
         except TokensError as error:
             raise SettingsError(f"{error} (ZOO_TOKENS_FILE)") from error
     if settings.oidc_issuer:
+        assert settings.oidc_audience is not None  # the settings have both or none
+        with extra("oidc", "ZOO_OIDC_ISSUER"):
+            from app.callers.oidc import OidcTokens
         try:
-            # PyJWT is installed with an extra.
-            module = import_module("app.callers.oidc")
-        except ModuleNotFoundError as error:
-            raise SettingsError(
-                "ZOO_OIDC_ISSUER needs the extra oidc: pip install 'model-zoo-service[oidc]'"
-            ) from error
-        try:
-            oidc = module.OidcTokens(
+            oidc = OidcTokens(
                 settings.oidc_issuer, settings.oidc_audience, settings.oidc_role_claim
             )
         except ValueError as error:

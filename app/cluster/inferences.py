@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Sequence
 
 from app.arrays import Buffer
-from app.cluster.loads import Loads, spell_seconds
+from app.cluster.loads import Loads
 from app.cluster.member import Member
 from app.cluster.messages import BatchRecord, Computed, WorkerLostError
 from app.cluster.routing import Routing, choose, died
@@ -66,7 +66,7 @@ class Inferences:
             async with asyncio.timeout(limit_s + GRACE_S):
                 return await self._infer(model, rows, tuple(outputs), counted_as, limit_s)
         except TimeoutError:
-            spelled = spell_seconds(longest) if limit_s == longest.value else f"{limit_s:g} s"
+            spelled = longest.in_seconds if limit_s == longest.value else f"{limit_s:g} s"
             if not self._routing.able(None):
                 raise self._routing.too_late(spelled) from None
             raise DeadlineError(f"The request computed for longer than {spelled}.") from None

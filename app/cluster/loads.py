@@ -11,7 +11,7 @@ from app.cluster.routing import Routing, died, relief
 from app.compute.local_engine import best_state
 from app.compute.residency import NOT_LOADED
 from app.engine import EngineError, ModelRef, ModelState
-from app.settings import Limit, Settings
+from app.settings import Settings
 from app.telemetry.logs import request_fields
 from model_zoo import ZooError
 
@@ -55,7 +55,7 @@ class Loads:
             async with asyncio.timeout(self._settings.load_timeout_s):
                 first = await self._routing.member(model.key, files)
         except TimeoutError:
-            raise self._routing.too_late(spell_seconds(self._settings.load_time)) from None
+            raise self._routing.too_late(self._settings.load_time.in_seconds) from None
         able = self._routing.able(files)
         members = able if model.pinned else [each for each in able if each.has(model.key)]
         states = await _on_each(members or [first], lambda member: self._load_on(member, model))
@@ -106,11 +106,6 @@ class Loads:
         task = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
-
-
-def spell_seconds(limit: Limit[float]) -> str:
-    """Return a limit as messages have it."""
-    return f"{limit.value:g} s ({limit.setting})"
 
 
 async def _on_each(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from app.arrays import Buffer
 from app.cluster.inferences import GRACE_S, Inferences
-from app.cluster.loads import Loads, spell_seconds
+from app.cluster.loads import Loads
 from app.cluster.members import Members
 from app.cluster.messages import Cluster, WorkerLostError
 from app.cluster.node_worker import TOKEN_FILE
@@ -225,7 +225,8 @@ class RayEngine:
             assert member is not None
             raise died(member, error) from None
         except TimeoutError:
-            spelled = spell_seconds(limit)
             if member is None:
-                raise self._routing.too_late(spelled) from None
-            raise DeadlineError(f"The request computed for longer than {spelled}.") from None
+                raise self._routing.too_late(limit.in_seconds) from None
+            raise DeadlineError(
+                f"The request computed for longer than {limit.in_seconds}."
+            ) from None

@@ -12,7 +12,7 @@ from app.cluster.messages import Failure
 from app.compute.messages import AnyTracingTask
 from app.compute.tracer.tracer_tasks import TracerTasks, begin_to_trace
 from app.engine import DeadlineError, Reply
-from app.settings import Settings, variable
+from app.settings import Limit, Settings
 
 
 class _TooLongError(BaseException):
@@ -28,14 +28,13 @@ def trace_rows(settings_json: str, task: AnyTracingTask) -> bytes:
 
 
 def _traced(settings_json: str, task: AnyTracingTask) -> Reply[Any] | Failure:
-    tasks, limit_s = _tracer(settings_json)
+    tasks, limit = _tracer(settings_json)
     before = signal.signal(signal.SIGALRM, _end)
-    signal.setitimer(signal.ITIMER_REAL, limit_s)
+    signal.setitimer(signal.ITIMER_REAL, limit.value)
     try:
         return tasks.run(task)
     except _TooLongError:
-        limit = f"{limit_s:g} s ({variable('request_timeout_s')})"
-        return Failure(DeadlineError(f"It was not traced within {limit}."))
+        return Failure(DeadlineError(f"It was not traced within {limit.in_seconds}."))
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
@@ -47,7 +46,7 @@ def _end(_signal: int, _frame: FrameType | None) -> None:
 
 
 @functools.cache
-def _tracer(settings_json: str) -> tuple[TracerTasks, float]:
-    """Return what traces in this process from now on, and the seconds that a task may take."""
+def _tracer(settings_json: str) -> tuple[TracerTasks, Limit[float]]:
+    """Return what traces in this process from now on, and how long a task may take."""
     settings = Settings.model_validate(json.loads(settings_json))
-    return begin_to_trace(settings), settings.request_timeout_s
+    return begin_to_trace(settings), settings.request_time

@@ -71,7 +71,7 @@ class Connection:
             async with asyncio.timeout(limit.value):
                 return await answer
         except TimeoutError:
-            reason = f"was ended: a task took longer than {limit.value:g} s ({limit.setting})"
+            reason = f"was ended: a task took longer than {limit.in_seconds}"
             self.process.kill(reason)
             raise ProcessGoneError(reason) from None
 

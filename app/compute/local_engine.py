@@ -224,9 +224,8 @@ class LocalEngine:
             self._arena.free(block)
 
     def _too_late(self, pending: PendingRequest, limit_s: float) -> Exception:
-        limit = f"{limit_s:g} s"
-        if limit_s == self._settings.request_timeout_s:
-            limit += f" ({variable('request_timeout_s')})"
+        longest = self._settings.request_time
+        limit = longest.in_seconds if limit_s == longest.value else f"{limit_s:g} s"
         supervisor = self._workers[0].processes.of_model(pending.model).supervisor
         if supervisor.connection is None and not pending.is_computed:
             return _unavailable(supervisor, limit)
@@ -287,14 +286,14 @@ class LocalEngine:
         workers = self._workers
         worker = next((w for w in workers if w.supervisor.connection is not None), workers[0])
         self.check_admission()
-        limit_s = self._settings.request_timeout_s
+        longest = self._settings.request_time
         try:
-            async with asyncio.timeout(limit_s):
+            async with asyncio.timeout(longest.value):
                 reply = await worker.run(self._to_own_folder(task))
                 await self._store(task, reply)
                 return reply
         except TimeoutError:
-            limit = f"{limit_s:g} s ({variable('request_timeout_s')})"
+            limit = longest.in_seconds
             supervisor = worker.processes.of_task(task).supervisor
             if supervisor.connection is None:
                 raise _unavailable(supervisor, limit) from None

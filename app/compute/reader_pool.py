@@ -19,7 +19,7 @@ from app.engine import (
     WorkerDiedError,
     WorkerUnavailableError,
 )
-from app.settings import Settings, variable
+from app.settings import Settings
 
 _MODULE = "app.compute.reader"
 # Thirteen images of 224 x 224 x 3.
@@ -30,7 +30,7 @@ class ReaderPool:
     """A few processes, each reading one request at a time; by default as many as settings say."""
 
     def __init__(self, settings: Settings, count: int | None = None) -> None:
-        self._limit_s = settings.request_timeout_s
+        self._limit = settings.request_time
         if count is None:
             count = settings.readers or max(1, cores() // 2)
         self._supervisors = [Supervisor("reader", _spawn, settings) for _ in range(count)]
@@ -62,7 +62,7 @@ class ReaderPool:
             raise WorkerUnavailableError("This engine has no processes that read inputs.")
         self.in_progress += 1
         try:
-            async with asyncio.timeout(self._limit_s):
+            async with asyncio.timeout(self._limit.value):
                 supervisor = await self._free.get()
                 try:
                     return await _read(await supervisor.up(), task, buffers)
@@ -70,8 +70,7 @@ class ReaderPool:
                     self._free.put_nowait(supervisor)
         except TimeoutError:
             raise DeadlineError(
-                f"The input was not read within {self._limit_s:g} s "
-                f"({variable('request_timeout_s')})."
+                f"The input was not read within {self._limit.in_seconds}."
             ) from None
         finally:
             self.in_progress -= 1

@@ -14,7 +14,7 @@ from app.engine import (
     WorkerDiedError,
     WorkerUnavailableError,
 )
-from app.settings import Settings, variable
+from app.settings import Settings
 
 _MODULE = "app.compute.tracer"
 _IDLE_SECONDS = 60.0
@@ -62,20 +62,19 @@ class TracerPool:
                 self._idle = loop.call_later(_IDLE_SECONDS, self._end_idle)
 
     async def _trace(self, supervisor: Supervisor, task: TracingTask[Result]) -> Reply[Result]:
-        limit_s = self._settings.request_timeout_s
-        limit = f"{limit_s:g} s ({variable('request_timeout_s')})"
+        longest = self._settings.request_time
         try:
-            async with asyncio.timeout(limit_s):
+            async with asyncio.timeout(longest.value):
                 connection = await supervisor.up()
         except TimeoutError:  # which says nothing of the task
             raise WorkerUnavailableError(
-                f"The process that traces did not come up within {limit}."
+                f"The process that traces did not come up within {longest.in_seconds}."
             ) from None
         try:
-            async with asyncio.timeout(limit_s):
+            async with asyncio.timeout(longest.value):
                 return await connection.call_or_end(task, (), "a task")
         except TimeoutError:
-            raise DeadlineError(f"It was not traced within {limit}.") from None
+            raise DeadlineError(f"It was not traced within {longest.in_seconds}.") from None
         except ProcessGoneError as gone:
             raise WorkerDiedError(f"The process that traces {gone}. It is started again.") from None
 

@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from app.errors import ServiceError
 from app.http.exchange import held_body
 from app.http.problems import HttpError
-from app.settings import Limit, Settings, variable
+from app.settings import Limit, Settings
 
 # The `wbits` of each encoding. HTTP's deflate is the zlib format, not raw deflate.
 _WINDOW_BITS = {"gzip": 31, "deflate": 15}
@@ -147,8 +147,8 @@ def too_slow(received: int, settings: Settings) -> ServiceError:
     """Return the error for a body that does not arrive in time."""
     return HttpError(
         "slow-body",
-        f"The rest of the body did not arrive within {settings.body_timeout_s:g} s "
-        f"({variable('body_timeout_s')}); {received} bytes had arrived.",
+        f"The rest of the body did not arrive within {settings.body_time.in_seconds}; "
+        f"{received} bytes had arrived.",
         headers={"Connection": "close"},
     )
 

@@ -183,7 +183,7 @@ async def receive(
 def _below_least_rate(received: int, settings: Settings) -> ServiceError:
     return HttpError(
         "slow-body",
-        f"The upload fell {settings.body_timeout_s:g} s ({variable('body_timeout_s')}) behind the "
+        f"The upload fell {settings.body_time.in_seconds} behind the "
         f"least rate of {settings.min_upload_bytes_s} bytes a second "
         f"({variable('min_upload_bytes_s')}); {received} bytes had arrived.",
         headers={"Connection": "close"},

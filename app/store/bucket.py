@@ -301,10 +301,7 @@ class Bucket:
             return f"{bucket} refuses access."
         if _ANSWERED in text:
             return f"{bucket} reports an error."
-        return (
-            f"{bucket} does not answer; a request ends after {self._wait.value:g} s "
-            f"({self._wait.setting})."
-        )
+        return f"{bucket} does not answer; a request ends after {self._wait.in_seconds}."
 
 
 def check_digest(key: str, actual: str, expected: str) -> None:

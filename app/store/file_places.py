@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
+from app.extras import extra
 from app.settings import Settings
 from app.store.calibrations import CalibrationFiles
 from app.store.errors import StoreError
@@ -82,17 +83,10 @@ class FolderPlace:
 def open_place(settings: Settings) -> FilePlace:
     """Return where the settings say that files are.
 
-    Raises: StoreError if ZOO_FILES_URL cannot be used.
+    Raises: StoreError if ZOO_FILES_URL cannot be used; SettingsError if obstore is not installed.
     """
     if not settings.files_url:
         return FolderPlace(settings)
-    try:
-        # Only here: obstore is an extra, and takes time to import.
+    with extra("shared", "ZOO_FILES_URL"):
         from app.store.bucket_place import BucketPlace
-    except ModuleNotFoundError as error:
-        if error.name != "obstore":
-            raise
-        raise StoreError(
-            "ZOO_FILES_URL needs the extra shared: pip install 'model-zoo-service[shared]'."
-        ) from error
     return BucketPlace(settings)

@@ -1,13 +1,13 @@
 """Opens the database that the settings name, and upgrades one."""
 
 import contextlib
-import importlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 import sqlalchemy as sa
 
+from app.extras import extra
 from app.settings import Settings, SettingsError, load_settings
 from app.store import schema
 from app.store.database import Database
@@ -80,13 +80,10 @@ def upgrade_postgresql(url: str) -> str:
     return f"{database.described(url)} had {had}, and has schema {schema.SCHEMA_VERSION} now."
 
 
-def _postgresql() -> Any:
-    try:
-        return importlib.import_module("app.store.postgresql")
-    except ModuleNotFoundError as error:
-        raise SettingsError(
-            "ZOO_DATABASE_URL needs the extra shared: pip install 'model-zoo-service[shared]'."
-        ) from error
+def _postgresql() -> ModuleType:
+    with extra("shared", "ZOO_DATABASE_URL"):
+        from app.store import postgresql
+    return postgresql
 
 
 @contextlib.contextmanager

@@ -138,7 +138,7 @@ class PostgresqlDatabase(Database):
     def _is_busy(self) -> StoreError:
         return StoreError(
             "The database is busy: others write, or it is slow to answer; the wait ended after "
-            f"{self.wait.value:g} s ({self.wait.setting})."
+            f"{self.wait.in_seconds}."
         )
 
 

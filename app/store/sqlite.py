@@ -179,7 +179,7 @@ class SqliteDatabase(Database):
     def _is_locked(self) -> StoreError:
         return _LockedError(
             "The database is locked, by another program or by a long write; the wait ended after "
-            f"{self.wait.value:g} s ({self.wait.setting})."
+            f"{self.wait.in_seconds}."
         )
 
     @contextlib.contextmanager

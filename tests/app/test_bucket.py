@@ -15,7 +15,7 @@ import pytest
 from buckets import FaultyProxy, S3Server, proxied, replace
 from zoo_server import ROOT
 
-from app.settings import Limit, Settings
+from app.settings import Limit, Settings, SettingsError
 from app.store.bucket import PIECE_BYTES, Bucket, DamagedError
 from app.store.errors import StoreError
 from app.store.file_places import open_place
@@ -329,7 +329,7 @@ def test_without_the_extra_the_start_says_what_to_install(
     for name in [name for name in sys.modules if name.startswith("app.store.bucket")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "obstore", None)  # type: ignore[arg-type]
-    with pytest.raises(StoreError) as refusal:
+    with pytest.raises(SettingsError) as refusal:
         open_place(Settings(home=tmp_path, files_url="s3://bucket/x"))
     assert str(refusal.value) == (
         "ZOO_FILES_URL needs the extra shared: pip install 'model-zoo-service[shared]'."

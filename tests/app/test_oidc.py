@@ -545,5 +545,5 @@ def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(SettingsError) as refusal:
         create_app(settings, lambda *_: NoEngine())
     assert str(refusal.value) == (
-        "ZOO_OIDC_ISSUER needs the extra oidc: pip install 'model-zoo-service[oidc]'"
+        "ZOO_OIDC_ISSUER needs the extra oidc: pip install 'model-zoo-service[oidc]'."
     )

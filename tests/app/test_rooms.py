@@ -17,6 +17,7 @@ ROOMS = (
     "memory",
     "reach",
     "settings",
+    "extras",
     "errors",
     "documents",
     "arrays",

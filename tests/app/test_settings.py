@@ -273,7 +273,7 @@ def test_a_cluster_needs_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     with pytest.raises(SettingsError) as refusal:
         create_app(Settings(home=tmp_path, ray_address="auto"))
     assert str(refusal.value) == (
-        "ZOO_RAY_ADDRESS needs the extra ray: pip install 'model-zoo-service[ray]'"
+        "ZOO_RAY_ADDRESS needs the extra ray: pip install 'model-zoo-service[ray]'."
     )
 
 
