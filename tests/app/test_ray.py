@@ -1,6 +1,7 @@
 """The program on a real Ray cluster of two nodes: answers, losses, a node more, the end."""
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -26,17 +27,8 @@ if not os.environ.get("CI"):
 
 CLASSES = "/params/num_classes"
 ELU = [{"ops": ["conv2d"], "args": {"activation_fn": "elu"}}]
-NESTED: dict[str, Any] = {
-    "architecture": "mobilenet_v1",
-    "params": {"num_classes": 7, "depth_multiplier": 0.25},
-    "input_shape": [128, 128, 3],
-    "scopes": [
-        {"ops": ["conv2d", "separable_conv2d"], "args": {"activation_fn": "relu"}},
-        {"ops": ["conv2d"], "args": {"activation_fn": "elu"}},
-        {"ops": ["batch_norm"], "args": {"decay": 0.9}},
-        {"ops": ["batch_norm"], "args": {"epsilon": 0.002}},
-    ],
-}
+# Four nested levels around inception_v3.
+DEMO = json.loads((Path(__file__).parents[2] / "examples" / "demo.json").read_bytes())
 ROW = np.random.RandomState(0).rand(1, 28, 28, 1).astype(np.float32)
 
 
@@ -86,10 +78,10 @@ def state(client: httpx.Client, name: str) -> str:
 
 
 def test_a_cluster_answers_as_the_local_engine(spread: httpx.Client, live: httpx.Client) -> None:
-    rows = np.random.RandomState(1).rand(3, 128, 128, 3).astype(np.float32)
+    rows = np.random.RandomState(1).rand(2, 299, 299, 3).astype(np.float32)
     answers = []
     for client in (spread, live):
-        build_id = build(client, **NESTED)
+        build_id = build(client, **DEMO)
         put(client, "nested", build_id, engine="onnxruntime")
         tensor = {"name": "input", "datatype": "FP32", "shape": rows.shape, "data": rows.tolist()}
         infer = client.post("/v2/models/nested/infer", json={"inputs": [tensor]})
@@ -101,7 +93,7 @@ def test_a_cluster_answers_as_the_local_engine(spread: httpx.Client, live: httpx
         weights = client.get(f"/v1/builds/{build_id}/weights?format=npz")
         profile = client.get(f"/v1/builds/{build_id}/profile?engine=onnxruntime&runs=1").json()
         refused = client.post(
-            f"/v1/builds/{build_id}/predict", content=npy_bytes(np.zeros((33, 128, 128, 3), "f4"))
+            f"/v1/builds/{build_id}/predict", content=npy_bytes(np.zeros((1, 299, 298, 3), "f4"))
         )
         assert weights.status_code == 200, weights.text
         answers.append(
@@ -122,13 +114,13 @@ def test_a_cluster_answers_as_the_local_engine(spread: httpx.Client, live: httpx
 def test_a_sweep_has_the_same_rows(spread: httpx.Client, live: httpx.Client) -> None:
     document = {
         "spec": {"architecture": "lenet"},
-        "axes": {CLASSES: {"start": 2, "stop": 122}, "/scopes": {"values": [[], ELU]}},
+        "axes": {CLASSES: {"start": 2, "stop": 502}, "/scopes": {"values": [[], ELU]}},
     }
     ndjson = {"Accept": "application/x-ndjson"}
     texts = [
         client.post("/v1/sweeps", json=document, headers=ndjson).text for client in (spread, live)
     ]
-    assert len(texts[0].splitlines()) == 240
+    assert len(texts[0].splitlines()) == 1000
     assert texts[0] == texts[1]
 
 
