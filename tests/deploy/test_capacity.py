@@ -36,7 +36,7 @@ def test_the_calculations_are_read() -> None:
 
 
 def test_the_replicas_are_what_the_formula_gives() -> None:
-    rates = (97, 30, 151.5)
+    rates = (122.5, 35.5, 166.5)
     for load in (10, 1000, 100_000):
         cells = re.findall(rf"^\| {load:,} \|(.*)\|$", PAGE, re.MULTILINE)
         inference, builds, sweeps = (
