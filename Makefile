@@ -78,10 +78,13 @@ light: setup page
 	$(NPM) test
 	$(BIN)/python -m pytest --light -n auto --maxprocesses 4 -rfE $(ARGS)
 
+# One more than there are cores, as many tests wait for a service or for a limit to pass.
+PROCESSES := $(shell cores=$$(nproc); echo $$((cores < 4 ? cores + 1 : 4)))
+
 # Each process runs whole files, because their fixtures start services and build networks.
 test: setup page ## Run all tests (minutes)
 	$(NPM) test
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile \
+	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile \
 	    --no-loadscope-reorder $(ARGS)
 	@$(MAKE) --no-print-directory postgresql
 
@@ -89,7 +92,7 @@ test: setup page ## Run all tests (minutes)
 STATE := http_builds http_checkpoints http_scopes http_sweeps named_models class_names
 
 postgresql: setup page ## Run the tests of what the service keeps, on a PostgreSQL server
-	$(BIN)/python -m pytest --database postgresql -n auto --maxprocesses 4 --dist loadfile \
+	$(BIN)/python -m pytest --database postgresql -n $(PROCESSES) --dist loadfile \
 	    $(STATE:%=tests/app/test_%.py)
 
 replicas: setup page ## Work on two replicas for three minutes, and kill one of them in the middle
