@@ -15,6 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 VENV := .venv
 BIN := $(VENV)/bin
+RUNTIME := $(VENV)/.runtime-installed
 STAMP := $(VENV)/.installed
 PYTHON ?=
 ARGS ?=
@@ -31,8 +32,8 @@ setup: $(STAMP) ## Create .venv with the locked development requirements, if the
 CHECK_PYTHON := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 CANDIDATES := $(or $(PYTHON),python3 python3.13 python3.12 python3.11)
 
-# The stamp is written last, so `make` repeats an interrupted installation.
-$(STAMP): requirements/dev.txt pyproject.toml
+# The stamps are written last, so `make` repeats an interrupted installation.
+$(RUNTIME): requirements/cpu.txt requirements/page.txt pyproject.toml
 	@if ! $(BIN)/python -c '$(CHECK_PYTHON)' 2> /dev/null; then \
 	    for python in $(CANDIDATES) none; do \
 	        if "$$python" -c '$(CHECK_PYTHON)' 2> /dev/null; then break; fi; \
@@ -45,9 +46,14 @@ $(STAMP): requirements/dev.txt pyproject.toml
 	    echo "creating $(VENV) with $$("$$python" --version)"; \
 	    "$$python" -m venv --clear $(VENV); \
 	fi
-	@echo "installing requirements/dev.txt into $(VENV): one to two minutes"
-	@scripts/install_locked.sh $(BIN)/python requirements/dev.txt
+	@echo "installing what the service needs into $(VENV): a minute or two"
+	@scripts/install_locked.sh $(BIN)/python requirements/cpu.txt requirements/page.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(STAMP): requirements/dev.txt $(RUNTIME)
+	@echo "installing what the tests need into $(VENV): a minute"
+	@scripts/install_locked.sh $(BIN)/python requirements/dev.txt
 	@touch $@
 
 # Node and npm are in the environment. npm writes the stamp last, as `setup` does.
@@ -56,9 +62,9 @@ NODE_STAMP := page/node_modules/.package-lock.json
 PAGE := app/static/index.html
 PAGE_SOURCES := $(shell find page -name node_modules -prune -o -type f -print)
 
-page: $(PAGE) ## Build the page into app/static, if its sources changed
+page: $(RUNTIME) $(PAGE) ## Build the page into app/static, if its sources changed
 
-$(NODE_STAMP): page/package-lock.json page/package.json page/.npmrc | $(STAMP)
+$(NODE_STAMP): page/package-lock.json page/package.json page/.npmrc | $(RUNTIME)
 	$(NPM) ci
 	@touch $@
 
@@ -68,7 +74,7 @@ $(PAGE): $(PAGE_SOURCES) | $(NODE_STAMP)
 types: setup $(NODE_STAMP) ## Write the page's types of requests and answers from the routes
 	$(BIN)/python -m scripts.write_page_types
 
-run: setup page ## Start the service (ZOO_HOST, ZOO_PORT; default 127.0.0.1:8000)
+run: page ## Start the service (ZOO_HOST, ZOO_PORT; default 127.0.0.1:8000)
 	$(BIN)/python -m app
 
 check: setup page ## Lint, and run the tests that need neither TensorFlow nor a service (under 2 minutes on 2 cores)
@@ -88,11 +94,12 @@ test: setup page ## Run all tests (minutes)
 	    --no-loadscope-reorder $(ARGS)
 	@$(MAKE) --no-print-directory postgresql
 
-# What the service keeps in its database, it keeps in PostgreSQL too: these files are run on both.
+# What the service keeps in SQLite and a folder, it keeps in PostgreSQL and a bucket too: these files
+# are run on both.
 STATE := http_builds http_checkpoints http_scopes http_sweeps named_models class_names
 
-postgresql: setup page ## Run the tests of what the service keeps, on a PostgreSQL server
-	$(BIN)/python -m pytest --database postgresql -n $(PROCESSES) --dist loadfile \
+postgresql: setup page ## Run the tests of what the service keeps on PostgreSQL and an S3 server
+	$(BIN)/python -m pytest --database postgresql --files s3 -n $(PROCESSES) --dist loadfile \
 	    $(STATE:%=tests/app/test_%.py)
 
 replicas: setup page ## Work on two replicas for three minutes, and kill one of them in the middle
@@ -147,7 +154,7 @@ lock: setup ## Write requirements/*.txt from pyproject.toml
 	    --output-file requirements/shared.txt
 	$(COMPILE) pyproject.toml --extra shared --extra oidc --extra ray --constraints requirements/dev.txt \
 	    --output-file requirements/ray.txt
-	$(COMPILE) --group page --output-file requirements/page.txt
+	$(COMPILE) --group page --constraints requirements/dev.txt --output-file requirements/page.txt
 
 # Needs kubectl, whose kustomize reads the overlays.
 OVERLAYS := $(notdir $(wildcard deploy/kubernetes/overlays/*))

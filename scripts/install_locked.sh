@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Installs the packages of a lock file into an environment, and reports its progress:
+# Installs the packages of lock files into an environment, and reports its progress:
 #
-#     scripts/install_locked.sh .venv/bin/python requirements/dev.txt
+#     scripts/install_locked.sh .venv/bin/python requirements/cpu.txt requirements/page.txt
 set -euo pipefail
 python=$1
-lock=$2
+shift
 site=$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 
 # pip unpacks in silence, and needs most of a minute for it.
@@ -16,7 +16,7 @@ report_unpacked() {
 }
 
 "$python" -m pip install --disable-pip-version-check --progress-bar off \
-    --require-hashes --requirement "$lock" | {
+    --require-hashes "${@/#/--requirement=}" | {
     fetched=0
     reporter=
     while read -r verb package _; do
