@@ -389,7 +389,7 @@ def test_rows_that_no_version_has_are_removed(url: str, tmp_path: Path) -> None:
 def test_while_the_bucket_refuses_nothing_is_acknowledged(
     replica: Replica, url: str, proxy: FaultyProxy, tmp_path: Path
 ) -> None:
-    client = replica("one", Writer(), files_timeout_s=0.5)
+    client = replica("one", Writer())
     data = lenet_weights()
     weights = upload(client, data)
     made = build(client)
