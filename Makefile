@@ -62,7 +62,7 @@ NODE_STAMP := page/node_modules/.package-lock.json
 PAGE := app/static/index.html
 PAGE_SOURCES := $(shell find page -name node_modules -prune -o -type f -print)
 
-page: $(RUNTIME) $(PAGE) ## Build the page into app/static, if its sources changed
+page: $(PAGE) ## Build the page into app/static, if its sources changed
 
 $(NODE_STAMP): page/package-lock.json page/package.json page/.npmrc | $(RUNTIME)
 	$(NPM) ci
@@ -74,7 +74,7 @@ $(PAGE): $(PAGE_SOURCES) | $(NODE_STAMP)
 types: setup $(NODE_STAMP) ## Write the page's types of requests and answers from the routes
 	$(BIN)/python -m scripts.write_page_types
 
-run: page ## Start the service (ZOO_HOST, ZOO_PORT; default 127.0.0.1:8000)
+run: $(RUNTIME) $(PAGE) ## Start the service (ZOO_HOST, ZOO_PORT; default 127.0.0.1:8000)
 	$(BIN)/python -m app
 
 check: setup page ## Lint, and run the tests that need neither TensorFlow nor a service (under 2 minutes on 2 cores)

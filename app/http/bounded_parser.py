@@ -69,7 +69,6 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._head_timer: asyncio.TimerHandle | None = None
         self._presence_timer: asyncio.TimerHandle | None = None
         self._has_asked = False  # whether the client is there
-        self._is_refused = False  # what still arrives: the answer is complete, the body is not
         self._running: Any = None  # the cycle of the request in progress; `cycle` is the last one
 
     def connection_made(self, transport: Any) -> None:
@@ -109,7 +108,6 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         is_refused = cycle.response_complete and cycle.more_body
         if is_refused and len(self._refused) < _MOST_REFUSED and self.transport.can_write_eof():
             self._refused.add(self)
-            self._is_refused = True
             self._bytes_without_end = 0
             self.transport.write_eof()
         else:
@@ -139,7 +137,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse the next bytes; reject a head that grows beyond the limit within one line."""
-        if self._is_refused:
+        if self in self._refused:
             self._bytes_without_end += len(data)
             if self._bytes_without_end > _DISCARDED_BYTES:
                 self.transport.close()

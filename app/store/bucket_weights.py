@@ -109,14 +109,12 @@ class BucketWeights(WeightFiles):
 
     def _evict(self, keep: str) -> None:
         def remove(key: str) -> bool:
-            if key == keep:
-                return False
             self._bucket.remove(key)
             return True
 
         stored = self._bucket.objects(FOLDER)
         files = (SizedFile(each.key, each.modified.timestamp(), each.size) for each in stored)
-        evict(files, self._max_bytes, remove)
+        evict(files, self._max_bytes, remove, keep)
 
     def remove(self, build_id: str) -> None:
         """Remove the files of a build.

@@ -73,13 +73,11 @@ class WeightFiles:
         """
 
         def remove(path: Path) -> bool:
-            if path == keep:
-                return False
             with disk_errors():
                 path.unlink(missing_ok=True)
             return True
 
-        evict(sized(self.folder.glob("*.*")), self._max_bytes, remove)
+        evict(sized(self.folder.glob("*.*")), self._max_bytes, remove, keep)
 
     def remove(self, build_id: str) -> None:
         """Remove the files of a build.
