@@ -1,10 +1,11 @@
 """The answer to a prediction: the outputs that it has, and the encoding of their arrays."""
 
+import asyncio
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NotRequired
+from typing import Any, Literal, NotRequired, TypeVar
 
 import numpy as np
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
@@ -13,7 +14,11 @@ from app.arrays import PROBABILITIES, Array
 from app.body_fields import BuildId
 from model_zoo import top_classes
 
+# To encode as much takes less time than to hand it to a thread.
+_INLINE_BYTES = 16 * 1024
+
 OutputFormat = Literal["json", "npy", "npz"]
+Encoded = TypeVar("Encoded")
 
 # `class` is a word of Python.
 ClassBody = TypedDict(
@@ -71,6 +76,18 @@ class Selection:
         """The outputs to compute, each once."""
         names = [*self.arrays.values(), *([PROBABILITIES] if self.top_k else [])]
         return list(dict.fromkeys(names))
+
+
+async def without_blocking(
+    encode: Callable[[], Encoded], arrays: Mapping[str, Array], names_bytes: int = 0
+) -> Encoded:
+    """Return what a function encodes: arrays, and names of classes; if they are large, in a thread.
+
+    `names_bytes` is the size of the names.
+    """
+    if sum(array.nbytes for array in arrays.values()) + names_bytes <= _INLINE_BYTES:
+        return encode()
+    return await asyncio.to_thread(encode)
 
 
 def encode(

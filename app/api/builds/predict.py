@@ -1,7 +1,7 @@
 """`/v1/builds/{id}/predict`: from a request's inputs to an answer, by way of the engine."""
 
-import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
@@ -21,7 +21,7 @@ from app.http.warning_headers import add_warnings
 from app.serving.class_names import check_names_bytes, names_bytes
 from app.serving.inference import Inference, Input
 from app.serving.models import ModelVersion
-from app.serving.outputs import PredictionBody, PredictionFacts, Selection, encode
+from app.serving.outputs import PredictionBody, PredictionFacts, Selection, encode, without_blocking
 
 router = APIRouter(prefix="/v1/builds", tags=["predictions"], route_class=DirectRoute)
 
@@ -80,7 +80,8 @@ async def respond(
     }
     warnings = [*warnings, *read.warnings, *(model.warnings if selection.top_k else ())]
     with exchange.timings.measure("encode"):
-        body = await asyncio.to_thread(encode, selection, result.arrays, facts, warnings)
+        encoded = partial(encode, selection, result.arrays, facts, warnings)
+        body = await without_blocking(encoded, result.arrays, size)
     response = Response(body, media_type=FORMATS[selection.format])
     if selection.format != "json":
         add_warnings(response, warnings)

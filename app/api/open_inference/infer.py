@@ -1,6 +1,5 @@
 """Inference by the Open Inference Protocol V2: JSON, binary tensors, or a body of one tensor."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 
 from fastapi import APIRouter
@@ -33,6 +32,7 @@ from app.serving.class_names import check_names_bytes, names_bytes
 from app.serving.exchange import while_connected
 from app.serving.inference import Inference, Input
 from app.serving.models import ModelVersion
+from app.serving.outputs import without_blocking
 from app.settings import Settings
 from app.tasks import ReadOpenInference
 
@@ -41,8 +41,6 @@ router = APIRouter(prefix="/v2", tags=["open inference protocol"], route_class=D
 _HEADER_LENGTH = "Inference-Header-Content-Length"
 # Longer JSON is read by another process: this much takes the API's about a millisecond.
 _INLINE_JSON_BYTES = 64 * 1024
-# Larger answers are written in a thread.
-_INLINE_ANSWER_BYTES = 16 * 1024
 
 _RESPONSES: Responses = {
     200: answer(
@@ -87,7 +85,8 @@ async def infer_model(
     header = request.headers.get(_HEADER_LENGTH)
     infer_request, data = await _read(exchange, inference, model, body, header)
     inference.check_rows(model.network, infer_request.tensor.rows)
-    _check_names(model, infer_request)
+    names_size = _names_bytes(model, infer_request)
+    check_names_bytes(names_size)
     rows, warnings = await _rows(exchange, inference, model, infer_request, data)
     names = [output.name for output in infer_request.outputs]
     timeout_s = infer_request.timeout_s
@@ -95,7 +94,9 @@ async def infer_model(
     accept = ", ".join(request.headers.getlist("accept-encoding"))
     encoding = chosen_encoding(accept, ENCODINGS)
     with exchange.timings.measure("encode"):
-        encoded = await _encoded(model, infer_request, result.arrays, warnings, encoding)
+        encoded = await _encoded(
+            model, infer_request, result.arrays, warnings, encoding, names_size
+        )
     headers = {"Vary": "Accept-Encoding"}
     if encoded.json_bytes is not None:
         headers[_HEADER_LENGTH] = str(encoded.json_bytes)
@@ -131,12 +132,12 @@ async def _read(
     return infer_request, data
 
 
-def _check_names(model: ModelVersion, infer_request: InferRequest) -> None:
-    """Raises: InputError if the names of the requested classes would be too long an answer."""
-    if any(each.classes for each in infer_request.outputs):
-        rows, names = infer_request.tensor.rows, model.class_names
-        sizes = [names_bytes(names, rows, each.classes) for each in infer_request.outputs]
-        check_names_bytes(sum(sizes))
+def _names_bytes(model: ModelVersion, infer_request: InferRequest) -> int:
+    """Return the size of the names of the requested classes."""
+    rows, names = infer_request.tensor.rows, model.class_names
+    return sum(
+        names_bytes(names, rows, each.classes) for each in infer_request.outputs if each.classes
+    )
 
 
 def _signature(model: ModelVersion, settings: Settings) -> ModelSignature:
@@ -177,6 +178,7 @@ async def _encoded(
     arrays: Mapping[str, Array],
     warnings: Sequence[str],
     encoding: str | None,
+    names_size: int,
 ) -> Encoded:
     names = model.class_names if any(each.classes for each in infer_request.outputs) else ()
 
@@ -188,6 +190,4 @@ async def _encoded(
             return encoded
         return Encoded(compress(encoded.body, encoding), encoded.json_bytes)
 
-    if sum(arrays[output.name].nbytes for output in infer_request.outputs) <= _INLINE_ANSWER_BYTES:
-        return encode()
-    return await asyncio.to_thread(encode)
+    return await without_blocking(encode, arrays, names_size)

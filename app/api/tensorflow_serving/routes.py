@@ -4,9 +4,9 @@ One handler for each method reads the whole path by itself: a name may hold dots
 colon, and the protocol's words may be of either case. The paths that OpenAPI shows lead to it too.
 """
 
-import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 from fastapi import APIRouter
 from starlette.convertors import Convertor, register_url_convertor
@@ -32,6 +32,7 @@ from app.serving.class_names import check_names_bytes, names_bytes
 from app.serving.exchange import while_connected
 from app.serving.inference import Inference, Input
 from app.serving.models import Models, ModelVersion
+from app.serving.outputs import without_blocking
 from app.tasks import ReadTensorFlowServing
 from app.wording import clip
 from model_zoo import InputError
@@ -158,19 +159,18 @@ async def run_model(
     if path.action == "classify":
         classes = model.network.classes or 0
         _check_scores(rows.count, classes)
-        check_names_bytes(names_bytes(model.class_names, rows.count, classes))
+        size = names_bytes(model.class_names, rows.count, classes)
+        check_names_bytes(size)
         warnings = [*warnings, *model.warnings]
         result = await inference.infer(exchange, model, rows, (PROBABILITIES,))
         with exchange.timings.measure("encode"):
-            text = await asyncio.to_thread(
-                writing.results, result.arrays[PROBABILITIES], model.class_names
-            )
+            write = partial(writing.results, result.arrays[PROBABILITIES], model.class_names)
+            text = await without_blocking(write, result.arrays, size)
     else:
         result = await inference.infer(exchange, model, rows, (OUTPUT,))
         with exchange.timings.measure("encode"):
-            text = await asyncio.to_thread(
-                writing.predictions, result.arrays[OUTPUT], is_column=is_column
-            )
+            write = partial(writing.predictions, result.arrays[OUTPUT], is_column=is_column)
+            text = await without_blocking(write, result.arrays)
     response = Response(text, media_type="application/json")
     add_warnings(response, warnings)
     return response
