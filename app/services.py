@@ -18,6 +18,7 @@ from app.serving.profile import Profiler
 from app.serving.saved_scopes import SavedScopes
 from app.serving.sweep_measurements import SweepMeasurements
 from app.serving.sweeps import Sweeps
+from app.serving.upload_room import UploadRoom
 from app.serving.weight_exports import WeightExports
 from app.serving.weight_imports import WeightImports
 from app.settings import Settings
@@ -30,6 +31,7 @@ from app.store.models import ModelStore
 from app.store.opening import open_database
 from app.store.scopes import ScopeStore
 from app.store.sweeps import SweepStore
+from app.store.uploads import UploadStore
 from app.telemetry.metrics import Metrics
 from app.telemetry.statistics import Statistics
 from model_zoo import CheckpointStore, HomeInUseError, HomeLock
@@ -96,6 +98,8 @@ def wire(settings: Settings, engine: Engine, statistics: Statistics) -> Services
     sweep_store = SweepStore(database, settings.sweeps_limit)
     sweeps = Sweeps(settings, sweep_store, scope_store, builds, engine)
     calibration_files = files.calibrations(model_store.has_calibration, database.alone)
+    is_shared = database.is_shared and settings.files_url is not None
+    room = UploadRoom(settings, checkpoints, UploadStore(database) if is_shared else None)
     prober = Prober(settings, builds, turn)
     models = Models(settings, ModelRecords(), networks, loads, statistics)
     return Services(
@@ -118,7 +122,7 @@ def wire(settings: Settings, engine: Engine, statistics: Statistics) -> Services
         profiler=Profiler(engine, settings, turn),
         prober=prober,
         weight_exports=WeightExports(engine, files.weights(), builds.sources),
-        weight_imports=WeightImports(settings, checkpoints, database.check),
+        weight_imports=WeightImports(settings, checkpoints, room, database.check),
         statistics=statistics,
         metrics=metrics,
     )

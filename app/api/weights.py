@@ -20,9 +20,9 @@ from app.http.openapi import BODY_PROBLEMS, answer, problems
 from app.http.request_bodies import FILES
 from app.http.routing import needs
 from app.http.uploads import Receiver, begin, plain_name, receive
-from app.serving.weight_imports import UploadState
 from app.store.errors import StoreError, disk_errors
 from app.store.threads import on_files
+from app.store.uploads import UploadState
 from model_zoo import (
     Checkpoint,
     CheckpointDocument,
@@ -111,7 +111,7 @@ async def upload_weights(
     clock = timings(request)
     check_size(upload.size_bytes or 0, settings.upload_limit, "bytes")
     try:
-        with imports.receiving(upload):
+        with imports.room.receiving(upload):
             await on_files(imports.check_declared, upload)
             scratch = checkpoints.scratch()
             folder = await asyncio.to_thread(scratch.__enter__)
@@ -120,7 +120,7 @@ async def upload_weights(
                 receiver = Receiver(folder, content_type, plain_name(name))
                 try:
                     with clock.measure("receive"):
-                        await receive(request, receiver, upload, imports, settings)
+                        await receive(request, receiver, upload, imports.room, settings)
                 finally:
                     receiver.close()
                 with clock.measure("read"):
@@ -146,7 +146,10 @@ async def upload_weights(
 )
 @needs("read")
 async def list_weights(checkpoints: CheckpointsDep, imports: WeightImportsDep) -> Response:
-    """`uploads` are in progress: they say how much has arrived, and whether it is being read."""
+    """`uploads` are in progress: they say how much has arrived, and whether it is being read.
+
+    Replicas that share a bucket list each other's, which are a second old at most.
+    """
     body: WeightsListBody = {
         "weights": await on_files(_items, checkpoints),
         "uploads": [
@@ -156,7 +159,7 @@ async def list_weights(checkpoints: CheckpointsDep, imports: WeightImportsDep) -
                 "received_bytes": upload.received_bytes,
                 "state": upload.state,
             }
-            for upload in imports.uploads
+            for upload in await asyncio.to_thread(imports.room.uploads)
         ],
     }
     return JsonAnswer(body, headers={"Cache-Control": "no-store"})

@@ -16,7 +16,7 @@ from app.http.bodies import body_chunks, declared_size, too_slow
 from app.http.exchange import held_body
 from app.http.forms import FormReader, PartHeader, Sink
 from app.http.problems import HttpError
-from app.serving.weight_imports import Upload, WeightImports
+from app.serving.upload_room import Upload, UploadRoom
 from app.settings import Settings, variable
 from model_zoo import NamedFile
 
@@ -141,7 +141,7 @@ class _LeastRate:
 
 
 async def receive(
-    request: Request, receiver: Receiver, upload: Upload, imports: WeightImports, settings: Settings
+    request: Request, receiver: Receiver, upload: Upload, room: UploadRoom, settings: Settings
 ) -> None:
     """Stream a body into the receiver; a thread writes it in pieces.
 
@@ -154,7 +154,7 @@ async def receive(
     buffer = bytearray()
 
     def write(data: bytes) -> None:
-        imports.reserve(upload, len(data))
+        room.reserve(upload, len(data))
         receiver.feed(data)
 
     while True:

@@ -1,101 +1,39 @@
-"""Uploads of weights: reserves room, tracks progress, and imports the files."""
+"""Imports the files of uploads."""
 
 import asyncio
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Mapping, Sequence
 
-from app.errors import ServiceError
-from app.settings import Settings, variable
+from app.serving.upload_room import Upload, UploadRoom
+from app.settings import Settings
 from model_zoo import Checkpoint, CheckpointStore, ImportLimits, NamedFile, import_checkpoint
 
 # Each import uses one core, and as much memory as `import_memory_bytes` allows.
 _IMPORTS_AT_ONCE = 2
 
 
-UploadState = Literal["receiving", "reading"]
-
-
-@dataclass(slots=True)
-class Upload:
-    """An upload in progress; its id is the id of the request."""
-
-    id: str
-    size_bytes: int | None
-    received_bytes: int = 0
-    reserved_bytes: int = 0  # of the store's room
-    state: UploadState = "receiving"
-
-
 class WeightImports:
-    """Imports uploads into the store of checkpoints."""
+    """Imports uploads into the store of checkpoints, which has room for them."""
 
     def __init__(
-        self, settings: Settings, checkpoints: CheckpointStore, check_home: Callable[[], None]
+        self,
+        settings: Settings,
+        checkpoints: CheckpointStore,
+        room: UploadRoom,
+        check_home: Callable[[], None],
     ) -> None:
+        self.room = room
         self._settings = settings
         self._checkpoints = checkpoints
         self._check_home = check_home
-        # By identity, because clients choose the ids of requests and may use one twice.
-        self._uploads: dict[int, Upload] = {}
         self._slots = asyncio.Semaphore(_IMPORTS_AT_ONCE)
-        self._reserving = threading.Lock()
-        # Counted for the first upload, and again when there is no room.
-        self._stored_bytes: int | None = None
-
-    @property
-    def uploads(self) -> list[Upload]:
-        """The uploads in progress."""
-        return list(self._uploads.values())
-
-    @contextmanager
-    def receiving(self, upload: Upload) -> Iterator[None]:
-        """Track an upload as in progress."""
-        self._uploads[id(upload)] = upload
-        try:
-            yield
-        finally:
-            del self._uploads[id(upload)]
 
     def check_declared(self, upload: Upload) -> None:
-        """Check that an upload fits in the store if it is as large as it declares.
+        """Check that an upload can be kept if it is as large as it declares.
 
-        A declared size reserves nothing: it would lock out others at no cost.
-        Raises: ServiceError (store-full) if it does not fit; StoreError if ZOO_HOME is gone.
+        Raises: ServiceError (store-full) if it does not fit; StoreError, also if ZOO_HOME is gone.
         """
         self._check_home()
-        with self._reserving:
-            self._check_room(upload.size_bytes or 0)
-
-    def reserve(self, upload: Upload, size: int) -> None:
-        """Reserve room in the store for bytes that arrived.
-
-        Raises: ServiceError (store-full) if there is none; the upload then reserves nothing.
-        """
-        with self._reserving:
-            try:
-                self._check_room(size)
-            except ServiceError:
-                upload.reserved_bytes = 0  # two that meet at the limit do not both have to go
-                raise
-            upload.reserved_bytes += size
-
-    def _check_room(self, size: int) -> None:
-        limit = self._settings.max_checkpoints_bytes
-        incoming = sum(upload.reserved_bytes for upload in self.uploads)
-        if self._stored_bytes is not None and self._stored_bytes + incoming + size <= limit:
-            return
-        # Some may have been removed since they were counted.
-        self._stored_bytes = self._checkpoints.stored_bytes()
-        if self._stored_bytes + incoming + size > limit:
-            raise ServiceError(
-                "store-full",
-                f"{self._stored_bytes} bytes of weights are stored, {incoming} of uploads in "
-                f"progress have arrived, and {size} more do not fit; the limit is {limit} "
-                f"({variable('max_checkpoints_bytes')}). DELETE /v1/weights/{{id}} makes room.",
-            )
+        self.room.check_declared(upload)
 
     async def read(
         self,
@@ -129,5 +67,4 @@ class WeightImports:
             self._checkpoints, files, digests=digests, member=member, limits=limits
         )
         self._check_home()  # before it is acknowledged
-        self._stored_bytes = self._checkpoints.stored_bytes()
         return imported

@@ -14,7 +14,7 @@ from app.store.errors import StoreError
 metadata = sa.MetaData()
 
 # The number of the last migration. To start with a current database takes no import of Alembic.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 VERSION_TABLE = "zoo_schema_version"
 
 # In the order of its bytes on every database, whatever language PostgreSQL sorts by.

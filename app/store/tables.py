@@ -2,12 +2,12 @@
 
 import sqlalchemy as sa
 
-from app.store import builds, models, revision, scopes, sweeps
+from app.store import builds, models, revision, scopes, sweeps, uploads
 from app.store.schema import SCHEMA_VERSION, VERSION_TABLE, metadata
 
 __all__ = ["STORES", "create", "metadata"]
 
-STORES = (builds, models, revision, scopes, sweeps)
+STORES = (builds, models, revision, scopes, sweeps, uploads)
 
 # As Alembic makes it.
 _version = sa.Table(

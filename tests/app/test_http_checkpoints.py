@@ -369,8 +369,8 @@ def test_an_upload_needs_room_for_what_arrives(make_client: Callable[..., TestCl
     assert unknown["type"] == "/docs#problem-weights-refused"
     found = problem(client.post("/v1/weights", content=iter([b"x" * 101])))
     assert found["detail"] == (
-        "0 bytes of weights are stored, 0 of uploads in progress have arrived, and 101 more do not "
-        "fit; the limit is 100 (ZOO_MAX_CHECKPOINTS_BYTES). DELETE /v1/weights/{id} makes room."
+        "0 bytes of weights are stored, uploads in progress take 0, and 101 more do not fit; the "
+        "limit is 100 (ZOO_MAX_CHECKPOINTS_BYTES). DELETE /v1/weights/{id} makes room."
     )
 
 

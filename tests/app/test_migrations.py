@@ -129,11 +129,11 @@ def test_postgresql_has_the_tables_of_the_stores(postgresql: Postgresql, empty: 
     url = postgresql.url(empty)
     assert on_upgrade(url) == (
         f"The PostgreSQL database {empty} on {postgresql.folder} had no tables of the service, and "
-        "has schema 2 now."
+        "has schema 3 now."
     )
     assert differences(on_postgresql.engine(url, 5)) == []
     assert on_upgrade(url) == (
-        f"The PostgreSQL database {empty} on {postgresql.folder} has schema 2 already."
+        f"The PostgreSQL database {empty} on {postgresql.folder} has schema 3 already."
     )
 
 
@@ -144,7 +144,7 @@ def on_upgrade(url: str) -> str:
 
 
 def older(postgresql: Postgresql, name: str) -> None:
-    """Give a database the tables of the release before."""
+    """Give a database the tables of release 0.6."""
     engine = on_postgresql.engine(postgresql.url(name), 5)
     with engine.begin() as connection:
         command.upgrade(configuration(connection), "0001")
@@ -162,17 +162,17 @@ def newer(postgresql: Postgresql, name: str) -> None:
     [
         (
             lambda postgresql, name: None,
-            "has no tables of the service, and this version of the service needs schema 2: run "
+            "has no tables of the service, and this version of the service needs schema 3: run "
             "model-zoo home upgrade.",
         ),
         (
             older,
-            "has schema 1, and this version of the service needs schema 2: run model-zoo home "
+            "has schema 1, and this version of the service needs schema 3: run model-zoo home "
             "upgrade.",
         ),
         (
             newer,
-            "was written by a newer version of the service (schema 99; this one supports 2).",
+            "was written by a newer version of the service (schema 99; this one supports 3).",
         ),
     ],
     ids=["empty", "older", "newer"],
@@ -201,7 +201,7 @@ def test_the_command_upgrades_what_the_service_then_uses(
     monkeypatch.setenv("ZOO_DATABASE_URL", postgresql.url(empty))
     assert main(["home", "upgrade"]) == 0
     assert capsys.readouterr().out == (
-        f"The PostgreSQL database {empty} on {postgresql.folder} had schema 1, and has schema 2 "
+        f"The PostgreSQL database {empty} on {postgresql.folder} had schema 1, and has schema 3 "
         "now.\n"
     )
     PostgresqlDatabase(postgresql.url(empty), WAIT).close()
@@ -230,7 +230,7 @@ def test_the_command_upgrades_a_home_that_no_service_uses(
     shutil.copytree(homes.HOMES / "release_0_1_0" / homes.HOME, tmp_path / "home")
     home = str(tmp_path / "home")
     assert main(["home", "upgrade", "--home", home]) == 0
-    assert capsys.readouterr().out == f"{tmp_path / 'home' / FILE_NAME} has schema 2.\n"
+    assert capsys.readouterr().out == f"{tmp_path / 'home' / FILE_NAME} has schema 3.\n"
     lock = HomeLock(tmp_path / "home")
     assert main(["home", "upgrade", "--home", home]) == 1
     lock.close()

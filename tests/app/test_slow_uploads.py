@@ -15,7 +15,7 @@ from zoo_server import Server, poll
 
 from app.errors import ServiceError
 from app.http.uploads import _LeastRate
-from app.serving.weight_imports import Upload, WeightImports
+from app.serving.upload_room import Upload, UploadRoom
 from app.settings import Settings
 from model_zoo import CheckpointStore
 
@@ -83,34 +83,32 @@ def test_without_a_least_rate_only_silence_ends_an_upload() -> None:
 
 
 @pytest.fixture
-def imports(tmp_path: Path) -> WeightImports:
-    return WeightImports(
-        Settings(max_checkpoints_bytes=100), CheckpointStore(tmp_path), lambda: None
-    )
+def room(tmp_path: Path) -> UploadRoom:
+    return UploadRoom(Settings(max_checkpoints_bytes=100), CheckpointStore(tmp_path), None)
 
 
-def test_a_declared_size_reserves_nothing(imports: WeightImports) -> None:
+def test_a_declared_size_reserves_nothing(room: UploadRoom) -> None:
     first, second = Upload("a", 100), Upload("b", 100)
-    with imports.receiving(first), imports.receiving(second):
-        imports.check_declared(first)
-        imports.check_declared(second)
-        imports.reserve(first, 1)
+    with room.receiving(first), room.receiving(second):
+        room.check_declared(first)
+        room.check_declared(second)
+        room.reserve(first, 1)
         with pytest.raises(ServiceError) as refusal:
-            imports.check_declared(Upload("c", 100))
+            room.check_declared(Upload("c", 100))
     assert refusal.value.detail == (
-        "0 bytes of weights are stored, 1 of uploads in progress have arrived, and 100 more do not "
-        "fit; the limit is 100 (ZOO_MAX_CHECKPOINTS_BYTES). DELETE /v1/weights/{id} makes room."
+        "0 bytes of weights are stored, uploads in progress take 1, and 100 more do not fit; the "
+        "limit is 100 (ZOO_MAX_CHECKPOINTS_BYTES). DELETE /v1/weights/{id} makes room."
     )
 
 
-def test_of_two_uploads_that_meet_at_the_limit_one_goes_on(imports: WeightImports) -> None:
+def test_of_two_uploads_that_meet_at_the_limit_one_goes_on(room: UploadRoom) -> None:
     first, second = Upload("a", None), Upload("b", None)
-    with imports.receiving(first), imports.receiving(second):
-        imports.reserve(first, 50)
-        imports.reserve(second, 50)
+    with room.receiving(first), room.receiving(second):
+        room.reserve(first, 50)
+        room.reserve(second, 50)
         with pytest.raises(ServiceError, match="1 more do not fit"):
-            imports.reserve(second, 1)
-        imports.reserve(first, 50)
+            room.reserve(second, 1)
+        room.reserve(first, 50)
 
 
 def test_removed_weights_make_room_for_an_upload(make_client: Callable[..., TestClient]) -> None:

@@ -1129,6 +1129,8 @@ export interface paths {
         /**
          * List weights, the newest first
          * @description `uploads` are in progress: they say how much has arrived, and whether it is being read.
+         *
+         *     Replicas that share a bucket list each other's, which are a second old at most.
          */
         get: operations["listWeights"];
         put?: never;
