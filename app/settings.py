@@ -234,6 +234,12 @@ class Settings(BaseSettings):
     max_client_concurrency: int = _limit(
         0, "Requests in progress at once from one client address; 0 means no limit.", minimum=0
     )
+    oidc_requests_per_s: float = _limit(
+        0, "Requests a second of one subject of the provider; 0 means no limit.", minimum=0
+    )
+    oidc_concurrency: int = _limit(
+        0, "Requests in progress at once of one subject; 0 means no limit.", minimum=0
+    )
     queue_length: int = _limit(64, "Requests waiting for the worker.")
     max_queue_bytes: int = _limit(
         512 * MIB, "Bytes of the rows that wait or are being computed.", minimum=MIB

@@ -74,7 +74,11 @@ def access_of(settings: Settings) -> Access | None:
             from app.callers.oidc import OidcTokens
         try:
             oidc = OidcTokens(
-                settings.oidc_issuer, settings.oidc_audience, settings.oidc_role_claim
+                settings.oidc_issuer,
+                settings.oidc_audience,
+                settings.oidc_role_claim,
+                requests_per_s=settings.oidc_requests_per_s or None,
+                concurrency=settings.oidc_concurrency or None,
             )
         except ValueError as error:
             raise SettingsError(f"ZOO_OIDC_ISSUER: {error}.") from error

@@ -13,7 +13,7 @@ class NotKnownNowError(Exception):
 
 
 class UsageError(Exception):
-    """A token is used more than it may be; the message is fit for its client."""
+    """A caller sends more than it may; the message is fit for it."""
 
     def __init__(self, message: str, reason: str, retry_after_s: int) -> None:
         super().__init__(message)
@@ -22,7 +22,7 @@ class UsageError(Exception):
 
 
 class Usage:
-    """The requests of one token, and their limits; None means no limit.
+    """The requests of one caller, and their limits; None means no limit.
 
     It is not thread-safe and belongs to the event loop.
     """
@@ -55,7 +55,7 @@ class Usage:
         self._counted = now
         if self._left < 1:
             raise UsageError(
-                f"This token may send {self._per_s:g} requests a second.",
+                f"This caller may send {self._per_s:g} requests a second.",
                 "token-rate",
                 math.ceil((1 - self._left) / self._per_s),
             )
@@ -68,7 +68,7 @@ class Usage:
         """
         if self._concurrency is not None and self._in_progress >= self._concurrency:
             raise UsageError(
-                f"{self._in_progress} requests with this token are already in progress.",
+                f"{self._in_progress} requests of this caller are already in progress.",
                 "token-concurrency",
                 1,
             )

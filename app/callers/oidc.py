@@ -4,18 +4,21 @@ Source: RFC 9068 (JWT access tokens), RFC 8725 (what to check of a JWT).
 """
 
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import jwt
 
-from app.callers.caller import Caller
+from app.callers.caller import Caller, Usage
 from app.callers.issuer_keys import IssuerKeys
 from app.callers.roles import ROLES, Role
 from app.wording import escaped
 
 _LEEWAY_S = 10
 _OPTIONS: Any = {"require": ["exp", "iss", "aud", "sub"]}
+# Whose requests are counted; one that has sent none for longest is forgotten.
+_MOST_SUBJECTS = 10_000
 
 
 class OidcTokens:
@@ -27,12 +30,21 @@ class OidcTokens:
         audience: str,
         role_claim: str,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        requests_per_s: float | None = None,
+        concurrency: int | None = None,
     ) -> None:
-        """Raises: ValueError for an issuer whose keys could be exchanged on the way."""
+        """The limits are those of each subject, whatever tokens it has; None means no limit.
+
+        Raises: ValueError for an issuer whose keys could be exchanged on the way.
+        """
         self.keys = IssuerKeys(issuer, clock)
         self._issuer = issuer
         self._audience = audience
         self._role_claim = role_claim
+        self._clock = clock
+        self._limits = (requests_per_s, concurrency)
+        self._usages: OrderedDict[str, Usage] = OrderedDict()
 
     async def find(self, token: str) -> Caller | None:
         """Return the caller of a token, or None if the token is not valid.
@@ -58,7 +70,21 @@ class OidcTokens:
             )
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
             return None
-        return Caller(f"oidc:{escaped(claims['sub'])}", role_of(claims, self._role_claim))
+        subject: str = claims["sub"]
+        role = role_of(claims, self._role_claim)
+        return Caller(f"oidc:{escaped(subject)}", role, self._usage(subject))
+
+    def _usage(self, subject: str) -> Usage | None:
+        if self._limits == (None, None):
+            return None
+        usage = self._usages.pop(subject, None)
+        if usage is None:
+            usage = Usage(self._clock)
+            usage.limit(*self._limits)
+        self._usages[subject] = usage
+        if len(self._usages) > _MOST_SUBJECTS:
+            self._usages.popitem(last=False)
+        return usage
 
 
 def role_of(claims: Mapping[str, Any], name: str) -> Role | None:

@@ -390,14 +390,14 @@ def test_a_token_sends_only_so_many_requests_a_second(zoo: Zoo) -> None:
         "type": "/docs#problem-too-many-requests",
         "title": "The client sends too many requests",
         "status": 429,
-        "detail": "This token may send 0.01 requests a second.",
+        "detail": "This caller may send 0.01 requests a second.",
         "reason": "token-rate",
         "errors": [],
     }
     foreign = client.get("/v2/models", headers=bearer(token))
     assert foreign.status_code == 429
     assert 99 <= int(foreign.headers["retry-after"]) <= 100
-    assert foreign.json()["error"] == "This token may send 0.01 requests a second."
+    assert foreign.json()["error"] == "This caller may send 0.01 requests a second."
     assert client.get("/healthz", headers=bearer(token)).status_code == 200
     assert zoo.request("GET", "/v1/limits", "read").status_code == 200
     families = text_string_to_metric_families(zoo.request("GET", "/metrics", "read").text)
@@ -439,7 +439,7 @@ def test_a_token_has_only_so_many_requests_in_progress(
         go_on.set()
         assert held.result().status_code == 200
     assert (response.status_code, response.headers["retry-after"]) == (429, "1")
-    assert problem(response)["detail"] == "1 requests with this token are already in progress."
+    assert problem(response)["detail"] == "1 requests of this caller are already in progress."
     assert client.get("/v1/limits").status_code == 200
 
 

@@ -22,8 +22,10 @@ from jwt.algorithms import get_default_algorithms
 from starlette.testclient import TestClient
 from zoo_server import NoEngine, problem
 
-from app.callers.caller import NotKnownNowError
+from app.callers import oidc
+from app.callers.caller import NotKnownNowError, UsageError
 from app.callers.issuer_keys import IssuerKeys
+from app.callers.oidc import OidcTokens
 from app.callers.token_file import add_token
 from app.main import create_app
 from app.settings import Settings, SettingsError
@@ -191,6 +193,34 @@ def test_a_setting_names_the_claim(
     client = start(oidc_role_claim=claim)
     assert status(client, issuer.token(**claims), "DELETE", "/v1/builds/x") == 404
     assert status(client, issuer.token(roles=["admin"])) == 403
+
+
+def test_a_subject_has_one_limit_whatever_tokens_it_has(issuer: Issuer, start: Start) -> None:
+    client = start(oidc_requests_per_s=0.01)
+    assert status(client, issuer.token()) == 200
+    response = client.get("/v1/limits", headers=bearer(issuer.token(roles=["read"])))
+    assert 99 <= int(response.headers["retry-after"]) <= 100
+    refused = problem(response)
+    assert refused["status"] == 429
+    assert refused["detail"] == "This caller may send 0.01 requests a second."
+    assert status(client, issuer.token(sub="bob")) == 200
+
+
+def test_the_requests_of_a_subject_at_once_are_counted_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tokens = OidcTokens("https://idp.example", AUDIENCE, "roles", concurrency=1)
+    alice = tokens._usage("alice")
+    assert alice is not None
+    alice.enter()
+    with pytest.raises(UsageError, match="1 requests of this caller are already in progress"):
+        alice.enter()
+    assert tokens._usage("alice") is alice
+    monkeypatch.setattr(oidc, "_MOST_SUBJECTS", 2)
+    for subject in ("bob", "alice", "carol"):
+        tokens._usage(subject)
+    assert list(tokens._usages) == ["alice", "carol"]
+    assert OidcTokens("https://idp.example", AUDIENCE, "roles")._usage("alice") is None
 
 
 @pytest.mark.parametrize(

@@ -307,7 +307,7 @@ def test_what_a_token_has_used_stays_counted_when_the_file_changes(
     second = tokens.find(token)
     assert second is not None
     assert second.usage is not None
-    with pytest.raises(UsageError, match="1 requests with this token are already in progress"):
+    with pytest.raises(UsageError, match="1 requests of this caller are already in progress"):
         second.usage.enter()
 
 
@@ -326,7 +326,7 @@ def test_the_requests_of_a_second_may_come_at_once(clock: Clock) -> None:
         limited.count()
     with pytest.raises(UsageError) as refusal:
         limited.count()
-    assert str(refusal.value) == "This token may send 3 requests a second."
+    assert str(refusal.value) == "This caller may send 3 requests a second."
     assert (refusal.value.reason, refusal.value.retry_after_s) == ("token-rate", 1)
     clock.now += 1 / 3 + 0.001
     limited.count()
@@ -344,7 +344,7 @@ def test_less_than_one_request_a_second_says_when_the_next_may_come(clock: Clock
     limited.count()
     with pytest.raises(UsageError) as refusal:
         limited.count()
-    assert str(refusal.value) == "This token may send 0.1 requests a second."
+    assert str(refusal.value) == "This caller may send 0.1 requests a second."
     assert refusal.value.retry_after_s == 10
     clock.now += 10
     limited.count()
