@@ -49,7 +49,7 @@ Number = TypeVar("Number", bound=float)
 
 @dataclass(frozen=True, slots=True)
 class Limit(Generic[Number]):
-    """The value of a limit, and the environment variable that sets it.
+    """The value of a limit, and the environment variable that sets it; no name if none does.
 
     >>> str(Limit(64, "ZOO_QUEUE_LENGTH"))
     '64 (ZOO_QUEUE_LENGTH)'
@@ -59,7 +59,11 @@ class Limit(Generic[Number]):
     setting: str
 
     def __str__(self) -> str:
-        return f"{self.value} ({self.setting})"
+        return f"{self.value}{self._by_setting}"
+
+    @property
+    def _by_setting(self) -> str:
+        return f" ({self.setting})" if self.setting else ""
 
     @property
     def in_seconds(self) -> str:
@@ -68,7 +72,15 @@ class Limit(Generic[Number]):
         >>> Limit(2.5, "ZOO_STORE_TIMEOUT_S").in_seconds
         '2.5 s (ZOO_STORE_TIMEOUT_S)'
         """
-        return f"{self.value:g} s ({self.setting})"
+        return f"{self.value:g} s{self._by_setting}"
+
+    def at_most(self, value: Number | None) -> "Limit[Number]":
+        """Return the smaller of this limit and one that a request gives itself, if it does.
+
+        >>> Limit(30, "ZOO_REQUEST_TIMEOUT_S").at_most(2.5).in_seconds
+        '2.5 s'
+        """
+        return self if value is None or value >= self.value else Limit(value, "")
 
 
 class Settings(BaseSettings):

@@ -52,24 +52,24 @@ class Inferences:
         timeout_s: float | None,
     ) -> Answer:
         """Compute outputs of a model; see `Engine.infer`."""
-        longest = self._settings.request_time
-        limit_s = min(timeout_s or longest.value, longest.value)
-        size, limit = len(rows.data), self._settings.max_queue_bytes
-        if self._bytes + size > limit:
+        limit = self._settings.request_time.at_most(timeout_s)
+        size, most_bytes = len(rows.data), self._settings.max_queue_bytes
+        if self._bytes + size > most_bytes:
             raise QueueFullError(
-                f"{size} bytes do not fit beside the {self._bytes} that wait; the limit is {limit} "
-                f"({variable('max_queue_bytes')}).",
+                f"{size} bytes do not fit beside the {self._bytes} that wait; the limit is "
+                f"{most_bytes} ({variable('max_queue_bytes')}).",
                 self.pace.retry_after_s(1),
             )
         self._bytes += size
         try:
-            async with asyncio.timeout(limit_s + GRACE_S):
-                return await self._infer(model, rows, tuple(outputs), counted_as, limit_s)
+            async with asyncio.timeout(limit.value + GRACE_S):
+                return await self._infer(model, rows, tuple(outputs), counted_as, limit.value)
         except TimeoutError:
-            spelled = longest.in_seconds if limit_s == longest.value else f"{limit_s:g} s"
             if not self._routing.able(None):
-                raise self._routing.too_late(spelled) from None
-            raise DeadlineError(f"The request computed for longer than {spelled}.") from None
+                raise self._routing.too_late(limit.in_seconds) from None
+            raise DeadlineError(
+                f"The request computed for longer than {limit.in_seconds}."
+            ) from None
         finally:
             self._bytes -= size
 

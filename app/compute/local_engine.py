@@ -182,9 +182,7 @@ class LocalEngine:
         supervisors = [worker.processes.of_model(model).supervisor for worker in self._workers]
         if all(supervisor.connection is None for supervisor in supervisors):
             supervisors[0].refuse_hopeless()
-        limit_s = min(
-            timeout_s or self._settings.request_timeout_s, self._settings.request_timeout_s
-        )
+        limit = self._settings.request_time.at_most(timeout_s)
         block = self._arena.put(rows.data)
         if block is None:
             raise QueueFullError(
@@ -208,10 +206,10 @@ class LocalEngine:
         for worker in self._workers:
             worker.wake()
         try:
-            async with asyncio.timeout(limit_s):
+            async with asyncio.timeout(limit.value):
                 answer = await future
         except TimeoutError:
-            raise self._too_late(pending, limit_s) from None
+            raise self._too_late(pending, limit.in_seconds) from None
         finally:
             if self._queue.remove(pending) or not pending.is_computed:
                 self._release(pending)  # otherwise the worker still reads from it
@@ -223,9 +221,7 @@ class LocalEngine:
         if block is not None:
             self._arena.free(block)
 
-    def _too_late(self, pending: PendingRequest, limit_s: float) -> Exception:
-        longest = self._settings.request_time
-        limit = longest.in_seconds if limit_s == longest.value else f"{limit_s:g} s"
+    def _too_late(self, pending: PendingRequest, limit: str) -> Exception:
         supervisor = self._workers[0].processes.of_model(pending.model).supervisor
         if supervisor.connection is None and not pending.is_computed:
             return _unavailable(supervisor, limit)
