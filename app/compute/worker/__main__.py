@@ -3,6 +3,7 @@
 Batches are computed while a network is loaded or a file is written, which are done one at a time.
 """
 
+import gc
 import queue
 import sys
 import threading
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
 Inbox = queue.SimpleQueue[Call[AnyWorkerTask]]
 
+# Between two collections of the youngest objects. A Keras model has tens of thousands, and keeps
+# them.
+_NEW_OBJECTS = 10_000
+
 
 def main() -> None:
     """Serve the socket until it closes."""
@@ -31,6 +36,8 @@ def main() -> None:
     settings = parent.settings()
     role = cast(ProcessRole, sys.argv[3])
     configure_logging(settings, process=role)
+    # All that an import makes stays: to look for cycles in it is a fifth of TensorFlow's import.
+    gc.disable()
     receiver = _Receiver(parent)
     # The batches that are computed at once, one that the API sends ahead, a measurement, and the
     # thread that receives: there is always one, which notices the end of the API.
@@ -52,6 +59,10 @@ def main() -> None:
 
         # Before any task: threads that import parts of TensorFlow at once wait for each other.
         runtime_class("tensorflow" if role == "tensorflow-worker" else "onnxruntime")
+    # Each load collects garbage, which took 0.2 s among TensorFlow's objects.
+    gc.freeze()
+    gc.set_threshold(_NEW_OBJECTS, 10, 10)
+    gc.enable()
     receiver.tasks.set_result(tasks)
     receiver.load()
 
