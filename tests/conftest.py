@@ -58,6 +58,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Choose the number of examples, and start the guard, in processes of tests as well."""
+    gc.disable()  # until all is collected
     settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
     config.addinivalue_line("markers", "heavy: TensorFlow, the service, or seconds")
     config.addinivalue_line("markers", "long: of a file that takes a minute, which starts early")
@@ -116,6 +117,7 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000)
+    gc.enable()
 
 
 def is_relative(item: pytest.Item) -> bool:
