@@ -194,9 +194,11 @@ class Model:
             regularizer = variable.regularizer
             if regularizer is None or not regularizer.active:
                 continue
-            value = np.asarray(self._variables[variable.name], dtype=np.float64)
-            total += regularizer.l1 * float(np.abs(value).sum())
-            total += regularizer.l2 * float(np.square(value).sum()) / 2
+            value = np.asarray(self._variables[variable.name], dtype=np.float64).ravel()
+            if regularizer.l1:
+                total += regularizer.l1 * float(np.abs(value).sum())
+            if regularizer.l2:
+                total += regularizer.l2 * float(value @ value) / 2
         return total
 
     def update_moving_averages(self, x: ArrayLike) -> None:
