@@ -13,8 +13,8 @@ from app.serving.inference import Inference, Input
 from app.serving.model_registry import ModelRequest
 from app.serving.networks import Network
 from app.settings import Settings, variable
-from app.store.calibrations import CalibrationFiles
-from app.store.models import Calibration, ModelStore, VersionRecord
+from app.store.calibrations import Calibration, CalibrationFiles
+from app.store.models import ModelStore, VersionRecord
 from app.store.threads import on_files
 from app.wording import counted
 from model_zoo import InputError, Problem, ZooError, spell_names

@@ -18,7 +18,8 @@ from app.serving.class_names import check_count, read_class_names
 from app.serving.models import MAX_VERSION, NAME, find_records, numbered
 from app.settings import Settings, variable
 from app.store.builds import is_build_id
-from app.store.models import Calibration, ModelStore, VersionRecord
+from app.store.calibrations import Calibration
+from app.store.models import ModelStore, VersionRecord
 from app.wording import counted
 from model_zoo import BUILD_ID, Problem, ZooError, describe_each, json_pointer, unknown_name
 

@@ -11,10 +11,15 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from app.store.bucket import Bucket
-from app.store.calibrations import FOLDER, SUFFIX, CalibrationFiles, CalibrationWriter
+from app.store.calibrations import (
+    FOLDER,
+    SUFFIX,
+    Calibration,
+    CalibrationFiles,
+    CalibrationWriter,
+)
 from app.store.errors import StoreError, disk_errors
 from app.store.local_copies import LocalCopies
-from app.store.models import Calibration
 
 
 def calibration_key(digest: str) -> str:

@@ -12,6 +12,7 @@ import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import overload
 
@@ -20,11 +21,18 @@ from numpy.lib import format as npy
 
 from app.arrays import Array, Buffer, RowShape
 from app.store.errors import StoreError, disk_errors
-from app.store.models import Calibration
 from model_zoo import remove_abandoned, scratch_folder
 
 FOLDER = "calibrations"
 SUFFIX = ".npy"
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """The rows that calibrate a version in int8: the digest of their file, and how many."""
+
+    digest: str
+    rows: int
 
 
 class CalibrationRows(Sequence[Array]):

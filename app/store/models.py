@@ -10,6 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from app.store.calibrations import Calibration
 from app.store.database import Store, now
 from app.store.revision import change
 from app.store.schema import Name, metadata
@@ -46,14 +47,6 @@ _calibrations = sa.Table(
     sa.Column("digest", sa.String, nullable=False),
     sa.Column("rows", sa.Integer, nullable=False),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """The rows that calibrate a version in int8: the digest of their file, and how many."""
-
-    digest: str
-    rows: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ from app.settings import Settings
 from app.store import backups
 from app.store.backups import MANIFEST, Copied, back_up, restore
 from app.store.builds import Build, BuildStore
-from app.store.models import Calibration, ModelStore, VersionRecord
+from app.store.calibrations import Calibration
+from app.store.models import ModelStore, VersionRecord
 from app.store.sqlite import FILE_NAME, SqliteDatabase
 from model_zoo import HomeLock, ZooError
 from model_zoo.cli import main

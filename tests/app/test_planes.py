@@ -69,6 +69,18 @@ def test_requests_leave_what_computes_out() -> None:
     assert (done.stdout, done.returncode) == (f"{statuses}\n[]\n", 0), done.stderr
 
 
+def test_processes_beside_the_api_start_without_its_database_and_http() -> None:
+    code = (
+        "import sys, app.compute.reader.__main__, app.compute.tracer.__main__\n"
+        "import app.compute.worker.__main__, app.compute.worker.worker_tasks\n"
+        "print(sorted({'sqlalchemy', 'fastapi', 'starlette', 'httpx'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.returncode) == ("[]\n", 0), done.stderr
+
+
 @pytest.mark.parametrize("path", MODULES, ids=[str(path.relative_to(ROOT)) for path in MODULES])
 def test_the_service_uses_only_names_that_the_library_exports(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text())):
