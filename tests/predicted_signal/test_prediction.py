@@ -20,6 +20,7 @@ from model_zoo.values import (
     random_normal_initializer,
     zeros_initializer,
 )
+from model_zoo.weights.random import random_value
 
 PLAIN: dict[str, Any] = {"activation_fn": None, "biases_initializer": None}
 
@@ -276,15 +277,16 @@ def test_gain_is_within_the_spread_that_it_tells(
     name: str, wire: dict[str, Any], is_training: bool
 ) -> None:
     """The mean of five draws is within twice the spread of one; in training mode, within 3 %."""
-    from model_zoo.lowering import materialize_graph
+    from model_zoo.lowering import Model
 
     traced = trace(name, is_training=is_training, **wire)
     graph, signal = traced.graph, traced.predicted_signal()
     noise = np.random.default_rng(0).normal(size=(4, *graph.input.shape[1:])).astype(np.float32)
     logarithms = []
+    model = Model(graph)
+    scores_model = model.keras_model_to({"scores": scores(graph)})
     for seed in range(5):
-        model = materialize_graph(graph, seed=seed)
-        scores_model = model.keras_model_to({"scores": scores(graph)})
+        model.assign({variable.name: random_value(seed, variable) for variable in graph.variables})
         values = np.asarray(scores_model(noise, training=False)["scores"], np.float64)
         logarithms.append(np.log(np.sqrt((values * values).mean())))
     assert signal.gain is not None
