@@ -30,16 +30,23 @@ def lowered_weights(graph: Graph) -> dict[str, Array]:
     }
 
 
-def run(model: onnx.ModelProto, *batches: Array, is_optimized: bool = True) -> list[Array]:
+def checked(model: onnx.ModelProto) -> bytes:
+    """Return a model's file, which ONNX's checker has accepted."""
+    content = model.SerializeToString(deterministic=True)
+    onnx.checker.check_model(content, full_check=True)
+    return content
+
+
+def run(model: onnx.ModelProto | bytes, *batches: Array, is_optimized: bool = True) -> list[Array]:
     """Return ONNX Runtime's output of each batch."""
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 2
+    # Other threads would turn while they wait, on cores that other processes of tests need.
+    options.intra_op_num_threads = 1
     options.log_severity_level = 2
     if not is_optimized:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(deterministic=True), options, providers=["CPUExecutionProvider"]
-    )
+    content = model if isinstance(model, bytes) else model.SerializeToString(deterministic=True)
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     return [session.run(["output"], {"input": batch})[0] for batch in batches]
 
 
@@ -55,11 +62,11 @@ def difference(actual: Array, expected: Array) -> float:
 def compare(graph: Graph, weights: Mapping[str, Array], batches: list[Array]) -> onnx.ModelProto:
     """Check a graph's ONNX model, and its outputs against Keras's; return it."""
     exported = onnx_model(graph, weights)
-    onnx.checker.check_model(exported, full_check=True)
+    content = checked(exported)
     check_layout(graph, weights, batches)
     keras = Model(graph)
     keras.assign(weights)
-    for batch, actual in zip(batches, run(exported, *batches), strict=True):
+    for batch, actual in zip(batches, run(content, *batches), strict=True):
         expected = np.asarray(keras.keras_model(batch, training=False))
         assert difference(actual, expected) < TOLERANCE
     assert np.ptp(expected) > 0
@@ -79,13 +86,10 @@ def check_layout(
     ONNX Runtime's optimizer may move a transposition past a mean, which then adds up in another
     order; whole networks have none there.
     """
-    exported = onnx_model(graph, weights, opset=opset, layout="nchw")
-    onnx.checker.check_model(exported, full_check=True)
+    content = checked(onnx_model(graph, weights, opset=opset, layout="nchw"))
     expected = run(onnx_model(graph, weights, opset=opset), *batches, is_optimized=is_optimized)
     ours = [np.ascontiguousarray(channels_first(batch)) for batch in batches]
-    for actual, other in zip(
-        run(exported, *ours, is_optimized=is_optimized), expected, strict=True
-    ):
+    for actual, other in zip(run(content, *ours, is_optimized=is_optimized), expected, strict=True):
         np.testing.assert_array_equal(actual, channels_first(other), strict=True)
 
 

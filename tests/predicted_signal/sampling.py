@@ -37,7 +37,9 @@ def sampled(
 def sampled_rms(graph: Graph, tensor: Tensor, *, draws: int, rows: int = 8) -> NDArray[np.float64]:
     """Return a tensor's root mean square for each draw of the weights. Shape: (draws,)"""
     (values,) = sampled(graph, [tensor], draws=draws, rows=rows)
-    root: NDArray[np.float64] = np.sqrt(np.square(values).reshape(draws, -1).mean(axis=1))
+    rows_of_draws = values.reshape(draws, -1)
+    squares = np.einsum("dv,dv->d", rows_of_draws, rows_of_draws)
+    root: NDArray[np.float64] = np.sqrt(squares / rows_of_draws.shape[1])
     return root
 
 
