@@ -51,16 +51,22 @@ FAMILIES = (
     "vgg_a",
     "xception_41",
 )
-# What comes after these are layers like those before: of hundreds of megabytes, or many times.
+# What comes after these are layers like those before, or like the heads of other networks: of
+# hundreds of megabytes, or many times. All together have every kind of layer, as
+# `test_every_architecture_is_made_of_layers_that_were_exported` checks.
 _ENDS = {
     "alexnet_v2": "alexnet_v2/pool5",
     "inception_resnet_v2": "Mixed_6a",
+    "inception_v1": "Mixed_4b",
     "inception_v4": "Mixed_6b",
-    "nasnet_mobile": "Reduction_Cell_0",
-    "overfeat": "overfeat/pool5",
-    "pnasnet_mobile": "Cell_3",
-    "s3dg": "Mixed_4c",
-    "vgg_a": "vgg_a/pool5",
+    "mobilenet_v2_035": "layer_9",
+    "nasnet_mobile": "Cell_1",
+    "overfeat": "overfeat/conv3",
+    "pnasnet_mobile": "Cell_1",
+    "resnet_v1_50": "resnet_v1_50/block2",
+    "resnet_v2_50": "resnet_v2_50/block2",
+    "s3dg": "Mixed_3c",
+    "vgg_a": "vgg_a/pool3",
     "xception_41": "xception_41/entry_flow/block3",
 }
 

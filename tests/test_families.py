@@ -140,7 +140,9 @@ def test_each_consumer_predicts_the_same_and_weights_come_in_again(
 ) -> None:
     build = trace(BuildSpec.read(family_spec(name)))
     model = materialize(build)
-    zeros = {variable.name: np.zeros(variable.shape) for variable in build.graph.variables}
+    zeros = {
+        variable.name: np.zeros(variable.shape, np.float32) for variable in build.graph.variables
+    }
     weights = {variable.name: golden_value(variable) for variable in build.graph.variables}
     model.assign(weights)
     x = random_rows(2, build.graph.input.shape)
