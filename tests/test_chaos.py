@@ -7,6 +7,8 @@ from benchmarks.chaos.run import GROUPS, run, unmet
 from benchmarks.chaos.scenario import SHORT, Group
 from benchmarks.chaos.subject import NoDiskError
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.name)

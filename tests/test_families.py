@@ -28,6 +28,8 @@ from model_zoo.verify import golden_value
 from model_zoo.weights.files import FORMATS
 from model_zoo.weights.restore import BuildTensors
 
+pytestmark = pytest.mark.long
+
 # The weights alone, which come in again.
 IMPORTED = ("npz", "safetensors", "weights.h5", "checkpoint")
 
