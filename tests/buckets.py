@@ -22,6 +22,7 @@ from app.store.bucket import Bucket
 _START_SECONDS = 60
 WAIT = Limit(10.0, "ZOO_FILES_TIMEOUT_S")
 BUCKET = "zoo"
+_FAULT = b"<Error><Code>Fault</Code></Error>"
 
 
 class S3Server:
@@ -75,11 +76,13 @@ def s3_or_skip() -> S3Server:
 class FaultyProxy:
     """Passes requests to a server, or does with them what `fault` says.
 
-    `status` answers with that status, `hang` does not answer, `cut` ends each answer in its middle.
+    A number answers with that status, bytes are the answer in place of the server's, `hang` does
+    not answer, `cut` ends each answer in its middle, and `lost` answers what ends an upload of
+    several pieces with an error, though the server has done it.
     """
 
     def __init__(self, port: int) -> None:
-        self.fault: int | str | None = None
+        self.fault: int | bytes | str | None = None
         self.methods: list[str] = []
         self._over = threading.Event()
         proxy = self
@@ -95,7 +98,10 @@ class FaultyProxy:
                     self.close_connection = True
                     return
                 if isinstance(proxy.fault, int):
-                    self._send(proxy.fault, {}, b"<Error><Code>Fault</Code></Error>")
+                    self._send(proxy.fault, {}, _FAULT)
+                    return
+                if isinstance(proxy.fault, bytes):
+                    self._send(200, {}, proxy.fault)
                     return
                 upstream = http.client.HTTPConnection("127.0.0.1", port)
                 upstream.request(self.command, self.path, body, dict(self.headers))
@@ -107,6 +113,9 @@ class FaultyProxy:
                     for name, value in answer.getheaders()
                     if name.lower() not in ("connection", "transfer-encoding", "content-length")
                 }
+                if proxy.fault == "lost" and self.command == "POST" and "uploadId=" in self.path:
+                    self._send(500, {}, _FAULT)
+                    return
                 if self.command == "HEAD":
                     headers["Content-Length"] = answer.getheader("content-length", "0")
                 self._send(answer.status, headers, content)

@@ -59,6 +59,8 @@ _CLIENT_OPTIONS = (
     "root_certificate",
 )
 _NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "bucket does not exist")
+_NO_OBJECT = "NoSuchKey"
+_NO_UPLOAD = "NoSuchUpload"
 _REFUSED = ("403 Forbidden", "401 Unauthorized", "AccessDenied")
 _ANSWERED = "Server returned"
 _MAX_LOGGED = 300
@@ -166,7 +168,8 @@ class Bucket:
         with self._errors():
             try:
                 return _stored(obstore.head(self._store, key))
-            except FileNotFoundError:
+            except (BaseError, FileNotFoundError) as error:
+                _check_missing(error)
                 return None
 
     def read(self, key: str) -> bytes | None:
@@ -174,9 +177,8 @@ class Bucket:
         with self._errors():
             try:
                 return bytes(obstore.get(self._store, key).bytes())
-            except FileNotFoundError as error:
-                if _has_one_of(_NO_BUCKET, str(error)):
-                    raise
+            except (BaseError, FileNotFoundError) as error:
+                _check_missing(error)
                 return None
 
     def create(self, key: str, data: bytes) -> bool:
@@ -205,16 +207,25 @@ class Bucket:
                 if size <= PIECE_BYTES:
                     obstore.put(self._store, key, b"".join(content), use_multipart=False)
                 else:
-                    obstore.put(
-                        self._store,
-                        key,
-                        content,
-                        chunk_size=PIECE_BYTES,
-                        max_concurrency=_PARTS_AT_ONCE,
-                    )
+                    self._upload_pieces(key, content)
         stored = self.find(key)
         if stored is None or stored.size != size:
             raise DamagedError(f"{key} was not stored whole: {size} bytes were sent.")
+
+    def _upload_pieces(self, key: str, content: Iterator[bytes]) -> None:
+        try:
+            obstore.put(
+                self._store,
+                key,
+                content,
+                chunk_size=PIECE_BYTES,
+                max_concurrency=_PARTS_AT_ONCE,
+            )
+        except FileNotFoundError as error:
+            # obstore gives up an upload whose last answer is lost, and a bucket that knows of no
+            # such upload has completed it: the object shows whether it has.
+            if _NO_UPLOAD not in str(error):
+                raise
 
     def pieces(
         self, stored: StoredObject, start: int, stop: int, size: int = PIECE_BYTES
@@ -235,7 +246,9 @@ class Bucket:
                             options={"range": (begin, end), "if_match": stored.tag},
                         ).bytes()
                     )
-                except (FileNotFoundError, PreconditionError) as error:
+                except (BaseError, FileNotFoundError) as error:
+                    if not isinstance(error, PreconditionError):
+                        _check_missing(error)
                     raise StoreError(
                         f"{stored.key} was removed or replaced during the request; try again."
                     ) from error
@@ -257,8 +270,11 @@ class Bucket:
 
     def remove(self, key: str) -> None:
         """Remove an object, if it is there."""
-        with self._errors(), contextlib.suppress(FileNotFoundError):
-            obstore.delete(self._store, key)
+        with self._errors():
+            try:
+                obstore.delete(self._store, key)
+            except (BaseError, FileNotFoundError) as error:
+                _check_missing(error)
 
     def _content(self, stream: BinaryIO, sha256: str) -> Iterator[bytes]:
         """Yield a file in pieces; the upload of one that has changed fails at the end."""
@@ -321,6 +337,18 @@ def _of_environment(prefix: str) -> "ClientConfig":
 
 def _stored(meta: "obstore.ObjectMeta") -> StoredObject:
     return StoredObject(meta["path"], meta["size"], meta["e_tag"], meta["last_modified"])
+
+
+def _check_missing(error: Exception) -> None:
+    """Raise the error of a request again unless it says that there is no such object.
+
+    It is a FileNotFoundError, but for an object to delete: S3 says of each whether it was deleted,
+    in an answer that is no error. That the bucket is missing is a FileNotFoundError too.
+    """
+    text = str(error)
+    is_missing = isinstance(error, FileNotFoundError) or f"code: {_NO_OBJECT}" in text
+    if not is_missing or _has_one_of(_NO_BUCKET, text):
+        raise error
 
 
 def _has_one_of(codes: tuple[str, ...], text: str) -> bool:
