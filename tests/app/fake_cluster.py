@@ -8,8 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import idle_time
 import numpy as np
 import pytest
+from idle_time import until
 
 from app.cluster import members
 from app.cluster.messages import Computed, Failure, Hello, Node, Report, WorkerLostError
@@ -57,7 +59,7 @@ class FakeWorker:
     ) -> None:
         try:
             while self.is_frozen:
-                await asyncio.sleep(0)
+                await asyncio.sleep(0.001)
             if self.death is not None:
                 raise self.death
             value = await self.does.get(method, getattr(self, f"_{method}"))(*arguments)
@@ -183,15 +185,9 @@ def run_on(
             await engine.close()
 
     try:
-        asyncio.run(run())
+        idle_time.run(run())
     finally:
         shutil.rmtree(folder)
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Wait until a condition holds."""
-    while not condition():
-        await asyncio.sleep(0.001)
 
 
 def ref(name: str = "m", *, pinned: bool = False, **options: Any) -> ModelRef:

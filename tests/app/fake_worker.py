@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NoReturn
 
+import idle_time
 import numpy as np
 import pytest
 from msgspec import Raw, msgpack
@@ -156,4 +157,4 @@ def run_with(
         finally:
             await engine.close()
 
-    asyncio.run(run())
+    idle_time.run(run())

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_cluster import LOADED, READY, Counted, FakeCluster, ask, ref, run_on, until
+from fake_cluster import LOADED, READY, Counted, FakeCluster, ask, ref, run_on
+from idle_time import until
 
 from app.cluster import inferences, members, ray_engine
 from app.cluster.member import Member

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from fake_worker import LOADED, Calls, FakeProcess, run_with
 from fake_worker import obey as obey_inference
+from idle_time import until
 
 from app.compute import device_worker, engine_process, supervisor
 from app.compute.child_process import ChildProcess
@@ -59,11 +60,6 @@ async def obey(task: Any) -> Any:
 async def ask(engine: LocalEngine, model: ModelRef) -> Answer:
     rows = Rows(np.zeros((1, 4), np.float32).tobytes(), 1)
     return await engine.infer(model, rows, ("output",), counted_as=(model.build, "1"))
-
-
-async def until(condition: Any) -> None:
-    while not condition():
-        await asyncio.sleep(0)
 
 
 def engines(calls: Calls) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fake_worker import LOADED, Calls, obey, run_with
+from idle_time import until
 
 from app.compute.local_engine import LocalEngine
 from app.compute.messages import ArenaRows, Compute, Load, Unload
@@ -60,11 +61,6 @@ class Gate:
         if isinstance(task, Compute):
             await self.open.wait()
         return await obey(task)
-
-
-async def until(condition: Any) -> None:
-    while not condition():
-        await asyncio.sleep(0)
 
 
 def test_requests_that_arrive_while_it_computes_go_together(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from fake_worker import LOADED, Behaviour, Calls, run_with
 from fake_worker import obey as obey_inference
+from idle_time import until
 
 from app.compute import engine_trials
 from app.compute.local_engine import LocalEngine
@@ -42,11 +43,6 @@ FASTER, SLOWER = behaviour("tensorflow", 0.1), behaviour("tensorflow", 0.3)
 async def ask(engine: LocalEngine, model: ModelRef = VIDEO) -> Answer:
     rows = Rows(np.zeros((1, 4), np.float32).tobytes(), 1)
     return await engine.infer(model, rows, ("output",), counted_as=(model.build, "1"))
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    while not condition():
-        await asyncio.sleep(0)
 
 
 def loads(calls: Calls) -> list[str]:
