@@ -1,7 +1,7 @@
 """Comparisons: the numbers, the differing specs, and what becomes of the builds that fail."""
 
-import asyncio
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from app.engine import (
     Rows,
     WorkerFaultError,
 )
+from app.serving import comparison_run
 from app.serving.comparison import Output, agreement, spec_differences
 from app.serving.comparison_text import as_text
 from app.tasks import DecodedInputs
@@ -206,6 +207,7 @@ class FakeEngine(NoEngine):
     def __init__(self, seconds: float = 0, **errors: EngineError) -> None:
         self.seconds = seconds
         self.errors = errors
+        self.now = 0.0
         self.asked: list[str] = []
 
     async def read(self, task: Any, buffers: Any) -> Reply[Any]:
@@ -220,7 +222,7 @@ class FakeEngine(NoEngine):
         if error := self.errors.get(f"seed_{seed}"):
             raise error
         shapes = {"output": (2, 10), "conv1": (2, 28, 28, 32)}
-        await asyncio.sleep(self.seconds)
+        self.now += self.seconds
         arrays = {name: np.full(shapes[name], seed, np.float32) for name in outputs}
         return Answer(arrays, {"queue": 0.0, "compute": 0.002}, 2)
 
@@ -285,8 +287,12 @@ def test_the_answers_of_all_builds_are_within_one_limit(make_client: Make) -> No
     )
 
 
-def test_a_build_that_the_time_does_not_suffice_for_says_so(make_client: Make) -> None:
-    client = make_client(FakeEngine(seconds=0.1), request_timeout_s=0.05)
+def test_a_build_that_the_time_does_not_suffice_for_says_so(
+    make_client: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = FakeEngine(seconds=0.1)
+    monkeypatch.setattr(comparison_run, "time", SimpleNamespace(monotonic=lambda: engine.now))
+    client = make_client(engine, request_timeout_s=0.05)
     first, second = compared(client).json()["results"]
     assert "predictions" in first
     assert (second["problem"]["status"], second["problem"]["detail"]) == (

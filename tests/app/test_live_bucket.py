@@ -23,9 +23,7 @@ def proxy(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyProxy
 
 def test_a_bucket_makes_two_services_one(s3: S3Server, proxy: FaultyProxy, tmp_path: Path) -> None:
     url = s3.new_url()
-    servers = [
-        Server(tmp_path / name, files_url=url, files_timeout_s=1) for name in ("one", "other")
-    ]
+    servers = [Server(tmp_path / name, files_url=url) for name in ("one", "other")]
     try:
         with servers[0].client() as one, servers[1].client() as other:
             _compute_with_what_one_stored(one, other, tmp_path, url)

@@ -423,7 +423,7 @@ def test_while_the_bucket_refuses_nothing_is_acknowledged(
 def test_an_upload_that_cannot_be_stored_is_not_acknowledged(
     replica: Replica, url: str, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client = replica("one", files_timeout_s=0.5)
+    client = replica("one")
     store, data = Bucket.upload, lenet_weights()
 
     def refused(*arguments: Any) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import select
 import socket
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -26,13 +27,13 @@ def weights(value: float) -> bytes:
     return safetensors.numpy.save({"w": np.full(1000, value, np.float32)})
 
 
-def trickle(address: tuple[str, int]) -> bytes:
-    """Send a byte now and then until the service answers; return the answer."""
+def trickle(address: tuple[str, int], begins: threading.Event) -> bytes:
+    """Send bytes, after a while one now and then, until the service answers; return the answer."""
     head = b"POST /v1/weights HTTP/1.1\r\nHost: zoo\r\nContent-Length: %d\r\n\r\n" % (2 * GIB)
     with socket.create_connection(address, timeout=20) as connection:
         connection.sendall(head)
         while not select.select([connection], [], [], 0.05)[0]:
-            connection.sendall(b"x")
+            connection.sendall(b"x" * (1 if begins.is_set() else 100_000))
         answer = b""
         with contextlib.suppress(ConnectionResetError):
             while chunk := connection.recv(65536):
@@ -44,9 +45,11 @@ def test_uploads_that_trickle_end_and_lock_out_nobody(tmp_path: Path) -> None:
     server = Server(tmp_path, min_upload_bytes_s=1000, body_timeout_s=2, drain_s=0)
     host, port = server.url.removeprefix("http://").split(":")
     with server.client() as client, ThreadPoolExecutor(16) as pool:
-        answers = [pool.submit(trickle, (host, int(port))) for _ in range(16)]
+        begins = threading.Event()
+        answers = [pool.submit(trickle, (host, int(port)), begins) for _ in range(16)]
         poll(lambda: len(client.get("/v1/weights").json()["uploads"]) == 16)
         assert client.post("/v1/weights", content=weights(1.0)).status_code == 201
+        begins.set()
         for each in answers:
             answer = each.result(60)
             assert answer.startswith(b"HTTP/1.1 408 ")
