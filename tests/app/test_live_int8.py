@@ -144,6 +144,8 @@ def test_a_worker_that_dies_of_it_is_told_and_leaves_nothing(tmp_path: Path) -> 
         sending = threading.Thread(target=send)
         sending.start()
         poll(lambda: any(name.endswith(".npy") for name in calibrations(home)))
+        # A worker that ends before the load is sent is only replaced.
+        poll(lambda: "zoo_cache_models 1.0" in client.get("/metrics").text)
         os.kill(server.worker_pid(), signal.SIGKILL)
         sending.join()
         (answer,) = answers
