@@ -260,16 +260,18 @@ def _misshapen(
     """Yield the problem of an input shape of another rank, or in another order."""
     names = ("frames, " if rank == 4 else "") + "height, width, channels"
     rule = f"{architecture} takes {rank} sizes: {names}; received {shape}"
-    last = [*shape[1:], shape[0]]
     if len(shape) != rank:
         without = shape[1:]
         hint = f" Leave out the batch: {without}." if len(without) == rank else ""
         suggestion = str(without) if hint else None
         yield Problem(f"{rule}.{hint}", "/input_shape", shape, suggestion)
-    elif shape[0] in _CHANNELS and shape[-1] > max(_CHANNELS) and not is_stored:
-        yield Problem(
-            f"{rule}, which has the channels first. Write {last}.", "/input_shape", shape, str(last)
-        )
+    elif shape[-1] > max(_CHANNELS) and not is_stored:
+        for place, where in enumerate(("first", "before the height")[: rank - 2]):
+            if shape[place] in _CHANNELS:
+                last = str([*shape[:place], *shape[place + 1 :], shape[place]])
+                rule = f"{rule}, which has the channels {where}. Write {last}."
+                yield Problem(rule, "/input_shape", shape, last)
+                return
 
 
 def _misplaced(sources: list[Source]) -> list[Problem]:

@@ -96,6 +96,11 @@ SIZE = "an integer of at least 1 or a list of 2, each an integer of at least 1"
             "[3, 16, 64, 64], which has the channels first. Write [16, 64, 64, 3].",
         ),
         (
+            {"architecture": "i3d", "input_shape": [64, 3, 224, 224]},
+            "/input_shape: i3d takes 4 sizes: frames, height, width, channels; received "
+            "[64, 3, 224, 224], which has the channels before the height. Write [64, 224, 224, 3].",
+        ),
+        (
             {**LENET, "input_shape": [28, 0, 1]},
             "/input_shape/1: This should be greater than or equal to 1; received 0.",
         ),
