@@ -51,7 +51,9 @@ class PostgresqlDatabase(Database):
         """
         super().__init__(wait, _WRITERS)
         self._lost: str | None = None
+        self._is_closed = False
         self._engine = engine(url, wait.value)
+        sa.event.listen(self._engine, "checkin", self._close_returned)
         # Most reads are one statement each, which needs no transaction.
         self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         try:
@@ -102,9 +104,14 @@ class PostgresqlDatabase(Database):
         return sa.cast(sa.extract("epoch", sa.func.clock_timestamp()), sa.Double())
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, those in use as soon as they are not."""
         super().close()
+        self._is_closed = True
         self._engine.dispose()
+
+    def _close_returned(self, connection: psycopg.Connection[Any] | None, _record: object) -> None:
+        if self._is_closed and connection is not None:
+            connection.close()
 
     @contextlib.contextmanager
     def _explaining(self) -> Iterator[None]:
@@ -187,11 +194,15 @@ def engine(url: str, wait_s: float) -> sa.Engine:
         connection.limit_s = wait_s + _GRACE_S
         limit = math.ceil(1000 * wait_s)
         idle = math.ceil(1000 * max(_MIN_IDLE_S, 2 * wait_s))
-        connection.execute(
-            f"SET statement_timeout = {limit}; SET lock_timeout = {limit}; "
-            f"SET idle_in_transaction_session_timeout = {idle}"
-        )
-        connection.autocommit = False
+        try:
+            connection.execute(
+                f"SET statement_timeout = {limit}; SET lock_timeout = {limit}; "
+                f"SET idle_in_transaction_session_timeout = {idle}"
+            )
+            connection.autocommit = False
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     return sa.create_engine(

@@ -143,6 +143,15 @@ def test_more_readers_than_connections_wait_for_each_other(open_: Open) -> None:
         assert [each.result() for each in reads] == [None] * 10
 
 
+def test_a_connection_that_is_in_use_is_closed_after_the_database(open_: Open) -> None:
+    database = open_()
+    with database._read() as connection:
+        driver = connection.connection.driver_connection
+        database.close()
+        assert not driver.closed
+    assert driver.closed
+
+
 # A server that is gone ------------------------------------------------------------------------
 
 
