@@ -32,9 +32,11 @@ def stored(site: str, **spec: object) -> str:
 
 
 def copied(page: Page, title: str) -> str:
+    page.evaluate("navigator.clipboard.writeText('')")
     page.get_by_role("button", name=f"Copy {title}", exact=True).click()
     expect(page.get_by_role("status").filter(has_text="Copied").first).to_be_visible()
-    return str(page.evaluate("navigator.clipboard.readText()"))
+    # The notice may be that of an earlier copy.
+    return str(page.wait_for_function("navigator.clipboard.readText()").json_value())
 
 
 def run(*command: str) -> str:

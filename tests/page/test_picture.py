@@ -10,7 +10,7 @@ import pytest
 from page_tests import Spec, Visit, assert_accessible, link
 from PIL import Image
 from playwright.sync_api import FilePayload, Locator, Page, expect
-from zoo_server import ROOT, Server, build, image_bytes, npy_bytes
+from zoo_server import ROOT, Server, build, image_bytes, npy_bytes, poll
 
 from scripts.draw_page_examples import FOLDER, draw_digit, draw_shapes
 
@@ -86,7 +86,7 @@ def test_an_example_gives_classes_and_end_points(visit: Visit, server: Server) -
     expect(maps).to_have_count(8)
     expect(end_point(page, "conv1")).to_contain_text("N×28×28×32 · 100 kB · 32 channels")
     expect(maps.nth(3)).to_have_attribute("aria-label", re.compile("^Channel 3 of conv1: .* to "))
-    assert is_painted(maps.nth(3))
+    poll(lambda: is_painted(maps.nth(3)))
     page.get_by_label("Channels").select_option("first 16")
     expect(maps).to_have_count(16)
     page.get_by_label("Colours").select_option("viridis")
