@@ -95,12 +95,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if isinstance(item, pytest.Function) and is_heavy(item):
             item.add_marker("heavy")
-        if config.getoption("--database") != "sqlite" and item.get_closest_marker("sqlite"):
-            item.add_marker(pytest.mark.skip("about the file of SQLite"))
+    left_out = {item for item in items if not is_for_state(item)}
     if config.getoption("--light"):
-        left_out = {item for item in items if item.get_closest_marker("heavy") or is_relative(item)}
-        items[:] = [item for item in items if item not in left_out]
-        config.hook.pytest_deselected(items=list(left_out))
+        left_out |= {
+            item for item in items if item.get_closest_marker("heavy") or is_relative(item)
+        }
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=list(left_out))
     files = {
         mark: {item.path for item in items if item.get_closest_marker(mark)}
         for mark in ("long", "heavy")
@@ -118,6 +119,24 @@ def pytest_collection_finish() -> None:
     gc.freeze()
     gc.set_threshold(10_000)
     gc.enable()
+
+
+def is_for_state(item: pytest.Item) -> bool:
+    """Whether a test can come out otherwise with the database and the files that it is run with.
+
+    Without options it is run anyway. With others, what does not take its state from `new_state` is
+    as it was, and so is what names another place for its files.
+    """
+    in_postgresql = item.config.getoption("--database") != "sqlite"
+    in_bucket = item.config.getoption("--files") != "folder"
+    if not in_postgresql and not in_bucket:
+        return True
+    if not isinstance(item, pytest.Function) or "new_state" not in item.fixturenames:
+        return False
+    if in_postgresql and item.get_closest_marker("sqlite"):
+        return False
+    place = item.callspec.params.get("file_place") if hasattr(item, "callspec") else None
+    return not (in_bucket and place == "folder")
 
 
 def is_relative(item: pytest.Item) -> bool:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import tempfile
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -125,8 +126,9 @@ class Postgresql:
         self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         return name
 
-    def drop(self, name: str) -> None:
-        """Drop a database, whoever uses it."""
+    def drop(self, url: str) -> None:
+        """Drop the database of a URL, whoever uses it."""
+        name = urlsplit(url).path[1:]
         self.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     def execute(self, statement: str, database: str = "postgres") -> list[tuple[object, ...]]:

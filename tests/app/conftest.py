@@ -1,7 +1,8 @@
 """The service in two forms: in this process without a worker, and as the real program.
 
 With `--database postgresql` both keep their builds in a database of a real server, with
-`--files s3` their files in a bucket of one.
+`--files s3` their files in a bucket of one: `new_state` says so, and a test that does not use it
+is left out then.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,13 +21,44 @@ from app.settings import Settings
 from app.store.files import WeightFiles
 
 
+@pytest.fixture(scope="session")
+def new_state(request: pytest.FixtureRequest) -> Iterator[Callable[[], dict[str, Any]]]:
+    """Return a function that gives the settings of an empty database and place for files."""
+    databases: Postgresql | None = None
+    s3: S3Server | None = None
+    if request.config.getoption("--database") == "postgresql":
+        databases = request.getfixturevalue("postgresql")
+    with pytest.MonkeyPatch.context() as environment:
+        if request.config.getoption("--files") == "s3":
+            s3 = request.getfixturevalue("s3_server")
+            for name, value in s3.environment().items():
+                environment.setenv(name, value)
+
+        def make() -> dict[str, Any]:
+            settings = {}
+            if databases is not None:
+                settings["database_url"] = databases.url(databases.create())
+            if s3 is not None:
+                settings["files_url"] = s3.new_url()
+            return settings
+
+        yield make
+
+
 @pytest.fixture
-def files(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """The setting of the files that the tests are run with."""
-    if request.config.getoption("--files") == "folder":
-        return {}
-    s3: S3Server = request.getfixturevalue("s3")
-    return {"files_url": s3.new_url()}
+def state(
+    request: pytest.FixtureRequest, new_state: Callable[[], dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    """The settings of the database and the files of a test."""
+    settings = new_state()
+    if "file_place" in request.fixturenames:  # which has set where the files are
+        settings.pop("files_url", None)
+    if "database_url" not in settings:
+        yield settings
+        return
+    databases: Postgresql = request.getfixturevalue("postgresql")
+    yield settings
+    databases.drop(settings["database_url"])
 
 
 @pytest.fixture(scope="session")
@@ -40,23 +72,13 @@ def postgresql() -> Iterator[Postgresql]:
 @pytest.fixture
 def postgresql_url(postgresql: Postgresql) -> Iterator[str]:
     """An empty database with today's tables."""
-    name = postgresql.create()
-    yield postgresql.url(name)
-    postgresql.drop(name)
+    url = postgresql.url(postgresql.create())
+    yield url
+    postgresql.drop(url)
 
 
 @pytest.fixture
-def database(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """The setting of the database that the tests are run with."""
-    if request.config.getoption("--database") == "sqlite":
-        return {}
-    return {"database_url": request.getfixturevalue("postgresql_url")}
-
-
-@pytest.fixture
-def make_client(
-    tmp_path: Path, database: dict[str, Any], files: dict[str, Any]
-) -> Iterator[Callable[..., TestClient]]:
+def make_client(tmp_path: Path, state: dict[str, Any]) -> Iterator[Callable[..., TestClient]]:
     """Return a function that starts the service in this process, with settings and an engine.
 
     Called again, it ends the service before, whose home the next one has.
@@ -71,7 +93,7 @@ def make_client(
         end()
         made = engine or NoEngine()
         home = tmp_path / "home"
-        app = create_app(Settings(home=home, **database, **files, **settings), lambda *_: made)
+        app = create_app(Settings(home=home, **state, **settings), lambda *_: made)
         client = TestClient(app, follow_redirects=False)
         clients.append(client)
         return client.__enter__()
@@ -116,20 +138,10 @@ def file_place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.fixture(scope="session")
 def server(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    tmp_path_factory: pytest.TempPathFactory, new_state: Callable[[], dict[str, Any]]
 ) -> Iterator[Server]:
     """The real program with its worker, one for all tests: TensorFlow takes seconds to import."""
-    settings = {}
-    with pytest.MonkeyPatch.context() as environment:
-        if request.config.getoption("--database") == "postgresql":
-            databases: Postgresql = request.getfixturevalue("postgresql")
-            settings["database_url"] = databases.url(databases.create())
-        if request.config.getoption("--files") == "s3":
-            s3: S3Server = request.getfixturevalue("s3_server")
-            settings["files_url"] = s3.new_url()
-            for name, value in s3.environment().items():
-                environment.setenv(name, value)
-        server = Server(tmp_path_factory.mktemp("home"), **settings)
+    server = Server(tmp_path_factory.mktemp("home"), **new_state())
     yield server
     server.end()
 

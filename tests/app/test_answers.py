@@ -6,7 +6,7 @@ Schemas are closed here: a member that is not described is a mistake, too.
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -180,10 +180,13 @@ class World(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    engine = AnsweringEngine()
+def world(
+    tmp_path_factory: pytest.TempPathFactory, new_state: Callable[[], dict[str, Any]]
+) -> Iterator[World]:
+    engine, state = AnsweringEngine(), new_state()
     settings = Settings(
         home=tmp_path_factory.mktemp("home"),
+        **state,
         body_timeout_s=0.2,
         max_body_bytes=MAX_BYTES,
         max_document_bytes=MAX_BYTES,
@@ -220,8 +223,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             "version": "1",
             "weights_id": weights,
         }
-        back_up(settings.home, copies / "backup")
-        restore(copies / "backup", small.home)
+        if not state:  # what is not in a home, both have
+            back_up(settings.home, copies / "backup")
+            restore(copies / "backup", small.home)
         guarded = guarded_client(copies / "guarded")
         app = create_app(small, lambda *_: NoEngine())
         with TestClient(app, follow_redirects=False) as full, guarded:
@@ -452,7 +456,9 @@ def answer(world: World, place: str, status: str, call: Call) -> Any:
         if status == "503":
             world.client.post(url)
     if status == "408":
-        return asyncio.run(slow(world.client.app, method, url, call.headers))
+        portal = world.client.portal
+        assert portal is not None
+        return portal.call(slow, world.client.app, method, url, call.headers)
     if status in ("503", "504"):
         engine.error = DeadlineError("Late.") if status == "504" else WorkerUnavailableError("Off.")
         engine.ready = False

@@ -13,6 +13,8 @@ import pytest
 from starlette.testclient import TestClient
 from zoo_server import IdleEngine
 
+pytestmark = pytest.mark.sqlite
+
 Make = Callable[..., TestClient]
 
 

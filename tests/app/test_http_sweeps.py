@@ -703,9 +703,12 @@ def test_values_that_would_fill_the_memory_are_refused(client: TestClient) -> No
 
 
 @pytest.fixture(scope="module")
-def refusing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+def refusing(
+    tmp_path_factory: pytest.TempPathFactory, new_state: Callable[[], dict[str, Any]]
+) -> Iterator[TestClient]:
     """One service for all refusals, which change nothing."""
-    app = create_app(Settings(home=tmp_path_factory.mktemp("home")), lambda *_: NoEngine())
+    settings = Settings(home=tmp_path_factory.mktemp("home"), **new_state())
+    app = create_app(settings, lambda *_: NoEngine())
     with TestClient(app, follow_redirects=False) as client:
         yield client
 

@@ -45,7 +45,7 @@ def empty(postgresql: Postgresql) -> Iterator[str]:
     """The name of a database without tables."""
     name = postgresql.create(template="template1")
     yield name
-    postgresql.drop(name)
+    postgresql.drop(postgresql.url(name))
 
 
 def differences(engine: sa.Engine) -> list[Any]:
