@@ -103,6 +103,7 @@ ON_ONE_PAIR := access oidc docs_access admission bounded_http cross_origin http_
     packages_served openapi docs_http live_compare live_images live_probe live_profile ray ray_serve
 
 postgresql: setup page ## Run the tests of the service on PostgreSQL and an S3 server (3 minutes)
+	@ls $(ON_ONE_PAIR:%=tests/app/test_%.py) > /dev/null  # pytest ignores in silence what is not there
 	$(BIN)/python -m pytest --database postgresql --files s3 -n $(PROCESSES) --dist loadfile \
 	    --no-loadscope-reorder tests/app $(ON_ONE_PAIR:%=--ignore tests/app/test_%.py)
 
