@@ -252,6 +252,7 @@ def _resolve(spec: BuildSpec, context: LevelContext) -> Resolved:
 
 # Of a gray image, of red, green and blue, and of these with alpha.
 _CHANNELS = (1, 3, 4)
+_MOST_CHANNELS = max(_CHANNELS)
 
 
 def _misshapen(
@@ -265,7 +266,7 @@ def _misshapen(
         hint = f" Leave out the batch: {without}." if len(without) == rank else ""
         suggestion = str(without) if hint else None
         yield Problem(f"{rule}.{hint}", "/input_shape", shape, suggestion)
-    elif shape[-1] > max(_CHANNELS) and not is_stored:
+    elif shape[-1] > _MOST_CHANNELS and not is_stored:
         for place, where in enumerate(("first", "before the height")[: rank - 2]):
             if shape[place] in _CHANNELS:
                 last = str([*shape[:place], *shape[place + 1 :], shape[place]])

@@ -459,7 +459,8 @@ def test_a_database_of_an_older_release_gains_calibrations(
     made = build(client)
     client.put("/v1/models/old", json={"build": made})
     with closing(sqlite3.connect(tmp_path / "home" / FILE_NAME)) as connection:
-        for table in ("calibrations", "zoo_schema_version", "revision", "sweep_leases"):
+        later = ("calibrations", "zoo_schema_version", "revision", "sweep_leases", "uploads")
+        for table in later:
             connection.execute(f"DROP TABLE {table}")
         connection.commit()
     again = make_client(engine)

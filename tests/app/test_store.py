@@ -16,14 +16,14 @@ from app.store.sqlite import FILE_NAME, SqliteDatabase
 def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     SqliteDatabase(tmp_path, Settings().store_wait).close()
     connection = sqlite3.connect(tmp_path / FILE_NAME)
-    connection.execute("UPDATE zoo_schema_version SET version_num = '0003'")
+    connection.execute("UPDATE zoo_schema_version SET version_num = '0004'")
     connection.commit()
     connection.close()
     with pytest.raises(StoreError) as refusal:
         SqliteDatabase(tmp_path, Settings().store_wait)
     assert str(refusal.value) == (
-        f"{tmp_path / FILE_NAME} was written by a newer version of the service (schema 3; this one "
-        "supports 2)."
+        f"{tmp_path / FILE_NAME} was written by a newer version of the service (schema 4; this one "
+        "supports 3)."
     )
 
 
