@@ -60,6 +60,7 @@ def main() -> None:
         # Before any task: threads that import parts of TensorFlow at once wait for each other.
         runtime_class("tensorflow" if role == "tensorflow-worker" else "onnxruntime")
     # Each load collects garbage, which took 0.2 s among TensorFlow's objects.
+    gc.collect()
     gc.freeze()
     gc.set_threshold(_NEW_OBJECTS, 10, 10)
     gc.enable()
