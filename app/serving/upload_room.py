@@ -103,13 +103,13 @@ class UploadRoom:
         needed = self._reserved_bytes() + size
         if needed <= self._claimed_bytes and not self._has_ended:
             return
+        self._has_ended = False  # before the count, which may miss one that ends meanwhile
         try:
             self._claim(needed + self._ahead_bytes)
             left = self._left_bytes(size)
         except Exception:
             self._claimed_bytes = needed - size  # of which the others hear soon
             raise
-        self._has_ended = False
         if left < self._ahead_bytes:
             self._claim(needed + left)
 

@@ -99,6 +99,25 @@ def test_a_claim_ends_once_its_upload_is_stored(room: Room, bucket: Bucket) -> N
             one.reserve(next_upload, 1)
 
 
+def test_an_upload_that_ends_during_a_count_is_counted_at_the_next(
+    room: Room, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = room()
+    with receiving(own) as upload, contextlib.ExitStack() as ending:
+        ending.enter_context(receiving(own, 50))
+
+        def count() -> int:
+            monkeypatch.undo()
+            bucket.bytes = 50  # after this count
+            ending.close()
+            return 0
+
+        monkeypatch.setattr(bucket, "stored_bytes", count)
+        own.reserve(upload, 40)
+        with pytest.raises(ServiceError, match="50 bytes of weights are stored"):
+            own.reserve(upload, 11)
+
+
 def test_what_a_replica_claims_ahead_is_more_than_arrives_and_less_than_is_left(
     room: Room, database: Database
 ) -> None:
