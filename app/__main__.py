@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import ipaddress
 import logging
 import signal
@@ -18,15 +17,13 @@ from app.callers.access import has_access_control
 from app.engine import DeviceError
 from app.http.bounded_parser import BoundedHttpProtocol
 from app.main import create_app
-from app.memory import keep_freed_memory
+from app.memory import keep_freed_memory, spare_lasting_objects
 from app.settings import Settings, SettingsError, load_settings
 from app.store.errors import StoreError
 from app.telemetry.logs import announce, configure_logging
 
 log = logging.getLogger(__name__)
 
-# Between two collections of the youngest objects.
-_NEW_OBJECTS = 10_000
 # For which a thread may run before the event loop has its turn, which it needs after each read from
 # a socket. With the default of 5 ms, /healthz took three times as long while documents are read.
 _TURN_S = 0.0005
@@ -79,12 +76,10 @@ async def _serve(settings: Settings) -> None:
             address, port = listener.getsockname()[:2]
             host = f"[{address}]" if listener.family == socket.AF_INET6 else address
             server = _Server(config, app.state.services.stop_accepting)
-            # What the start made stays. A full collection that looks at it all takes 70 ms.
-            gc.collect()
-            gc.freeze()
-            # A trace has ten thousand objects, its reports as many more, and none is in a cycle.
-            # With the default of 700, looking among them for cycles took a third of a request.
-            gc.set_threshold(_NEW_OBJECTS, 10, 10)
+            # What the start made stays. A full collection that looks at it all takes 70 ms. A trace
+            # has ten thousand objects, its reports as many more, and none is in a cycle: with the
+            # default of 700, looking among them for cycles took a third of a request.
+            spare_lasting_objects()
             announce(f"Serving on http://{host}:{port} (docs: /docs)")
             await server.serve(sockets=[listener])
 

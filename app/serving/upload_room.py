@@ -74,8 +74,8 @@ class UploadRoom:
 
         Raises: StoreError.
         """
-        own = [upload.progress for upload in list(self._uploads.values())]
-        return [*own, *(upload for other in self._others() for upload in other.uploads)]
+        others = (upload for other in self._others() for upload in other.uploads)
+        return [*self._own(), *others]
 
     def check_declared(self, upload: Upload) -> None:
         """Check that an upload fits in the store if it is as large as it declares.
@@ -134,6 +134,9 @@ class UploadRoom:
     def _reserved_bytes(self) -> int:
         return sum(upload.reserved_bytes for upload in list(self._uploads.values()))
 
+    def _own(self) -> list[UploadProgress]:
+        return [upload.progress for upload in list(self._uploads.values())]
+
     def _others(self) -> list[Receiving]:
         return [] if self._shared is None else self._shared.others()
 
@@ -141,8 +144,7 @@ class UploadRoom:
         """Claim a number of bytes in all, and let the other replicas know."""
         self._claimed_bytes = size
         if self._shared is not None:
-            own = [upload.progress for upload in list(self._uploads.values())]
-            self._shared.put(Receiving(own, size))
+            self._shared.put(Receiving(self._own(), size))
 
     async def _announce(self, shared: UploadStore) -> None:
         """Let the other replicas know of the uploads while there are any, and of their end."""

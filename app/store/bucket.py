@@ -165,21 +165,15 @@ class Bucket:
 
     def find(self, key: str) -> StoredObject | None:
         """Return an object without its content, or None if there is none."""
-        with self._errors():
-            try:
-                return _stored(obstore.head(self._store, key))
-            except (BaseError, FileNotFoundError) as error:
-                _check_missing(error)
-                return None
+        with self._errors(), _if_there():
+            return _stored(obstore.head(self._store, key))
+        return None
 
     def read(self, key: str) -> bytes | None:
         """Return a small object, or None if there is none."""
-        with self._errors():
-            try:
-                return bytes(obstore.get(self._store, key).bytes())
-            except (BaseError, FileNotFoundError) as error:
-                _check_missing(error)
-                return None
+        with self._errors(), _if_there():
+            return bytes(obstore.get(self._store, key).bytes())
+        return None
 
     def create(self, key: str, data: bytes) -> bool:
         """Store a small object unless one has the key; return whether it is new."""
@@ -270,11 +264,8 @@ class Bucket:
 
     def remove(self, key: str) -> None:
         """Remove an object, if it is there."""
-        with self._errors():
-            try:
-                obstore.delete(self._store, key)
-            except (BaseError, FileNotFoundError) as error:
-                _check_missing(error)
+        with self._errors(), _if_there():
+            obstore.delete(self._store, key)
 
     def _content(self, stream: BinaryIO, sha256: str) -> Iterator[bytes]:
         """Yield a file in pieces; the upload of one that has changed fails at the end."""
@@ -337,6 +328,15 @@ def _of_environment(prefix: str) -> "ClientConfig":
 
 def _stored(meta: "obstore.ObjectMeta") -> StoredObject:
     return StoredObject(meta["path"], meta["size"], meta["e_tag"], meta["last_modified"])
+
+
+@contextlib.contextmanager
+def _if_there() -> Iterator[None]:
+    """End the block if the object is missing that it is about."""
+    try:
+        yield
+    except (BaseError, FileNotFoundError) as error:
+        _check_missing(error)
 
 
 def _check_missing(error: Exception) -> None:

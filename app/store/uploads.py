@@ -56,11 +56,10 @@ class UploadStore(Store):
     def put(self, receiving: Receiving) -> None:
         """Store what this replica receives now; nothing, if that is so."""
         own = _uploads.c.replica == self.replica
-        until = self.database.clock() + VALID_S
         row = {
             "uploads": [asdict(upload) for upload in receiving.uploads],
             "claimed_bytes": receiving.claimed_bytes,
-            "until": until,
+            "until": self.database.clock() + VALID_S,
         }
         with self.database.adding(), self.database.writing() as connection:
             if not receiving.uploads:

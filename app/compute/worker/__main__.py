@@ -17,6 +17,7 @@ from app.compute.messages import AnyWorkerTask, Call, Compute, Ready, Refused, w
 from app.compute.parent import Parent
 from app.compute.worker.device import choose_device
 from app.engine import DeviceError, ProcessRole
+from app.memory import spare_lasting_objects
 from app.tasks import MeasureProfile, MeasureSignal
 from app.telemetry.logs import configure_logging
 
@@ -24,10 +25,6 @@ if TYPE_CHECKING:
     from app.compute.worker.worker_tasks import WorkerTasks
 
 Inbox = queue.SimpleQueue[Call[AnyWorkerTask]]
-
-# Between two collections of the youngest objects. A Keras model has tens of thousands, and keeps
-# them.
-_NEW_OBJECTS = 10_000
 
 
 def main() -> None:
@@ -59,10 +56,9 @@ def main() -> None:
 
         # Before any task: threads that import parts of TensorFlow at once wait for each other.
         runtime_class("tensorflow" if role == "tensorflow-worker" else "onnxruntime")
-    # Each load collects garbage, which took 0.2 s among TensorFlow's objects.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_NEW_OBJECTS, 10, 10)
+    # Each load collects garbage, which took 0.2 s among TensorFlow's objects. A Keras model has
+    # tens of thousands, and keeps them.
+    spare_lasting_objects()
     gc.enable()
     receiver.tasks.set_result(tasks)
     receiver.load()
